@@ -1,0 +1,1 @@
+"""How to talk to one outside system: a module each. Connectors receive plain values, never settings."""

@@ -1,0 +1,1 @@
+"""Monday.com: one rate-limited client, the documents it sends, the answers it reads."""

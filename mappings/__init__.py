@@ -1,0 +1,1 @@
+"""What becomes what: pure functions beside their data."""

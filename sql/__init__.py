@@ -1,0 +1,1 @@
+"""Every statement, named; every table; the one place that quotes a name."""
