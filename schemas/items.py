@@ -1,6 +1,7 @@
 """What the writer tells Monday.com, and what it is told back.
 
 A plan is a list of mutations; a mutation is a plain value that can be printed, journalled and sent.
+`create_labels` lets the API make a dropdown label that is missing; the label policy was checked before.
 """
 
 from enum import StrEnum
@@ -53,6 +54,7 @@ class CreateItem(Model):
     name: str
     group_name: str
     columns: dict[str, ColumnValue]
+    create_labels: bool = False
 
 
 class UpdateItem(Model):
@@ -62,6 +64,7 @@ class UpdateItem(Model):
     record_uuid: str
     item_id: str
     columns: dict[str, ColumnValue]
+    create_labels: bool = False
 
 
 class MoveItem(Model):
@@ -91,6 +94,7 @@ class CreateSubitem(Model):
     parent_item_id: str
     name: str
     columns: dict[str, ColumnValue]
+    create_labels: bool = False
 
 
 class UpdateSubitem(Model):
@@ -102,6 +106,7 @@ class UpdateSubitem(Model):
     item_id: str
     board_id: str
     columns: dict[str, ColumnValue]
+    create_labels: bool = False
 
 
 class CreateGroup(Model):

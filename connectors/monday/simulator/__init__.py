@@ -1,0 +1,1 @@
+"""A Monday.com board to look at: the bundled stand-in, a process of its own."""
