@@ -1,0 +1,121 @@
+"""Every setting, its environment variable and its default: one frozen model.
+
+Read from the environment (`ORDERSYNC_…`), then from `ordersync.yaml` in the working directory. Secrets come from
+the environment or from a file that a setting names, never from the YAML file, and are never printed.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+import pydantic_settings
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+
+from connectors import errors
+
+FILE = Path("ordersync.yaml")
+SECRETS = ("monday_token", "kafka_password")
+
+
+class Settings(pydantic_settings.BaseSettings):
+    """All that may differ between two set-ups. Durations are seconds."""
+
+    model_config = pydantic_settings.SettingsConfigDict(
+        env_prefix="ORDERSYNC_", frozen=True, extra="forbid", yaml_file=FILE, populate_by_name=True
+    )
+
+    home: Path = Field(Path(".ordersync"), description="folder of the embedded database, broker and board")
+    mappings: Path | None = Field(None, description="folder of board.yaml and its tables; default: the bundled one")
+
+    database: str = Field("", description="path of the SQLite file; default: orders.db in the home folder")
+
+    kafka_bootstrap_servers: str = Field(
+        "",
+        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
+        description="an Apache Kafka; default: the embedded one",
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_replication: int = Field(1, ge=1)
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
+    group: str = Field("ordersync", min_length=1, description="consumer group of the workers")
+
+    monday_url: str = Field("", description="the API, https://api.monday.com/v2; default: the bundled simulator")
+    monday_token: SecretStr = Field(
+        SecretStr(""), validation_alias=AliasChoices("MONDAY_API_TOKEN", "ORDERSYNC_MONDAY_TOKEN", "monday_token")
+    )
+    monday_token_file: Path | None = None
+    monday_token_tier: Literal["personal", "app", "trial"] = "personal"
+    monday_plan: Literal["standard", "pro", "enterprise"] = "standard"
+    monday_minute: float = Field(60.0, gt=0, description="length of the API's minute; less only with the simulator")
+    batch_size: int = Field(25, ge=1, le=100, description="mutations in one request, at most")
+
+    poll_every: float = Field(10.0, gt=0, description="pause between two passes of the poller")
+    window_minutes: float = Field(10.0, gt=0, description="minutes' worth of API budget that may be unsettled")
+    guard_deleted: float = Field(0.20, gt=0, le=1, description="share of rows deleted that stops a pass")
+    guard_changed: float = Field(0.50, gt=0, le=1, description="share of rows changed that stops a pass")
+    guard_rows: int = Field(50, ge=1, description="the guard never stops a pass for fewer rows than this")
+
+    retry_first: float = Field(60.0, gt=0, description="pause before the first retry; four times as long each time")
+    retry_tries: int = Field(5, ge=0)
+    lease_seconds: float = Field(30.0, gt=0, description="life of the writer's lease")
+    worker: str = Field("worker-1", pattern=r"^[A-Za-z0-9._-]+$", description="unique, stable name of the worker")
+    web_port: int = Field(6066, ge=0, le=65535, description="health, metrics and status page, on loopback; 0: any")
+
+    @model_validator(mode="after")
+    def _https(self) -> Self:
+        loopback = self.monday_url.startswith(("http://127.0.0.1:", "http://localhost:"))
+        if self.monday_url and not loopback and not self.monday_url.startswith("https://"):
+            raise ValueError("monday_url must be https: a token never travels in the clear")
+        if self.monday_url and not loopback and self.monday_minute != 60:
+            raise ValueError("monday_minute is 60 with the real API")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[pydantic_settings.BaseSettings],
+        init_settings: pydantic_settings.PydanticBaseSettingsSource,
+        env_settings: pydantic_settings.PydanticBaseSettingsSource,
+        dotenv_settings: pydantic_settings.PydanticBaseSettingsSource,
+        file_secret_settings: pydantic_settings.PydanticBaseSettingsSource,
+    ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
+        yaml = pydantic_settings.YamlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, yaml
+
+    @property
+    def database_path(self) -> Path:
+        """Where the embedded database lives."""
+        return Path(self.database) if self.database else self.home / "orders.db"
+
+    def token(self) -> SecretStr:
+        """The API token: from its own variable, or from the file that a setting names."""
+        if self.monday_token_file is not None:
+            try:
+                return SecretStr(self.monday_token_file.read_text().strip())
+            except OSError as error:
+                raise errors.Misconfigured(
+                    f"monday_token_file {self.monday_token_file}: {error.strerror}. Name a file that can be read"
+                ) from None
+        return self.monday_token
+
+
+def load(**overrides: object) -> Settings:
+    """The settings of this process. Raises Misconfigured with every mistake in one readable message."""
+    for secret in SECRETS:
+        if FILE.exists() and f"{secret}:" in FILE.read_text():
+            raise errors.Misconfigured(
+                f"{FILE} holds {secret}: a secret belongs in the environment or in a file of its own, take it out"
+            )
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        mistakes = [
+            f"{'.'.join(str(part) for part in found['loc']) or 'settings'}: {found['msg']}"
+            for found in error.errors(include_input=False, include_url=False)
+        ]
+        raise errors.Misconfigured("settings: " + "; ".join(mistakes)) from None
+    except OSError as error:
+        raise errors.Misconfigured(f"{FILE}: {error}") from None
