@@ -7,7 +7,7 @@ so no two different rows share a text (the earlier team joined values with a bar
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import cast
 
 from schemas.base import Cell
@@ -18,11 +18,6 @@ SCHEME = "json-1"
 def canonical_text(cells: Iterable[Cell]) -> str:
     """The row's text, byte for byte what the database builds for the same cells."""
     return json.dumps(list(cells), ensure_ascii=False, separators=(",", ":"))
-
-
-def join(arrays: Sequence[str]) -> str:
-    """One array out of several: a database function takes a limited number of arguments."""
-    return "[" + ",".join([array[1:-1] for array in arrays]) + "]"
 
 
 def cells(text: str) -> list[Cell]:

@@ -12,7 +12,9 @@ SubitemColumns = Callable[[str, int], dict[str, ColumnValue]]
 SubitemName = Callable[[str], str]
 
 
-def changed_columns(desired: Mapping[str, ColumnValue], known: Mapping[str, ColumnValue]) -> dict[str, ColumnValue]:
+def changed_columns(
+    desired: Mapping[str, ColumnValue], known: Mapping[str, ColumnValue]
+) -> dict[str, ColumnValue]:
     """Columns to send: those that differ, and null for those that are known to be filled and became blank."""
     changed = {column: value for column, value in desired.items() if known.get(column) != value}
     cleared: dict[str, ColumnValue] = {column: None for column in known if column not in desired}
@@ -87,14 +89,18 @@ def plan_sizes(
     return mutations
 
 
-def plan_removal(record_uuid: str, known: items.Entity | None, removal: items.Removal) -> list[items.Mutation]:
+def plan_removal(
+    record_uuid: str, known: items.Entity | None, removal: items.Removal
+) -> list[items.Mutation]:
     """What the policy wants done with the item of an order that left the source."""
     if known is None or not known.active or removal is items.Removal.KEEP:
         return []
     return [items.RemoveItem(record_uuid=record_uuid, item_id=known.item_id, removal=removal)]
 
 
-def apply(known: items.Entity | None, mutation: items.Mutation, done: items.Done, *, board_id: str) -> items.Entity:
+def apply(
+    known: items.Entity | None, mutation: items.Mutation, done: items.Done, *, board_id: str
+) -> items.Entity:
     """What the board is known to hold after the API confirmed `mutation`.
 
     `board_id` is the item board; a created entity's own board comes with the confirmation.

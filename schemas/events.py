@@ -2,9 +2,13 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from schemas.base import Cell, Model
 from schemas.failures import FailureType
+
+# Orders that one pass may emit: `stg_id` gives a position 16 bits.
+POSITIONS = 1 << 16
 
 
 class Change(StrEnum):
@@ -35,14 +39,29 @@ class OrderEvent(Model):
     row_hash: str
     batch_id: str
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The fields that every event carries, for the next event of the same version."""
+        return {name: getattr(self, name) for name in OrderEvent.model_fields}
+
 
 class OrderChanged(OrderEvent):
-    """A watched row differs from its snapshot. `row` holds the watched columns that are not NULL."""
+    """A watched row differs from its snapshot. `row` and `sizes` hold its watched columns that are not NULL.
+
+    `position` counts the events of a pass: with the version it makes the key of the staged row, the same one
+    however often the event comes.
+    """
 
     change: Change
-    batch_total: int
+    position: int
     detected_at: datetime
     row: dict[str, Cell]
+    sizes: dict[str, Cell]
+
+    @property
+    def stg_id(self) -> int:
+        """Key of the staged row; the 2,047 that follow are for its sizes."""
+        return self.version << 28 | self.position << 11
 
 
 class OrderStaged(OrderEvent):

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from schemas.base import Cell, Model
+from schemas.batches import StagingStatus
 
 
 class Severity(StrEnum):
@@ -39,3 +40,28 @@ class Order(Model):
     values: dict[str, Cell]
     sizes: dict[str, int]
     warnings: tuple[Problem, ...] = ()
+
+
+class StagedOrder(Model):
+    """One version of an order as the staging tables hold it.
+
+    `removed` is an order that left the source: nothing of it but its identity. `problems` are why it was refused;
+    then it is staged for the record only. `values` maps staging columns to canonical cells.
+    """
+
+    stg_id: int
+    record_uuid: str
+    version: int
+    row_hash: str
+    batch_id: str
+    customer: str
+    status: StagingStatus = StagingStatus.PENDING
+    group_name: str = ""
+    item_name: str = ""
+    values: dict[str, Cell] = {}
+    sizes: dict[str, int] = {}
+    removed: bool = False
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    item_id: str | None = None
+    source_row: str | None = None

@@ -1,1 +1,127 @@
-"""Every statement, named; every table; the one place that quotes a name."""
+"""Every statement, named; every table; the one place that quotes a name.
+
+A step's statements live in `<step>.sql` as blocks:
+
+    -- name: claim_staged
+    -- Take the oldest rows for this worker.
+    UPDATE ...
+
+A block is portable: SQLite and SQL Server run the same bytes (tests/sql/test_lint.py). A second line
+`-- engine: sqlite` (or `sqlserver`) marks a block for one engine; the other may have one of the same name.
+
+Placeholders are filled by `expand`, and say by the end of their name what they take: `{table}` is one name,
+`{columns}` (any plural) a list of names, `{marks}` a count of `?`, `{texts}` expressions built from quoted
+names. `{s.columns}` puts an alias before each name, `{columns=?}` an assignment after each. Values never enter
+a text: they are bound.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from sql import identifiers
+
+ENGINES = ("sqlite", "sqlserver")
+
+_FOLDER = Path(__file__).parent
+_NAME = re.compile(r"-- name: (\w+)")
+_ENGINE = re.compile(r"-- engine: (\w+)")
+_PLACEHOLDER = re.compile(r"\{(?:(?P<alias>\w+)\.)?(?P<name>\w+)(?P<assign>=\?)?\}")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One named statement. `engine` is None when both engines run it."""
+
+    name: str
+    description: str
+    engine: str | None
+    text: str
+
+
+def steps() -> list[str]:
+    """The names of the statement files."""
+    return sorted(path.stem for path in _FOLDER.glob("*.sql"))
+
+
+@cache
+def blocks(step: str) -> tuple[Block, ...]:
+    """The blocks of `<step>.sql`, in order."""
+    return tuple(parse((_FOLDER / f"{step}.sql").read_text(encoding="utf-8"), step))
+
+
+@cache
+def load(step: str, engine: str | None = None) -> MappingProxyType[str, str]:
+    """The statements of `<step>.sql` by name: all of them, or those that `engine` can run."""
+    found: dict[str, str] = {}
+    for block in blocks(step):
+        if engine is not None and block.engine not in (None, engine):
+            continue
+        if block.name in found:
+            raise ValueError(f"{step}.sql: {block.name} exists for several engines: load it for one")
+        found[block.name] = block.text
+    return MappingProxyType(found)
+
+
+def parse(text: str, source: str) -> Iterator[Block]:
+    """Blocks of a statement file; `source` names it in errors. Comment lines never reach the database."""
+    seen: set[tuple[str, str | None]] = set()
+    head, *parts = re.split(r"^(?=-- name:)", text, flags=re.MULTILINE)
+    if any(line.strip() and not line.startswith("--") for line in head.splitlines()):
+        raise ValueError(f"{source}.sql: a statement before the first name")
+    for part in parts:
+        lines = part.splitlines()
+        named = _NAME.fullmatch(lines.pop(0).rstrip())
+        if named is None:
+            raise ValueError(f"{source}.sql: not a name: {part.splitlines()[0]}")
+        marked = _ENGINE.fullmatch(lines[0].rstrip()) if lines else None
+        engine = marked[1] if marked else None
+        if marked:
+            lines.pop(0)
+        if engine not in (None, *ENGINES):
+            raise ValueError(f"{source}.sql: {named[1]} is for an engine nobody knows: {engine}")
+        description = " ".join(line[2:].strip() for line in lines if line.startswith("--"))
+        statement = "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip()
+        if not description or not statement:
+            raise ValueError(f"{source}.sql: {named[1]} needs a description and a statement")
+        if (named[1], engine) in seen:
+            raise ValueError(f"{source}.sql: {named[1]} is there twice")
+        seen.add((named[1], engine))
+        yield Block(named[1], description, engine, statement)
+
+
+def placeholders(text: str) -> tuple[str, ...]:
+    """The placeholder names of a statement, each once, in order."""
+    return tuple(dict.fromkeys(found["name"] for found in _PLACEHOLDER.finditer(text)))
+
+
+def expand(text: str, **values: str | Sequence[str] | int) -> str:
+    """`text` with every placeholder filled; a missing, unused or wrongly shaped value is an error."""
+    wanted = set(placeholders(text))
+    if wanted != set(values):
+        raise ValueError(f"placeholders {sorted(wanted)} were given {sorted(values)}")
+    return _PLACEHOLDER.sub(lambda found: _filled(found, values[found["name"]]), text)
+
+
+def expand_columns(text: str, columns: Sequence[str]) -> str:
+    """`text` with its `{columns}` filled and the rest left for `expand`."""
+    return _PLACEHOLDER.sub(lambda found: _filled(found, columns) if found["name"] == "columns" else found[0], text)
+
+
+def _filled(found: re.Match[str], value: str | Sequence[str] | int) -> str:
+    name, alias, suffix = found["name"], found["alias"] or "", " = ?" if found["assign"] else ""
+    if name.endswith("marks"):
+        if isinstance(value, int) and value > 0 and not alias and not suffix:
+            return ", ".join("?" * value)
+    elif name.endswith("texts"):
+        if isinstance(value, str) and value and not alias and not suffix:
+            return value
+    elif name.endswith("s"):
+        if not isinstance(value, (str, int)) and value:
+            return identifiers.listed(value, alias, suffix)
+    elif isinstance(value, str):
+        return identifiers.listed([value], alias, suffix)
+    raise ValueError(f"{found[0]} cannot be filled with {value!r}")

@@ -1,0 +1,119 @@
+"""MON_BatchProcessing: one batch a pass and customer, its counters true at every moment.
+
+The counters are counted, never added up: so an event that comes twice changes nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+import sql
+from connectors import database
+from schemas.batches import BatchStatus, StagingStatus
+
+STATEMENTS = sql.load("settle")
+LOST = "the poller ended before Kafka had confirmed this batch; what did not arrive was detected again"
+
+
+class Batches:
+    """The poller's and the operator's view."""
+
+    def __init__(self, db: database.Database, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._now = now
+
+    def open(self, batches: Iterable[tuple[str, str, int]], *, version: int, started_by: str) -> None:
+        """Batch id, customer and number of orders, before their events are produced."""
+        at = database.to_db_time(self._now())
+        with self._db.write() as session:
+            session.execute_many(
+                STATEMENTS["open_batch"],
+                [
+                    (batch, customer, total, at, version, started_by, batch)
+                    for batch, customer, total in batches
+                ],
+            )
+
+    def confirm(self, batch_ids: Iterable[str]) -> None:
+        """Kafka has all of their events."""
+        at = database.to_db_time(self._now())
+        with self._db.write() as session:
+            session.execute_many(STATEMENTS["confirm_batch"], [(at, batch) for batch in batch_ids])
+
+    def close_unconfirmed(self, version: int) -> int:
+        """Batches of passes before `version` that a crash cut off count what arrived. Returns how many."""
+        with self._db.write() as session:
+            lost = [
+                str(row["batch_id"]) for row in session.query(STATEMENTS["unconfirmed_batches"], (version,))
+            ]
+            at = database.to_db_time(self._now())
+            for batch in lost:
+                session.execute(STATEMENTS["shrink_batch"], (LOST, batch))
+                session.execute(STATEMENTS["confirm_batch"], (at, batch))
+            recount(session, lost, self._now())
+        return len(lost)
+
+    def active(self) -> list[dict[str, Any]]:
+        """The batches that have not ended."""
+        with self._db.read() as session:
+            return session.query(STATEMENTS["active_batches"])
+
+    def newest(self, limit: int) -> list[dict[str, Any]]:
+        """The newest batches."""
+        with self._db.read() as session:
+            return session.query(STATEMENTS["batches"], (limit,))
+
+
+def recount(session: database.Session, batch_ids: Iterable[str], now: datetime) -> None:
+    """Brings counters and states to what the staging tables say, inside the transaction that changed them."""
+    for batch_id in sorted(set(batch_ids)):
+        session.execute(STATEMENTS["lock_batch"], (batch_id,))
+        found = session.query(STATEMENTS["batch"], (batch_id,))
+        if found:
+            _update(session, found[0], database.to_db_time(now))
+
+
+def _update(session: database.Session, batch: dict[str, Any], at: str) -> None:
+    rows = session.query(STATEMENTS["batch_counts"], (batch["batch_id"],))
+    count = {StagingStatus(row["stg_status"]): int(row["orders"]) for row in rows}
+    items = sum(int(row["items"]) for row in rows)
+    sizes = int(session.value(STATEMENTS["batch_sizes"], (batch["batch_id"],)) or 0)
+    staged = sum(count.values())
+    done = count.get(StagingStatus.PROMOTED, 0)
+    failed = count.get(StagingStatus.API_FAILED, 0)
+    superseded = count.get(StagingStatus.SUPERSEDED, 0)
+    on_board = done + count.get(StagingStatus.API_SUCCESS, 0)
+    # A cut-off batch may still receive an event late: it then counts one order more, never a wrong sum.
+    total = max(int(batch["total_records"] or 0), staged)
+    begun = int(count.get(StagingStatus.PENDING, 0) == 0 and staged == total)
+    status = _status(total, done, failed, superseded, on_board, items if begun else 0)
+    ended = status in (BatchStatus.PROMOTED, BatchStatus.FAILED)
+    started = database.from_db_time(str(batch["start_time"]))
+    moments = {
+        "staging_load_completed": staged == total,
+        "items_creation_completed": status is not BatchStatus.STARTED,
+        "subitems_creation_completed": status in (BatchStatus.SUBITEMS_CREATED, BatchStatus.PROMOTED),
+        "promotion_completed": ended,
+    }
+    times = {name: (batch[name] or at) if reached else None for name, reached in moments.items()}
+    end = (batch["end_time"] or at) if ended else None
+    seconds = int((database.from_db_time(str(end)) - started).total_seconds()) if end else None
+    session.execute(
+        STATEMENTS["update_batch"],
+        (
+            status.value, total, done, failed, superseded, staged, sizes, end, seconds,
+            times["staging_load_completed"], times["items_creation_completed"],
+            times["subitems_creation_completed"], times["promotion_completed"],
+            f"{failed} of {total} orders failed: see the ERR tables" if failed else None, batch["batch_id"],
+        ),
+    )  # fmt: skip
+
+
+def _status(total: int, done: int, failed: int, superseded: int, on_board: int, items: int) -> BatchStatus:
+    if done + failed + superseded >= total:
+        return BatchStatus.FAILED if failed else BatchStatus.PROMOTED
+    if on_board + failed + superseded >= total:
+        return BatchStatus.SUBITEMS_CREATED
+    if items + failed + superseded >= total:
+        return BatchStatus.ITEMS_CREATED
+    return BatchStatus.STARTED

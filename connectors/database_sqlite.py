@@ -1,0 +1,237 @@
+"""SQLite: the embedded default. Poller, worker and command line share one file."""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sql
+from connectors import database, errors
+from sql import ddl
+
+# Primary result codes (sqlite.org/rescode.html) and what a person should do about them.
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_REFUSED = {
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: "DUPLICATE",
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: "DUPLICATE",
+    sqlite3.SQLITE_CONSTRAINT_ROWID: "DUPLICATE",
+    sqlite3.SQLITE_CONSTRAINT_NOTNULL: "NULL_REFUSED",
+}
+_ADVICE = {
+    sqlite3.SQLITE_CANTOPEN: "check that its folder exists and may be written, then run `ordersync setup`",
+    sqlite3.SQLITE_PERM: "let this user write the file and its folder",
+    sqlite3.SQLITE_READONLY: "let this user write the file and its folder; a read transaction never writes",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_IOERR: "check its disk",
+    sqlite3.SQLITE_NOTADB: "it is no SQLite database: set another path",
+    sqlite3.SQLITE_CORRUPT: "restore it from a copy",
+}
+_NO_SUCH_NAME = ("no such table", "no such column", "no such view", "has no column named")
+
+
+class SqliteDatabase:
+    """A file in WAL mode: readers never wait, a writer waits for the other up to `busy_timeout` seconds.
+
+    Connections are kept per thread, one for each transaction that is open in it at once.
+    """
+
+    def __init__(self, path: Path, busy_timeout: float = 30.0) -> None:
+        self._path = path
+        self._busy_timeout = busy_timeout
+        self._thread = _Thread()
+        self._lock = threading.Lock()
+        self._connections: set[sqlite3.Connection] = set()
+        self._closed = False
+
+    @property
+    def engine(self) -> str:
+        return "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[database.Session]:
+        with self._transaction("BEGIN DEFERRED", read_only=True) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[database.Session]:
+        with self._transaction("BEGIN IMMEDIATE", read_only=False) as session:
+            self._thread.writing = True
+            try:
+                yield session
+            finally:
+                self._thread.writing = False
+
+    def columns(self, table: str) -> list[database.Column]:
+        with self.read() as session:
+            rows = session.query(sql.load("catalog", self.engine)["live_table"], (table,))
+        return database.checked_columns(table, [_column(row) for row in rows])
+
+    def apply_schema(self, now: datetime, *, with_source: bool = True) -> list[str]:
+        with _translated(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        catalog = sql.load("catalog", self.engine)
+        with self.write() as session:
+            columns: dict[str, list[database.Column]] = {}
+            for row in session.query(catalog["live_columns"]):
+                columns.setdefault(str(row["table_name"]), []).append(_column(row))
+            others = [str(row["name"]) for row in session.query(catalog["live_others"])]
+            live = ddl.Live(columns, others)
+            return database.complete_schema(session, self.engine, live, now, with_source=with_source)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            while self._connections:
+                self._connections.pop().close()
+
+    @contextmanager
+    def _transaction(self, begin: str, *, read_only: bool) -> Iterator[database.Session]:
+        if self._thread.writing:
+            raise RuntimeError("this thread is inside a write transaction: pass its session on instead")
+        connection = self._take()
+        session = _SqliteSession(connection, self._path)
+        try:
+            with _translated(self._path):
+                connection.execute(f"PRAGMA query_only = {read_only:d}")
+                connection.execute(begin)
+            yield session
+            session.end()
+            with _translated(self._path):
+                connection.execute("COMMIT")
+        except BaseException:
+            session.end()
+            # What went wrong first is what matters; a connection that cannot roll back is not used again.
+            with suppress(sqlite3.Error):
+                connection.rollback()
+            raise
+        finally:
+            if not self._closed and not connection.in_transaction:
+                self._thread.idle.append(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        if self._closed:
+            raise RuntimeError("this database was closed")
+        if self._thread.idle:
+            return self._thread.idle.pop()
+        with _translated(self._path):
+            # Only `close` touches a connection from another thread.
+            connection = sqlite3.connect(
+                self._path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False
+            )
+            with self._lock:
+                self._connections.add(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+
+class _Thread(threading.local):
+    """What one thread has: connections at rest, and whether a write transaction is open."""
+
+    def __init__(self) -> None:
+        self.idle: list[sqlite3.Connection] = []
+        self.writing = False
+
+
+class _SqliteSession:
+    """A `database.Session` on one connection, of no use once its transaction has ended."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._streams: list[sqlite3.Cursor] = []
+        self._ended = False
+
+    def execute(self, statement: str, params: Sequence[database.Value] = ()) -> int:
+        return self._run(statement, params).rowcount
+
+    def execute_many(self, statement: str, rows: Iterable[Sequence[database.Value]]) -> None:
+        self._refuse_if_ended()
+        with _translated(self._path):
+            self._connection.executemany(statement, map(_checked, rows))
+
+    def query(self, statement: str, params: Sequence[database.Value] = ()) -> list[database.Row]:
+        cursor = self._run(statement, params)
+        names = [column[0] for column in cursor.description]
+        with _translated(self._path):
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def value(self, statement: str, params: Sequence[database.Value] = ()) -> Any:
+        with closing(self._run(statement, params)) as cursor, _translated(self._path):
+            row = cursor.fetchone()
+        return row[0] if row else None
+
+    def stream(
+        self, statement: str, params: Sequence[database.Value] = (), size: int = 1000
+    ) -> Iterator[database.Fields]:
+        cursor = self._run(statement, params)
+        self._streams.append(cursor)
+        return self._rows(cursor, size)
+
+    def end(self) -> None:
+        """Close what is still being read: an open cursor would pin its old state in the next transaction."""
+        self._ended = True
+        while self._streams:
+            self._streams.pop().close()
+
+    def _rows(self, cursor: sqlite3.Cursor, size: int) -> Iterator[database.Fields]:
+        while True:
+            self._refuse_if_ended()
+            with _translated(self._path):
+                rows = cursor.fetchmany(size)
+            if not rows:
+                return
+            yield from rows
+
+    def _run(self, statement: str, params: Sequence[database.Value]) -> sqlite3.Cursor:
+        self._refuse_if_ended()
+        with _translated(self._path):
+            return self._connection.execute(statement, _checked(params))
+
+    def _refuse_if_ended(self) -> None:
+        if self._ended:
+            raise RuntimeError("this transaction has ended")
+
+
+def _checked(params: Sequence[database.Value]) -> Sequence[database.Value]:
+    database.check_values(params)
+    return params
+
+
+def _column(row: database.Row) -> database.Column:
+    return database.Column(name=str(row["name"]), type=str(row["type"]), nullable=not row["not_null"])
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Driver errors to ours; what stays as it was is a mistake in a statement, and ends the process."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        named = _named(error, path)
+        if named is None:
+            raise
+        raise named from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise errors.Rejected(f"a value cannot be stored: {error}", code="WRONG_VALUE") from error
+    except OSError as error:
+        raise errors.Misconfigured(f"{path}: {error.strerror}: check its folder", code="FOLDER") from error
+
+
+def _named(error: sqlite3.Error, path: Path) -> errors.OrdersyncError | None:
+    extended = getattr(error, "sqlite_errorcode", None)
+    if extended is None:
+        return None
+    primary = extended & 0xFF
+    if primary in _BUSY:
+        return errors.Transient(f"{path} is busy: another process is writing it ({error})")
+    if primary in _ADVICE:
+        return errors.Misconfigured(f"{path}: {error}: {_ADVICE[primary]}", code=error.sqlite_errorname)
+    if primary in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG):
+        return errors.Rejected(f"the database refused a row: {error}", code=_REFUSED.get(extended, "WRONG_VALUE"))
+    if any(words in str(error) for words in _NO_SUCH_NAME):
+        return errors.Misconfigured(f"{path}: {error}: run `ordersync setup`", code="SCHEMA")
+    return None

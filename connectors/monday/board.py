@@ -1,0 +1,170 @@
+"""What stands on the board: its columns, groups, items and subitems, read page by page."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from connectors import errors
+from connectors.monday import client as clients
+from connectors.monday import documents, error_table, responses, shown
+from schemas import items
+
+# The API's own bounds: items by id in one call, and items of a page. Values of one search: our choice.
+IDS_PER_CALL = 100
+PAGE_LIMIT = 500
+VALUES_PER_SEARCH = 100
+
+
+class Board:
+    """One board, seen through one client."""
+
+    def __init__(self, client: clients.Client, board_id: str) -> None:
+        self._client = client
+        self.board_id = board_id
+
+    async def columns(self) -> list[shown.BoardColumn]:
+        """The columns in the order of the board."""
+        found = await self._ask_board("board_columns")
+        return [
+            shown.BoardColumn(
+                id=raw["id"],
+                title=raw["title"],
+                type=raw["type"],
+                labels=shown.read_labels(raw.get("settings")),
+            )
+            for raw in found.get("columns") or ()
+        ]
+
+    async def groups(self) -> dict[str, str]:
+        """Group ids by title; of groups with one title, the topmost."""
+        groups: dict[str, str] = {}
+        for raw in (await self._ask_board("board_groups")).get("groups") or ():
+            groups.setdefault(raw["title"], raw["id"])
+        return groups
+
+    async def ensure_key_column(self, column_id: str, title: str) -> bool:
+        """Make the text column that holds our own key, unless it is there; tell whether it was made."""
+        existing = {column.id: column for column in await self.columns()}.get(column_id)
+        if existing is not None:
+            if existing.type != "text":
+                raise errors.Misconfigured(
+                    f"column {column_id} is a {existing.type} column, not text", code="KEY_COLUMN_TYPE"
+                )
+            return False
+        variables = {"board": self.board_id, "column": column_id, "title": title}
+        request = documents.compose([("create_column", variables)])
+        # The same key whoever asks: two setups at once still make one column.
+        key = f"setup-{self.board_id}-{column_id}"
+        reply = await self._client.send(request.body, key=key, mutations=1)
+        match responses.judge(reply, request.aliases):
+            case [items.Done(id=made)] if made == column_id:
+                return True
+            case outcome:
+                raise errors.Misconfigured(f"column {column_id} was not made: {outcome}", code="KEY_COLUMN")
+
+    async def items(
+        self, *, columns: Sequence[str] | None = None, subitems: bool = True, page: int = 100
+    ) -> AsyncIterator[list[shown.BoardItem]]:
+        """Every active item, a list a page; only these columns of the items, or all.
+
+        A page that is too complex for one request is asked again at half its size. The API forgets where a
+        reading stands 60 minutes after it began.
+        """
+        selection = _selection(columns, subitems)
+        start = {"board": self.board_id, **selection}
+        limit = min(page, PAGE_LIMIT)
+        cursor: str | None = None
+        while True:
+            try:
+                if cursor is None:
+                    data = await self._client.query("items_page", {**start, "limit": limit})
+                    found = self._board_of(data)["items_page"]
+                else:
+                    rest = {"cursor": cursor, "limit": limit, **selection}
+                    found = (await self._client.query("next_items_page", rest))["next_items_page"]
+            except errors.Rejected as error:
+                if error.code != "REQUEST_MAX_COMPLEXITY_EXCEEDED" or limit == 1:
+                    raise
+                limit = max(1, limit // 2)
+                continue
+            yield [shown.read_item(raw) for raw in found["items"]]
+            cursor = found.get("cursor")
+            if cursor is None:
+                return
+
+    async def find_items(
+        self,
+        key_column: str,
+        keys: Iterable[str],
+        *,
+        columns: Sequence[str] | None = None,
+        subitems: bool = False,
+    ) -> dict[str, list[shown.BoardItem]]:
+        """The active items that hold each key, as a list: more than one is a duplicate, none an empty list.
+
+        `columns` bounds what is read of each item. The search ignores case: an item
+        goes to the key that it holds exactly, else to one that differs in case only.
+        """
+        found: dict[str, list[shown.BoardItem]] = {key: [] for key in keys}
+        ignoring_case = {key.casefold(): key for key in found}
+        seen: set[str] = set()
+        selection = _selection(None if columns is None else [key_column, *columns], subitems)
+        for values in _chunks(list(found), VALUES_PER_SEARCH):
+            search = {"board": self.board_id, "key": key_column, "values": values, "limit": PAGE_LIMIT}
+            data = await self._client.query("find_items", {**search, **selection})
+            page = data["items_page_by_column_values"]
+            while True:
+                for item in map(shown.read_item, page["items"]):
+                    text = item.columns.get(key_column, shown.Shown()).text or ""
+                    key = text if text in found else ignoring_case.get(text.casefold())
+                    if key is not None and item.id not in seen:
+                        found[key].append(item)
+                        seen.add(item.id)
+                if not page.get("cursor"):
+                    break
+                rest = {"cursor": page["cursor"], "limit": PAGE_LIMIT, **selection}
+                page = (await self._client.query("next_items_page", rest))["next_items_page"]
+        return found
+
+    async def subitems(self, item_ids: Iterable[str]) -> dict[str, list[shown.BoardItem]]:
+        """The subitems of each item; an item that the API does not know is absent."""
+        found: dict[str, list[shown.BoardItem]] = {}
+        async for raw in self._by_id("subitems", item_ids):
+            found[str(raw["id"])] = [shown.read_item(child) for child in raw.get("subitems") or () if child]
+        return found
+
+    async def exists(self, item_ids: Iterable[str]) -> dict[str, shown.ItemState]:
+        """The state of each item or subitem; one that the API does not know is absent."""
+        return {
+            str(raw["id"]): shown.ItemState(raw["state"])
+            async for raw in self._by_id("item_states", item_ids)
+        }
+
+    async def _by_id(self, name: str, item_ids: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
+        for ids in _chunks(list(dict.fromkeys(item_ids)), IDS_PER_CALL):
+            data = await self._client.query(name, {"items": ids, "limit": IDS_PER_CALL})
+            for raw in data.get("items") or ():
+                if raw:
+                    yield raw
+
+    async def _ask_board(self, name: str) -> dict[str, Any]:
+        return self._board_of(await self._client.query(name, {"board": self.board_id}))
+
+    def _board_of(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        boards = [board for board in data.get("boards") or () if board]
+        if not boards:
+            raise error_table.BoardStop(
+                f"board {self.board_id} is not there, or not for this token", code="BOARD_NOT_FOUND"
+            )
+        board: dict[str, Any] = boards[0]
+        return board
+
+
+def _selection(columns: Sequence[str] | None, subitems: bool) -> dict[str, Any]:
+    # A variable that is left out leaves its argument out: all columns. Null would be a value.
+    chosen = {} if columns is None else {"columns": list(dict.fromkeys(columns))}
+    return {"subitems": subitems, **chosen}
+
+
+def _chunks(values: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -1,0 +1,167 @@
+"""The one way to the API: a paced POST, whose answer becomes a reply or an error of our own tree.
+
+What is waited for here is only what was surely not executed. An unknown outcome is raised at once: whether
+the same body may be sent again is known to the journal, which wrote it down before it left.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+import types
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self
+
+import pydantic
+
+from connectors import backoff, errors
+from connectors.monday import budget as budgets
+from connectors.monday import documents, error_table, responses, transport
+
+log = logging.getLogger(__name__)
+
+API_VERSION = "2026-10"
+
+
+class Client:
+    """One token at one URL. Use it as an async context manager, in the event loop of its budget.
+
+    `timeout` bounds one round trip, in seconds. `tries` bounds how often a request that a limit refused is
+    sent, and how often a read is asked. The token appears in no repr, log or error.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | pydantic.SecretStr,
+        *,
+        budget: budgets.Budget,
+        api_version: str = API_VERSION,
+        timeout: float = 60.0,
+        tries: int = 6,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        rng: random.Random | None = None,
+        proxy: str | None = None,
+        post: transport.Transport | None = None,
+    ) -> None:
+        self.budget = budget
+        self._url = url
+        self._token = pydantic.SecretStr(token) if isinstance(token, str) else token
+        self._api_version = api_version
+        self._tries = tries
+        self._clock = clock
+        self._sleep = sleep
+        self._rng = rng or random.Random()
+        self._http = transport.Http(url, timeout=timeout, proxy=proxy)
+        self._post: transport.Transport = post or self._http
+        self._stack = contextlib.AsyncExitStack()
+
+    def __repr__(self) -> str:
+        return f"Client({self._url!r}, api_version={self._api_version!r})"
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._http)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    async def send(self, body: str, *, key: str | None, mutations: int) -> responses.Reply:
+        """Send a body of so many aliased mutations under an idempotency key; judge the reply by alias.
+
+        Raises OutcomeUnknown (nobody knows: the same body and key again, or look up), its child MustLookUp
+        (the same body would get the same answer: look up), Transient (surely not executed), Rejected
+        (nothing was executed, and never will be as a whole: send halves), AccountStop or BoardStop.
+        """
+        return await self._ask(budgets.Kind.WRITE, body, key=key, mutations=mutations)
+
+    async def query(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask one read document and give its data, complete: a part that failed fails the whole.
+
+        Asks again, with growing pauses, whatever may succeed later; then raises Transient.
+        """
+        body = documents.query_body(name, variables)
+        pauses = backoff.delays(rng=self._rng, tries=self._tries - 1)
+        while True:
+            try:
+                reply = await self._ask(budgets.Kind.READ, body, name=name)
+                if not reply.errors:
+                    return reply.data
+                raise error_table.exception(reply.errors[0], mutations=0)
+            except errors.Transient as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    # A read has no outcome to be unknown: to the caller it is merely late.
+                    raise errors.Transient(f"{name}: {error}", wait=error.wait) from error
+                log.warning("asking %s again: %s", name, error)
+                await self._sleep(pause if error.wait is None else error.wait)
+
+    async def _ask(
+        self, kind: budgets.Kind, body: str, *, key: str | None = None, mutations: int = 0, name: str = ""
+    ) -> responses.Reply:
+        """Send until no limit refuses it any more. Each stated wait is obeyed by the next turn."""
+        stale = backoff.delays(rng=self._rng)
+        refused: error_table.ApiError | None = None
+        in_flight = False
+        async with self.budget.place(kind):
+            for attempt in range(self._tries):
+                turn = await self.budget.turn(kind, name=name, mutations=mutations)
+                reply = await self._round_trip(turn, body, key)
+                error = responses.whole(reply)
+                if error is None:
+                    self.budget.settle(turn, reply)
+                    return reply
+                rule = error_table.rule(error)
+                if rule.action is not error_table.Action.WAIT or reply.replayed:
+                    self.budget.settle(turn, reply)
+                    raise self._exception(error, reply, mutations)
+                # A first wait is kept to the second. One that proved too short gets a growing surplus.
+                wait = error.wait if error.wait is not None else rule.wait
+                wait += next(stale) if attempt else 0.0
+                log.warning("refused, next try in %.1f s: %s", wait, error)
+                self.budget.throttled(turn, error, wait, reply)
+                refused, in_flight = error, in_flight or error.status == 409
+        if in_flight:
+            raise errors.OutcomeUnknown(f"still in flight after {self._tries} tries: {refused}")
+        raise errors.Transient(f"refused {self._tries} times: {refused}", wait=wait)
+
+    async def _round_trip(self, turn: budgets.Turn, body: str, key: str | None) -> responses.Reply:
+        started = self._clock()
+        try:
+            answer = await self._post(body, self._headers(key))
+        except BaseException as error:
+            sent = isinstance(error, errors.OutcomeUnknown) or not isinstance(error, errors.OrdersyncError)
+            (self.budget.lose if sent else self.budget.cancel)(turn)
+            raise
+        reply = responses.read(answer, seconds=self._clock() - started)
+        log.debug("request %s: HTTP %s in %.3f s", reply.request_id, reply.http_status, reply.seconds)
+        return reply
+
+    def _exception(
+        self, error: error_table.ApiError, reply: responses.Reply, mutations: int
+    ) -> errors.OrdersyncError:
+        if error_table.is_daily_limit(error):
+            until = self.budget.end_day()
+            return error_table.AccountStop(str(error), code=error.code, wait=error.wait or until)
+        exception = error_table.exception(error, mutations=mutations)
+        if reply.replayed and isinstance(exception, errors.Transient):
+            # The API repeats what it answered before: this key will never get another answer.
+            return error_table.MustLookUp(error)
+        return exception
+
+    def _headers(self, key: str | None) -> dict[str, str]:
+        headers = {
+            "Authorization": self._token.get_secret_value(),
+            "Content-Type": "application/json",
+            "API-Version": self._api_version,
+        }
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return headers

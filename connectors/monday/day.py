@@ -1,0 +1,51 @@
+"""Calls of the UTC day: how many are used, when they reset, when they run out. The clock is an argument."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+class Day:
+    """Counts calls against `limit`. `used` is what is known to have been used of the current day already."""
+
+    def __init__(self, limit: int, *, used: float = 0.0, now: Callable[[], datetime] = utcnow) -> None:
+        self.limit = limit
+        self._now = now
+        self._start(now(), used)
+
+    @property
+    def used(self) -> float:
+        now = self._now()
+        if now.date() != self._since.date():
+            self._start(datetime.combine(now.date(), time(), UTC), 0.0)
+        return self._used
+
+    def add(self, calls: float) -> None:
+        """Count calls; a negative number takes some back."""
+        self._used = max(0.0, self.used + calls)
+
+    def exhaust(self) -> None:
+        """The API says that nothing is left, whatever we counted."""
+        self._used = max(self.used, float(self.limit))
+
+    def resets_in(self) -> float:
+        """Seconds until midnight UTC."""
+        now = self._now()
+        return (datetime.combine(now.date() + timedelta(days=1), time(), UTC) - now).total_seconds()
+
+    def runs_out_at(self) -> datetime | None:
+        """When the last call is used if they go on as since this count began; None if they last the day."""
+        left = self.limit - self.used
+        now = self._now()
+        if left <= 0:
+            return now
+        counted, elapsed = self._used - self._before, (now - self._since).total_seconds()
+        if counted <= 0 or elapsed <= 0 or left / counted * elapsed >= self.resets_in():
+            return None
+        return now + timedelta(seconds=left / counted * elapsed)
+
+    def _start(self, since: datetime, used: float) -> None:
+        self._since, self._used, self._before = since, used, used

@@ -1,0 +1,183 @@
+"""The GraphQL texts: read from documents/*.graphql, and mutations composed into one aliased batch.
+
+Values travel as variables, never inside the text. A batch is built from the parsed documents: each
+mutation's variables are renamed after its alias and its field gets that alias, so that
+`mutation CreateItem($board: ID!) { create_item(board_id: $board) { id } }` as third of a batch becomes
+`m2: create_item(board_id: $m2_board) { id }` with a variable `$m2_board: ID!`.
+"""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, assert_never
+
+import graphql
+
+from schemas import base, items
+
+Json = dict[str, Any]
+
+# One mutation of a batch: the name of its document, and the values of that document's variables.
+Call = tuple[str, Json]
+
+
+class Request(base.Model):
+    """One HTTP request: the exact JSON text to send, and the alias of each mutation, in order.
+
+    `body` is pure ASCII, so that no column, log or collation that it is stored in can change a byte.
+    """
+
+    body: str
+    aliases: tuple[str, ...]
+
+
+def render(mutations: Sequence[items.Mutation], *, board_id: str, group_ids: Mapping[str, str]) -> Request:
+    """Compose mutations into one request. Equal arguments give an equal body, byte for byte.
+
+    `group_ids` maps a group's name to its id; a name that is missing there is a KeyError.
+    """
+    return compose([_call(mutation, board_id, group_ids) for mutation in mutations])
+
+
+def compose(calls: Sequence[Call]) -> Request:
+    """Join named mutation documents and their variables into one request of aliased mutations."""
+    if not calls:
+        raise ValueError("a request needs at least one mutation")
+    aliases = tuple(f"m{index}" for index in range(len(calls)))
+    variables = {
+        f"{alias}_{name}": value
+        for alias, (_, values) in zip(aliases, calls, strict=True)
+        for name, value in values.items()
+    }
+    text = _batch_text(tuple(name for name, _ in calls))
+    return Request(body=_encode(text, variables), aliases=aliases)
+
+
+def query_body(name: str, variables: Mapping[str, Any]) -> str:
+    """The JSON text of one read document with its variables."""
+    return _encode(text(name), variables)
+
+
+@functools.cache
+def text(name: str) -> str:
+    """One document as it stands in documents/<name>.graphql."""
+    return resources.files(__package__).joinpath("documents", f"{name}.graphql").read_text("utf-8")
+
+
+def names() -> list[str]:
+    """The name of every document there is, sorted."""
+    folder = resources.files(__package__).joinpath("documents")
+    return sorted(file.name.removesuffix(".graphql") for file in folder.iterdir())
+
+
+def _call(mutation: items.Mutation, board_id: str, group_ids: Mapping[str, str]) -> Call:
+    match mutation:
+        case items.CreateItem():
+            return "create_item", {
+                "board": board_id,
+                "group": group_ids[mutation.group_name],
+                "name": mutation.name,
+                "columns": _columns(mutation.columns),
+                "labels": mutation.create_labels,
+            }
+        case items.UpdateItem() | items.UpdateSubitem():
+            return "change_columns", {
+                "board": mutation.board_id if isinstance(mutation, items.UpdateSubitem) else board_id,
+                "item": mutation.item_id,
+                "columns": _columns(mutation.columns),
+                "labels": mutation.create_labels,
+            }
+        case items.CreateSubitem():
+            return "create_subitem", {
+                "parent": mutation.parent_item_id,
+                "name": mutation.name,
+                "columns": _columns(mutation.columns),
+                "labels": mutation.create_labels,
+            }
+        case items.MoveItem():
+            return "move_item", {"item": mutation.item_id, "group": group_ids[mutation.group_name]}
+        case items.RemoveItem():
+            return _removal(mutation.removal), {"item": mutation.item_id}
+        case items.CreateGroup():
+            return "create_group", {"board": board_id, "name": mutation.group_name}
+        case _:
+            assert_never(mutation)
+
+
+def _removal(removal: items.Removal) -> str:
+    match removal:
+        case items.Removal.ARCHIVE:
+            return "archive_item"
+        case items.Removal.DELETE:
+            return "delete_item"
+        case items.Removal.KEEP:
+            raise ValueError("an item that is kept needs no mutation")
+        case _:
+            assert_never(removal)
+
+
+def _columns(columns: Mapping[str, base.ColumnValue]) -> str:
+    """The API's JSON scalar is a *string* that holds JSON."""
+    return json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
+
+
+def _encode(query: str, variables: Mapping[str, Any]) -> str:
+    return json.dumps({"query": query, "variables": variables}, ensure_ascii=True, separators=(",", ":"))
+
+
+# A backlog repeats few shapes (25 creates, 25 subitems); the bound is for the mixed ones.
+@functools.lru_cache(maxsize=512)
+def _batch_text(documents: tuple[str, ...]) -> str:
+    parts = [_part(name, f"m{index}") for index, name in enumerate(documents)]
+    batch = graphql.OperationDefinitionNode(
+        operation=graphql.OperationType.MUTATION,
+        name=graphql.NameNode(value="Batch"),
+        variable_definitions=tuple(node for part in parts for node in part.variable_definitions or ()),
+        selection_set=graphql.SelectionSetNode(
+            # Mutations run in order, so that the cost asked for last is the cost of them all.
+            selections=(
+                *(node for part in parts for node in part.selection_set.selections),
+                *_operation("complexity").selection_set.selections,
+            )
+        ),
+    )
+    return graphql.print_ast(batch)
+
+
+@functools.lru_cache(maxsize=2048)
+def _part(name: str, alias: str) -> graphql.OperationDefinitionNode:
+    """One document with its variables and its field renamed after the alias."""
+    renamed = graphql.visit(_operation(name), _Rename(alias))
+    assert isinstance(renamed, graphql.OperationDefinitionNode)
+    return renamed
+
+
+@functools.cache
+def _operation(name: str) -> graphql.OperationDefinitionNode:
+    (operation,) = graphql.parse(text(name), no_location=True).definitions
+    assert isinstance(operation, graphql.OperationDefinitionNode)
+    return operation
+
+
+class _Rename(graphql.Visitor):
+    def __init__(self, alias: str) -> None:
+        super().__init__()
+        self._alias = alias
+
+    def enter_variable(self, node: graphql.VariableNode, *_: object) -> graphql.VariableNode:
+        return graphql.VariableNode(name=graphql.NameNode(value=f"{self._alias}_{node.name.value}"))
+
+    def leave_field(
+        self, node: graphql.FieldNode, _key: object, _parent: object, _path: object, ancestors: list[Any]
+    ) -> graphql.FieldNode | None:
+        # Only the mutation itself: its ancestors are the operation, its selection set and that set's fields.
+        if sum(isinstance(above, graphql.SelectionSetNode) for above in ancestors) != 1:
+            return None
+        return graphql.FieldNode(
+            alias=graphql.NameNode(value=self._alias),
+            name=node.name,
+            arguments=node.arguments,
+            directives=node.directives,
+            selection_set=node.selection_set,
+        )

@@ -1,0 +1,141 @@
+"""Seeded trouble: which requests are struck, and by what.
+
+A rule names requests by their ordinal number (`at`, counted from 1 since the rules were set) or by a rate.
+Whether a rate strikes request n depends on seed, rule and n alone, so a run can be repeated. Only requests
+that passed token and limits are counted, replays among them, mutations and queries apart.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from schemas import base
+
+
+class Kind(StrEnum):
+    """What can go wrong."""
+
+    # Refused before anything ran.
+    UNAUTHORIZED = "unauthorized"
+    DAILY_LIMIT = "daily_limit"
+    THROTTLE_429 = "throttle_429"
+    CONFLICT_409 = "conflict_409"
+    LOCKED_423 = "locked_423"
+    ERROR_500_BEFORE = "error_500_before"
+    LEGACY_ERROR = "legacy_error"
+    BOARD_MISSING = "board_missing"
+    RESET = "reset"
+    # Aliases that fare differently from their neighbours.
+    THROTTLE_200 = "throttle_200"
+    PARTIAL_ALIASES = "partial_aliases"
+    NULL_ALIAS = "null_alias"
+    # Done, but told wrongly or not at all.
+    ERROR_500_AFTER = "error_500_after"
+    LOST_RESPONSE = "lost_response"
+    BAD_GATEWAY_HTML = "bad_gateway_html"
+    HANG = "hang"
+    # Companions of any other.
+    SLOW = "slow"
+    DROP_IDEMPOTENCY = "drop_idempotency"
+
+
+ONLY_MUTATIONS = frozenset({Kind.THROTTLE_200, Kind.PARTIAL_ALIASES, Kind.NULL_ALIAS, Kind.DROP_IDEMPOTENCY})
+
+
+class Rule(base.Model):
+    """One kind of trouble and when it strikes.
+
+    `seconds`: how long `slow` and `hang` last, and the wait that `throttle_*`, `conflict_409`, `locked_423`
+    state. `executed`: whether the mutations of a `bad_gateway_html` (default: no), `hang` or `null_alias`
+    (default: yes) take effect. `late`: a `hang` that executes at its end, not at its start.
+    `aliases`: positions (from 0) for `throttle_200` (default: all), `partial_aliases` and `null_alias`
+    (default: a seeded `share` of them, at least one). `code`: the error code of `partial_aliases` and
+    `throttle_429`. `status`: the HTTP status of `legacy_error`. A `drop_idempotency` neither looks a key
+    up nor remembers it.
+    """
+
+    kind: Kind
+    at: tuple[int, ...] = ()
+    rate: float = Field(default=0.0, ge=0, le=1)
+    of: Literal["mutation", "query"] = "mutation"
+    seconds: float = Field(default=1.0, ge=0)
+    executed: bool | None = None
+    late: bool = False
+    aliases: tuple[int, ...] | None = None
+    share: float = Field(default=0.5, gt=0, le=1)
+    code: str | None = None
+    status: int = 200
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if bool(self.at) == bool(self.rate):
+            raise ValueError(f"{self.kind}: give either `at` or `rate`")
+        if self.of == "query" and self.kind in ONLY_MUTATIONS:
+            raise ValueError(f"{self.kind} cannot strike a query")
+        return self
+
+    def takes_effect(self) -> bool:
+        """Whether mutations are executed although this rule struck."""
+        return self.kind is not Kind.BAD_GATEWAY_HTML if self.executed is None else self.executed
+
+    def chosen(self, count: int, seed: str) -> frozenset[int]:
+        """The positions among `count` aliases that this rule strikes."""
+        if self.aliases is not None:
+            return frozenset(self.aliases)
+        if self.kind is Kind.THROTTLE_200:
+            return frozenset(range(count))
+        size = max(1, round(count * self.share))
+        return frozenset(random.Random(seed).sample(range(count), min(size, count)))
+
+
+Rules = TypeAdapter(tuple[Rule, ...])
+
+
+class Struck:
+    """The rules that strike one request."""
+
+    def __init__(self, rules: Iterable[Rule] = (), seed: str = "") -> None:
+        self._rules = {rule.kind: rule for rule in rules}
+        self._seed = seed
+
+    def by(self, *kinds: Kind) -> Rule | None:
+        """The first of these kinds that strikes, if any."""
+        return next((self._rules[kind] for kind in kinds if kind in self._rules), None)
+
+    def aliases(self, count: int) -> dict[int, Rule]:
+        """Which alias is struck by which rule."""
+        return {
+            position: rule
+            for kind in (Kind.NULL_ALIAS, Kind.PARTIAL_ALIASES, Kind.THROTTLE_200)
+            if (rule := self.by(kind))
+            for position in rule.chosen(count, f"{self._seed}:{kind}")
+        }
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self._rules)
+
+
+class Plan:
+    """The rules in force, counting the requests that pass under them."""
+
+    def __init__(self, rules: Sequence[Rule], seed: int) -> None:
+        self._rules = rules
+        self._seed = seed
+        self._ordinals = {"mutation": 0, "query": 0}
+
+    def strike(self, operation: Literal["mutation", "query"]) -> Struck:
+        """Count one request and say what strikes it. Of two rules of one kind the later one counts."""
+        self._ordinals[operation] += 1
+        ordinal = self._ordinals[operation]
+        hits = [
+            rule
+            for index, rule in enumerate(self._rules)
+            if rule.of == operation and (ordinal in rule.at or self._luck(index, ordinal) < rule.rate)
+        ]
+        return Struck(hits, seed=f"{self._seed}:{ordinal}")
+
+    def _luck(self, index: int, ordinal: int) -> float:
+        return random.Random(f"{self._seed}:{index}:{ordinal}").random()

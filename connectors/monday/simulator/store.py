@@ -1,0 +1,238 @@
+"""The state in one SQLite file: what is committed is there after kill -9.
+
+Everything one mutation request does, its idempotency record included, is one commit: a killed server has done
+all of it and remembers the key, or nothing. (Aliases still fail one by one, see `step`.) The board's outline
+(boards, groups, columns, labels) is also kept in memory, because every value is checked against it.
+"""
+
+import contextlib
+import dataclasses
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from importlib import resources
+from pathlib import Path
+
+FIRST_ITEM_ID = 9_300_000_001
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    id: int
+    name: str
+    parent_board_id: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    board_id: int
+    id: str
+    title: str
+    type: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    board_id: int
+    id: str
+    title: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    id: int
+    board_id: int
+    group_id: str
+    parent_id: int | None
+    name: str
+    state: str
+    created: float
+    updated: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A value as it was sent, as it reads back, as text, and folded for searches (None: not searchable)."""
+
+    written: str
+    value: str
+    text: str
+    folded: str | None
+
+
+class Store:
+    """Reads and writes; what is allowed is decided elsewhere."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.create_function("casefold", 1, str.casefold, deterministic=True)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA busy_timeout = 5000")
+        self._db.executescript(resources.files(__package__).joinpath("tables.sql").read_text("utf-8"))
+        self._load_outline()
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it, or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            self._undo_outline()
+            raise
+        self._db.execute("COMMIT")
+        self._outline_changed = False
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """One mutation of a request: if it fails, it alone is undone."""
+        self._db.execute("SAVEPOINT step")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK TO step")
+            self._db.execute("RELEASE step")
+            self._undo_outline()
+            raise
+        self._db.execute("RELEASE step")
+
+    # The outline.
+
+    def _undo_outline(self) -> None:
+        if self._outline_changed:
+            self._load_outline()
+
+    def _load_outline(self) -> None:
+        self._outline_changed = False
+        rows = self._db.execute("SELECT id, name, parent_board_id FROM boards")
+        self.boards = {row[0]: Board(*row) for row in rows}
+        self.columns: dict[int, dict[str, Column]] = {board: {} for board in self.boards}
+        self.groups: dict[int, dict[str, Group]] = {board: {} for board in self.boards}
+        # (board, column) -> {label: id}
+        self.labels: dict[tuple[int, str], dict[str, int]] = {}
+        for row in self._db.execute("SELECT board_id, id, title, type FROM board_columns ORDER BY position"):
+            self.columns[row[0]][row[1]] = Column(*row)
+        for row in self._db.execute("SELECT board_id, id, title FROM board_groups ORDER BY position"):
+            self.groups[row[0]][row[1]] = Group(*row)
+        for board_id, column_id, label_id, label in self._db.execute("SELECT * FROM labels"):
+            self.labels.setdefault((board_id, column_id), {})[label] = label_id
+
+    def add_board(self, board: Board) -> None:
+        self._db.execute(
+            "INSERT INTO boards (id, name, parent_board_id) VALUES (?, ?, ?)",
+            (board.id, board.name, board.parent_board_id),
+        )
+        self._outline_changed = True
+        self.boards[board.id] = board
+        self.columns[board.id] = {}
+        self.groups[board.id] = {}
+
+    def add_column(self, column: Column) -> None:
+        columns = self.columns[column.board_id]
+        row = (column.board_id, column.id, column.title, column.type, len(columns))
+        self._db.execute("INSERT INTO board_columns VALUES (?, ?, ?, ?, ?)", row)
+        self._outline_changed = True
+        columns[column.id] = column
+
+    def add_group(self, group: Group) -> None:
+        groups = self.groups[group.board_id]
+        row = (group.board_id, group.id, group.title, len(groups))
+        self._db.execute("INSERT INTO board_groups VALUES (?, ?, ?, ?)", row)
+        self._outline_changed = True
+        groups[group.id] = group
+
+    def add_label(self, column: Column, label: str) -> int:
+        labels = self.labels.setdefault((column.board_id, column.id), {})
+        label_id = max(labels.values(), default=0) + 1
+        self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?)", (column.board_id, column.id, label_id, label))
+        self._outline_changed = True
+        labels[label] = label_id
+        return label_id
+
+    def items_count(self, board_id: int) -> int:
+        row = self._db.execute("SELECT items_count FROM boards WHERE id = ?", (board_id,)).fetchone()
+        return int(row[0])
+
+    # Items and their cells.
+
+    def add_item(self, board_id: int, group_id: str, parent_id: int | None, name: str, now: float) -> int:
+        row = (board_id, group_id, parent_id, name, now, now)
+        cursor = self._db.execute(
+            "INSERT INTO items (board_id, group_id, parent_id, name, created, updated) VALUES (?, ?, ?, ?, ?, ?)",
+            row,
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def first_item_id(self, item_id: int) -> None:
+        """Where the numbering of a new file starts."""
+        self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('items', ?)", (item_id - 1,))
+
+    def item(self, item_id: int) -> Item | None:
+        row = self._db.execute("SELECT * FROM items WHERE id = ?", (item_id,)).fetchone()
+        return Item(*row) if row else None
+
+    def items(self, where: str, parameters: Sequence[object]) -> list[Item]:
+        """`where` comes from our own code, never from a request."""
+        return [Item(*row) for row in self._db.execute(f"SELECT * FROM items WHERE {where}", parameters)]
+
+    def subitems(self, parent_id: int) -> list[Item]:
+        """Of every state."""
+        return self.items("parent_id = ? ORDER BY id", (parent_id,))
+
+    def set_item(self, item_id: int, now: float, **changes: str) -> None:
+        """Change name, group_id or state."""
+        sets = "".join(f"{column} = ?, " for column in changes)
+        self._db.execute(f"UPDATE items SET {sets}updated = ? WHERE id = ?", (*changes.values(), now, item_id))
+
+    def cells(self, item_id: int) -> dict[str, Cell]:
+        rows = self._db.execute(
+            "SELECT column_id, written, value, text, folded FROM cells WHERE item_id = ?", (item_id,)
+        )
+        return {row[0]: Cell(*row[1:]) for row in rows}
+
+    def write_cells(self, item_id: int, cells: Mapping[str, Cell | None]) -> None:
+        """None clears."""
+        gone = [(item_id, column_id) for column_id, cell in cells.items() if cell is None]
+        kept = [
+            (item_id, column_id, cell.written, cell.value, cell.text, cell.folded)
+            for column_id, cell in cells.items()
+            if cell is not None
+        ]
+        if gone:
+            self._db.executemany("DELETE FROM cells WHERE item_id = ? AND column_id = ?", gone)
+        if kept:
+            self._db.executemany("REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)", kept)
+
+    # What outlives a request.
+
+    def replay(self, key: str, now: float) -> tuple[str, str] | None:
+        """(digest of the body, answer) that this key is remembered with."""
+        row = self._db.execute(
+            "SELECT body_digest, answer FROM answers_by_key WHERE key = ? AND expires > ?", (key, now)
+        ).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def remember(self, key: str, digest: str, answer: str, now: float, expires: float) -> None:
+        self._db.execute("DELETE FROM answers_by_key WHERE expires <= ?", (now,))
+        self._db.execute("REPLACE INTO answers_by_key VALUES (?, ?, ?, ?)", (key, digest, answer, expires))
+
+    def calls_of(self, day: date) -> int:
+        row = self._db.execute("SELECT tenths FROM calls_by_day WHERE day = ?", (day.isoformat(),)).fetchone()
+        return int(row[0]) if row else 0
+
+    def add_calls(self, day: date, tenths: int) -> None:
+        self._db.execute(
+            "INSERT INTO calls_by_day VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET tenths = tenths + excluded.tenths",
+            (day.isoformat(), tenths),
+        )
+
+
+def number(sent: str) -> int:
+    """An id of the API as the store knows it; 0 is nobody's."""
+    return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 19 else 0

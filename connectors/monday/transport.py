@@ -1,0 +1,73 @@
+"""HTTP by aiohttp: one session, and the one place that reads aiohttp's exceptions.
+
+The question that matters about a broken request is whether it may have arrived. No connection: surely not,
+so it is Transient. Anything later: nobody knows, so it is OutcomeUnknown. aiohttp itself
+never repeats a POST.
+"""
+
+import types
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Self
+
+import aiohttp
+
+from connectors import errors
+from connectors.monday import formats
+
+# Sends one body with these headers. Tests pass a function of their own.
+Transport = Callable[[str, Mapping[str, str]], Awaitable[formats.Answer]]
+
+
+class Http:
+    """POSTs to one URL. `timeout` bounds a whole request, `connect_timeout` the making of a connection."""
+
+    def __init__(
+        self, url: str, *, timeout: float, connect_timeout: float = 10.0, proxy: str | None = None
+    ) -> None:
+        self._url = url
+        self._proxy = proxy
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect_timeout)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __call__(self, body: str, headers: Mapping[str, str]) -> formats.Answer:
+        if self._session is None:
+            raise RuntimeError("the client is not open: use `async with`")
+        try:
+            # A redirect would carry the token to another address: it is an answer like any other.
+            async with self._session.post(
+                self._url, data=body.encode(), headers=headers, proxy=self._proxy, allow_redirects=False
+            ) as response:
+                content = await response.read()
+                return formats.Answer(
+                    status=response.status,
+                    headers={name.lower(): value for name, value in response.headers.items()},
+                    text=content.decode(errors="replace"),
+                )
+        except (aiohttp.ClientSSLError, aiohttp.InvalidURL) as error:
+            raise errors.Misconfigured(_say(error), code="CONNECTION_REFUSED_BY_US") from error
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ClientHttpProxyError,
+            aiohttp.ConnectionTimeoutError,
+        ) as error:
+            raise errors.Transient(f"not sent: {_say(error)}") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise errors.OutcomeUnknown(f"sent, no answer: {_say(error)}") from error
+
+
+def _say(error: Exception) -> str:
+    return f"{type(error).__name__} {error}".strip()

@@ -1,0 +1,218 @@
+"""ORDERS_UNIFIED, read only, and its snapshot: one row an order, its newest version and where it stands."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import sql
+from connectors import database
+from schemas import detection
+from schemas.base import Cell
+from schemas.batches import SyncState
+from sql import identifiers
+
+SOURCE = "ORDERS_UNIFIED"
+STATEMENTS = sql.load("detect")
+DELETED = "DELETED"
+
+T = TypeVar("T")
+
+# SQLite takes at most 127 arguments to a function; a statement takes 2,000 parameters on every engine.
+ARGUMENTS = 100
+MARKS = 500
+
+
+class Orders:
+    """Detection's view of the database. Times are UTC; hashes are 64 hex digits; "DELETED" marks a row that is gone."""
+
+    def __init__(self, db: database.Database, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._now = now
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Name and type of the live table's columns, in their order."""
+        return [(column.name, column.type) for column in self._db.columns(SOURCE)]
+
+    def source_rows(self) -> int:
+        """How many rows the source has."""
+        return self._number("source_rows")
+
+    def known_rows(self) -> int:
+        """How many orders of the source have a snapshot."""
+        return self._number("known_rows")
+
+    def unsettled_mutations(self) -> int:
+        """Planned mutations of all that is on its way."""
+        return self._number("unsettled")
+
+    def customer_names(self) -> list[str | None]:
+        """The raw customer names of the source."""
+        with self._db.read() as session:
+            return [row["name"] for row in session.query(STATEMENTS["customers"])]
+
+    def scan(
+        self,
+        columns: Sequence[str],
+        *,
+        former: Sequence[str] | None = None,
+        chosen: detection.Filters | None = None,
+        raw_customers: Sequence[str] = (),
+    ) -> Iterator[tuple[str, str | None, str, str | None]]:
+        """Every row, or the chosen ones: identity, hash of its snapshot, text of `columns`, text of `former`.
+
+        Streams: memory does not grow with the table.
+        """
+        pieces = _texts(columns)
+        former_pieces = _texts(former) if former is not None else []
+        texts = ", ".join(pieces + former_pieces)
+        params: tuple[Cell, ...] = ()
+        statement = STATEMENTS["scan"].replace("{texts}", texts)
+        if chosen is not None:
+            statement = STATEMENTS["scan_chosen"].replace("{texts}", texts)
+            statement = sql.expand(statement, marks=max(1, len(raw_customers)))
+            params = _chosen(chosen, raw_customers)
+        n = len(pieces)
+        single = n == 1
+        with self._db.read() as session:
+            for record_uuid, known, *parts in session.stream(statement, params):
+                text = parts[0] if single else _join(parts[:n])
+                yield record_uuid, known, text, _join(parts[n:]) if former_pieces else None
+
+    def rows(
+        self, record_uuids: Sequence[str], columns: Sequence[str]
+    ) -> dict[str, tuple[str | None, str | None, str]]:
+        """Of each identity that is still there: hash and state of its snapshot, and its text now."""
+        found: dict[str, tuple[str | None, str | None, str]] = {}
+        texts = ", ".join(_texts(columns))
+        with self._db.read() as session:
+            for some in batched(record_uuids):
+                statement = sql.expand(STATEMENTS["rows"].replace("{texts}", texts), marks=len(some))
+                for record_uuid, known, state, *parts in session.stream(statement, tuple(some)):
+                    found[record_uuid] = (known, state, _join(parts))
+        return found
+
+    def without_identity(self, columns: Sequence[str]) -> list[str]:
+        """The texts of rows that have no record_uuid."""
+        statement = STATEMENTS["rows_without_identity"].replace("{texts}", ", ".join(_texts(columns)))
+        with self._db.read() as session:
+            return [_join(parts) for parts in session.stream(statement)]
+
+    def duplicates(self) -> dict[str, int]:
+        """Identities that more than one row claims, and how many rows do."""
+        with self._db.read() as session:
+            return {
+                str(row["record_uuid"]): _int(row["copies"])
+                for row in session.query(STATEMENTS["duplicates"])
+            }
+
+    def deleted(self) -> list[tuple[str, str, SyncState]]:
+        """Identity, customer and state of orders that have a snapshot and are in the source no more."""
+        with self._db.read() as session:
+            return [
+                (str(row["record_uuid"]), str(row["customer"] or ""), SyncState(str(row["sync_state"])))
+                for row in session.query(STATEMENTS["deleted"])
+            ]
+
+    def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
+        """Follows what Kafka has confirmed, in one transaction."""
+        at = database.to_db_time(self._now())
+        with self._db.write() as session:
+            _ensure(session, [s.record_uuid for s in snapshots], self._now())
+            session.execute_many(STATEMENTS["move_snapshot"], [_moved(s, at) for s in snapshots])
+
+    def rebaseline(
+        self, hashes: Iterable[tuple[str, str, str]], mark: Callable[[database.Session], None]
+    ) -> None:
+        """New hash, identity, old hash of unchanged rows, and `mark` in the same transaction: all or nothing."""
+        with self._db.write() as session:
+            session.execute_many(STATEMENTS["rebaseline"], hashes)
+            mark(session)
+
+    def states(self) -> list[dict[str, Any]]:
+        """Orders of the source by customer and state, with their planned mutations."""
+        with self._db.read() as session:
+            return session.query(STATEMENTS["states"])
+
+    def waiting_deletes(self) -> int:
+        """Deletions that are on their way."""
+        return self._number("waiting_deletes")
+
+    def _number(self, name: str) -> int:
+        with self._db.read() as session:
+            return _int(session.value(STATEMENTS[name]))
+
+
+def settle(session: database.Session, ends: Sequence[tuple[str, int, str]], now: datetime) -> None:
+    """Identity, version and hash of orders that arrived, inside the transaction that promotes them."""
+    _ensure(session, [uuid for uuid, _, _ in ends], now)
+    session.execute_many(
+        STATEMENTS["settle"],
+        [(version, row_hash, version, version, uuid, version) for uuid, version, row_hash in ends],
+    )
+
+
+def fail(session: database.Session, ends: Sequence[tuple[str, int]], now: datetime) -> None:
+    """Identity and version of orders that did not arrive, inside the transaction that records why."""
+    _ensure(session, [uuid for uuid, _ in ends], now)
+    session.execute_many(
+        STATEMENTS["fail"], [(version, version, uuid, version, version) for uuid, version in ends]
+    )
+
+
+def _ensure(session: database.Session, record_uuids: Sequence[str], now: datetime) -> None:
+    at = database.to_db_time(now)
+    session.execute_many(STATEMENTS["ensure_snapshot"], [(uuid, at, uuid) for uuid in record_uuids])
+
+
+def settled_versions(session: database.Session, record_uuids: Sequence[str]) -> dict[str, int]:
+    """The newest version of each order that arrived."""
+    found: dict[str, int] = {}
+    for some in batched(record_uuids):
+        rows = session.query(sql.expand(STATEMENTS["settled_versions"], marks=len(some)), tuple(some))
+        found.update({str(row["record_uuid"]): _int(row["settled_version"]) for row in rows})
+    return found
+
+
+def batched(values: Sequence[T], size: int = MARKS) -> Iterator[Sequence[T]]:
+    """Slices that fit a statement's parameters."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def _texts(columns: Sequence[str]) -> list[str]:
+    return [
+        "json_array("
+        + ", ".join(f"s.{identifiers.quote(name)}" for name in columns[start : start + ARGUMENTS])
+        + ")"
+        for start in range(0, len(columns), ARGUMENTS)
+    ]
+
+
+def _join(arrays: Sequence[str]) -> str:
+    return "[" + ",".join([array[1:-1] for array in arrays]) + "]"
+
+
+def _chosen(chosen: detection.Filters, raw_customers: Sequence[str]) -> tuple[Cell, ...]:
+    names = tuple(raw_customers) or (None,)
+    pairs = [chosen.po_number, chosen.aag_season, chosen.customer_season]
+    return (int(chosen.customer is not None), *names, *(value for value in pairs for _ in range(2)))
+
+
+def _moved(snapshot: detection.Snapshot, at: str) -> tuple[Cell, ...]:
+    row = snapshot.row
+
+    def shown(column: str, width: int = 255) -> str | None:
+        value = row.get(column)
+        return None if value is None else str(value)[: width // 2]
+
+    return (
+        snapshot.row_hash, snapshot.version, snapshot.customer, snapshot.batch_id, at, snapshot.planned_mutations,
+        shown("AAG ORDER NUMBER") or "", shown("CUSTOMER NAME"), shown("CUSTOMER STYLE"),
+        shown("CUSTOMER COLOUR DESCRIPTION"), shown("PO NUMBER"), shown("CUSTOMER ALT PO"), shown("ACTIVE", 10),
+        row.get("TOTAL QTY"), snapshot.state.value, snapshot.version, snapshot.version, snapshot.state.value,
+        snapshot.record_uuid, snapshot.version,
+    )  # fmt: skip
+
+
+def _int(value: object) -> int:
+    return int(value or 0)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,79 @@
+"""MON_CustMasterSchedule and its _Subitems: what people query. Written only from what was staged and confirmed."""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import sql
+from connectors import batches, database, orders
+from schemas.batches import StagingStatus
+
+MASTER = "MON_CustMasterSchedule"
+SUBITEMS = "MON_CustMasterSchedule_Subitems"
+STATEMENTS = sql.load("settle")
+RETRY = sql.load("retry")
+
+
+class Production:
+    """Promotion, one transaction for a batch of events. `columns` are the staged columns that production has too."""
+
+    def __init__(
+        self, db: database.Database, columns: Collection[str], *, now: Callable[[], datetime]
+    ) -> None:
+        self._db = db
+        self._columns = sorted(set(columns) - {"Item ID"})
+        self._insert = sql.expand(STATEMENTS["promote_order"], columns=self._columns)
+        self._now = now
+
+    def promote(self, settled: Sequence[tuple[str, int, str]]) -> tuple[int, int]:
+        """Identity, version and hash of synced orders, the newest of each. Returns how many were promoted, dropped.
+
+        A version that production holds already, or a newer one, is dropped: so an event may come twice.
+        """
+        now = self._now()
+        at = database.to_db_time(now)
+        uuids = sorted({uuid for uuid, _, _ in settled})
+        with self._db.write() as session:
+            staged = {
+                (str(row["source_uuid"]), int(row["version"])): row
+                for row in _rows(session, "staged_statuses", uuids)
+            }
+            held = {
+                str(row["source_uuid"]): int(row["version"])
+                for row in _rows(session, "production_versions", uuids)
+            }
+            for (uuid, version), row in staged.items():
+                # An order that was deleted has no production row: its staged end remembers the version.
+                if StagingStatus(row["stg_status"]) is StagingStatus.PROMOTED:
+                    held[uuid] = max(version, held.get(uuid, 0))
+            fresh = [end for end in settled if end[:2] in staged and end[1] > held.get(end[0], 0)]
+            stay = [end for end in fresh if staged[end[:2]]["update_operation"] != "DELETE"]
+            session.execute_many(STATEMENTS["remove_order"], [(uuid,) for uuid, _, _ in fresh])
+            session.execute_many(STATEMENTS["remove_sizes"], [(uuid,) for uuid, _, _ in fresh])
+            session.execute_many(self._insert, [(at, uuid, version) for uuid, version, _ in stay])
+            session.execute_many(
+                STATEMENTS["promote_sizes"], [(at, uuid, version) for uuid, version, _ in stay]
+            )
+            ends = [(at, uuid, version) for uuid, version, _ in fresh]
+            session.execute_many(STATEMENTS["order_promoted"], ends)
+            session.execute_many(STATEMENTS["sizes_promoted"], ends)
+            resolved = [(at, version, uuid, version) for uuid, version, _ in fresh]
+            session.execute_many(RETRY["resolve_order"], resolved)
+            session.execute_many(RETRY["resolve_sizes"], resolved)
+            orders.settle(session, fresh, now)
+            batches.recount(session, {str(staged[end[:2]]["batch_id"]) for end in fresh}, now)
+        return len(fresh), len(settled) - len(fresh)
+
+
+    def everything(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """All orders (the promoted columns and `source_uuid`) and all sizes, for a comparison."""
+        with self._db.read() as session:
+            orders = session.query(sql.expand(STATEMENTS["production_orders"], columns=self._columns))
+            return orders, session.query(STATEMENTS["production_sizes"])
+
+
+def _rows(session: database.Session, name: str, uuids: Sequence[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for some in orders.batched(uuids):
+        found += session.query(sql.expand(STATEMENTS[name], marks=len(some)), tuple(some))
+    return found

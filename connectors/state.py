@@ -1,0 +1,53 @@
+"""Named facts of the set-up, as JSON: the pass counter, the hash baseline, the guard, the last pass, the budget."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import sql
+from connectors import database
+
+STATEMENTS = sql.load("state")
+
+
+class State:
+    """A small table of name and JSON value. Every write is one transaction of its own."""
+
+    def __init__(self, db: database.Database, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._now = now
+
+    def get(self, name: str) -> Any:
+        """The value, or None when nobody has named it yet."""
+        with self._db.read() as session:
+            return _read(session, name)
+
+    def set(self, name: str, value: Any) -> None:
+        """Names or changes a fact."""
+        with self._db.write() as session:
+            write(session, name, value, self._now())
+
+    def mark(self, name: str, value: Any) -> Callable[[database.Session], None]:
+        """The same, to be carried out inside another's transaction."""
+        return lambda session: write(session, name, value, self._now())
+
+    def next_number(self, name: str) -> int:
+        """A number that never comes twice: it is committed before anyone sees it."""
+        with self._db.write() as session:
+            number = int(_read(session, name) or 0) + 1
+            write(session, name, number, self._now())
+        return number
+
+
+def _read(session: database.Session, name: str) -> Any:
+    text = session.value(STATEMENTS["get"], (name,))
+    return None if text is None else json.loads(str(text))
+
+
+def write(session: database.Session, name: str, value: Any, now: datetime) -> None:
+    """The same inside a transaction that is open already."""
+    text = json.dumps(value, ensure_ascii=False)
+    at = database.to_db_time(now)
+    if session.execute(STATEMENTS["set"], (text, at, name)) == 0:
+        session.execute(STATEMENTS["add"], (name, text, at, name))

@@ -1,0 +1,210 @@
+"""A source row to a valid order, and a staged order to what the board is told."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from mappings import loading, sizes, values
+from schemas import mappings as shapes
+from schemas import orders
+from schemas.base import Cell, ColumnValue, Model
+from schemas.mappings import ColumnType
+
+_REQUIRED = values.BadValue("an order needs a value here", "Fill it in")
+
+
+class Conversion(Model):
+    """`order` is None when a problem is an ERROR. `problems` holds errors and warnings, in mapping order."""
+
+    order: orders.Order | None
+    problems: tuple[orders.Problem, ...] = ()
+
+
+def convert(
+    row: Mapping[str, Cell],
+    *,
+    size_columns: Sequence[str],
+    mappings: loading.Mappings,
+    target_lengths: Mapping[str, int | None],
+) -> Conversion:
+    """Validate and convert a source row as a whole: every problem of an order is told at once.
+
+    `row` maps source columns to cells, the key (`record_uuid`) among them; blank ones may be absent.
+    `target_lengths` maps a staging column to the length of its text type; None or absent is no limit.
+    Never raises for what a row holds.
+    """
+    board = mappings.board
+    problems: list[orders.Problem] = []
+    staged: dict[str, Cell] = {}
+    customer = ""
+    if values.is_blank(row.get(board.key.source), mappings.rules):
+        problems.append(_REQUIRED.problem(board.key.source, row.get(board.key.source)))
+    for field in _fields(mappings):
+        cell = row.get(field.source)
+        value = None
+        if cell is not None:
+            try:
+                value = field.convert(cell)
+                if value is not None and field.is_text:
+                    values.fit(value, staging=target_lengths.get(field.staging), api=field.api_limit)
+            except values.BadValue as bad:
+                problems.append(bad.problem(field.source, cell))
+                continue
+        if value is not None:
+            staged[field.staging] = value
+            if field.is_customer:
+                customer = value
+        elif field.required:
+            problems.append(_REQUIRED.problem(field.source, cell))
+
+    quantities, wrong = sizes.melt(row, size_columns, mappings.rules)
+    problems += wrong
+    if not wrong and (mismatch := sizes.total_mismatch(row, quantities, board.sizes.total, mappings.rules)):
+        problems.append(mismatch)
+
+    name, group = item_name(row, mappings), group_name(customer, row, mappings)
+    for what, text, staging, limit in (
+        ("item name", name, board.item_name.staging, board.limits.name),
+        ("group name", group, board.group.staging, board.limits.group_name),
+    ):
+        try:
+            values.fit(text, staging=target_lengths.get(staging), api=limit)
+        except values.BadValue as bad:
+            problems.append(bad.problem(what, text))
+
+    if not problems:
+        return Conversion(
+            order=orders.Order(customer=customer, group_name=group, item_name=name, values=staged, sizes=quantities)
+        )
+    told = tuple(dict.fromkeys(problems))  # a source column that feeds two board columns is wrong only once
+    if any(problem.severity is orders.Severity.ERROR for problem in told):
+        return Conversion(order=None, problems=told)
+    order = orders.Order(
+        customer=customer, group_name=group, item_name=name, values=staged, sizes=quantities, warnings=told
+    )
+    return Conversion(order=order, problems=told)
+
+
+def is_excluded(row: Mapping[str, Cell], mappings: loading.Mappings) -> bool:
+    """Whether a row is no order at all (design, section 4): it is counted and goes no further."""
+    rule = mappings.board.excluded
+    try:
+        if sizes.quantity(row.get(rule.zero), mappings.rules):
+            return False
+    except values.BadValue:
+        return False
+    return all(values.is_blank(row.get(column), mappings.rules) for column in rule.blank)
+
+
+def item_name(row: Mapping[str, Cell], mappings: loading.Mappings) -> str:
+    """The parts that are not blank, joined. Not unique: rows that differ by PO alone share a name."""
+    rule = mappings.board.item_name
+    parts = [values.plain(row.get(part), mappings.rules) for part in rule.parts]
+    return rule.separator.join([part for part in parts if part])
+
+
+def group_name(customer: str, row: Mapping[str, Cell], mappings: loading.Mappings) -> str:
+    """The group of a canonical customer's order: with the first season that is not blank."""
+    rule = mappings.board.group
+    season = ""
+    for column in rule.seasons:
+        season = season or values.plain(row.get(column), mappings.rules)
+    return rule.template.format(customer=customer, season=season or rule.unknown)
+
+
+def board_columns(staged: Mapping[str, Cell], record_uuid: str, mappings: loading.Mappings) -> dict[str, ColumnValue]:
+    """What the API is told for an item, by column id, the key column first; blank columns are absent.
+
+    `staged` maps a staging column to its canonical cell, as in Order.values.
+    """
+    columns: dict[str, ColumnValue] = {mappings.board.key.id: record_uuid}
+    for field in _fields(mappings):
+        value = staged.get(field.staging)
+        if value is not None and value != "":
+            columns[field.id] = field.payload(str(value))
+    return columns
+
+
+def subitem_columns(size_label: str, quantity: int, mappings: loading.Mappings) -> dict[str, ColumnValue]:
+    """What the API is told for one size."""
+    subitem = mappings.board.subitem
+    return {
+        subitem.size.id: _PAYLOADS[subitem.size.type](size_label),
+        subitem.quantity.id: _PAYLOADS[subitem.quantity.type](str(quantity)),
+    }
+
+
+def subitem_name(size_label: str, mappings: loading.Mappings) -> str:
+    """The name of one size's subitem: "Size 32DD"."""
+    return mappings.board.subitem.name.format(label=size_label)
+
+
+class _Field(NamedTuple):
+    """A column of the mapping, everything about it looked up once."""
+
+    id: str
+    source: str
+    staging: str
+    required: bool
+    is_customer: bool
+    is_text: bool
+    api_limit: int | None
+    convert: Callable[[Cell], str | None]
+    payload: Callable[[str], ColumnValue]
+
+
+@functools.lru_cache(maxsize=8)
+def _fields(mappings: loading.Mappings) -> tuple[_Field, ...]:
+    limits = {
+        ColumnType.LONG_TEXT: mappings.board.limits.long_text,
+        ColumnType.STATUS: mappings.board.limits.status_label,
+    }
+    return tuple(
+        _Field(
+            id=column.id,
+            source=column.source,
+            staging=column.staging,
+            required=column.required,
+            is_customer=column.transform is shapes.Transform.CUSTOMER,
+            is_text=column.type not in (ColumnType.NUMBERS, ColumnType.DATE),
+            api_limit=limits.get(column.type),
+            convert=_converter(column, mappings),
+            payload=_PAYLOADS[column.type],
+        )
+        for column in mappings.board.columns
+    )
+
+
+def _converter(column: shapes.Column, mappings: loading.Mappings) -> Callable[[Cell], str | None]:
+    """The whole way of a cell to its canonical value: value map, type, transform. May raise BadValue."""
+    rules = mappings.rules
+    by_type = values.CONVERTERS[column.type]
+    if column.transform is shapes.Transform.CUSTOMER:
+        return lambda cell: mappings.customers.canonical(by_type(cell, rules)) or None
+    if column.map is None:
+        return lambda cell: by_type(cell, rules)
+    name, known = column.map.list, rules.maps[column.map.list]
+    keep = column.map.otherwise is shapes.Otherwise.KEEP
+
+    def mapped(cell: Cell) -> str | None:
+        written = values.plain(cell, rules)
+        becomes = known.get(values.key(written)) if written else None
+        if written and becomes is None and not keep:
+            raise values.BadValue(
+                f"the list {name!r} of values.csv does not know it",
+                f"[{column.title}] stays blank until the list does",
+                orders.Severity.WARNING,
+            )
+        return by_type(cell if becomes is None else becomes, rules)
+
+    return mapped
+
+
+_PAYLOADS: Mapping[ColumnType, Callable[[str], ColumnValue]] = {
+    ColumnType.TEXT: lambda value: value,
+    ColumnType.LONG_TEXT: lambda value: {"text": value},
+    ColumnType.NUMBERS: lambda value: value.rstrip("0").rstrip(".") if "." in value else value,
+    ColumnType.DATE: lambda value: {"date": value},
+    ColumnType.STATUS: lambda value: {"label": value},
+    ColumnType.DROPDOWN: lambda value: {"labels": [value]},
+}

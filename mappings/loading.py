@@ -1,0 +1,172 @@
+"""Reads and validates the mapping data as a whole: everything fits, or every mistake is told at once."""
+
+import functools
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from mappings import customers, reading, values
+from schemas import mappings as shapes
+
+BUNDLED = Path(__file__).parent
+_BLANK, _CURRENCY = "blank", "currency"
+
+
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity, so that what is derived can be cached
+class Mappings:
+    """All that says what becomes what. Made once, shared, never changed."""
+
+    board: shapes.BoardMapping
+    customers: customers.Customers
+    rules: shapes.ValueRules
+
+
+def load(folder: Path | None = None) -> Mappings:
+    """The mapping in `folder` (board.yaml, customers.csv, values.csv), or the bundled one, read once.
+
+    Raises MappingError with every mistake of all three files: file, line, key and what to do.
+    """
+    return _bundled() if folder is None else _load(folder)
+
+
+@functools.cache
+def _bundled() -> Mappings:
+    return _load(BUNDLED)
+
+
+def _load(folder: Path) -> Mappings:
+    board_file = reading.read_yaml(folder / "board.yaml")
+    customer_file = reading.read_csv(folder / "customers.csv", ("alias", "canonical"))
+    value_file = reading.read_csv(folder / "values.csv", ("list", "value", "becomes"))
+
+    rules = _rules(value_file)
+    for line, words in customers.mistakes(customer_file.data):
+        customer_file.blame_line(line, words)
+    board = _board(board_file)
+    if value_file.data:
+        _check_maps(board_file, value_file, rules)
+
+    mistakes = [*board_file.mistakes, *customer_file.mistakes, *value_file.mistakes]
+    if mistakes or board is None:
+        raise shapes.MappingError(mistakes)
+    pairs = [(alias, canonical) for _, alias, canonical in customer_file.data]
+    return Mappings(board=board, customers=customers.Customers.of(pairs, rules), rules=rules)
+
+
+def _rules(document: reading.Document) -> shapes.ValueRules:
+    words: dict[str, dict[str, str]] = {_BLANK: {}, _CURRENCY: {}}
+    for line, name, value, becomes in document.data:
+        known = words.setdefault(name, {})
+        plain = name in (_BLANK, _CURRENCY)
+        if not name or not value:
+            mistake = "a list and a value are both needed: fill in the blank one or remove the line"
+        elif plain and becomes:
+            mistake = f"the list {name!r} only names values: leave the third cell blank"
+        elif not plain and not becomes:
+            mistake = f"{value!r} becomes nothing: write what it becomes"
+        elif _as_matched(name, value) in known:
+            mistake = f"{value!r} is in the list {name!r} already: remove one of the two"
+        else:
+            known[_as_matched(name, value)] = becomes
+            continue
+        document.blame_line(line, mistake)
+    return shapes.ValueRules(blank=frozenset(words.pop(_BLANK)), currency=tuple(words.pop(_CURRENCY)), maps=words)
+
+
+def _as_matched(name: str, value: str) -> str:
+    if name == _CURRENCY:
+        return value
+    return value.casefold() if name == _BLANK else values.key(value)
+
+
+def _board(document: reading.Document) -> shapes.BoardMapping | None:
+    if document.data is None:
+        return None
+    for location, words in _clashes(document.data):
+        document.blame(location, words)
+    try:
+        # Through JSON: only there does strict validation take a list for a tuple and a word for an enum.
+        return shapes.BoardMapping.model_validate_json(json.dumps(document.data))
+    except pydantic.ValidationError as errors:
+        for error in errors.errors(include_url=False):
+            document.blame(error["loc"], _words(error["type"], error["msg"], error["input"]))
+        return None
+
+
+def _words(kind: str, message: str, given: Any) -> str:
+    if kind == "missing":
+        return "this key is missing: add it"
+    if kind == "extra_forbidden":
+        return "this key is not known: correct its spelling or remove it"
+    if kind == "string_type" and isinstance(given, int | float) and not math.isnan(given):
+        return f"{given} is not text: put it in double quotes"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    return f"{given!r} does not fit: {message[:1].lower()}{message[1:]}"
+
+
+def _dicts(data: Any, *path: str) -> Iterator[tuple[reading.Location, dict[str, Any]]]:
+    """Every dict in the list at `path`, or the one dict there; any other shape is left to the schema."""
+    for part in path:
+        data = data.get(part) if isinstance(data, dict) else None
+    if isinstance(data, dict):
+        yield path, data
+    elif isinstance(data, list):
+        for index, entry in enumerate(data):
+            if isinstance(entry, dict):
+                yield (*path, index), entry
+
+
+def _clashes(data: Any) -> Iterator[tuple[reading.Location, str]]:
+    """What concerns several parts, which the schema cannot see. Works on right and wrong data alike."""
+    on_board = [*_dicts(data, "key"), *_dicts(data, "columns")]
+    on_subitems = [*_dicts(data, "subitem", "size"), *_dicts(data, "subitem", "quantity")]
+    staged = [*_dicts(data, "item_name"), *_dicts(data, "group"), *_dicts(data, "columns")]
+    for entries, name, what in (
+        (on_board, "id", "the column id"),
+        (on_board, "title", "the title"),
+        (on_subitems, "id", "the subitem column id"),
+        (staged, "staging", "the staging column"),
+    ):
+        first: dict[str, reading.Location] = {}
+        for location, entry in entries:
+            value = entry.get(name)
+            if isinstance(value, str) and first.setdefault(value, location) != location:
+                used = reading.spelt(first[value])
+                yield (*location, name), f"{what} {value!r} is used by {used} already: give each its own"
+    for location, entry in on_board:
+        if entry.get("id") == "name":
+            yield (*location, "id"), 'the item\'s name comes from "item_name": remove this column'
+    columns = list(_dicts(data, "columns"))
+    customer_columns = [location for location, entry in columns if entry.get("transform") == "customer"]
+    if columns and not customer_columns:
+        yield ("columns",), 'no column names the customer: add "transform": "customer" to one'
+    for location in customer_columns[1:]:
+        yield (*location, "transform"), "only one column can be the customer: remove this one"
+    for location, sizes in _dicts(data, "sizes"):
+        if sizes.get("after") is not None and sizes.get("after") == sizes.get("before"):
+            yield location, "both markers are one column, so no size stands between: name two"
+
+
+def _check_maps(board: reading.Document, value_file: reading.Document, rules: shapes.ValueRules) -> None:
+    used = {_BLANK, _CURRENCY}
+    for location, column in _dicts(board.data, "columns"):
+        value_map = column.get("map")
+        name = value_map.get("list") if isinstance(value_map, dict) else None
+        if not isinstance(name, str):
+            continue
+        used.add(name)
+        if name not in rules.maps:
+            known = ", ".join(sorted(rules.maps)) or "none"
+            board.blame(
+                (*location, "map", "list"),
+                f"values.csv has no list {name!r} (it has: {known}): correct the name or add the list",
+            )
+    if board.data is not None:
+        for name in sorted(rules.maps.keys() - used):
+            value_file.blame_line(0, f"no column uses the list {name!r}: correct its name or remove its lines")

@@ -1,0 +1,224 @@
+"""The shape of the mapping data (mappings/board.yaml, values.csv) and the error that names its mistakes."""
+
+import string
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, PositiveInt, StringConstraints, field_validator, model_validator
+
+from schemas import items
+from schemas.base import Model
+
+Name = Annotated[str, StringConstraints(min_length=1, pattern=r"^\S(.*\S)?$")]
+ColumnId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+
+
+class MappingError(Exception):
+    """The mapping, or what it is applied to, is wrong. `mistakes` has a line for each."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
+        super().__init__(f"the mapping has {count}:\n" + "\n".join(f"  - {line}" for line in self.mistakes))
+
+
+class Strict(Model):
+    """No silent conversion: a number is not a text, an unknown key is a mistake."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class ColumnType(StrEnum):
+    """The board's column types that the mapping can fill; the values are the API's own words."""
+
+    TEXT = "text"
+    LONG_TEXT = "long_text"
+    NUMBERS = "numbers"
+    DATE = "date"
+    STATUS = "status"
+    DROPDOWN = "dropdown"
+
+    @property
+    def has_labels(self) -> bool:
+        return self in (ColumnType.STATUS, ColumnType.DROPDOWN)
+
+
+class LabelPolicy(StrEnum):
+    """What a label that the board does not have means: make it, or refuse the order."""
+
+    CREATE = "create"
+    EXISTING = "existing"
+
+
+class Owner(StrEnum):
+    """Whose word counts for a cell: the table's always, or the people's once the item exists."""
+
+    SOURCE = "source"
+    PEOPLE = "people"
+
+
+class Transform(StrEnum):
+    """What happens to a value beyond its type."""
+
+    CUSTOMER = "customer"
+
+
+class Otherwise(StrEnum):
+    """What becomes of a value that a value map does not know. LEAVE_OUT also warns."""
+
+    KEEP = "keep"
+    LEAVE_OUT = "leave out"
+
+
+class ValueMap(Strict):
+    """A list of values.csv that translates whole values."""
+
+    list: Name
+    otherwise: Otherwise
+
+
+class Column(Strict):
+    """One board column: where its value comes from, which staging column holds it, how it is written."""
+
+    id: ColumnId
+    title: Name
+    type: ColumnType
+    source: Name
+    staging: Name
+    required: bool = False
+    transform: Transform | None = None
+    map: ValueMap | None = None
+    labels: LabelPolicy | None = None
+    owner: Owner = Owner.SOURCE
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        if self.type.has_labels and self.labels is None:
+            raise ValueError('a column with labels needs "labels": add "create" or "existing"')
+        if not self.type.has_labels and self.labels is not None:
+            raise ValueError(f'a {self.type} column has no labels: remove "labels"')
+        if self.type is ColumnType.STATUS and self.labels is LabelPolicy.CREATE:
+            raise ValueError('status labels are never created by the sync: write "labels": "existing"')
+        if self.transform is Transform.CUSTOMER and self.type in (ColumnType.NUMBERS, ColumnType.DATE):
+            raise ValueError(f'a customer is text and the column is {self.type}: remove "transform"')
+        return self
+
+
+class Board(Strict):
+    id: Name
+    subitem_board_id: Name
+    removal: items.Removal
+
+
+class KeyColumn(Strict):
+    """The board's text column with the row's identity. `setup` makes it, hence the API's rule for new ids."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,20}$")]
+    title: Name
+    type: Literal[ColumnType.TEXT]
+    source: Name
+
+
+class ItemName(Strict):
+    parts: Annotated[tuple[Name, ...], Field(min_length=1)]
+    separator: str
+    staging: Name
+
+
+class Group(Strict):
+    template: Name
+    seasons: Annotated[tuple[Name, ...], Field(min_length=1)]
+    unknown: Name
+    staging: Name
+
+    @field_validator("template")
+    @classmethod
+    def _placeholders(cls, template: str) -> str:
+        return _with_placeholders(template, {"customer", "season"})
+
+
+class SizeRange(Strict):
+    """The markers that sizes stand between, and the column that should hold their sum."""
+
+    after: Name
+    before: Name
+    total: Name
+
+
+class SizeColumn(Strict):
+    id: ColumnId
+    title: Name
+    type: Literal[ColumnType.DROPDOWN]
+    labels: LabelPolicy
+
+
+class QuantityColumn(Strict):
+    id: ColumnId
+    title: Name
+    type: Literal[ColumnType.NUMBERS]
+
+
+class Subitem(Strict):
+    name: Name
+    size: SizeColumn
+    quantity: QuantityColumn
+
+    @field_validator("name")
+    @classmethod
+    def _placeholders(cls, template: str) -> str:
+        return _with_placeholders(template, {"label"})
+
+
+class Exclusion(Strict):
+    """A row is no order when every one of `blank` is blank and `zero` is 0 or blank."""
+
+    blank: Annotated[tuple[Name, ...], Field(min_length=1)]
+    zero: Name
+
+
+class Limits(Strict):
+    """What Monday.com takes: text in UTF-16 units, labels in number a column."""
+
+    name: PositiveInt
+    group_name: PositiveInt
+    long_text: PositiveInt
+    status_label: PositiveInt
+    status_labels: PositiveInt
+    dropdown_labels: PositiveInt
+
+
+class BoardMapping(Strict):
+    """board.yaml as a whole."""
+
+    board: Board
+    key: KeyColumn
+    item_name: ItemName
+    group: Group
+    sizes: SizeRange
+    subitem: Subitem
+    excluded: Exclusion
+    limits: Limits
+    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
+
+
+class ValueRules(Strict):
+    """values.csv: words that mean blank (casefolded), currency signs to take off, and value maps by name.
+
+    The keys of a map are held without case and spaces.
+    """
+
+    blank: frozenset[str]
+    currency: tuple[str, ...]
+    maps: dict[str, dict[str, str]]
+
+
+def _with_placeholders(template: str, wanted: set[str]) -> str:
+    try:
+        found = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+    except ValueError as error:
+        raise ValueError(f"{error}: write each placeholder as {{name}}") from error
+    if found != wanted:
+        names = " and ".join(f"{{{name}}}" for name in sorted(wanted))
+        raise ValueError(f"it must hold {names}, and no other placeholder")
+    return template

@@ -1,0 +1,113 @@
+-- name: scan
+-- engine: sqlite
+-- Every row with an identity: its canonical text in pieces, and the hash of its snapshot.
+SELECT s.record_uuid, p.row_hash, {texts}
+FROM ORDERS_UNIFIED AS s
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
+WHERE s.record_uuid IS NOT NULL
+
+-- name: scan_chosen
+-- engine: sqlite
+-- The same for the rows of some raw customer names, one PO number, one season; a NULL filter chooses all.
+SELECT s.record_uuid, p.row_hash, {texts}
+FROM ORDERS_UNIFIED AS s
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
+WHERE s.record_uuid IS NOT NULL
+  AND (CAST(? AS INT) = 0 OR s.[CUSTOMER NAME] IN ({marks}))
+  AND (CAST(? AS NVARCHAR(255)) IS NULL OR TRIM(s.[PO NUMBER]) = ?)
+  AND (CAST(? AS NVARCHAR(255)) IS NULL OR TRIM(s.[AAG SEASON]) = ?)
+  AND (CAST(? AS NVARCHAR(255)) IS NULL OR TRIM(s.[CUSTOMER SEASON]) = ?)
+
+-- name: rows
+-- engine: sqlite
+-- The canonical text of chosen rows, and what their snapshot says.
+SELECT s.record_uuid, p.row_hash, p.sync_state, {texts}
+FROM ORDERS_UNIFIED AS s
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
+WHERE s.record_uuid IN ({marks})
+
+-- name: rows_without_identity
+-- engine: sqlite
+-- Rows that have no record_uuid, as canonical text in pieces.
+SELECT {texts} FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NULL
+
+-- name: duplicates
+-- Identities that more than one row claims.
+SELECT s.record_uuid, COUNT(*) AS copies
+FROM ORDERS_UNIFIED AS s
+WHERE s.record_uuid IS NOT NULL
+GROUP BY s.record_uuid
+HAVING COUNT(*) > 1
+
+-- name: deleted
+-- Orders that have a snapshot and are in the source no more.
+SELECT p.record_uuid, p.customer, p.sync_state
+FROM ORDERS_UNIFIED_SNAPSHOT AS p
+WHERE p.row_hash <> 'DELETED' AND p.row_hash <> ''
+  AND NOT EXISTS (SELECT 1 FROM ORDERS_UNIFIED AS s WHERE s.record_uuid = p.record_uuid)
+
+-- name: customers
+-- The raw customer names of the source.
+SELECT s.[CUSTOMER NAME] AS name FROM ORDERS_UNIFIED AS s GROUP BY s.[CUSTOMER NAME]
+
+-- name: source_rows
+-- How many rows the source has.
+SELECT COUNT(*) AS n FROM ORDERS_UNIFIED
+
+-- name: known_rows
+-- How many orders of the source have a snapshot.
+SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE row_hash <> 'DELETED' AND row_hash <> ''
+
+-- name: unsettled
+-- Planned mutations of all that is on its way.
+SELECT COALESCE(SUM(planned_mutations), 0) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING'
+
+-- name: ensure_snapshot
+-- An empty snapshot, for an order that has none: it differs from every row.
+INSERT INTO ORDERS_UNIFIED_SNAPSHOT (record_uuid, row_hash, [AAG ORDER NUMBER], snapshot_date, customer_filter,
+  version, settled_version, failed_version, sync_state, planned_mutations)
+SELECT CAST(? AS NVARCHAR(36)), '', '', CAST(? AS NVARCHAR(26)), 'ALL', 0, 0, 0, 'WAITING', 0
+WHERE NOT EXISTS (SELECT 1 FROM ORDERS_UNIFIED_SNAPSHOT WHERE record_uuid = ?)
+
+-- name: move_snapshot
+-- The snapshot follows what Kafka has confirmed; an order that was settled meanwhile stays settled.
+UPDATE ORDERS_UNIFIED_SNAPSHOT
+SET row_hash = ?, version = ?, customer = ?, batch_id = ?, snapshot_date = ?, planned_mutations = ?,
+  [AAG ORDER NUMBER] = ?, [CUSTOMER NAME] = ?, [CUSTOMER STYLE] = ?, [CUSTOMER COLOUR DESCRIPTION] = ?,
+  [PO NUMBER] = ?, [CUSTOMER ALT PO] = ?, [ACTIVE] = ?, [TOTAL_QTY] = ?,
+  sync_state = CASE WHEN ? = 'EXCLUDED' THEN 'EXCLUDED'
+    WHEN settled_version = ? OR failed_version = ? THEN sync_state ELSE ? END
+WHERE record_uuid = ? AND version < ?
+
+-- name: rebaseline
+-- The same row under another scheme or column list: its hash changes, its version does not.
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = ? WHERE record_uuid = ? AND row_hash = ?
+
+-- name: settle
+-- A version arrived; a newer one on its way keeps its order waiting.
+UPDATE ORDERS_UNIFIED_SNAPSHOT
+SET settled_version = ?, settled_hash = ?,
+  sync_state = CASE WHEN version > ? THEN sync_state
+    WHEN version = ? AND sync_state = 'EXCLUDED' THEN sync_state ELSE 'IN_SYNC' END
+WHERE record_uuid = ? AND settled_version <= ?
+
+-- name: fail
+-- A version did not arrive; what the board shows is still the settled one.
+UPDATE ORDERS_UNIFIED_SNAPSHOT
+SET failed_version = ?, sync_state = CASE WHEN version > ? THEN sync_state ELSE 'FAILED' END
+WHERE record_uuid = ? AND settled_version < ? AND failed_version <= ?
+
+-- name: settled_versions
+-- The newest version of these orders that arrived.
+SELECT record_uuid, settled_version FROM ORDERS_UNIFIED_SNAPSHOT WHERE record_uuid IN ({marks})
+
+-- name: states
+-- Orders of the source by customer and state.
+SELECT p.customer, p.sync_state, COUNT(*) AS orders, SUM(p.planned_mutations) AS mutations
+FROM ORDERS_UNIFIED_SNAPSHOT AS p
+WHERE p.row_hash <> 'DELETED'
+GROUP BY p.customer, p.sync_state
+
+-- name: waiting_deletes
+-- Deletions that are on their way.
+SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE row_hash = 'DELETED' AND sync_state = 'WAITING'

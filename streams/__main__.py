@@ -1,0 +1,5 @@
+"""`python -m streams` is `ordersync`."""
+
+from streams.cli import main
+
+main()

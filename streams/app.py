@@ -1,0 +1,170 @@
+"""The Faust app: five thin agents and a timer. The whole flow on one screen.
+
+orders.changed      stage_orders      → orders.staged | orders.failed
+orders.staged       sync_orders       → orders.synced | orders.failed
+orders.synced       promote_orders
+orders.failed       record_failures   → orders.dead-letter
+orders.dead-letter  schedule_retries
+(timer)             retry_failures    → orders.staged
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+from faust.tables.manager import TableManager
+from mode.supervisors import CrashingSupervisor
+
+from connectors import errors, kafka
+from schemas import events
+from streams import delivery, health, retry, settings, settle, topics
+from streams.delivery import Lane, outgoing
+from streams.resources import Resources, security
+
+RETRY_EVERY = 1.0
+TICK_EVERY = 1.0
+
+SyncStep = Callable[[list[events.OrderStaged]], Awaitable[list[events.OrderEvent]]]
+
+
+class NoTables(TableManager):
+    """We keep no tables: state is in SQL. The stock manager sleeps a second at every start all the same."""
+
+    async def on_start(self) -> None:
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
+
+def build(resources: Resources, state: health.Health, sync: SyncStep) -> faust.App:
+    """The worker's app, its agents declared. One app a process."""
+    app = _app(resources.settings, resources.bootstrap)
+    prefix = resources.settings.topic_prefix
+    stager, retrier = resources.stager(), resources.retrier()
+    deliver = delivery.Delivery(
+        producer=resources.producer,
+        health=state,
+        prefix=prefix,
+        stopping=lambda: bool(app.should_stop),
+        rebalancing=lambda: bool(app.rebalancing),
+    )
+
+    async def stage_step(changed: list[events.OrderChanged]) -> list[kafka.OutgoingMessage]:
+        return outgoing(await asyncio.to_thread(stager.run, changed), prefix)
+
+    async def sync_step(staged: list[events.OrderStaged]) -> list[kafka.OutgoingMessage]:
+        return outgoing(await sync(staged), prefix)
+
+    async def promote_step(synced: list[events.OrderSynced]) -> list[kafka.OutgoingMessage]:
+        await asyncio.to_thread(settle.promote, synced, resources.production)
+        return []
+
+    async def record_step(failed: list[events.OrderFailed]) -> list[kafka.OutgoingMessage]:
+        again = await asyncio.to_thread(settle.record, failed, resources.failures)
+        return [
+            kafka.OutgoingMessage(
+                topic=topics.named(topics.DEAD_LETTER, prefix), key=message.key, value=message.value
+            )
+            for message in outgoing(again, prefix)
+        ]
+
+    async def schedule_step(dead: list[events.OrderFailed]) -> list[kafka.OutgoingMessage]:
+        await asyncio.to_thread(retrier.schedule, dead)
+        return []
+
+    lanes: dict[str, Lane[Any]] = {
+        "stage_orders": Lane(topics.CHANGED, stage_step, take=200),
+        "sync_orders": Lane(topics.STAGED, sync_step, take=50),
+        "promote_orders": Lane(topics.SYNCED, promote_step, take=200),
+        "record_failures": Lane(topics.FAILED, record_step, take=100),
+        "schedule_retries": Lane(topics.DEAD_LETTER, schedule_step, take=100),
+    }
+    for name, lane in lanes.items():
+        _declare(app, name, lane, deliver, prefix)
+
+    async def retry_failures() -> None:
+        await _guarded(deliver, "retry_failures", lambda: _retry(retrier, resources, prefix))
+
+    async def tick() -> None:
+        state.tick()
+
+    app.timer(RETRY_EVERY)(retry_failures)
+    app.timer(TICK_EVERY)(tick)
+    return app
+
+
+def _declare(app: faust.App, name: str, lane: Lane[Any], deliver: delivery.Delivery, prefix: str) -> None:
+    topic = app.topic(topics.named(lane.topic, prefix), value_serializer="raw", key_serializer="raw")
+
+    async def agent(stream: Any) -> None:
+        await deliver.run(stream, lane)
+
+    app.agent(topic, name=name, concurrency=1, supervisor_strategy=CrashingSupervisor)(agent)
+
+
+async def _retry(retrier: retry.Retrier, resources: Resources, prefix: str) -> None:
+    due = await asyncio.to_thread(retrier.due)
+    if due:
+        await asyncio.to_thread(resources.producer.send_all, outgoing(due, prefix))
+
+
+async def _guarded(deliver: delivery.Delivery, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """A timer's body under the same law as an agent's: what it does not know ends the process."""
+    try:
+        await work()
+    except asyncio.CancelledError:
+        raise
+    except errors.OrdersyncError as error:
+        deliver.end(delivery.EXIT_AGAIN, f"{name}: {error}")
+    except BaseException as error:
+        deliver.end(delivery.EXIT_UNKNOWN, f"{name}: {type(error).__name__}: {error}")
+
+
+def _app(s: settings.Settings, bootstrap: str) -> faust.App:
+    return faust.App(
+        s.topic_prefix + s.group,
+        broker=f"aiokafka://{bootstrap}".replace(",", ";aiokafka://"),
+        broker_credentials=_credentials(s),
+        TableManager=NoTables,
+        value_serializer="raw",
+        key_serializer="raw",
+        store="memory://",
+        datadir=str(s.home / "faust"),
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        broker_commit_interval=1.0,
+        broker_max_poll_interval=604_800.0,
+        broker_max_poll_records=200,
+        stream_buffer_maxsize=500,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=3.0,
+        consumer_group_instance_id=s.worker,
+        consumer_auto_offset_reset="earliest",
+        broker_request_timeout=40.0,
+        broker_rebalance_timeout=120.0,
+        stream_processing_timeout=1800.0,
+        broker_commit_livelock_soft_timeout=1800.0,
+        producer_request_timeout=30.0,
+        producer_linger=0.005,
+        web_enabled=False,
+        agent_supervisor=CrashingSupervisor,
+    )
+
+
+def _credentials(s: settings.Settings) -> Any:
+    if s.kafka_security_protocol == "PLAINTEXT":
+        return None
+    # Imported here: the TLS context reads the system's certificates.
+    import ssl
+
+    context = ssl.create_default_context() if s.kafka_security_protocol.endswith("SSL") else None
+    if s.kafka_security_protocol == "SSL":
+        return faust.SSLCredentials(context)
+    told = security(s)
+    return faust.SASLCredentials(
+        username=told["sasl.username"],
+        password=told["sasl.password"],
+        mechanism=told["sasl.mechanism"],
+        ssl_context=context,
+    )

@@ -1,0 +1,161 @@
+"""The command line. Exit codes: 0 done, 1 something is wrong and was said, 2 wrong usage, 3 the guard holds."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from connectors import errors
+from schemas import detection
+from schemas.mappings import MappingError
+from streams import commands, settings, show
+
+HELD = 3
+
+app = typer.Typer(
+    name="ordersync",
+    help="Keeps a Monday.com board equal to the order table ORDERS_UNIFIED: every change, in order, exactly once.\n\n"
+    "Begin with `ordersync demo`, which needs nothing prepared. For tables of your own: `setup`, then `validate`, "
+    "then `run`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+Customer = Annotated[str | None, typer.Option(help="Only this customer; an alias does, in any case.")]
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    home: Annotated[Path | None, typer.Option(help="Folder of the embedded database, broker and board.")] = None,
+    database: Annotated[str | None, typer.Option(help="SQLite file of the tables.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+) -> None:
+    """Options of every command; more settings in README, "Settings"."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    context.obj = lambda: settings.load(home=home, database=database)
+
+
+@app.command()
+def setup(
+    context: typer.Context,
+    sample_orders: Annotated[int, typer.Option(help="Fill an empty ORDERS_UNIFIED with so many sample orders.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same sample orders.")] = 1,
+    print_sql: Annotated[bool, typer.Option(help="Only print the T-SQL script, for a DBA to read and run.")] = False,
+) -> None:
+    """Makes what is missing: tables, topics, the key column of the board. Running it again changes nothing."""
+    if print_sql:
+        show.plain(commands.tsql_script())
+        return
+    show.lines(commands.setup(context.obj(), sample_orders=sample_orders, seed=seed))
+
+
+@app.command()
+def validate(context: typer.Context) -> None:
+    """Checks settings, mapping, tables, board and topics against each other. Writes nothing; names every mistake."""
+    mistakes = commands.validate(context.obj())
+    show.mistakes(mistakes)
+    if mistakes:
+        raise typer.Exit(1)
+
+
+@app.command()
+def detect(
+    context: typer.Context,
+    customer: Customer = None,
+    po_number: Annotated[str | None, typer.Option(help="Only this PO number.")] = None,
+    aag_season: Annotated[str | None, typer.Option(help="Only this AAG season.")] = None,
+    customer_season: Annotated[str | None, typer.Option(help="Only this customer season.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many orders.")] = None,
+    accept: Annotated[bool, typer.Option(help="Let one pass through that the guard stopped, after a look.")] = False,
+    every: Annotated[float | None, typer.Option(min=0.1, help="Go on, with a pause of so many seconds.")] = None,
+) -> None:
+    """Compares ORDERS_UNIFIED with its snapshot once and emits what changed; with --every, it is the poller."""
+    chosen = detection.Filters(
+        customer=customer, po_number=po_number, aag_season=aag_season, customer_season=customer_season, limit=limit
+    )
+    if every is not None:
+        if chosen.any or accept:
+            raise typer.BadParameter("--every looks at the whole table: leave the other options out")
+        commands.poll(context.obj(), every)
+        return
+    report = commands.detect(context.obj(), chosen if chosen.any else None, accept=accept)
+    show.detected(report)
+    if report.held is not None:
+        raise typer.Exit(HELD)
+
+
+@app.command()
+def work(context: typer.Context) -> None:
+    """The worker: stages, syncs, settles and retries until it is stopped. `run` starts it for you."""
+    commands.work(context.obj())
+
+
+@app.command()
+def run(context: typer.Context) -> None:
+    """Runs poller and worker, and starts them again whenever they end. This is the always-on service."""
+    commands.run(context.obj())
+
+
+@app.command()
+def status(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False
+) -> None:
+    """Where every order stands, by customer; the last pass, open batches, failures, the API's budget."""
+    show.status(commands.status(context.obj()), as_json=as_json)
+
+
+@app.command("errors")
+def list_errors(
+    context: typer.Context,
+    customer: Customer = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+) -> None:
+    """The orders that did not arrive: which, why, and what to do."""
+    show.failures(commands.failures(context.obj(), customer), as_json=as_json)
+
+
+@app.command()
+def board(
+    context: typer.Context,
+    search: Annotated[str | None, typer.Argument(help="Part of a group's or an item's name.")] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Run the bundled board until it is stopped.")] = False,
+) -> None:
+    """The board as people see it: its groups, and with a name the items and sizes that carry it."""
+    if serve:
+        commands.serve_board(context.obj())
+        return
+    show.board(commands.board(context.obj()), search)
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    orders: Annotated[int, typer.Option(min=69, help="Sample orders; GREYSON PO 4755 is always among them.")] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same orders and changes.")] = 1,
+    minute: Annotated[float, typer.Option(min=0.5, help="Length of the board's minute, in seconds.")] = 3.0,
+    keep: Annotated[bool, typer.Option(help="Leave everything running for a look.")] = False,
+) -> None:
+    """The whole job on this machine, from nothing to a proof: a real Kafka, real workers, a board of its own."""
+    from streams import demo as demos
+
+    if not demos.run(context.obj(), orders=orders, seed=seed, minute=minute, keep=keep):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point: trouble that has a name is one message, never a traceback."""
+    try:
+        app()
+    except MappingError as error:
+        raise SystemExit(f"ordersync: {error}") from None
+    except errors.OrdersyncError as error:
+        raise SystemExit(f"ordersync: {error}") from None

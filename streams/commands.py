@@ -1,0 +1,221 @@
+"""What the commands do, apart from how it is shown."""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from connectors import errors, samples, staging
+from connectors.monday import board as boards
+from connectors.monday import budget as budgets
+from connectors.monday import client as clients
+from connectors.monday import shown
+from mappings import checks, sizes
+from schemas import detection, events
+from sql import ddl, identifiers
+from streams import delivery, embedded, overview, supervise, topics, worker
+from streams.resources import Resources, utcnow
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Resources]:
+    """The connectors, with the broker and the board that the settings name, or the embedded ones."""
+    parts = Resources(settings)
+    with embedded.endpoints(settings, parts.limits) as ends:
+        parts.bootstrap, parts.monday_url = ends.bootstrap, ends.monday_url
+        try:
+            yield parts
+        finally:
+            parts.close()
+
+
+@contextmanager
+def database_only(settings: Settings) -> Iterator[Resources]:
+    """The connectors of commands that only read SQL: no broker, no board."""
+    parts = Resources(settings)
+    try:
+        yield parts
+    finally:
+        parts.close()
+
+
+def tsql_script() -> str:
+    """The script that makes our tables on SQL Server."""
+    return ddl.script("sqlserver")
+
+
+def setup(settings: Settings, *, sample_orders: int, seed: int) -> list[str]:
+    """Makes what is missing. Returns what it made, in words."""
+    with opened(settings) as parts:
+        made = [f"made {name}" for name in parts.db.apply_schema(utcnow())]
+        if sample_orders:
+            made.append(fill_with_samples(parts, orders=sample_orders, seed=seed))
+        made += [f"made topic {name}" for name in parts.ensure_topics()]
+        key = parts.mappings.board.key
+        if asyncio.run(with_board(parts, lambda board: board.ensure_key_column(key.id, key.title))):
+            made.append(f"made column {key.title} ({key.id}) on board {parts.mappings.board.board.id}")
+    return made or ["everything is there already"]
+
+
+def fill_with_samples(parts: Resources, *, orders: int, seed: int) -> str:
+    """Fills an empty ORDERS_UNIFIED with sample orders."""
+    if parts.orders.source_rows():
+        raise errors.Misconfigured("ORDERS_UNIFIED holds rows already: sample orders go into an empty table only")
+    live = parts.orders.columns()
+    size_columns = sizes.size_columns(live, parts.mappings.board.sizes)
+    names = [name for name, _ in live]
+    rows = samples.generate(seed=seed, orders=orders, columns=names, size_columns=size_columns)
+    insert = f"INSERT INTO ORDERS_UNIFIED ({identifiers.listed(names)}) VALUES ({', '.join('?' * len(names))})"
+    with parts.db.write() as session:
+        session.execute_many(insert, (tuple(sample.row.values()) for sample in rows))
+    return f"wrote {parts.orders.source_rows()} sample orders"
+
+
+def validate(settings: Settings) -> list[str]:
+    """Every disagreement between mapping, tables, board and topics, in words."""
+    with opened(settings) as parts:
+        live = parts.orders.columns()
+        staged = [(column.name, column.type) for column in parts.db.columns(staging.MASTER)]
+        columns = asyncio.run(with_board(parts, lambda board: board.columns()))
+        found = checks.check(
+            parts.mappings,
+            table_columns=live,
+            staging_columns=staged,
+            board_columns=[(column.id, column.title, column.type) for column in columns],
+        )
+        return found + parts.admin.compare(
+            topics.specs(settings.topic_prefix, settings.kafka_replication)
+        )
+
+
+def detect(
+    settings: Settings, chosen: detection.Filters | None, *, accept: bool
+) -> detection.PassReport:
+    """One pass."""
+    with opened(settings) as parts:
+        parts.ensure_topics()
+        return parts.detector(publisher(parts)).run(chosen, accept=accept)
+
+
+def poll(settings: Settings, every: float) -> None:
+    """Passes with a pause between them, until SIGTERM or SIGINT. What it cannot get over ends the process."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with opened(settings) as parts:
+        parts.ensure_topics()
+        detector = parts.detector(publisher(parts))
+        held: str | None = None
+        while not stop.is_set():
+            try:
+                report = detector.run()
+            except errors.OrdersyncError as error:
+                delivery.end_process(delivery.EXIT_AGAIN, f"detect: {error}")
+                return
+            if report.held is not None and report.held != held:
+                log.error("the guard holds: %s", report.held)
+            held = report.held
+            # What was deferred is let in as soon as the window has room again.
+            stop.wait(min(every, 1.0) if report.deferred else every)
+
+
+def publisher(parts: Resources) -> Any:
+    """Returns once Kafka has confirmed every event."""
+
+    def publish(changed: Sequence[events.OrderChanged]) -> None:
+        parts.producer.send_all(delivery.outgoing(changed, parts.settings.topic_prefix))
+
+    return publish
+
+
+def work(settings: Settings) -> None:
+    """The worker."""
+    with opened(settings) as parts:
+        asyncio.run(worker.work(parts))
+
+
+def services(settings: Settings, ends: embedded.Endpoints) -> list[supervise.Service]:
+    """Poller and worker, as `run` supervises them."""
+    environment = {
+        **os.environ,
+        **settings.environment(),
+        "KAFKA_BOOTSTRAP_SERVERS": ends.bootstrap,
+        "ORDERSYNC_MONDAY_URL": ends.monday_url,
+    }
+    if not settings.monday_url:
+        environment["MONDAY_API_TOKEN"] = embedded.SIMULATOR_TOKEN
+    logs = settings.home / "logs"
+    return [
+        supervise.Service("worker", supervise.ordersync("-v", "work"), environment, logs / "worker.log"),
+        supervise.Service(
+            "poller",
+            supervise.ordersync("detect", "--every", str(settings.poll_every)),
+            environment,
+            logs / "poller.log",
+        ),
+    ]
+
+
+def run(settings: Settings) -> None:
+    """The always-on service: until SIGTERM or SIGINT."""
+    parts = Resources(settings)
+    with embedded.endpoints(settings, parts.limits) as ends:
+        supervisor = supervise.Supervisor(services(settings, ends), ends.revive)
+        supervisor.start()
+        try:
+            supervisor.wait()
+        finally:
+            supervisor.stop()
+
+
+def status(settings: Settings) -> overview.Overview:
+    """Where everything stands, out of SQL alone: it works while broker and board are away."""
+    with database_only(settings) as parts:
+        return overview.collect(parts)
+
+
+def failures(settings: Settings, customer: str | None) -> list[dict[str, Any]]:
+    """The failures that wait, of one customer or of all."""
+    with database_only(settings) as parts:
+        wanted = None if customer is None else parts.mappings.customers.canonical(customer)
+        canonical = parts.mappings.customers.canonical
+        return [row for row in parts.failures.waiting() if wanted in (None, canonical(row["customer"] or ""))]
+
+
+def serve_board(settings: Settings) -> None:
+    """The bundled board, until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    running = embedded.Simulator(settings, Resources(settings).limits)
+    print(f"the board answers at {running.start()}", flush=True)
+    try:
+        stop.wait()
+    finally:
+        running.stop()
+
+
+def board(settings: Settings) -> list[shown.BoardItem]:
+    """Every active item of the board."""
+    with opened(settings) as parts:
+        return asyncio.run(with_board(parts, read_items))
+
+
+async def read_items(board: boards.Board) -> list[shown.BoardItem]:
+    """Every active item with its subitems."""
+    return [item async for page in board.items() for item in page]
+
+
+async def with_board(parts: Resources, ask: Any) -> Any:
+    budget = budgets.Budget(parts.limits)
+    async with clients.Client(parts.monday_url, parts.token(), budget=budget) as client:
+        return await ask(boards.Board(client, parts.mappings.board.board.id))
+
+

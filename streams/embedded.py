@@ -1,0 +1,142 @@
+"""The embedded broker and the bundled board: attached to where they run already, started where they do not.
+
+Whoever starts one owns it and ends it. So every command works by itself, and two commands in two terminals share.
+"""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors import errors, kafka_local, locks, processes
+from connectors.monday import limits as monday_limits
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+START_WITHIN = 30.0
+SIMULATOR_TOKEN = "simulator"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where the broker and the board answer. `revive` starts again what this process owns and what died."""
+
+    bootstrap: str
+    monday_url: str
+    revive: Callable[[], list[str]]
+
+
+@contextmanager
+def endpoints(settings: Settings, limits: monday_limits.Limits) -> Iterator[Endpoints]:
+    """Both, for the time of a command. Raises Misconfigured, in one line, when one cannot be had."""
+    with ExitStack() as stack:
+        revivers: list[Callable[[], str | None]] = []
+        bootstrap, monday_url = settings.kafka_bootstrap_servers, settings.monday_url
+        if not bootstrap:
+            bootstrap = _broker(settings.home / "kafka", stack, revivers)
+        if not monday_url:
+            monday_url = _board(settings, limits, stack, revivers)
+        yield Endpoints(bootstrap, monday_url, lambda: [said for one in revivers if (said := one()) is not None])
+
+
+def _broker(folder: Path, stack: ExitStack, revivers: list[Callable[[], str | None]]) -> str:
+    running = kafka_local.LocalKafka.attach(folder)
+    if running is not None:
+        return running
+    kafka = stack.enter_context(kafka_local.LocalKafka(folder))
+
+    def revive() -> str | None:
+        if kafka.pid is not None:
+            return None
+        kafka.start()
+        return "the embedded Kafka had ended: started again"
+
+    revivers.append(revive)
+    return kafka.bootstrap
+
+
+class Simulator:
+    """The bundled board as a child process on one folder, with one owner. Its address survives a restart."""
+
+    def __init__(self, settings: Settings, limits: monday_limits.Limits) -> None:
+        self._folder = (settings.home / "board").resolve()
+        self._limits = limits
+        self._lock = locks.FileLock(self._folder / "lock", purpose=f"the board folder {self._folder}")
+        self._child: processes.Child | None = None
+        self.url = ""
+
+    @classmethod
+    def attach(cls, home: Path) -> str | None:
+        """The address of the board that a living owner runs in this home folder."""
+        folder = (home / "board").resolve()
+        if locks.owner(folder / "lock") is None or not (folder / "url").exists():
+            return None
+        return (folder / "url").read_text()
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.running
+
+    def start(self) -> str:
+        """Its address, once it answers."""
+        self._lock.acquire()
+        port = self.url.rsplit(":", 1)[-1].split("/")[0] or "0"
+        output = self._folder / "simulator.log"
+        output.write_text("")
+        limits = self._limits
+        self._child = processes.Child(
+            [
+                sys.executable, "-m", "connectors.monday.simulator",
+                "--state", str(self._folder / "board.db"), "--port", port, "--token", SIMULATOR_TOKEN,
+                "--minute", str(limits.minute_seconds),
+                "--complexity-per-minute", str(limits.complexity_per_minute),
+                "--requests-per-minute", str(limits.requests_per_minute),
+                "--concurrency", str(limits.concurrency), "--calls-per-day", str(limits.calls_per_day),
+            ],
+            log=output,
+        )  # fmt: skip
+        self.url = self._ready(output)
+        (self._folder / "url").write_text(self.url)
+        return self.url
+
+    def stop(self) -> None:
+        """Ends it and lets the folder go."""
+        if self._child is not None:
+            self._child.stop(5.0)
+        (self._folder / "url").unlink(missing_ok=True)
+        self._lock.release()
+
+    def _ready(self, output: Path) -> str:
+        deadline = time.monotonic() + START_WITHIN
+        while time.monotonic() < deadline and self.running:
+            for line in output.read_text().splitlines():
+                if line.startswith("{"):
+                    return str(json.loads(line)["url"])
+            time.sleep(0.05)
+        tail = " | ".join(output.read_text().splitlines()[-3:])
+        raise errors.Misconfigured(f"the bundled board did not start: {tail or 'no output'}")
+
+
+def _board(
+    settings: Settings, limits: monday_limits.Limits, stack: ExitStack, revivers: list[Callable[[], str | None]]
+) -> str:
+    running = Simulator.attach(settings.home)
+    if running is not None:
+        return running
+    simulator = Simulator(settings, limits)
+    stack.callback(simulator.stop)
+    simulator.start()
+
+    def revive() -> str | None:
+        if simulator.running:
+            return None
+        simulator.start()
+        return "the bundled board had ended: started again"
+
+    revivers.append(revive)
+    return simulator.url

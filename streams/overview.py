@@ -1,0 +1,77 @@
+"""Where everything stands, read out of SQL alone."""
+
+from typing import Any
+
+from schemas import detection
+from schemas.base import Model
+from schemas.batches import SyncState
+from streams import detect
+from streams.resources import Resources, utcnow
+
+
+class CustomerState(Model):
+    """One customer's orders by state."""
+
+    customer: str
+    orders: dict[SyncState, int]
+
+
+class Overview(Model):
+    """What `ordersync status` shows. All states, `undetected` and `refused` add up to `source_rows`."""
+
+    source_rows: int
+    undetected: int
+    refused: int
+    customers: tuple[CustomerState, ...]
+    leaving: int
+    unsettled_mutations: int
+    window: int
+    last_pass: detection.PassReport | None
+    held: str | None
+    open_batches: tuple[dict[str, Any], ...]
+    failures: dict[str, int]
+    calls_today: int
+    calls_limit: int
+    writer: str | None
+
+    @property
+    def total(self) -> dict[SyncState, int]:
+        """All customers together."""
+        return {state: sum(one.orders.get(state, 0) for one in self.customers) for state in SyncState}
+
+    @property
+    def settled(self) -> bool:
+        """Every row of the source reached an end, and nothing is on its way."""
+        return not (self.total[SyncState.WAITING] or self.undetected or self.leaving)
+
+
+def collect(parts: Resources) -> Overview:
+    """Asks the tables."""
+    customers: dict[str, dict[SyncState, int]] = {}
+    for row in parts.orders.states():
+        customers.setdefault(row["customer"] or "", {})[SyncState(row["sync_state"])] = int(row["orders"])
+    source_rows = parts.orders.source_rows()
+    known = sum(sum(states.values()) for states in customers.values())
+    last = parts.state.get(detect.LAST)
+    refused: dict[str, int] = {}
+    for failure in parts.failures.waiting():
+        refused[failure["error_code"]] = refused.get(failure["error_code"], 0) + 1
+    limits, holder = parts.limits, parts.journal.holder(f"board-{parts.mappings.board.board.id}")
+    return Overview(
+        source_rows=source_rows,
+        undetected=max(0, source_rows - known - (last or {}).get("refused", 0)),
+        refused=(last or {}).get("refused", 0),
+        customers=tuple(CustomerState(customer=name, orders=customers[name]) for name in sorted(customers)),
+        leaving=parts.orders.waiting_deletes(),
+        unsettled_mutations=parts.orders.unsettled_mutations(),
+        window=parts.window,
+        last_pass=None if last is None else detection.PassReport.model_validate(last),
+        held=parts.state.get(detect.HELD),
+        open_batches=tuple(parts.batches.active()),
+        failures=refused,
+        calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),
+        calls_limit=limits.calls_per_day,
+        writer=holder,
+    )
+
+

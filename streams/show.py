@@ -1,0 +1,140 @@
+"""How the commands' answers look."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from connectors.monday import shown
+from schemas import detection
+from schemas.batches import SyncState
+from streams import overview
+
+console = Console()
+STYLES = {
+    SyncState.IN_SYNC: "green",
+    SyncState.WAITING: "yellow",
+    SyncState.FAILED: "red",
+    SyncState.HELD: "magenta",
+    SyncState.EXCLUDED: "dim",
+}
+MOST = 40
+
+
+def plain(text: str) -> None:
+    """Text as it is, for a file or another program."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def lines(texts: Sequence[str]) -> None:
+    """One line each."""
+    for text in texts:
+        plain(text)
+
+
+def mistakes(found: Sequence[str]) -> None:
+    """What `validate` found."""
+    for mistake in found:
+        console.print(f"[red]✗[/] {escape(mistake)}", soft_wrap=True)
+    if not found:
+        console.print("[green]✓[/] mapping, tables, board and topics agree")
+
+
+def detected(report: detection.PassReport) -> None:
+    """One pass."""
+    if report.held is not None:
+        console.print(f"[red]held[/] {escape(report.held)}", soft_wrap=True)
+        return
+    found = ", ".join(f"{n} {change.value.lower()}" for change, n in report.changes.items()) or "no change"
+    plain(
+        f"pass {report.number}: {report.scanned} rows, {found}; {report.emitted} events emitted, "
+        f"{report.deferred} wait for the window, {report.excluded} excluded, {report.refused} refused"
+    )
+
+
+def status(seen: overview.Overview, *, as_json: bool) -> None:
+    """Where everything stands."""
+    if as_json:
+        plain(seen.model_dump_json(indent=2))
+        return
+    table = Table(title="Orders of ORDERS_UNIFIED by customer")
+    table.add_column("customer")
+    for state in SyncState:
+        table.add_column(state.value.lower().replace("_", " "), justify="right", style=STYLES[state])
+    for one in seen.customers:
+        table.add_row(escape(one.customer or "(none)"), *(str(one.orders.get(state, "")) for state in SyncState))
+    table.add_section()
+    table.add_row("all", *(str(seen.total[state]) for state in SyncState), style="bold")
+    console.print(table)
+    rest = f", {seen.undetected} not detected yet" if seen.undetected else ""
+    rest += f", {seen.refused} refused for their identity" if seen.refused else ""
+    plain(f"source      {seen.source_rows} rows{rest}")
+    if seen.leaving:
+        plain(f"leaving     {seen.leaving} deleted orders on their way off the board")
+    plain(f"window      {seen.unsettled_mutations} of {seen.window} mutations unsettled")
+    plain(f"API calls   {seen.calls_today} of {seen.calls_limit} today")
+    plain(f"writer      {seen.writer or 'none holds the lease'}")
+    if seen.last_pass is not None:
+        at = f"{seen.last_pass.finished_at:%Y-%m-%d %H:%M:%S} UTC"
+        plain(f"last pass   {seen.last_pass.number} at {at}, {seen.last_pass.emitted} events")
+    for code, n in sorted(seen.failures.items()):
+        plain(f"failed      {n} × {code}: `ordersync errors`")
+    if seen.open_batches:
+        plain(f"batches     {len(seen.open_batches)} open")
+    if seen.held:
+        console.print(f"[red]guard       {escape(seen.held)}[/]", soft_wrap=True)
+
+
+def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    """The orders that did not arrive."""
+    if as_json:
+        plain(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    if not rows:
+        plain("no order failed")
+        return
+    table = Table(title=f"{len(rows)} failures wait", show_lines=True)
+    for column in ("customer", "order", "size", "type", "why, and what to do", "tries", "next"):
+        table.add_column(column, overflow="fold")
+    for row in rows[:MOST]:
+        kind = row["error_code"] or row["error_type"]
+        due = str(row["next_retry_at"] or "a person")[:19]
+        cells = (row["customer"], row["order_number"], row["size_label"], kind, row["error_message"])
+        table.add_row(*(escape(str(cell or "")) for cell in cells), str(row["retry_count"] or 0), due)
+    console.print(table)
+    if len(rows) > MOST:
+        plain(f"and {len(rows) - MOST} more: `ordersync errors --json`")
+
+
+def board(items: Sequence[shown.BoardItem], search: str | None) -> None:
+    """The board's groups; with a search, the items that carry it and their sizes."""
+    if search is None:
+        groups: dict[str, list[shown.BoardItem]] = {}
+        for item in items:
+            groups.setdefault(item.group_title, []).append(item)
+        table = Table(title=f"{len(items)} items in {len(groups)} groups")
+        table.add_column("group")
+        table.add_column("items", justify="right")
+        table.add_column("sizes", justify="right")
+        for title in sorted(groups):
+            inside = groups[title]
+            table.add_row(escape(title), str(len(inside)), str(sum(len(item.subitems) for item in inside)))
+        console.print(table)
+        return
+    wanted = search.casefold()
+    found = [i for i in items if wanted in i.name.casefold() or wanted in i.group_title.casefold()]
+    table = Table(title=f"{len(found)} items")
+    for column in ("group", "item", "sizes"):
+        table.add_column(column, overflow="fold")
+    for item in found[:MOST]:
+        sizes = ", ".join(f"{sub.name.removeprefix('Size ')}: {_quantity(sub)}" for sub in item.subitems)
+        table.add_row(escape(item.group_title), escape(item.name), escape(sizes))
+    console.print(table)
+
+
+def _quantity(subitem: shown.BoardItem) -> str:
+    numbers = [cell.text for name, cell in subitem.columns.items() if name.startswith("numeric") and cell.text]
+    return numbers[0] if numbers else "?"

@@ -1,0 +1,136 @@
+"""stage: validate and convert each changed order, melt its sizes, write it to the staging tables.
+
+One transaction for a batch of events; what it emits can be worked out again from the same events, so a crash
+between the commit and the emit repeats events and loses none.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from mappings import items
+from mappings.loading import Mappings
+from schemas import events
+from schemas.batches import StagingStatus
+from schemas.failures import FailureType
+from schemas.orders import Problem, Severity, StagedOrder
+
+VALIDATION = "VALIDATION"
+
+
+class Staging(Protocol):
+    """The STG tables (connectors.staging.Staging)."""
+
+    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, StagingStatus]]: ...
+    def settled_versions(self, record_uuids: Sequence[str]) -> dict[str, int]: ...
+    def write(self, staged: Sequence[StagedOrder]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Stager:
+    """One worker's parts. `target_lengths`: staging column → its length in UTF-16 units, None without one."""
+
+    staging: Staging
+    mappings: Mappings
+    target_lengths: Mapping[str, int | None]
+    now: Callable[[], datetime]
+
+    def run(self, changed: Sequence[events.OrderChanged]) -> list[events.OrderEvent]:
+        """Stages what is new, and emits OrderStaged or OrderFailed for each; superseded versions are only counted."""
+        uuids = sorted({event.record_uuid for event in changed})
+        known = self.staging.versions(uuids)
+        settled = self.staging.settled_versions(uuids)
+        orders = {event.stg_id: self._order(event) for event in changed}
+        newest = {
+            uuid: max((v for v, s in known.get(uuid, {}).items() if _counts(s)), default=0) for uuid in uuids
+        }
+        for order in orders.values():
+            if not order.problems:
+                newest[order.record_uuid] = max(newest[order.record_uuid], order.version)
+        write: list[StagedOrder] = []
+        emit: list[events.OrderEvent] = []
+        for event in {event.stg_id: event for event in changed}.values():
+            order = orders[event.stg_id]
+            status = known.get(event.record_uuid, {}).get(event.version)
+            stale = event.version < max(newest[event.record_uuid], settled.get(event.record_uuid, 0))
+            if status is None:
+                write.append(order.model_copy(update={"status": _initial(order, stale)}))
+            if stale or status in (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED):
+                continue
+            emit.append(self._failed(event, order) if order.problems else _staged(event))
+        self.staging.write(write)
+        return emit
+
+    def _order(self, event: events.OrderChanged) -> StagedOrder:
+        row = {**event.row, **event.sizes, self.mappings.board.key.source: event.record_uuid}
+        order = StagedOrder(
+            stg_id=event.stg_id,
+            record_uuid=event.record_uuid,
+            version=event.version,
+            row_hash=event.row_hash,
+            batch_id=event.batch_id,
+            customer=event.customer,
+            source_row=json.dumps(row, ensure_ascii=False),
+        )
+        if event.change is events.Change.DELETED:
+            return order.model_copy(update={"removed": True})
+        converted = items.convert(
+            row,
+            size_columns=tuple(event.sizes),
+            mappings=self.mappings,
+            target_lengths=self.target_lengths,
+        )
+        if converted.order is None:
+            problems = tuple(p for p in converted.problems if p.severity is Severity.ERROR)
+            return order.model_copy(update={"problems": problems, "values": _identity(row)})
+        valid = converted.order
+        return order.model_copy(
+            update={
+                "group_name": valid.group_name,
+                "item_name": valid.item_name,
+                "values": valid.values,
+                "sizes": valid.sizes,
+                "warnings": valid.warnings,
+            }
+        )
+
+    def _failed(self, event: events.OrderChanged, order: StagedOrder) -> events.OrderFailed:
+        return failed_validation(event, order.problems, original=order.source_row, now=self.now())
+
+
+def failed_validation(
+    event: events.OrderEvent, problems: Sequence[Problem], *, original: str | None, now: datetime
+) -> events.OrderFailed:
+    """An order that a person must mend: every problem in one message."""
+    return events.OrderFailed(
+        **event.identity,
+        failure=FailureType.VALIDATION_ERROR,
+        code=VALIDATION,
+        message="; ".join(str(problem) for problem in problems),
+        retryable=False,
+        original_data=original,
+        failed_at=now,
+    )
+
+
+def _staged(event: events.OrderChanged) -> events.OrderStaged:
+    return events.OrderStaged(**event.identity)
+
+
+def _counts(status: StagingStatus) -> bool:
+    """A version that was refused supersedes nothing: the board keeps the last good one."""
+    return status is not StagingStatus.API_FAILED
+
+
+def _initial(order: StagedOrder, stale: bool) -> StagingStatus:
+    if order.problems:
+        return StagingStatus.API_FAILED
+    return StagingStatus.SUPERSEDED if stale else StagingStatus.PENDING
+
+
+def _identity(row: Mapping[str, str | int | None]) -> dict[str, str | int | None]:
+    """What a refused order is known by in the ERR table."""
+    number = row.get("AAG ORDER NUMBER")
+    return {} if number is None else {"AAG ORDER NUMBER": str(number).strip()[:100]}

@@ -1,0 +1,59 @@
+"""The broker of the test run: one for all tests that ask for it, started when the first one asks."""
+
+import os
+import random
+from collections.abc import Iterator, Mapping
+
+import confluent_kafka.admin
+import pytest
+
+from connectors import kafka, kafka_local
+
+SEED = os.environ.get("ORDERSYNC_TEST_SEED") or str(random.SystemRandom().randrange(10**6))
+
+
+def pytest_report_header() -> str:
+    return f"ORDERSYNC_TEST_SEED={SEED} names this run's topics"
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers: those of KAFKA_BOOTSTRAP_SERVERS, else of an embedded Kafka of this run's own."""
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        yield given
+        return
+    with kafka_local.LocalKafka(tmp_path_factory.mktemp("kafka")) as embedded:
+        yield embedded.bootstrap
+
+
+class Topics:
+    """Names and makes topics that no other test and no other run uses."""
+
+    def __init__(self, bootstrap: str, suffix: str) -> None:
+        self.bootstrap = bootstrap
+        self.admin = kafka.Admin(bootstrap)
+        self.made: list[str] = []
+        self._suffix = suffix
+
+    def name(self, name: str) -> str:
+        """Good for consumer groups too."""
+        return f"{name}.{self._suffix}"
+
+    def make(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        """Create a topic; its full name."""
+        spec = kafka.TopicSpec(self.name(name), partitions, config or {})
+        assert self.admin.ensure([spec]) == [spec.name]
+        self.made.append(spec.name)
+        return spec.name
+
+
+@pytest.fixture
+def kafka_topics(broker: str, request: pytest.FixtureRequest) -> Iterator[Topics]:
+    """Topics of this test's own, on the broker of the run; removed after it."""
+    topics = Topics(broker, f"{random.Random(SEED + request.node.nodeid).randrange(16**8):08x}")
+    yield topics
+    if topics.made:
+        client = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker, "log_level": 0})
+        for future in client.delete_topics(topics.made).values():
+            future.result(10)

@@ -1,0 +1,100 @@
+"""Topics and offsets on a real broker."""
+
+import time
+from typing import Any
+
+import confluent_kafka
+import pytest
+
+from connectors import errors, kafka
+
+NOBODY = "127.0.0.1:9"
+
+
+def send(bootstrap: str, topic: str, count: int) -> None:
+    with kafka.Producer(bootstrap) as producer:
+        producer.send_all([kafka.OutgoingMessage(topic, f"k{n}", b"v") for n in range(count)])
+
+
+def commit(bootstrap: str, group: str, offsets: dict[tuple[str, int], int]) -> None:
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    positions = [confluent_kafka.TopicPartition(*partition, offset) for partition, offset in offsets.items()]
+    consumer.commit(offsets=positions, asynchronous=False)
+    consumer.close()
+
+
+def test_ensure_makes_what_is_missing_and_only_that(kafka_topics: Any) -> None:
+    admin = kafka_topics.admin
+    old = kafka_topics.make("old", partitions=2)
+    specs = [kafka.TopicSpec(old, 5), kafka.TopicSpec(kafka_topics.name("new"), 4, {"retention.ms": "60000"})]
+    assert admin.ensure(specs) == [specs[1].name]
+    kafka_topics.made.append(specs[1].name)
+    assert admin.ensure(specs) == []
+    assert sorted(admin.end_offsets([old, specs[1].name])) == sorted(
+        [(old, 0), (old, 1), *((specs[1].name, n) for n in range(4))]
+    )
+
+
+def test_compare_says_what_differs_in_words(kafka_topics: Any) -> None:
+    admin = kafka_topics.admin
+    topic = kafka_topics.make("compared", 2, {"retention.ms": "60000"})
+    same = kafka.TopicSpec(topic, 2, {"retention.ms": "60000", "cleanup.policy": "delete"})
+    assert admin.compare([same]) == []
+    other = kafka.TopicSpec(topic, 3, {"retention.ms": "-1", "cleanup.policy": "compact"})
+    missing = kafka.TopicSpec(kafka_topics.name("missing"), 1)
+    assert admin.compare([other, missing]) == [
+        f"{missing.name} does not exist",
+        f"{topic} has 2 partitions, not 3",
+        f"{topic} has retention.ms 60000, not -1",
+        f"{topic} has cleanup.policy delete, not compact",
+    ]
+
+
+def test_settings_that_kafka_does_not_know_are_misconfigured(kafka_topics: Any) -> None:
+    with pytest.raises(errors.Misconfigured, match=r"no\.such\.setting"):
+        kafka_topics.make("wrong", config={"no.such.setting": "1"})
+
+
+def test_offsets_and_lag(kafka_topics: Any) -> None:
+    admin, group = kafka_topics.admin, kafka_topics.name("group")
+    topic, idle = kafka_topics.make("read", 2), kafka_topics.make("idle")
+    assert admin.end_offsets([topic, idle]) == {(topic, 0): 0, (topic, 1): 0, (idle, 0): 0}
+    assert admin.committed(group, [topic, idle]) == {}
+    send(kafka_topics.bootstrap, topic, 100)
+    ends = admin.end_offsets([topic])
+    assert sum(ends.values()) == 100
+    assert all(ends.values())
+    assert admin.lag(group, [topic, idle]) == ends | {(idle, 0): 0}
+    commit(kafka_topics.bootstrap, group, {(topic, 1): 5})
+    assert admin.committed(group, [topic, idle]) == {(topic, 1): 5}
+    assert admin.lag(group, [topic]) == {(topic, 0): ends[topic, 0], (topic, 1): ends[topic, 1] - 5}
+
+
+def test_a_topic_that_does_not_exist_is_named(kafka_topics: Any) -> None:
+    topic = kafka_topics.name("missing")
+    for ask in (kafka_topics.admin.end_offsets, lambda topics: kafka_topics.admin.lag("group", topics)):
+        with pytest.raises(errors.Transient, match=topic):
+            ask([topic])
+
+
+def test_reachable(kafka_topics: Any) -> None:
+    assert kafka_topics.admin.reachable(5)
+    began = time.monotonic()
+    assert not kafka.Admin(NOBODY).reachable(0.5)
+    assert time.monotonic() - began < 3
+
+
+def test_a_broker_that_is_away_is_told_within_the_deadline() -> None:
+    admin = kafka.Admin(NOBODY, timeout=0.5)
+    calls = [
+        lambda: admin.ensure([kafka.TopicSpec("orders.changed", 1)]),
+        lambda: admin.compare([kafka.TopicSpec("orders.changed", 1)]),
+        lambda: admin.end_offsets(["orders.changed"]),
+        lambda: admin.committed("group", ["orders.changed"]),
+        lambda: admin.lag("group", ["orders.changed"]),
+    ]
+    for call in calls:
+        began = time.monotonic()
+        with pytest.raises(errors.Transient, match="Kafka"):
+            call()
+        assert time.monotonic() - began < 3

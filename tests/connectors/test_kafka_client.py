@@ -1,0 +1,102 @@
+"""Two log lines stand for thousands; librdkafka's words become our errors."""
+
+import importlib
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from confluent_kafka import KafkaError
+
+from connectors import errors, kafka, kafka_client
+
+START = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
+# As aiokafka and librdkafka wrote them with their broker killed.
+NOISE = [
+    ("aiokafka", "Unable connect to node with id 1: [Errno 111] Connect call failed ('127.0.0.1', 22940)"),
+    ("aiokafka", "Unable to update metadata from [1]"),
+    ("aiokafka.consumer.fetcher", "Failed fetch messages from 1: NodeNotReadyError: Attempt to send"),
+    ("aiokafka.producer.sender", "Got error produce response: NodeNotReadyError: Attempt to send"),
+    ("aiokafka.consumer.group_coordinator", "Group Coordinator Request failed: [Error 15] Not available"),
+    ("aiokafka.consumer.group_coordinator", "Marking the coordinator dead (node 1)for group g."),
+    ("rdkafka", "FAIL [ordersync#producer-1] Connect to ipv4#127.0.0.1:9 failed: Connection refused"),
+]
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def record(name: str, level: int, text: str) -> logging.LogRecord:
+    return logging.LogRecord(name, level, "", 0, text, None, None)
+
+
+def test_two_lines_stand_for_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    noise = kafka.BrokerNoise(clock=clock)
+    noise.back()
+    for _ in range(100):
+        for name, text in NOISE:
+            assert not noise.filter(record(name, logging.ERROR, text))
+    assert noise.since == START
+    clock.now += timedelta(seconds=75)
+    noise.back()
+    noise.back()
+    assert noise.since is None
+    assert caplog.messages == [
+        f"broker away since 2026-03-01T08:30:00+00:00: {NOISE[0][1]}",
+        "broker back after 75 s, 700 log lines held back",
+    ]
+
+
+def test_other_lines_pass() -> None:
+    noise = kafka.BrokerNoise()
+    assert noise.filter(record("aiokafka", logging.ERROR, "Topic orders.changed not found in cluster metadata"))
+    assert noise.filter(record("aiokafka.conn", logging.INFO, "Disconnected on purpose"))
+    assert noise.since is None
+
+
+def test_aiokafka_s_own_loggers_are_filtered_and_tell_of_the_return(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    noise = kafka.BrokerNoise(clock=FakeClock())
+    importlib.import_module("aiokafka")
+    noise.attach()
+    try:
+        for name, text in NOISE[:-1]:
+            logging.getLogger(name).error(text)
+        logging.getLogger("aiokafka.consumer.group_coordinator").info("Discovered coordinator %s", 1)
+    finally:
+        noise.detach()
+    assert not any(noise in logging.getLogger(name).filters for name, _ in NOISE)
+    assert [message.split(" ", 2)[:2] for message in caplog.messages] == [
+        ["broker", "away"],
+        ["broker", "back"],
+        ["Discovered", "coordinator"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (KafkaError._AUTHENTICATION, errors.Misconfigured),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, errors.Misconfigured),
+        (KafkaError.MSG_SIZE_TOO_LARGE, errors.Rejected),
+        (KafkaError._MSG_TIMED_OUT, errors.Transient),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, errors.Transient),
+    ],
+)
+def test_translation(code: int, kind: type[errors.OrdersyncError]) -> None:
+    error = kafka_client.translate(KafkaError(code), "sending to orders.changed")
+    assert type(error) is kind
+    assert KafkaError(code).name() in str(error)
+    assert "sending to orders.changed" in str(error)
+
+
+def test_settings_that_librdkafka_refuses_are_misconfigured() -> None:
+    with pytest.raises(errors.Misconfigured, match="SASL mechanism"):
+        kafka.Admin("127.0.0.1:9", {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "NONSENSE"})
+    with pytest.raises(errors.Misconfigured, match="no.such.setting"):
+        kafka.Producer("127.0.0.1:9", {"no.such.setting": "1"})

@@ -1,0 +1,103 @@
+"""A child ends with its parent, whatever ends the parent, and takes its own children along."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from connectors import processes
+
+PYTHON = sys.executable
+PARENT = """
+import pathlib, signal, sys, threading
+from connectors import processes
+start = lambda: print(processes.Child(["sleep", "600"], log=pathlib.Path(sys.argv[1])).pid, flush=True)
+thread = threading.Thread(target=start)
+thread.start()
+thread.join()
+{ending}
+"""
+
+
+def test_output_and_exit_code(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    child = processes.Child(
+        ["sh", "-c", "echo $WORD; pwd; exit 3"], log=log, folder=tmp_path, environment={"WORD": "hi"}
+    )
+    assert child.wait(10) == 3
+    assert not child.running
+    assert log.read_text() == f"hi\n{tmp_path}\n"
+    child.signal(signal.SIGTERM)
+    assert child.stop(1) == 3
+
+
+def test_a_command_that_does_not_exist_ends_with_a_reason(tmp_path: Path) -> None:
+    child = processes.Child(["/nowhere/java"], log=tmp_path / "log")
+    assert child.wait(10) == 1
+    assert (tmp_path / "log").read_text() == "/nowhere/java: No such file or directory\n"
+
+
+def test_stop_asks_first_and_forces_then(tmp_path: Path) -> None:
+    polite = processes.Child(["sleep", "600"], log=tmp_path / "polite")
+    assert polite.wait(0) is None
+    assert polite.stop(10) == -signal.SIGTERM
+    fifo = tmp_path / "ready"
+    os.mkfifo(fifo)
+    deaf = processes.Child(
+        ["sh", "-c", f"trap '' TERM; echo > {fifo}; while :; do sleep 1; done"], log=tmp_path / "deaf"
+    )
+    fifo.read_text()
+    assert deaf.stop(0.1) == -signal.SIGKILL
+
+
+def test_grandchildren_end_with_the_child(tmp_path: Path) -> None:
+    child = processes.Child(["sh", "-c", "sleep 600 & echo $!"], log=tmp_path / "log")
+    assert child.wait(10) == 0
+    grandchild = processes.Identity.of(int((tmp_path / "log").read_text()))
+    assert grandchild is None or grandchild.wait(10)
+
+
+def test_a_child_outlives_the_thread_that_started_it_and_dies_with_the_process(tmp_path: Path) -> None:
+    for ending in ("signal.pause()", "sys.exit()"):
+        script = PARENT.format(ending=ending)
+        with subprocess.Popen(
+            [PYTHON, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
+        ) as parent:
+            assert parent.stdout is not None
+            child = processes.Identity.of(int(parent.stdout.readline()))
+            if ending == "signal.pause()":
+                assert child is not None and child.alive()
+                parent.kill()
+            assert child is None or child.wait(10)
+            parent.wait(10)
+
+
+def test_a_pid_used_again_is_another_process(tmp_path: Path) -> None:
+    me = processes.Identity.of(os.getpid())
+    assert me is not None and me.alive()
+    assert processes.Identity.parse(str(me)) == me
+    other = processes.Identity(me.pid, me.started + 1)
+    assert not other.alive()
+    assert other.kill(1)  # And we are still here to say so.
+
+
+def test_kill_waits_until_it_is_gone(tmp_path: Path) -> None:
+    child = processes.Child(["sleep", "600"], log=tmp_path / "log")
+    identity = processes.Identity.of(child.pid)
+    assert identity is not None
+    assert identity.kill(10)
+    assert not identity.alive()
+    assert child.wait(10) == -signal.SIGKILL
+    assert identity.kill(10)
+
+
+def test_the_waiting_thread_ends_with_the_child(tmp_path: Path) -> None:
+    before = threading.active_count()
+    child = processes.Child(["true"], log=tmp_path / "log")
+    assert child.wait(10) == 0
+    for thread in threading.enumerate():
+        if thread.name == "wait-true":
+            thread.join(10)
+    assert threading.active_count() == before

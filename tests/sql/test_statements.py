@@ -1,0 +1,122 @@
+"""The loader of named statements, and that every statement fits the tables it names."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+import sql
+from sql import ddl, identifiers
+
+FILE = """-- What this file is for.
+
+-- name: first
+-- Does one thing.
+SELECT a
+  -- why it does
+  FROM t
+
+-- name: second
+-- engine: sqlite
+-- Does another.
+SELECT b FROM t
+
+-- name: second
+-- engine: sqlserver
+-- Does another, there.
+SELECT c FROM t
+"""
+
+RUNNABLE = {
+    f"{step}-{block.name}": block
+    for step in sql.steps()
+    for block in sql.blocks(step)
+    if block.engine in (None, "sqlite")
+}
+# Columns that staging and production, or the source, really have.
+SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]"}
+
+
+@pytest.fixture(scope="module")
+def schema() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(ddl.script("sqlite"))
+        yield connection
+
+
+@pytest.mark.parametrize("block", RUNNABLE.values(), ids=RUNNABLE.keys())
+def test_statement_fits_the_tables(schema: sqlite3.Connection, block: sql.Block) -> None:
+    values = {name: SAMPLES.get(name, 2) for name in sql.placeholders(block.text)}
+    text = sql.expand(block.text, **values)
+    marks = re.sub(r"'[^']*'", "", text).count("?")
+    schema.execute(f"EXPLAIN {text}", [None] * marks).fetchall()
+
+
+def test_blocks_have_name_description_engine_and_text() -> None:
+    first, *others = sql.parse(FILE, "step")
+    assert first == sql.Block("first", "Does one thing.", None, "SELECT a\n  FROM t")
+    assert [(block.name, block.engine) for block in others] == [("second", "sqlite"), ("second", "sqlserver")]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("-- name: a\n-- Why.\nSELECT 1\n-- name: a\n-- Why.\nSELECT 2\n", "a is there twice"),
+        ("-- name: a\nSELECT 1\n", "needs a description"),
+        ("-- name: a\n-- Why.\n", "needs a description and a statement"),
+        ("-- name: a b\n-- Why.\nSELECT 1\n", "not a name"),
+        ("-- name: a\n-- engine: oracle\n-- Why.\nSELECT 1\n", "nobody knows: oracle"),
+        ("SELECT 1\n-- name: a\n-- Why.\nSELECT 1\n", "before the first name"),
+    ],
+)
+def test_malformed_file_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        list(sql.parse(text, "step"))
+
+
+def test_load_gives_the_statements_of_an_engine() -> None:
+    assert {"live_table", "last_schema"} <= set(sql.load("catalog", "sqlite"))
+    assert "live_table" not in sql.load("catalog", "sqlserver")
+    assert "last_schema" in sql.load("catalog", "sqlserver")
+    with pytest.raises(TypeError):
+        sql.load("catalog")["last_schema"] = "other"  # type: ignore[index]
+
+
+def test_expand_quotes_names_and_counts_marks() -> None:
+    text = "UPDATE {table} SET {columns=?} WHERE EXISTS (SELECT {s.columns} FROM s WHERE id IN ({marks}))"
+    assert sql.expand(text, table="T", columns=["DROP", "S/M"], marks=3) == (
+        "UPDATE [T] SET [DROP] = ?, [S/M] = ? WHERE EXISTS (SELECT s.[DROP], s.[S/M] FROM s WHERE id IN (?, ?, ?))"
+    )
+
+
+def test_expand_columns_leaves_the_rest() -> None:
+    half = sql.expand_columns("SELECT {columns} FROM t WHERE id IN ({marks})", ["a", "b"])
+    assert half == "SELECT [a], [b] FROM t WHERE id IN ({marks})"
+    assert sql.expand(half, marks=1) == "SELECT [a], [b] FROM t WHERE id IN (?)"
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("{columns}", {}),
+        ("{columns}", {"columns": []}),
+        ("{columns}", {"columns": "a"}),
+        ("{columns}", {"columns": ["a"], "marks": 1}),
+        ("{columns}", {"columns": 3}),
+        ("{table}", {"table": ["a"]}),
+        ("{marks}", {"marks": 0}),
+        ("{marks}", {"marks": ["a"]}),
+        ("{s.marks}", {"marks": 1}),
+        ("{texts}", {"texts": ""}),
+    ],
+)
+def test_expand_refuses_what_does_not_fit(text: str, values: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        sql.expand(text, **values)  # type: ignore[arg-type]
+
+
+def test_no_value_reaches_a_text_unquoted() -> None:
+    with pytest.raises(identifiers.Unusable):
+        sql.expand("SELECT {columns} FROM t", columns=["a] FROM t; --"])
