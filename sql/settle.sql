@@ -79,7 +79,7 @@ FROM MON_BatchProcessing WHERE batch_id = ?
 -- A batch begins.
 INSERT INTO MON_BatchProcessing (batch_id, customer_name, batch_type, status, total_records, successful_records,
   failed_records, superseded_records, start_time, version, started_by)
-SELECT CAST(? AS NVARCHAR(36)), CAST(? AS NVARCHAR(100)), 'FULL_BATCH', 'STARTED', CAST(? AS INT), 0, 0, 0,
+SELECT CAST(? AS NVARCHAR(36)), CAST(? AS NVARCHAR(200)), 'FULL_BATCH', 'STARTED', CAST(? AS INT), 0, 0, 0,
   CAST(? AS NVARCHAR(26)), CAST(? AS BIGINT), CAST(? AS NVARCHAR(100))
 WHERE NOT EXISTS (SELECT 1 FROM MON_BatchProcessing WHERE batch_id = ?)
 

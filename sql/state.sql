@@ -9,5 +9,5 @@ UPDATE SYNC_State SET value = ?, updated_at = ? WHERE name = ?
 -- name: add
 -- Names a fact for the first time.
 INSERT INTO SYNC_State (name, value, updated_at)
-SELECT CAST(? AS NVARCHAR(100)), CAST(? AS NVARCHAR(MAX)), CAST(? AS NVARCHAR(26))
+SELECT CAST(? AS NVARCHAR(100)), ?, CAST(? AS NVARCHAR(26))
 WHERE NOT EXISTS (SELECT 1 FROM SYNC_State WHERE name = ?)

@@ -78,7 +78,7 @@ DELETE FROM SYNC_Groups WHERE board_id = ?
 -- name: open_request
 -- Intent before effect: the exact body and its key, if this process holds the current lease.
 INSERT INTO SYNC_Requests (request_key, lease_token, body, mutations, created_at, first_sent_at, attempts)
-SELECT CAST(? AS NVARCHAR(64)), CAST(? AS BIGINT), CAST(? AS NVARCHAR(MAX)), CAST(? AS NVARCHAR(MAX)),
+SELECT CAST(? AS NVARCHAR(64)), CAST(? AS BIGINT), ?, ?,
   CAST(? AS NVARCHAR(26)), CAST(? AS NVARCHAR(26)), 1
 WHERE EXISTS (SELECT 1 FROM SYNC_Lease WHERE name = ? AND owner = ? AND token = ? AND expires_at >= ?)
 

@@ -41,6 +41,9 @@ def common(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # What Faust and its parts do at every start and stop helps nobody; their trouble does.
+    for name in ("faust", "mode", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     context.obj = lambda: settings.load(home=home, database=database)
 
 

@@ -120,17 +120,17 @@ def test_what_was_acknowledged_survives_kill_9_and_clients_come_back(own: Own) -
     admin = kafka.Admin(own.bootstrap)
     admin.ensure([kafka.TopicSpec("kept", 1)])
     messages = [kafka.OutgoingMessage("kept", "k", str(n).encode()) for n in range(500)]
-    with kafka.Producer(own.bootstrap, timeout=1) as producer:
-        producer.send_all(messages)
+    with kafka.Producer(own.bootstrap) as patient, kafka.Producer(own.bootstrap, timeout=1) as hasty:
+        patient.send_all(messages)
         own.kafka.kill()
         assert kafka_local.LocalKafka.attach(own.folder) is None
         assert not admin.reachable(0.5)
         with pytest.raises(errors.Transient, match="kept"):
-            producer.send_all(messages[:1])
+            hasty.send_all(messages[:1])
         assert own.kafka.start() == own.bootstrap
         assert kafka_local.LocalKafka.attach(own.folder) == own.bootstrap
         assert admin.end_offsets(["kept"]) == {("kept", 0): 500}
-        producer.send_all(messages)
+        patient.send_all(messages)
     assert admin.end_offsets(["kept"]) == {("kept", 0): 1000}
 
 

@@ -9,7 +9,7 @@ import pydantic
 import pytest
 
 from connectors import errors
-from connectors.monday import budget, day, error_table, formats, limits, responses
+from connectors.monday import budget, day, error_table, limits, responses
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

@@ -258,7 +258,7 @@ async def test_a_whole_refusal_names_its_code(
     subject: client.Client,
     answer: Handler,
     mutations: int,
-    expected: type[errors.Rejected | errors.Misconfigured],
+    expected: type[errors.Rejected] | type[errors.Misconfigured],
     code: str,
 ) -> None:
     api.script = [answer]
@@ -323,7 +323,7 @@ async def test_too_complex_a_request_teaches_the_weight(api: Scripted, subject: 
 async def test_writes_go_one_after_the_other(api: Scripted, subject: client.Client) -> None:
     at_once, most = 0, 0
 
-    async def count(_: web.Request) -> web.StreamResponse:
+    async def count(request: web.Request) -> web.StreamResponse:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)

@@ -121,7 +121,7 @@ def test_create_labels_is_told_per_mutation() -> None:
 
 
 def test_equal_plans_give_equal_bodies_of_plain_ascii() -> None:
-    plan = [CREATE.model_copy(update={"name": "Größe 👕 \ud83d"}), SUBITEM]
+    plan: list[items.Mutation] = [CREATE.model_copy(update={"name": "Größe 👕 \ud83d"}), SUBITEM]
     first, second = (documents.render(list(plan), board_id="7", group_ids=GROUPS) for _ in range(2))
     assert first == second
     assert first.body.isascii()

@@ -146,9 +146,9 @@ async def test_each_minute_is_spent_and_nothing_is_refused(
     # The first and the last window may be cut; a window opens with its first call, so none is idle between.
     shares = [spent / limit.complexity_per_minute for spent in api.windows[1:-1]]
     assert len(shares) >= 12
-    if latency < 4 or token != "personal":  # 14 round trips of 4 s do not fit into a minute
+    if latency < 4 or token != "personal":  # 14 round trips of 4 s hardly fit into a minute
         assert min(shares) >= 0.97
-        assert api.requests <= 0.07 * written
+        assert api.requests <= 0.061 * written
 
 
 async def test_a_scaled_minute_is_paced_alike() -> None:
@@ -185,7 +185,7 @@ async def test_a_restart_within_a_minute_costs_one_refusal_at_most() -> None:
     time = FakeTime()
     limit = limits.preset("app", "pro")
     api = FakeApi(time, limit.complexity_per_minute)
-    await work_off(connect(time, api, limit), time, until=4)
+    await work_off(connect(time, api, limit), time, until=3)
     assert api.spent > 4_000_000
     await work_off(connect(time, api, limit), time, until=400)
     assert len(api.refused) <= 1
