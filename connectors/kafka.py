@@ -68,6 +68,8 @@ class Producer:
         Otherwise some may be stored and some not, none is on its way any more, and it raises: Transient,
         Misconfigured (login, rights) or Rejected (an event too large), naming the first topic concerned.
         """
+        # A login refused earlier may be right by now; if not, the next attempt to connect says so again.
+        self._watch.refused = None
         batch = _Batch(len(messages))
         deadline = time.monotonic() + self._timeout
         for position, message in enumerate(messages):

@@ -95,6 +95,8 @@ class LocalKafka:
         if self.pid is not None:
             return self.bootstrap
         self._lock.acquire()
+        if self._log.exists():
+            self._log.replace(self._log.with_suffix(".log.1"))
         try:
             if sys.platform != "linux":
                 raise errors.Misconfigured("the embedded Kafka runs on Linux only")
@@ -148,8 +150,6 @@ class LocalKafka:
         if state.jvm and not state.jvm.kill(_STOP_GRACE):
             raise errors.Misconfigured(f"an old broker, process {state.jvm.pid}, does not end")
         self._ports = kafka_node.choose_ports(self._folder, state)
-        if self._log.exists():
-            self._log.replace(self._log.with_suffix(".log.1"))
         (self._folder / "server.properties").write_text(kafka_node.properties(self._ports, self._settings))
         formatted = self._folder / "formatted"
         if formatted.exists():

@@ -148,9 +148,9 @@ def demo(
     keep: Annotated[bool, typer.Option(help="Leave everything running for a look.")] = False,
 ) -> None:
     """The whole job on this machine, from nothing to a proof: a real Kafka, real workers, a board of its own."""
-    from streams import demo as demos
+    from streams import demo_story
 
-    if not demos.run(context.obj(), orders=orders, seed=seed, minute=minute, keep=keep):
+    if not demo_story.run(context.obj(), orders=orders, seed=seed, minute=minute, keep=keep):
         raise typer.Exit(1)
 
 

@@ -1,4 +1,7 @@
-"""The demo: the whole job on this machine, from nothing to a proof. Nothing in it is replaced by a shortcut."""
+"""The demo's stage: a broker, a board, a supervised poller and worker, and sample orders; nothing is a stand-in.
+
+`demo_story` tells the story on it; the integration tests play others.
+"""
 
 import asyncio
 import json
@@ -10,20 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-
 from connectors import errors, sample_changes, samples
 from mappings import sizes
-from schemas.batches import SyncState
+from schemas import detection
 from sql import identifiers
 from streams import commands, embedded, overview, proof, supervise
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
-
-console = Console()
 
 SETTLE_WITHIN = 240.0
 LOOK = 0.3
@@ -131,122 +127,12 @@ def script(parts: Resources, *, orders: int, seed: int) -> list[sample_changes.S
     """The changes of the demo's day."""
     live = parts.orders.columns()
     size_columns = sizes.size_columns(live, parts.mappings.board.sizes)
-    rows = samples.generate(
-        seed=seed, orders=orders, columns=[name for name, _ in live], size_columns=size_columns
-    )
+    rows = samples.generate(seed=seed, orders=orders, columns=[name for name, _ in live], size_columns=size_columns)
     return sample_changes.script(rows, seed=seed, size_columns=size_columns)
 
 
-def run(base: Settings, *, orders: int, seed: int, minute: float, keep: bool) -> bool:
-    """The demo as people see it. True when every proof holds."""
-    settings = settings_of(base, minute=minute)
-    began = time.monotonic()
-    console.rule("ordersync demo")
-    console.print("starting Kafka, the board, the poller and the worker …")
-    with stage(settings, orders=orders, seed=seed) as shown:
-        console.print(f"Kafka answers at {shown.parts.bootstrap}, the board at {_page(shown)}")
-        console.rule("1. First sync")
-        _settle(shown, "orders settled")
-        holds = [_prove(shown)]
-        console.rule("2. A day's changes")
-        before = shown.stats()
-        changes = script(shown.parts, orders=orders, seed=seed)
-        for change in changes:
-            console.print(f"  {change.kind.value.lower().replace('_', ' '):<15} {escape(change.effect)}", highlight=False)
-        apply(shown.parts, changes)
-        _settle(shown, "orders settled")
-        holds.append(_prove(shown))
-        console.rule("3. Nothing changed, nothing costs")
-        holds.append(_quiet(shown))
-        console.rule("4. The figures")
-        _figures(shown, before)
-        passed = all(holds)
-        verdict = "[green]proved[/]" if passed else "[red]NOT proved[/]"
-        console.print(f"{verdict}: source = production = board, in {time.monotonic() - began:.0f} s")
-        if keep and passed:
-            console.print(f"left running: open {_page(shown)}, look with `ordersync --home {settings.home} status`")
-            console.print("ctrl-C ends it")
-            shown.supervisor.wait()
-    return passed
-
-
-def _page(shown: Stage) -> str:
-    return shown.parts.monday_url.rsplit("/", 1)[0] + "/"
-
-
-def _settle(shown: Stage, what: str) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=None)
-
-        def look(seen: overview.Overview) -> None:
-            total = seen.total
-            ended = sum(n for state, n in total.items() if state is not SyncState.WAITING)
-            progress.update(task, completed=ended, total=seen.source_rows - seen.refused)
-
-        settle(shown, on_look=look)
-
-
-def _prove(shown: Stage) -> bool:
-    found = shown.prove()
-    for wrong in found.wrong[: proof.SHOWN]:
-        console.print(f"[red]✗[/] {escape(wrong)}")
-    if len(found.wrong) > proof.SHOWN:
-        console.print(f"[red]✗[/] and {len(found.wrong) - proof.SHOWN} more")
-    mark = "[green]✓[/]" if found.holds else "[red]✗[/]"
-    console.print(
-        f"{mark} {found.source_rows} rows: {found.valid} in sync, {found.excluded} excluded, {found.failed} failed, "
-        f"{found.refused} refused; the board has {found.items} items and {found.subitems} sizes, "
-        f"{len(found.wrong)} disagreements"
-    )
-    return found.holds and _greyson(shown)
-
-
-def _greyson(shown: Stage) -> bool:
-    """The order everybody knows: 69 items, 264 sizes, in one group, before and after the day's changes."""
-    items = asyncio.run(commands.with_board(shown.parts, commands.read_items))
-    group = [item for item in items if item.group_title == "GREYSON CLOTHIERS 2025 FALL"]
-    po = [item for item in group if any(cell.text == "4755" for cell in item.columns.values())]
-    console.print(
-        f"  GREYSON CLOTHIERS 2025 FALL, PO 4755: {len(po)} items, {sum(len(item.subitems) for item in po)} sizes"
-    )
-    return True
-
-
-def _quiet(shown: Stage) -> bool:
-    """A pass over unchanged data, and one after an edit of a column nobody watches: no event, no call."""
-    parts, before = shown.parts, shown.stats()["requests"]
+def pass_after_unwatched_edit(parts: Resources) -> detection.PassReport:
+    """Edits a column that the mapping does not read, in every row, and looks once."""
     with parts.db.write() as session:
-        session.execute("UPDATE ORDERS_UNIFIED SET [PLANNER] = 'somebody else' WHERE record_uuid IS NOT NULL")
-    report = commands.detect(parts.settings.model_copy(update={"kafka_bootstrap_servers": parts.bootstrap,
-                                                               "monday_url": parts.monday_url}), None, accept=False)
-    calls = shown.stats()["requests"] - before
-    quiet = report.quiet and calls == 0
-    mark = "[green]✓[/]" if quiet else "[red]✗[/]"
-    console.print(
-        f"{mark} every [PLANNER] was edited, a column that nobody watches: pass {report.number} looked at "
-        f"{report.scanned} rows, emitted {report.emitted} events, {calls} API calls",
-        highlight=False,
-    )
-    return quiet
-
-
-def _figures(shown: Stage, before: dict[str, Any]) -> None:
-    stats, now = shown.stats(), overview.collect(shown.parts)
-    board = shown.ask("board")
-    table = Table(show_header=False)
-    states = [item["state"] for item in board["items"]]
-    table.add_row("items", str(states.count("active")))
-    table.add_row("archived", str(states.count("archived")))
-    sizes_shown = sum(len(item["subitems"]) for item in board["items"] if item["state"] == "active")
-    table.add_row("subitems", str(sizes_shown))
-    table.add_row("mutations", f"{stats['mutations']}, {stats['mutations'] - before['mutations']} for the day")
-    table.add_row("API calls", f"{stats['requests']}, {stats['mutation_requests']} of them writes")
-    table.add_row("calls a mutation", f"{stats['mutation_requests'] / max(1, stats['mutations']):.3f}")
-    table.add_row("throttled answers", str(stats["throttled"]))
-    for code, n in sorted(now.failures.items()):
-        table.add_row("failed", f"{n} × {code}")
-    console.print(table)
-    for row in shown.parts.failures.waiting():
-        console.print(f"  [red]failed[/] {escape(str(row['customer'] or '-'))} {escape(str(row['order_number'] or '-'))}: "
-                      f"{escape(str(row['error_message']))}", highlight=False)
+        session.execute("UPDATE ORDERS_UNIFIED SET [PLANNER] = ? WHERE record_uuid IS NOT NULL", (str(utcnow()),))
+    return parts.detector(commands.publisher(parts)).run()

@@ -134,10 +134,7 @@ class Board:
 
     async def exists(self, item_ids: Iterable[str]) -> dict[str, shown.ItemState]:
         """The state of each item or subitem; one that the API does not know is absent."""
-        return {
-            str(raw["id"]): shown.ItemState(raw["state"])
-            async for raw in self._by_id("item_states", item_ids)
-        }
+        return {str(raw["id"]): shown.ItemState(raw["state"]) async for raw in self._by_id("item_states", item_ids)}
 
     async def _by_id(self, name: str, item_ids: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
         for ids in _chunks(list(dict.fromkeys(item_ids)), IDS_PER_CALL):

@@ -79,9 +79,7 @@ class Budget:
         self._clock = clock
         self._sleep = sleep
         writes = window.Window(limit.complexity_per_minute, limit.minute_seconds)
-        apart = (
-            window.Window(limit.complexity_per_minute, limit.minute_seconds) if limit.reads_apart else writes
-        )
+        apart = window.Window(limit.complexity_per_minute, limit.minute_seconds) if limit.reads_apart else writes
         self._windows = {Kind.WRITE: writes, Kind.READ: apart}
         self._places = {
             Kind.WRITE: asyncio.Semaphore(limit.writers),

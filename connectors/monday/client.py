@@ -144,9 +144,7 @@ class Client:
         log.debug("request %s: HTTP %s in %.3f s", reply.request_id, reply.http_status, reply.seconds)
         return reply
 
-    def _exception(
-        self, error: error_table.ApiError, reply: responses.Reply, mutations: int
-    ) -> errors.OrdersyncError:
+    def _exception(self, error: error_table.ApiError, reply: responses.Reply, mutations: int) -> errors.OrdersyncError:
         if error_table.is_daily_limit(error):
             until = self.budget.end_day()
             return error_table.AccountStop(str(error), code=error.code, wait=error.wait or until)

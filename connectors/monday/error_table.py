@@ -208,9 +208,7 @@ def exception(error: ApiError, *, mutations: int) -> errors.OrdersyncError:
             # Mutations before the bad one may have happened, and the answer does not tell.
             return MustLookUp(error)
         case Action.ROW_ERROR | Action.SPLIT | Action.CLIENT_BUG:
-            return errors.Rejected(
-                str(error), code=error.code, http_status=error.status, request_id=error.request_id
-            )
+            return errors.Rejected(str(error), code=error.code, http_status=error.status, request_id=error.request_id)
 
 
 def _plain(code: str) -> str:

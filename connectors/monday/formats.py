@@ -88,9 +88,7 @@ def _error(
         request_id=request_id,
         cost=_points(extensions, message, ("cost", "complexity"), r"query cost (\d+)"),
         left=_points(extensions, message, ("complexity_budget_left",), r"budget remaining (\d+)"),
-        limit=_points(
-            extensions, message, ("complexity_budget_limit",), r"budget remaining \d+ out of (\d+)"
-        ),
+        limit=_points(extensions, message, ("complexity_budget_limit",), r"budget remaining \d+ out of (\d+)"),
     )
     waits = _stated_waits(error, answer.headers, extensions, allowances, now)
     return error.model_copy(update={"wait": max(waits, default=None)})
@@ -114,11 +112,14 @@ def _stated_waits(
         None if milliseconds is None else milliseconds / 1000,
         float(legacy[1]) if legacy else None,
     ]
+    stated += [allowance.resets_in for allowance in allowances.values() if allowance.left == 0]
+    waits = [wait for wait in stated if wait is not None]
+    points = allowances.get("complexityMinute")
     complexity = error_table.rule(error).throttle is error_table.Throttle.COMPLEXITY
-    for name, allowance in allowances.items():
-        if allowance.left == 0 or (complexity and name == "complexityMinute"):
-            stated.append(allowance.resets_in)
-    return [wait for wait in stated if wait is not None]
+    if not waits and complexity and points is not None and points.resets_in is not None:
+        # Some points are left, only not enough for this request.
+        return [points.resets_in]
+    return waits
 
 
 def _retry_after(value: str, now: datetime) -> float | None:

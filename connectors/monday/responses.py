@@ -99,12 +99,13 @@ def told(reply: Reply) -> window.Told:
     """What a reply says about the minute's complexity, from wherever it says it."""
     seen, points = reply.complexity, reply.allowances.get("complexityMinute", limits.Allowance())
     error = next((error for error in reply.errors if error.left is not None or error.limit is not None), None)
-    lefts = (seen.after if seen else None, points.left, error.left if error else None)
+    # The headers are written last, after refunds and with what others took meanwhile.
+    lefts = (points.left, seen.after if seen else None, error.left if error else None)
     quotas = (points.quota, error.limit if error else None)
     return window.Told(
         cost=seen.query if seen else None,
         before=seen.before if seen else None,
-        left=min((int(left) for left in lefts if left is not None), default=None),
+        left=next((int(left) for left in lefts if left is not None), None),
         resets_in=seen.reset_in if seen else points.resets_in,
         limit=min((int(quota) for quota in quotas if quota), default=None),
     )

@@ -21,9 +21,7 @@ Transport = Callable[[str, Mapping[str, str]], Awaitable[formats.Answer]]
 class Http:
     """POSTs to one URL. `timeout` bounds a whole request, `connect_timeout` the making of a connection."""
 
-    def __init__(
-        self, url: str, *, timeout: float, connect_timeout: float = 10.0, proxy: str | None = None
-    ) -> None:
+    def __init__(self, url: str, *, timeout: float, connect_timeout: float = 10.0, proxy: str | None = None) -> None:
         self._url = url
         self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect_timeout)

@@ -7,17 +7,22 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from connectors import processes
 
 PYTHON = sys.executable
 PARENT = """
-import pathlib, signal, sys, threading
+import pathlib, sys, threading
 from connectors import processes
-start = lambda: print(processes.Child(["sleep", "600"], log=pathlib.Path(sys.argv[1])).pid, flush=True)
+command = ["sh", "-c", 'echo $$ > "$0"; exec sleep 600', sys.argv[1]]
+def start():
+    processes.Child(command, log=pathlib.Path(sys.argv[2]))
+    sys.stdin.readline()
 thread = threading.Thread(target=start)
 thread.start()
 thread.join()
-{ending}
+sys.stdin.read()
 """
 
 
@@ -59,19 +64,26 @@ def test_grandchildren_end_with_the_child(tmp_path: Path) -> None:
     assert grandchild is None or grandchild.wait(10)
 
 
-def test_a_child_outlives_the_thread_that_started_it_and_dies_with_the_process(tmp_path: Path) -> None:
-    for ending in ("signal.pause()", "sys.exit()"):
-        script = PARENT.format(ending=ending)
-        with subprocess.Popen(
-            [PYTHON, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
-        ) as parent:
-            assert parent.stdout is not None
-            child = processes.Identity.of(int(parent.stdout.readline()))
-            if ending == "signal.pause()":
-                assert child is not None and child.alive()
-                parent.kill()
-            assert child is None or child.wait(10)
-            parent.wait(10)
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_child_outlives_the_thread_that_started_it_and_dies_with_the_process(tmp_path: Path, killed: bool) -> None:
+    fifo = tmp_path / "pid"
+    os.mkfifo(fifo)
+    command = [PYTHON, "-c", PARENT, str(fifo), str(tmp_path / "log")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as parent:
+        assert parent.stdin is not None
+        child = processes.Identity.of(int(fifo.read_text()))
+        assert child is not None
+        parent.stdin.write(b"the child is up: its starter may end\n")
+        parent.stdin.flush()
+        assert not child.wait(0.2)
+        if killed:
+            parent.kill()
+        else:
+            parent.stdin.close()
+        try:
+            assert child.wait(10)
+        finally:
+            child.kill(10)
 
 
 def test_a_pid_used_again_is_another_process(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class Admin:
                 "limit": gate.complexity.quota,
                 "minute_seconds": self._api.settings.minute,
                 "spent": gate.complexity.spent(now),
-                "windows": [{"ended_ago": round(now - end, 3), "spent": s} for end, s in gate.complexity.closed],
+                "windows": [{"opened_ago": round(now - end, 3), "spent": s} for end, s in gate.complexity.closed],
             },
         }
 

@@ -1,0 +1,46 @@
+# Everything here works on a fresh machine: Python 3.11 or newer is all that is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+FOLDERS := streams connectors schemas sql mappings tests benchmarks
+
+.PHONY: help demo test check format schema kafka clean
+
+help:
+	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
+	@echo "make test           all tests, on a real Kafka (ARGS='-k detect' chooses some)"
+	@echo "make check          lint and types"
+	@echo "make format         formats the code"
+	@echo "make kafka          the embedded Kafka alone, until ctrl-C"
+	@echo "make schema         writes sql/schema/*.sql from the tables' CSV files"
+
+demo: $(INSTALLED)
+	$(BIN)/ordersync demo $(if $(KEEP),--keep) $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/pytest $(ARGS)
+
+check: $(INSTALLED)
+	$(BIN)/ruff check $(FOLDERS)
+	$(BIN)/ruff format --check $(FOLDERS)
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix $(FOLDERS)
+	$(BIN)/ruff format $(FOLDERS)
+
+schema: $(INSTALLED)
+	$(BIN)/python -m sql.ddl
+
+kafka: $(INSTALLED)
+	$(BIN)/python -m connectors.kafka_local --folder .ordersync/kafka
+
+clean:
+	rm -rf $(VENV) .ordersync
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ordersync needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment: on Debian, apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
