@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 
@@ -20,13 +21,18 @@ from connectors import errors, kafka_client
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-# A broker that has just started reads the groups' offsets first.
-_LOADING = {
+# Soon after the start of a broker or the making of a topic, until groups are loaded and leaders lead.
+_NOT_YET = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 _LOOK_EVERY = 0.05  # seconds, while topics or groups become known
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class TopicSpec:
     name: str
     partitions: int
     config: Mapping[str, str] = field(default_factory=dict)
+    replication: int = 1
 
 
 class Admin:
@@ -66,12 +73,12 @@ class Admin:
         return True
 
     def ensure(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Create the topics that are missing, with the cluster's own replication factor; the names of those
-        created here. Topics that exist are left as they are: `compare` tells how they differ.
+        """Create the topics that are missing; the names of those created here. Topics that exist are left as they
+        are: `compare` tells how they differ.
         """
         existing = self._partitions()
         missing = [
-            NewTopic(spec.name, spec.partitions, replication_factor=-1, config=dict(spec.config))
+            NewTopic(spec.name, spec.partitions, replication_factor=spec.replication, config=dict(spec.config))
             for spec in specs
             if spec.name not in existing
         ]
@@ -111,18 +118,14 @@ class Admin:
 
     def committed(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
         """The next offset that the group will read, for each partition for which it has committed one."""
-        wanted = [TopicPartition(*partition) for partition in self._all_partitions(topics)]
-        deadline = time.monotonic() + self._timeout
-        with self._asking(f"reading the offsets of {group}"):
-            while True:
-                try:
-                    request = [ConsumerGroupTopicPartitions(group, wanted)]
-                    answer = self._client.list_consumer_group_offsets(request)[group].result(self._timeout)
-                    return {(p.topic, p.partition): p.offset for p in answer.topic_partitions if p.offset >= 0}
-                except KafkaException as error:
-                    if kafka_client.reason(error).code() not in _LOADING or time.monotonic() > deadline:
-                        raise
-                self._sleep(_LOOK_EVERY)
+        request = [ConsumerGroupTopicPartitions(group, [TopicPartition(*p) for p in self._all_partitions(topics)])]
+
+        def ask() -> dict[tuple[str, int], int]:
+            future = self._client.list_consumer_group_offsets(request, request_timeout=self._timeout)[group]
+            found = future.result(self._timeout).topic_partitions
+            return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+
+        return self._patiently(f"reading the offsets of {group}", ask)
 
     def lag(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
         """How many offsets each partition has that the group has not committed; expired ones do not count."""
@@ -131,10 +134,25 @@ class Admin:
         return {p: max(0, end - max(committed.get(p, 0), starts[p])) for p, end in ends.items()}
 
     def _offsets(self, topics: Collection[str], which: OffsetSpec) -> dict[tuple[str, int], int]:
-        with self._asking("reading offsets"):
-            asked = {TopicPartition(*partition): which for partition in self._all_partitions(topics)}
-            answers = self._client.list_offsets(asked, request_timeout=self._timeout)
+        asked = {TopicPartition(*partition): which for partition in self._all_partitions(topics)}
+
+        def ask() -> dict[tuple[str, int], int]:
+            answers = self._client.list_offsets(asked, request_timeout=self._timeout) if asked else {}
             return {(p.topic, p.partition): f.result(self._timeout).offset for p, f in answers.items()}
+
+        return self._patiently("reading offsets", ask)
+
+    def _patiently(self, doing: str, ask: Callable[[], Answer]) -> Answer:
+        """The answer; asked for again, up to the timeout, while the broker is not ready to give it."""
+        deadline = time.monotonic() + self._timeout
+        with self._asking(doing):
+            while True:
+                try:
+                    return ask()
+                except KafkaException as error:
+                    if kafka_client.reason(error).code() not in _NOT_YET or time.monotonic() > deadline:
+                        raise
+                self._sleep(_LOOK_EVERY)
 
     def _all_partitions(self, topics: Collection[str]) -> list[tuple[str, int]]:
         """Of these topics; Transient if one does not exist, since a start of the worker makes it."""

@@ -9,9 +9,12 @@ orders.dead-letter  schedule_retries
 """
 
 import asyncio
+import dataclasses
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiokafka.errors
 import faust
 from faust.tables.manager import TableManager
 from mode.supervisors import CrashingSupervisor
@@ -22,6 +25,8 @@ from streams import delivery, health, retry, settings, settle, topics
 from streams.delivery import Lane, outgoing
 from streams.resources import Resources, security
 
+App = faust.App
+
 RETRY_EVERY = 1.0
 TICK_EVERY = 1.0
 
@@ -31,13 +36,15 @@ SyncStep = Callable[[list[events.OrderStaged]], Awaitable[list[events.OrderEvent
 class NoTables(TableManager):
     """We keep no tables: state is in SQL. The stock manager sleeps a second at every start all the same."""
 
+    logger = logging.getLogger(TableManager.__module__)
+
     async def on_start(self) -> None:
         if not self.should_stop:
             await self._update_channels()
             await self.recovery.start()
 
 
-def build(resources: Resources, state: health.Health, sync: SyncStep) -> faust.App:
+def build(resources: Resources, state: health.Health, sync: SyncStep) -> App:
     """The worker's app, its agents declared. One app a process."""
     app = _app(resources.settings, resources.bootstrap)
     prefix = resources.settings.topic_prefix
@@ -62,12 +69,8 @@ def build(resources: Resources, state: health.Health, sync: SyncStep) -> faust.A
 
     async def record_step(failed: list[events.OrderFailed]) -> list[kafka.OutgoingMessage]:
         again = await asyncio.to_thread(settle.record, failed, resources.failures)
-        return [
-            kafka.OutgoingMessage(
-                topic=topics.named(topics.DEAD_LETTER, prefix), key=message.key, value=message.value
-            )
-            for message in outgoing(again, prefix)
-        ]
+        dead_letter = topics.named(topics.DEAD_LETTER, prefix)
+        return [dataclasses.replace(message, topic=dead_letter) for message in outgoing(again, prefix)]
 
     async def schedule_step(dead: list[events.OrderFailed]) -> list[kafka.OutgoingMessage]:
         await asyncio.to_thread(retrier.schedule, dead)
@@ -84,17 +87,31 @@ def build(resources: Resources, state: health.Health, sync: SyncStep) -> faust.A
         _declare(app, name, lane, deliver, prefix)
 
     async def retry_failures() -> None:
-        await _guarded(deliver, "retry_failures", lambda: _retry(retrier, resources, prefix))
+        await deliver.repeat("retry_failures", lambda: _retry(retrier, resources, prefix), RETRY_EVERY)
 
     async def tick() -> None:
         state.tick()
 
-    app.timer(RETRY_EVERY)(retry_failures)
+    app.task(retry_failures)
     app.timer(TICK_EVERY)(tick)
+    app.finalize()
     return app
 
 
-def _declare(app: faust.App, name: str, lane: Lane[Any], deliver: delivery.Delivery, prefix: str) -> None:
+async def start(app: App) -> None:
+    """Returns once it consumes. Raises Transient when the broker went away meanwhile."""
+    try:
+        await app.start()
+    except aiokafka.errors.KafkaError as error:
+        raise errors.Transient(f"Faust did not start: {error}") from error
+
+
+def assigned(app: App) -> set[tuple[str, int]]:
+    """The partitions that this worker has now, as topic and number."""
+    return {(tp.topic, tp.partition) for tp in app.consumer.assignment()}
+
+
+def _declare(app: App, name: str, lane: Lane[Any], deliver: delivery.Delivery, prefix: str) -> None:
     topic = app.topic(topics.named(lane.topic, prefix), value_serializer="raw", key_serializer="raw")
 
     async def agent(stream: Any) -> None:
@@ -109,19 +126,7 @@ async def _retry(retrier: retry.Retrier, resources: Resources, prefix: str) -> N
         await asyncio.to_thread(resources.producer.send_all, outgoing(due, prefix))
 
 
-async def _guarded(deliver: delivery.Delivery, name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """A timer's body under the same law as an agent's: what it does not know ends the process."""
-    try:
-        await work()
-    except asyncio.CancelledError:
-        raise
-    except errors.OrdersyncError as error:
-        deliver.end(delivery.EXIT_AGAIN, f"{name}: {error}")
-    except BaseException as error:
-        deliver.end(delivery.EXIT_UNKNOWN, f"{name}: {type(error).__name__}: {error}")
-
-
-def _app(s: settings.Settings, bootstrap: str) -> faust.App:
+def _app(s: settings.Settings, bootstrap: str) -> App:
     return faust.App(
         s.topic_prefix + s.group,
         broker=f"aiokafka://{bootstrap}".replace(",", ";aiokafka://"),

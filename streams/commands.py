@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 def opened(settings: Settings) -> Iterator[Resources]:
     """The connectors, with the broker and the board that the settings name, or the embedded ones."""
     parts = Resources(settings)
+    # A broken mapping is told before anything is started.
+    parts.mappings  # noqa: B018
     with embedded.endpoints(settings, parts.limits) as ends:
         parts.bootstrap, parts.monday_url = ends.bootstrap, ends.monday_url
         try:
@@ -54,7 +56,7 @@ def tsql_script() -> str:
 def setup(settings: Settings, *, sample_orders: int, seed: int) -> list[str]:
     """Makes what is missing. Returns what it made, in words."""
     with opened(settings) as parts:
-        made = [f"made {name}" for name in parts.db.apply_schema(utcnow())]
+        made = _summed(parts.db.apply_schema(utcnow()))
         if sample_orders:
             made.append(fill_with_samples(parts, orders=sample_orders, seed=seed))
         made += [f"made topic {name}" for name in parts.ensure_topics()]
@@ -62,6 +64,19 @@ def setup(settings: Settings, *, sample_orders: int, seed: int) -> list[str]:
         if asyncio.run(with_board(parts, lambda board: board.ensure_key_column(key.id, key.title))):
             made.append(f"made column {key.title} ({key.id}) on board {parts.mappings.board.board.id}")
     return made or ["everything is there already"]
+
+
+def _summed(made: Sequence[str]) -> list[str]:
+    """`table A`, `table B`, `index C` as `made 2 tables: A, B` and `made 1 index: C`."""
+    kinds: dict[str, list[str]] = {}
+    for text in made:
+        kind, _, name = text.partition(" ")
+        kinds.setdefault(kind, []).append(name)
+    plural = {"index": "indexes"}
+    return [
+        f"made {len(names)} {kind if len(names) == 1 else plural.get(kind, kind + 's')}: {', '.join(names)}"
+        for kind, names in kinds.items()
+    ]
 
 
 def fill_with_samples(parts: Resources, *, orders: int, seed: int) -> str:
@@ -90,14 +105,10 @@ def validate(settings: Settings) -> list[str]:
             staging_columns=staged,
             board_columns=[(column.id, column.title, column.type) for column in columns],
         )
-        return found + parts.admin.compare(
-            topics.specs(settings.topic_prefix, settings.kafka_replication)
-        )
+        return found + parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
 
 
-def detect(
-    settings: Settings, chosen: detection.Filters | None, *, accept: bool
-) -> detection.PassReport:
+def detect(settings: Settings, chosen: detection.Filters | None, *, accept: bool) -> detection.PassReport:
     """One pass."""
     with opened(settings) as parts:
         parts.ensure_topics()
@@ -217,5 +228,3 @@ async def with_board(parts: Resources, ask: Any) -> Any:
     budget = budgets.Budget(parts.limits)
     async with clients.Client(parts.monday_url, parts.token(), budget=budget) as client:
         return await ask(boards.Board(client, parts.mappings.board.board.id))
-
-

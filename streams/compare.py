@@ -89,9 +89,9 @@ def differences(left: pd.DataFrame, right: pd.DataFrame) -> list[Difference]:
         side["n"] = side.groupby(KEYS).cumcount()
     joined = left.merge(right, how="outer", on=[*KEYS, "n"], suffixes=("_left", "_right"))
     wrong = joined[joined["value_left"].ne(joined["value_right"])]
+    rows = wrong[[*KEYS, "value_left", "value_right"]].itertuples(index=False, name=None)
     return [
-        Difference(str(uuid), str(size), str(field), _none(left_value), _none(right_value))
-        for uuid, size, field, left_value, right_value in wrong[[*KEYS, "value_left", "value_right"]].itertuples(index=False)
+        Difference(str(uuid), str(size), str(field), _none(one), _none(other)) for uuid, size, field, one, other in rows
     ]
 
 

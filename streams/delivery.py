@@ -1,16 +1,18 @@
 """The one wrapper around every agent: nothing is acknowledged before its result is confirmed, nothing is lost.
 
-Seven measured rules stand behind it (README, "Delivery"): raw bytes decoded here; `noack().noack_take`; one event at
-a time per partition order; acknowledgement after Kafka or SQL confirmed; a known poison goes to the dead letters;
-what nobody can help now is held; anything unknown ends the process at once, and a supervisor starts it again.
+Seven measured rules stand behind it (README, "Delivery"): raw bytes decoded here; `noack().noack_take`; one batch at
+a time, in the order of the partition; acknowledgement after Kafka or SQL confirmed; a known poison goes to the dead
+letters; what nobody can help now is held; anything unknown ends the process at once, and a supervisor starts it again.
 """
 
 import asyncio
+import faulthandler
+import functools
 import logging
 import os
 import random
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -25,8 +27,12 @@ E = TypeVar("E", bound=events.OrderEvent)
 EXIT_UNKNOWN = 70  # EX_SOFTWARE: something this program does not know
 EXIT_AGAIN = 75  # EX_TEMPFAIL: known trouble that a new start gets over
 TRIES = 5
-# A member slower than the group's rebalance time-out would be thrown out, so holds are looked at this often.
-SLICE = 5.0
+HOLD = 30.0
+# How soon a pause notices that the app stops or that its group rebalances, in seconds.
+SLICE = 0.25
+# Of an undecodable value so many bytes are kept: a dead letter must not itself be too large for Kafka.
+KEPT = 500_000
+LAST_WORDS = 2.0
 
 
 class Stream(Protocol):
@@ -40,14 +46,6 @@ class Producer(Protocol):
     """connectors.kafka.Producer."""
 
     def send_all(self, messages: Sequence[kafka.OutgoingMessage]) -> None: ...
-
-
-@dataclass(frozen=True)
-class Received(Generic[E]):
-    """One decoded event, and what its headers said."""
-
-    event: E
-    headers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -69,16 +67,35 @@ class Lane(Generic[E]):
 
 def end_process(code: int, why: str) -> None:
     """Ends the process here and now: Faust's orderly stop after an error acknowledges what nobody worked."""
-    log.critical("%s: ending, the supervisor starts again", why)
+    # Whoever hangs may hold the lock of the log. The interpreter's own timer needs no lock, not even the GIL.
+    faulthandler.dump_traceback_later(LAST_WORDS, exit=True, file=2)
+    log.critical("%s: this process ends (exit %d)", why, code)
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
+async def guarded(name: str, work: Awaitable[None], end: Callable[[int, str], None] = end_process) -> None:
+    """Whatever leaves `work` ends the process, trouble that has a name in one line. Cancelling is no trouble."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except errors.OrdersyncError as error:
+        end(EXIT_AGAIN, f"{name}: {error}")
+    except BaseException as error:
+        log.exception("%s: unknown error", name)
+        end(EXIT_UNKNOWN, f"{name}: {type(error).__name__}")
+
+
 @dataclass(frozen=True)
 class Delivery:
-    """What every lane shares. `stopping` and `rebalancing` are the app's own answers."""
+    """What every lane shares. `stopping` and `rebalancing` are the app's own answers.
+
+    `pauses` gives the pauses between the tries of what may pass by itself; when they are used up, the process ends.
+    `hold` is the pause before what a person must cure is tried again.
+    """
 
     producer: Producer
     health: health.Health
@@ -86,86 +103,112 @@ class Delivery:
     stopping: Callable[[], bool]
     rebalancing: Callable[[], bool]
     end: Callable[[int, str], None] = end_process
-    rng: random.Random = random.Random()
+    pauses: Callable[[], Iterator[float]] = functools.partial(backoff.delays, rng=random.Random(), tries=TRIES)
+    hold: float = HOLD
 
     async def run(self, stream: Stream, lane: Lane[Any]) -> None:
         """An agent's whole life. Returns only when the app stops; then what is in work comes again."""
-        try:
-            async for batch in stream.noack().noack_take(lane.take, within=lane.within):
-                if not await self._batch(lane, batch):
-                    return
-                for event in batch:
-                    await stream.ack(event)
-                self.health.progress(lane.name, len(batch))
-        except asyncio.CancelledError:
-            raise
-        except errors.OrdersyncError as error:
-            self.end(EXIT_AGAIN, f"{lane.name}: {error}")
-        except BaseException as error:
-            log.exception("%s: unknown error", lane.name)
-            self.end(EXIT_UNKNOWN, f"{lane.name}: {type(error).__name__}")
+        await guarded(lane.name, self._consume(stream, lane), self.end)
+
+    async def repeat(self, name: str, work: Callable[[], Awaitable[None]], every: float) -> None:
+        """A timer's whole life, under the same law."""
+
+        async def forever() -> None:
+            while await self._pause(every) and await self._persist(name, work):
+                pass
+
+        await guarded(name, forever(), self.end)
+
+    async def _consume(self, stream: Stream, lane: Lane[Any]) -> None:
+        async for batch in stream.noack().noack_take(lane.take, within=lane.within):
+            if not await self._batch(lane, batch):
+                return
+            for event in batch:
+                await stream.ack(event)
+            self.health.progress(lane.name, len(batch))
+        if not self.stopping():
+            raise errors.Transient("Faust ended the stream")
 
     async def _batch(self, lane: Lane[Any], batch: Sequence[Any]) -> bool:
         """Works one batch to its confirmed end. False: the app stops, acknowledge nothing."""
         good: list[Any] = []
-        outgoing: list[kafka.OutgoingMessage] = []
+        poison: list[kafka.OutgoingMessage] = []
         for event in batch:
             try:
                 good.append(codec.decode(lane.topic.event, event.value))
             except codec.Undecodable as error:
-                outgoing.append(self._poison(event, error))
-        delays = backoff.delays(rng=self.rng, tries=TRIES)
+                poison += self._poison(lane, event, error)
+        # Kept from try to try: a step whose result could not be sent is done, only the sending is repeated.
+        emitted: list[kafka.OutgoingMessage] | None = None if good else []
+
+        async def work() -> None:
+            nonlocal emitted
+            if emitted is None:
+                emitted = await lane.step(good)
+            if emitted or poison:
+                await asyncio.to_thread(self.producer.send_all, [*poison, *emitted])
+
+        return await self._persist(lane.name, work)
+
+    async def _persist(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """Tries until it is done: again what may pass by itself, later what a person must cure. False: the app stops."""
+        pauses = self.pauses()
+        said: str | None = None
         while True:
             try:
-                if good:
-                    outgoing = await lane.step(good) + outgoing
-                if outgoing:
-                    await asyncio.to_thread(self.producer.send_all, outgoing)
-                return True
+                await work()
+                break
             except errors.LeaseLost:
                 raise
             except errors.Misconfigured as error:
-                if not await self._hold(lane, error):
-                    return False
+                if said != error.code:
+                    log.error("%s holds: %s", name, error)
+                said, reason, pauses = error.code, str(error), self.pauses()
+                pause = self.hold if error.wait is None else error.wait
             except errors.Transient as error:
-                pause = next(delays, None)
-                if pause is None:
+                planned = next(pauses, None)
+                if planned is None:
                     raise
-                log.warning("%s: %s; again in %.1f s", lane.name, error, pause)
-                with self.health.hold(lane.name, str(error)):
-                    await asyncio.sleep(pause)
-
-    async def _hold(self, lane: Lane[Any], error: errors.Misconfigured) -> bool:
-        """Waits for a person, or for the time that the other side stated. False: the app stops."""
-        if lane.name not in self.health.holding:
-            log.error("%s holds: %s", lane.name, error)
-        left = error.wait if error.wait is not None else 30.0
-        with self.health.hold(lane.name, str(error)):
-            while left > 0:
-                if self.stopping():
+                reason, pause = str(error), planned if error.wait is None else error.wait
+                log.warning("%s: %s; again in %.1f s", name, reason, pause)
+            with self.health.hold(name, reason):
+                if not await self._pause(pause, holding=True):
                     return False
-                if self.rebalancing():
-                    self.end(EXIT_AGAIN, f"{lane.name}: the group rebalances while this worker holds")
-                pause = min(left, SLICE)
-                await asyncio.sleep(pause)
-                left -= pause
+        if said is not None:
+            log.warning("%s goes on", name)
         return True
 
-    def _poison(self, event: Any, error: codec.Undecodable) -> kafka.OutgoingMessage:
+    async def _pause(self, seconds: float, *, holding: bool = False) -> bool:
+        """False, at once, when the app stops."""
+        while seconds > 0 and not self.stopping():
+            if holding and self.rebalancing():
+                # The whole group would wait for this worker, and throw it out at the end.
+                raise errors.Transient("the group rebalances while this worker holds")
+            await asyncio.sleep(min(seconds, SLICE))
+            seconds -= SLICE
+        return not self.stopping()
+
+    def _poison(self, lane: Lane[Any], event: Any, error: codec.Undecodable) -> list[kafka.OutgoingMessage]:
+        """The dead letter, with where it came from. What is undecodable among the dead letters stays there."""
         message = event.message
+        if lane.topic is topics.DEAD_LETTER:
+            return []
         log.error("%s: %s (partition %s, offset %s)", message.topic, error, message.partition, message.offset)
-        return kafka.OutgoingMessage(
+        value: bytes = event.value or b""
+        letter = kafka.OutgoingMessage(
             topic=topics.named(topics.DEAD_LETTER, self.prefix),
             key=_text(event.key),
-            value=event.value or b"",
+            value=value[:KEPT],
             headers={
                 "origin-topic": message.topic,
                 "origin-partition": str(message.partition),
                 "origin-offset": str(message.offset),
+                "origin-bytes": str(len(value)),
                 "error-class": "Undecodable",
                 "error": str(error),
             },
         )
+        return [letter]
 
 
 def outgoing(emitted: Sequence[events.OrderEvent], prefix: str) -> list[kafka.OutgoingMessage]:

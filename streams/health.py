@@ -36,13 +36,18 @@ class Health:
 
     @contextmanager
     def hold(self, lane: str, reason: str) -> Iterator[None]:
-        """The lane waits on purpose, and says why."""
+        """The lane waits on purpose, and says why. A wait inside a wait gives the outer reason back."""
+        outer = self.holding.get(lane)
         self.holding[lane] = reason
         try:
             yield
         finally:
-            self.holding.pop(lane, None)
+            # Before the reason goes: the watchdog must never see a lane that neither holds nor moved.
             self.progress(lane)
+            if outer is None:
+                self.holding.pop(lane, None)
+            else:
+                self.holding[lane] = outer
 
     def sleeper(self, lane: str, reason: str) -> "Sleeper":
         """A sleep that counts as holding on purpose."""

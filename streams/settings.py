@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import pydantic_settings
+import yaml
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 
 from connectors import errors
@@ -126,19 +127,31 @@ class Settings(pydantic_settings.BaseSettings):
 
 def load(**overrides: object) -> Settings:
     """The settings of this process. Raises Misconfigured with every mistake in one readable message."""
-    for secret in SECRETS:
-        if FILE.exists() and f"{secret}:" in FILE.read_text():
-            raise errors.Misconfigured(
-                f"{FILE} holds {secret}: a secret belongs in the environment or in a file of its own, take it out"
-            )
+    _check_file()
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        mistakes = [
-            f"{'.'.join(str(part) for part in found['loc']) or 'settings'}: {found['msg']}"
+        told = [
+            (".".join(str(part) for part in found["loc"]), found["msg"].removeprefix("Value error, "))
             for found in error.errors(include_input=False, include_url=False)
         ]
-        raise errors.Misconfigured("settings: " + "; ".join(mistakes)) from None
+        raise errors.Misconfigured("settings: " + "; ".join(": ".join(filter(None, one)) for one in told)) from None
+
+
+def _check_file() -> None:
+    if not FILE.exists():
+        return
+    try:
+        found = yaml.safe_load(FILE.read_text()) or {}
     except OSError as error:
-        raise errors.Misconfigured(f"{FILE}: {error}") from None
+        raise errors.Misconfigured(f"{FILE}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise errors.Misconfigured(f"{FILE} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise errors.Misconfigured(f"{FILE} holds no settings: write `name: value`, one a line")
+    for secret in SECRETS:
+        if secret in found:
+            raise errors.Misconfigured(
+                f"{FILE} holds {secret}: a secret belongs in the environment or in a file of its own, take it out"
+            )

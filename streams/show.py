@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from connectors.monday import shown
@@ -13,7 +14,7 @@ from schemas import detection
 from schemas.batches import SyncState
 from streams import overview
 
-console = Console()
+console = Console(highlight=False)
 STYLES = {
     SyncState.IN_SYNC: "green",
     SyncState.WAITING: "yellow",
@@ -49,10 +50,11 @@ def detected(report: detection.PassReport) -> None:
         console.print(f"[red]held[/] {escape(report.held)}", soft_wrap=True)
         return
     found = ", ".join(f"{n} {change.value.lower()}" for change, n in report.changes.items()) or "no change"
-    plain(
-        f"pass {report.number}: {report.scanned} rows, {found}; {report.emitted} events emitted, "
-        f"{report.deferred} wait for the window, {report.excluded} excluded, {report.refused} refused"
-    )
+    later = f", {report.deferred} left for later passes" if report.deferred else ""
+    excluded = f", {report.excluded} excluded" if report.excluded else ""
+    refused = f", {report.refused} refused for their identity" if report.refused else ""
+    looked = f"pass {report.number}: {report.scanned} rows, {found}"
+    plain(f"{looked}; {report.emitted} events emitted{later}{excluded}{refused}")
 
 
 def status(seen: overview.Overview, *, as_json: bool) -> None:
@@ -96,17 +98,17 @@ def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if not rows:
         plain("no order failed")
         return
-    table = Table(title=f"{len(rows)} failures wait", show_lines=True)
-    for column in ("customer", "order", "size", "type", "why, and what to do", "tries", "next"):
-        table.add_column(column, overflow="fold")
     for row in rows[:MOST]:
+        who = " ".join(str(part) for part in (row["customer"], row["order_number"]) if part) or "(nobody knows whose)"
+        size = f", size {row['size_label']}" if row["size_label"] else ""
+        due = f"next try at {str(row['next_retry_at'])[:19]} UTC" if row["next_retry_at"] else "waits for a person"
+        tries = f", tried {row['retry_count'] + 1} times" if row["retry_count"] else ""
         kind = row["error_code"] or row["error_type"]
-        due = str(row["next_retry_at"] or "a person")[:19]
-        cells = (row["customer"], row["order_number"], row["size_label"], kind, row["error_message"])
-        table.add_row(*(escape(str(cell or "")) for cell in cells), str(row["retry_count"] or 0), due)
-    console.print(table)
+        console.print(f"[bold]{escape(who)}[/]{escape(size)}  [red]{escape(kind)}[/], {due}{tries}")
+        console.print(Padding(escape(str(row["error_message"])), (0, 0, 0, 4)))
     if len(rows) > MOST:
         plain(f"and {len(rows) - MOST} more: `ordersync errors --json`")
+    plain(f"{len(rows)} failures wait")
 
 
 def board(items: Sequence[shown.BoardItem], search: str | None) -> None:

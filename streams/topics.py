@@ -42,6 +42,7 @@ def specs(prefix: str, replication: int) -> list[kafka.TopicSpec]:
         kafka.TopicSpec(
             name=named(topic, prefix),
             partitions=topic.partitions,
+            replication=replication,
             config={"retention.ms": str(topic.days * DAY_MS), "cleanup.policy": "delete"},
         )
         for topic in ALL

@@ -5,8 +5,10 @@ for 150 s); nothing inside its loop would notice.
 """
 
 import logging
+import sys
 import threading
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from connectors import errors
@@ -15,18 +17,26 @@ from streams import delivery, health
 log = logging.getLogger(__name__)
 
 TICK = 30.0
-STUCK = 60.0
+# Above the longest wait for one answer of the API, 60 s.
+STUCK = 90.0
 LOOK = 5.0
+
+Partition = tuple[str, int]
 
 
 class Admin(Protocol):
     """connectors.kafka.Admin."""
 
-    def lag(self, group: str, topics: list[str]) -> dict[tuple[str, int], int]: ...
+    def committed(self, group: str, topics: Collection[str]) -> dict[Partition, int]: ...
+    def lag(self, group: str, topics: Collection[str]) -> dict[Partition, int]: ...
 
 
 class Watchdog(threading.Thread):
-    """Looks every few seconds. `lanes`: lane name → topic name; `assigned`: the partitions that are ours now."""
+    """Looks every `every` seconds. Made by the thread of the event loop.
+
+    `lanes`: lane name → topic name; `assigned`: the partitions that are ours now; `rebalancing`: whether the group is
+    dealing out its partitions. The loop may stand still for `tick` seconds, anything else for `stuck`.
+    """
 
     def __init__(
         self,
@@ -35,7 +45,11 @@ class Watchdog(threading.Thread):
         *,
         group: str,
         lanes: Mapping[str, str],
-        assigned: Callable[[], set[tuple[str, int]]],
+        assigned: Callable[[], set[Partition]],
+        rebalancing: Callable[[], bool],
+        tick: float = TICK,
+        stuck: float = STUCK,
+        every: float = LOOK,
         end: Callable[[int, str], None] = delivery.end_process,
     ) -> None:
         super().__init__(name="watchdog", daemon=True)
@@ -44,15 +58,26 @@ class Watchdog(threading.Thread):
         self._group = group
         self._lanes = lanes
         self._assigned = assigned
+        self._rebalancing = rebalancing
+        self._tick = tick
+        self._stuck = stuck
+        self._every = every
         self._end = end
+        self._loop = threading.get_ident()
         self._stop = threading.Event()
+        # What stands still → how it stood, and since when.
+        self._still: dict[str, tuple[object, float]] = {}
 
     def run(self) -> None:
-        while not self._stop.wait(LOOK):
-            reason = self.look()
-            if reason is not None:
-                self._end(delivery.EXIT_AGAIN, f"watchdog: {reason}")
-                return
+        try:
+            while not self._stop.wait(self._every):
+                reason = self.look()
+                if reason is not None:
+                    return self._end(delivery.EXIT_AGAIN, f"watchdog: {reason}")
+        except BaseException as error:
+            # A watchdog that died in silence would be worse than none.
+            log.exception("watchdog: unknown error")
+            self._end(delivery.EXIT_UNKNOWN, f"watchdog: {type(error).__name__}")
 
     def stop(self) -> None:
         """The app stops in order."""
@@ -61,27 +86,45 @@ class Watchdog(threading.Thread):
     def look(self) -> str | None:
         """What is wrong, or None."""
         still = self._state.clock() - self._state.ticked
-        if still > TICK:
-            return f"the event loop has not run for {still:.0f} s"
-        idle = [
-            (lane, topic)
-            for lane, topic in self._lanes.items()
-            if lane not in self._state.holding and self._state.idle(lane) > STUCK
-        ]
-        if not idle:
-            return None
+        if still > self._tick:
+            return f"the event loop has not run for {still:.0f} s, it is in {self._where()}"
+        if self._stands_still("rebalancing", True if self._rebalancing() else None):
+            return f"the group has been rebalancing for {self._stuck:.0f} s"
+        # Asked before the broker is: what moves meanwhile does not stand still.
+        moved = {lane: self._state.moved.get(lane, 0.0) for lane in self._lanes}
         try:
-            lag = self._admin.lag(self._group, [topic for _, topic in idle])
+            lag = self._admin.lag(self._group, list(self._lanes.values()))
+            committed = self._admin.committed(self._group, list(self._lanes.values()))
         except errors.OrdersyncError as error:
+            # A broker that is away is not this worker's fault, and a restart would not bring it back.
             log.debug("watchdog: %s", error)
             return None
         ours = self._assigned()
-        for lane, topic in idle:
-            waiting = sum(
-                n for (name, partition), n in lag.items() if name == topic and (name, partition) in ours
-            )
-            if waiting and lane not in self._state.holding and self._state.idle(lane) > STUCK:
-                return f"{waiting} events wait on {topic} and none was worked for {STUCK:.0f} s"
-            if not ours and any(lag.values()) and self._state.idle(lane) > 2 * STUCK:
-                return "this worker has no partitions while events wait"
+        for lane, topic in self._lanes.items():
+            waiting = sum(n for partition, n in lag.items() if partition[0] == topic and partition in ours)
+            idle = waiting and lane not in self._state.holding
+            if self._stands_still(lane, moved[lane] if idle else None):
+                return f"{waiting} events wait on {topic} and none was worked for {self._stuck:.0f} s"
+        # Other workers may hold every partition; then what the group has committed moves.
+        left_out = not ours and any(lag.values())
+        if self._stands_still("partitions", tuple(sorted(committed.items())) if left_out else None):
+            return f"events wait and this worker has had no partitions for {self._stuck:.0f} s"
         return None
+
+    def _stands_still(self, what: str, how: object) -> bool:
+        """Whether it has stood like this for too long; None: it need not move."""
+        now = self._state.clock()
+        if how is None:
+            self._still.pop(what, None)
+            return False
+        before, since = self._still.get(what, (how, now))
+        since = since if before == how else now
+        self._still[what] = (how, since)
+        return now - since > self._stuck
+
+    def _where(self) -> str:
+        frame = sys._current_frames().get(self._loop)
+        if frame is None:
+            return "no code of Python"
+        found = traceback.extract_stack(frame)[-1]
+        return f"{found.name}, {found.filename}:{found.lineno}"
