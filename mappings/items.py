@@ -72,6 +72,10 @@ def convert(
         except values.BadValue as bad:
             problems.append(bad.problem(what, text))
 
+    # Counted only where it can matter: most items hold a hundredth of it.
+    if sum(len(str(cell)) for cell in staged.values()) * 4 > board.limits.item_bytes:
+        problems += _too_large(staged, board)
+
     if not problems:
         return Conversion(
             order=orders.Order(customer=customer, group_name=group, item_name=name, values=staged, sizes=quantities)
@@ -83,6 +87,16 @@ def convert(
         customer=customer, group_name=group, item_name=name, values=staged, sizes=quantities, warnings=told
     )
     return Conversion(order=order, problems=told)
+
+
+def _too_large(staged: Mapping[str, Cell], board: shapes.BoardMapping) -> list[orders.Problem]:
+    lengths = {column.source: len(str(staged.get(column.staging, "")).encode()) for column in board.columns}
+    if sum(lengths.values()) <= board.limits.item_bytes:
+        return []
+    longest = max(board.columns, key=lambda column: lengths[column.source])
+    reason = f"the texts of the order are {sum(lengths.values())} bytes, and one item takes {board.limits.item_bytes}"
+    bad = values.BadValue(reason, "Shorten it: it is the longest of them")
+    return [bad.problem(longest.source, staged[longest.staging])]
 
 
 def is_excluded(row: Mapping[str, Cell], mappings: loading.Mappings) -> bool:

@@ -12,9 +12,7 @@ SubitemColumns = Callable[[str, int], dict[str, ColumnValue]]
 SubitemName = Callable[[str], str]
 
 
-def changed_columns(
-    desired: Mapping[str, ColumnValue], known: Mapping[str, ColumnValue]
-) -> dict[str, ColumnValue]:
+def changed_columns(desired: Mapping[str, ColumnValue], known: Mapping[str, ColumnValue]) -> dict[str, ColumnValue]:
     """Columns to send: those that differ, and null for those that are known to be filled and became blank."""
     changed = {column: value for column, value in desired.items() if known.get(column) != value}
     cleared: dict[str, ColumnValue] = {column: None for column in known if column not in desired}
@@ -37,14 +35,10 @@ def plan_item(desired: items.DesiredItem, known: items.Entity | None) -> list[it
     if desired.name != known.name:
         columns["name"] = desired.name
     if columns:
-        mutations.append(
-            items.UpdateItem(record_uuid=desired.record_uuid, item_id=known.item_id, columns=columns)
-        )
+        mutations.append(items.UpdateItem(record_uuid=desired.record_uuid, item_id=known.item_id, columns=columns))
     if desired.group_name != known.group_name:
         mutations.append(
-            items.MoveItem(
-                record_uuid=desired.record_uuid, item_id=known.item_id, group_name=desired.group_name
-            )
+            items.MoveItem(record_uuid=desired.record_uuid, item_id=known.item_id, group_name=desired.group_name)
         )
     return mutations
 
@@ -89,18 +83,14 @@ def plan_sizes(
     return mutations
 
 
-def plan_removal(
-    record_uuid: str, known: items.Entity | None, removal: items.Removal
-) -> list[items.Mutation]:
+def plan_removal(record_uuid: str, known: items.Entity | None, removal: items.Removal) -> list[items.Mutation]:
     """What the policy wants done with the item of an order that left the source."""
     if known is None or not known.active or removal is items.Removal.KEEP:
         return []
     return [items.RemoveItem(record_uuid=record_uuid, item_id=known.item_id, removal=removal)]
 
 
-def apply(
-    known: items.Entity | None, mutation: items.Mutation, done: items.Done, *, board_id: str
-) -> items.Entity:
+def apply(known: items.Entity | None, mutation: items.Mutation, done: items.Done, *, board_id: str) -> items.Entity:
     """What the board is known to hold after the API confirmed `mutation`.
 
     `board_id` is the item board; a created entity's own board comes with the confirmation.

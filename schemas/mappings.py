@@ -186,6 +186,7 @@ class Limits(Strict):
     status_label: PositiveInt
     status_labels: PositiveInt
     dropdown_labels: PositiveInt
+    item_bytes: PositiveInt
 
 
 class BoardMapping(Strict):

@@ -14,7 +14,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiokafka.errors
 import faust
 from faust.tables.manager import TableManager
 from mode.supervisors import CrashingSupervisor
@@ -102,7 +101,7 @@ async def start(app: App) -> None:
     """Returns once it consumes. Raises Transient when the broker went away meanwhile."""
     try:
         await app.start()
-    except aiokafka.errors.KafkaError as error:
+    except RuntimeError as error:  # The kind of error that all of aiokafka's are.
         raise errors.Transient(f"Faust did not start: {error}") from error
 
 

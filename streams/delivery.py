@@ -151,7 +151,7 @@ class Delivery:
         return await self._persist(lane.name, work)
 
     async def _persist(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
-        """Tries until it is done: again what may pass by itself, later what a person must cure. False: the app stops."""
+        """Tries until it is done: what may pass by itself, and what a person must cure. False: the app stops."""
         pauses = self.pauses()
         said: str | None = None
         while True:

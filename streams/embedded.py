@@ -38,26 +38,60 @@ def endpoints(settings: Settings, limits: monday_limits.Limits) -> Iterator[Endp
         revivers: list[Callable[[], str | None]] = []
         bootstrap, monday_url = settings.kafka_bootstrap_servers, settings.monday_url
         if not bootstrap:
-            bootstrap = _broker(settings.home / "kafka", stack, revivers)
+            folder = settings.home / "kafka"
+            kafka = kafka_local.LocalKafka(folder)
+            stack.callback(kafka.stop)
+            broker = Shared("the embedded Kafka", lambda: kafka_local.LocalKafka.attach(folder), kafka.start)
+            bootstrap = broker.had()
+            revivers.append(broker.revive)
         if not monday_url:
-            monday_url = _board(settings, limits, stack, revivers)
+            simulator = Simulator(settings, limits)
+            stack.callback(simulator.stop)
+            board = Shared("the bundled board", lambda: Simulator.attach(settings.home), simulator.start)
+            monday_url = board.had()
+            revivers.append(board.revive)
         yield Endpoints(bootstrap, monday_url, lambda: [said for one in revivers if (said := one()) is not None])
 
 
-def _broker(folder: Path, stack: ExitStack, revivers: list[Callable[[], str | None]]) -> str:
-    running = kafka_local.LocalKafka.attach(folder)
-    if running is not None:
-        return running
-    kafka = stack.enter_context(kafka_local.LocalKafka(folder))
+@dataclass
+class Shared:
+    """What one process of a home folder runs and the others use. Whoever finds that it is gone becomes its owner."""
 
-    def revive() -> str | None:
-        if kafka.pid is not None:
+    name: str
+    attach: Callable[[], str | None]
+    start: Callable[[], str]
+    address: str = ""
+
+    def had(self) -> str:
+        """Its address: where it runs already, or where it was started now."""
+        deadline = time.monotonic() + START_WITHIN
+        while True:
+            found = self.attach()
+            if found is not None:
+                self.address = found
+                return found
+            try:
+                self.address = self.start()
+                return self.address
+            except errors.Misconfigured as error:
+                # Its owner is about to start it, or about to end.
+                if error.code != "LOCKED" or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    def revive(self) -> str | None:
+        """Starts it again if it ended, at its old address. What was done, if anything was."""
+        if self.attach() is not None:
             return None
-        kafka.start()
-        return "the embedded Kafka had ended: started again"
-
-    revivers.append(revive)
-    return kafka.bootstrap
+        try:
+            address = self.start()
+        except errors.Misconfigured as error:
+            if error.code == "LOCKED":
+                return None
+            raise
+        if address != self.address:
+            raise errors.Misconfigured(f"{self.name} answers at {address} now: stop everything and start again")
+        return f"{self.name} had ended: started again"
 
 
 class Simulator:

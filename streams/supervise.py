@@ -5,6 +5,7 @@ child that keeps ending is started at growing pauses.
 """
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -13,20 +14,53 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors import processes
+from connectors import errors, processes
+from streams import delivery
 
 log = logging.getLogger(__name__)
 
 PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-# A child that lived this long is well again: its next end is its first.
+# What lived this long is well again: its next end is its first.
 WELL_AFTER = 60.0
 LOOK = 0.1
 GRACE = 8.0
+# A log that has grown beyond this makes room at the next start; one older log is kept.
+LOG_BYTES = 10_000_000
+TAIL_BYTES = 4096
+
+
+@dataclass
+class Pauses:
+    """When to start again what ended: at once, then at growing pauses, until it has been well for a while."""
+
+    clock: Callable[[], float] = time.monotonic
+    ends: int = 0
+    _started: float = 0.0
+    _again_at: float | None = None
+
+    def started(self) -> None:
+        """It runs, as far as we know."""
+        self._started, self._again_at = self.clock(), None
+
+    def ended(self) -> float | None:
+        """The pause before its next start, when this end is told for the first time; else None."""
+        if self._again_at is not None:
+            return None
+        now = self.clock()
+        self.ends = 0 if now - self._started > WELL_AFTER else self.ends
+        pause = PAUSES[min(self.ends, len(PAUSES) - 1)]
+        self.ends, self._again_at = self.ends + 1, now + pause
+        return pause
+
+    @property
+    def over(self) -> bool:
+        """Whether it may be started now."""
+        return self._again_at is None or self.clock() >= self._again_at
 
 
 @dataclass
 class Service:
-    """One supervised command. `ends` counts how often it ended since it was last well."""
+    """One supervised command."""
 
     name: str
     command: Sequence[str]
@@ -34,29 +68,29 @@ class Service:
     log: Path
     clock: Callable[[], float] = time.monotonic
     child: processes.Child | None = None
-    ends: int = 0
-    started: float = 0.0
-    again_at: float = 0.0
-    restarts: int = field(default=0)
+    restarts: int = 0
+    pauses: Pauses = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pauses = Pauses(self.clock)
 
     def start(self) -> None:
         """Starts the child."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        self.pauses.started()
         self.child = processes.Child(self.command, log=self.log, environment=self.environment)
-        self.started = self.clock()
 
     def look(self) -> None:
         """Starts it again when it ended and its pause is over."""
         if self.child is None or self.child.running:
             return
-        now = self.clock()
-        if not self.again_at:
-            self.ends = 0 if now - self.started > WELL_AFTER else self.ends
-            pause = PAUSES[min(self.ends, len(PAUSES) - 1)]
-            log.warning("%s ended with %s: again in %.1f s (%s)", self.name, self.child.wait(0), pause, self.log)
-            self.ends, self.again_at = self.ends + 1, now + pause
-        if now >= self.again_at:
-            self.again_at = 0.0
+        pause = self.pauses.ended()
+        if pause is not None:
+            when = f"in {pause:g} s" if pause else "at once"
+            log.warning("%s ended (%s), again %s: %s", self.name, self.child.wait(0), when, self._last_line())
+        if self.pauses.over:
             self.restarts += 1
             self.start()
 
@@ -65,6 +99,12 @@ class Service:
         if self.child is not None:
             self.child.stop(GRACE)
 
+    def _last_line(self) -> str:
+        with self.log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+        return lines[-1] if lines else f"it said nothing in {self.log}"
+
 
 def ordersync(*arguments: str) -> list[str]:
     """The command line of one of our own commands."""
@@ -72,11 +112,21 @@ def ordersync(*arguments: str) -> list[str]:
 
 
 class Supervisor:
-    """Keeps services alive from `start` to `stop`. `revive` sees to what this process owns itself."""
+    """Keeps services alive from `start` to `stop`. `revive` sees to what this process owns itself, broker and board,
+    and says what it did.
+    """
 
-    def __init__(self, services: Sequence[Service], revive: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        revive: Callable[[], list[str]],
+        *,
+        end: Callable[[int, str], None] = delivery.end_process,
+    ) -> None:
         self.services = {service.name: service for service in services}
         self._revive = revive
+        self._revival = Pauses()
+        self._end = end
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
@@ -87,10 +137,10 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops all of them, in order."""
+        """Stops all of them, the last one started first."""
         self._stop.set()
         self._thread.join()
-        for service in self.services.values():
+        for service in reversed(self.services.values()):
             service.stop()
 
     def wait(self) -> None:
@@ -100,11 +150,24 @@ class Supervisor:
         self._stop.wait()
 
     def _watch(self) -> None:
-        while not self._stop.wait(LOOK):
-            try:
-                for said in self._revive():
-                    log.warning("%s", said)
-            except Exception as error:
-                log.error("starting again failed: %s", error)
-            for service in self.services.values():
-                service.look()
+        try:
+            while not self._stop.wait(LOOK):
+                self._see_to_ours()
+                for service in self.services.values():
+                    service.look()
+        except BaseException as error:
+            # Nobody would look after the children any more. They end with this process; who started it starts it again.
+            log.exception("supervisor: unknown error")
+            self._end(delivery.EXIT_UNKNOWN, f"supervisor: {type(error).__name__}")
+
+    def _see_to_ours(self) -> None:
+        if not self._revival.over:
+            return
+        self._revival.started()
+        try:
+            for said in self._revive():
+                log.warning("%s", said)
+        except errors.OrdersyncError as error:
+            log.error("%s; again in %g s", error, self._revival.ended() or 0.0)
+        else:
+            self._revival.ends = 0

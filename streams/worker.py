@@ -40,7 +40,10 @@ async def _run(parts: Resources, state: health.Health, writing: writings.Writing
     app = apps.build(parts, state, writing.step)
     parts.noise.attach("aiokafka", "faust", "mode")
     await apps.start(app)
-    owns_board = lambda: app.rebalancing or any(topic == staged for topic, _ in apps.assigned(app))  # noqa: E731
+
+    def owns_board() -> bool:
+        return app.rebalancing or any(topic == staged for topic, _ in apps.assigned(app))
+
     keeping = asyncio.create_task(delivery.guarded("sync", writing.keep(owns_board)))
     dog = watchdog.Watchdog(
         state,

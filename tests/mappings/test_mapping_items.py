@@ -1,5 +1,6 @@
 """Whole rows: everything wrong is told at once, and what is right is told to the API in its own form."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import pytest
@@ -8,6 +9,7 @@ import mappings
 from mappings import items
 from schemas import orders
 from schemas.base import Cell, ColumnValue
+from schemas.mappings import ColumnType
 
 MAPPING = mappings.load()
 IDS = {column.title: column.id for column in MAPPING.board.columns}
@@ -205,3 +207,16 @@ def test_two_mappings_are_kept_apart() -> None:
     smaller = mappings.Mappings(board=other, customers=MAPPING.customers, rules=MAPPING.rules)
     assert len(items.board_columns({"AAG ORDER NUMBER": "A", "STYLE": "B"}, "uuid-1", MAPPING)) == 3
     assert len(items.board_columns({"AAG ORDER NUMBER": "A", "STYLE": "B"}, "uuid-1", smaller)) == 2
+
+
+def test_an_item_that_is_too_large_as_a_whole_is_refused_by_its_longest_text() -> None:
+    named = MAPPING.board.item_name.parts
+    plain = [one for one in MAPPING.board.columns if one.type is ColumnType.TEXT and one.source not in named]
+    texts = {column.source: "é" * 900 for column in plain}
+    small = MAPPING.board.model_copy(update={"limits": MAPPING.board.limits.model_copy(update={"item_bytes": 5_000})})
+    mapping = dataclasses.replace(MAPPING, board=small)
+    row = VALID | texts | {"NOTES": "é" * 1_500}
+    converted = items.convert(row, size_columns=SIZES, mappings=mapping, target_lengths={})
+    assert converted.order is None
+    assert [problem.column for problem in converted.problems] == ["NOTES"]
+    assert "5000" in converted.problems[0].reason
