@@ -28,10 +28,7 @@ class Batches:
         with self._db.write() as session:
             session.execute_many(
                 STATEMENTS["open_batch"],
-                [
-                    (batch, customer, total, at, version, started_by, batch)
-                    for batch, customer, total in batches
-                ],
+                [(batch, customer, total, at, version, started_by, batch) for batch, customer, total in batches],
             )
 
     def confirm(self, batch_ids: Iterable[str]) -> None:
@@ -43,9 +40,7 @@ class Batches:
     def close_unconfirmed(self, version: int) -> int:
         """Batches of passes before `version` that a crash cut off count what arrived. Returns how many."""
         with self._db.write() as session:
-            lost = [
-                str(row["batch_id"]) for row in session.query(STATEMENTS["unconfirmed_batches"], (version,))
-            ]
+            lost = [str(row["batch_id"]) for row in session.query(STATEMENTS["unconfirmed_batches"], (version,))]
             at = database.to_db_time(self._now())
             for batch in lost:
                 session.execute(STATEMENTS["shrink_batch"], (LOST, batch))
@@ -76,7 +71,7 @@ def recount(session: database.Session, batch_ids: Iterable[str], now: datetime) 
 def _update(session: database.Session, batch: dict[str, Any], at: str) -> None:
     rows = session.query(STATEMENTS["batch_counts"], (batch["batch_id"],))
     count = {StagingStatus(row["stg_status"]): int(row["orders"]) for row in rows}
-    items = sum(int(row["items"]) for row in rows)
+    items = sum(int(row["items"]) for row in rows if row["stg_status"] == StagingStatus.INFLIGHT)
     sizes = int(session.value(STATEMENTS["batch_sizes"], (batch["batch_id"],)) or 0)
     staged = sum(count.values())
     done = count.get(StagingStatus.PROMOTED, 0)
@@ -85,8 +80,7 @@ def _update(session: database.Session, batch: dict[str, Any], at: str) -> None:
     on_board = done + count.get(StagingStatus.API_SUCCESS, 0)
     # A cut-off batch may still receive an event late: it then counts one order more, never a wrong sum.
     total = max(int(batch["total_records"] or 0), staged)
-    begun = int(count.get(StagingStatus.PENDING, 0) == 0 and staged == total)
-    status = _status(total, done, failed, superseded, on_board, items if begun else 0)
+    status = _status(total, done, failed, superseded, on_board, items)
     ended = status in (BatchStatus.PROMOTED, BatchStatus.FAILED)
     started = database.from_db_time(str(batch["start_time"]))
     moments = {
@@ -114,6 +108,6 @@ def _status(total: int, done: int, failed: int, superseded: int, on_board: int, 
         return BatchStatus.FAILED if failed else BatchStatus.PROMOTED
     if on_board + failed + superseded >= total:
         return BatchStatus.SUBITEMS_CREATED
-    if items + failed + superseded >= total:
+    if items + on_board + failed + superseded >= total:
         return BatchStatus.ITEMS_CREATED
     return BatchStatus.STARTED

@@ -10,7 +10,7 @@ from typing import Any
 import sql
 from connectors import batches, database, orders
 from schemas import detection, events
-from schemas.batches import StagingStatus
+from schemas.batches import SyncState
 from schemas.failures import FailureType
 
 STATEMENTS = sql.load("retry")
@@ -27,18 +27,20 @@ class Failures:
     def record(self, failed: Sequence[events.OrderFailed]) -> int:
         """Writes or renews an ERR row each, in one transaction. Returns how many were news.
 
-        A failure of a version that production holds meanwhile is old news and dropped.
+        A failure of a version that is settled meanwhile, or older than that, is old news and dropped.
         """
         now = self._now()
         fresh = 0
         with self._db.write() as session:
             touched: set[str] = set()
+            settled = orders.settled_versions(session, sorted({event.record_uuid for event in failed}))
             for event in failed:
                 staged = _one(session, "order_context", (event.record_uuid, event.version))
-                if staged is None or staged["stg_status"] == StagingStatus.PROMOTED.value:
+                if staged is None or event.version <= settled.get(event.record_uuid, 0):
                     continue
                 fresh += _record(session, event, staged, database.to_db_time(now))
-                orders.fail(session, [(event.record_uuid, event.version)], now)
+                end = orders.End(event.record_uuid, event.version, event.customer, SyncState.FAILED)
+                orders.fail(session, [end], now)
                 touched.add(event.batch_id)
             batches.recount(session, touched, now)
         return fresh
@@ -58,7 +60,8 @@ class Failures:
         with self._db.write() as session:
             for row in session.query(STATEMENTS["due"], (now, now)):
                 kind = "claim_order" if row["kind"] == "ORDER" else "claim_size"
-                session.execute(STATEMENTS[kind], (later, row["error_key"], now))
+                if session.execute(STATEMENTS[kind], (later, row["error_key"], now)) == 0:
+                    continue  # Another process was quicker.
                 identity = (str(row["record_uuid"]), int(row["version"]))
                 staged = _one(session, "staged_order", identity)
                 if staged is not None:

@@ -5,7 +5,7 @@ thing that a crash can leave in doubt, so the next writer begins with those.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -49,37 +49,43 @@ class Journal:
         wrapped = f'{{"versions": {json.dumps(request.versions)}, "mutations": {stored}}}'
         with self._db.write() as session:
             params = (request.key, grant.token, request.body, wrapped, first, first, *_fence(grant, now))
-            if session.execute(STATEMENTS["open_request"], params) == 0:
-                raise errors.LeaseLost(f"the lease {grant.name!r} is held by another process")
+            _fenced(session, "open_request", params, grant)
             for mutation in request.mutations:
                 _mark_inflight(session, mutation, request, first)
+            batches.recount(session, _batches(session, request.versions.items()), self._now())
 
     def resend(self, key: str, grant: leases.Grant) -> None:
         """One more attempt of the same body under the same key. Raises LeaseLost."""
         params = (grant.token, key, *_fence(grant, database.to_db_time(self._now())))
         with self._db.write() as session:
-            if session.execute(STATEMENTS["resend_request"], params) == 0:
-                raise errors.LeaseLost(f"the lease {grant.name!r} is held by another process")
+            _fenced(session, "resend_request", params, grant)
 
     def close(
         self,
         key: str,
         entities: Sequence[tuple[items.Entity, int]],
         groups: Mapping[str, str],
+        grant: leases.Grant,
         *,
         outcome: str,
         request_id: str | None = None,
         http_status: int | None = None,
     ) -> None:
-        """Records what the API confirmed: entities with the version they carry out, and groups by name."""
+        """Records what is known now: entities with the version they carry out, and groups by name.
+
+        Raises LeaseLost when another process became the writer: it settled this request, and wrote on since.
+        """
         at = database.to_db_time(self._now())
         with self._db.write() as session:
-            session.execute(STATEMENTS["close_request"], (at, outcome, request_id, http_status, key))
+            params = (at, outcome, request_id, http_status, key, grant.name, grant.owner, grant.token)
+            _fenced(session, "close_request", params, grant)
             for name, group_id in groups.items():
                 ledger.remember_group(session, self._board_id, name, group_id)
             for entity, version in entities:
                 ledger.remember(session, entity, version, at)
                 _mark_done(session, entity, version, at)
+            written = {(entity.record_uuid, version) for entity, version in entities}
+            batches.recount(session, _batches(session, written), self._now())
 
     def unfinished(self) -> list[Request]:
         """Requests that nobody recorded an outcome for, the oldest first."""
@@ -103,24 +109,21 @@ class Journal:
     def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None:
         """Identity, version and item id of orders that the board now shows: API_SUCCESS."""
         at = database.to_db_time(self._now())
-        touched: set[str] = set()
         with self._db.write() as session:
             for record_uuid, version, item_id in ends:
                 number = None if item_id is None else int(item_id)
                 session.execute(STATEMENTS["sizes_confirmed"], (at, item_id, number, record_uuid, version))
                 session.execute(STATEMENTS["order_done"], (at, number, number, record_uuid, version))
-                touched |= _batch(session, record_uuid, version)
-            batches.recount(session, touched, self._now())
+            batches.recount(session, _batches(session, [end[:2] for end in ends]), self._now())
 
     def supersede(self, identities: Sequence[tuple[str, int]]) -> None:
         """Versions that a newer staged one replaces."""
         at = database.to_db_time(self._now())
-        touched: set[str] = set()
         with self._db.write() as session:
             for record_uuid, version in identities:
-                session.execute(STATEMENTS["order_superseded"], (at, record_uuid, version))
-                touched |= _batch(session, record_uuid, version)
-            batches.recount(session, touched, self._now())
+                if session.execute(STATEMENTS["order_superseded"], (at, record_uuid, version)):
+                    session.execute(STATEMENTS["sizes_superseded"], (at, record_uuid, version))
+            batches.recount(session, _batches(session, identities), self._now())
 
     def stage_left_sizes(self, left: Sequence[tuple[int, str, int, Sequence[str]]]) -> None:
         """Staged key, identity, version and labels of sizes that left an order: they are staged as 0."""
@@ -129,22 +132,25 @@ class Journal:
             for stg_id, record_uuid, version, sizes in left:
                 for position, size in enumerate(sizes):
                     key = stg_id + LEFT_SIZES + position
-                    session.execute(
-                        STATEMENTS["stage_left_size"], (key, at, size, size, record_uuid, version, size)
-                    )
+                    session.execute(STATEMENTS["stage_left_size"], (key, at, size, size, record_uuid, version, size))
+
+
+def _fenced(session: database.Session, statement: str, params: Sequence[database.Value], grant: leases.Grant) -> None:
+    """One row, which only the holder of the current epoch writes."""
+    if session.execute(STATEMENTS[statement], params) == 0:
+        raise errors.LeaseLost(f"the lease {grant.name!r} is held by another process")
 
 
 def _fence(grant: leases.Grant, now: str) -> tuple[str, str, int, str]:
     return (grant.name, grant.owner, grant.token, now)
 
 
-def _batch(session: database.Session, record_uuid: str, version: int) -> set[str]:
-    return {str(row["batch_id"]) for row in session.query(STATEMENTS["batch_of"], (record_uuid, version))}
+def _batches(session: database.Session, identities: Iterable[tuple[str, int]]) -> set[str]:
+    found = (session.value(STATEMENTS["batch_of"], identity) for identity in identities)
+    return {str(batch) for batch in found if batch is not None}
 
 
-def _mark_inflight(
-    session: database.Session, mutation: items.Mutation, request: Request, first_sent_at: str
-) -> None:
+def _mark_inflight(session: database.Session, mutation: items.Mutation, request: Request, first_sent_at: str) -> None:
     if isinstance(mutation, items.CreateGroup):
         return
     operation = "CREATE" if mutation.kind.startswith("create") else "UPDATE"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sql
 from connectors import database
@@ -13,13 +13,22 @@ from sql import identifiers
 
 SOURCE = "ORDERS_UNIFIED"
 STATEMENTS = sql.load("detect")
-DELETED = "DELETED"
 
 T = TypeVar("T")
 
 # SQLite takes at most 127 arguments to a function; a statement takes 2,000 parameters on every engine.
-ARGUMENTS = 100
+ARGUMENTS = 127
 MARKS = 500
+
+
+class End(NamedTuple):
+    """How one version of an order ended: IN_SYNC, EXCLUDED (it left the board, the row stays) or FAILED."""
+
+    record_uuid: str
+    version: int
+    customer: str
+    state: SyncState
+    row_hash: str = ""
 
 
 class Orders:
@@ -54,13 +63,13 @@ class Orders:
         self,
         columns: Sequence[str],
         *,
-        former: Sequence[str] | None = None,
+        former: Sequence[str | None] | None = None,
         chosen: detection.Filters | None = None,
         raw_customers: Sequence[str] = (),
     ) -> Iterator[tuple[str, str | None, str, str | None]]:
         """Every row, or the chosen ones: identity, hash of its snapshot, text of `columns`, text of `former`.
 
-        Streams: memory does not grow with the table.
+        A column of `former` that is None is read as NULL. Streams: memory does not grow with the table.
         """
         pieces = _texts(columns)
         former_pieces = _texts(former) if former is not None else []
@@ -72,11 +81,9 @@ class Orders:
             statement = sql.expand(statement, marks=max(1, len(raw_customers)))
             params = _chosen(chosen, raw_customers)
         n = len(pieces)
-        single = n == 1
         with self._db.read() as session:
             for record_uuid, known, *parts in session.stream(statement, params):
-                text = parts[0] if single else _join(parts[:n])
-                yield record_uuid, known, text, _join(parts[n:]) if former_pieces else None
+                yield record_uuid, known, _join(parts[:n]), _join(parts[n:]) if former_pieces else None
 
     def rows(
         self, record_uuids: Sequence[str], columns: Sequence[str]
@@ -100,10 +107,7 @@ class Orders:
     def duplicates(self) -> dict[str, int]:
         """Identities that more than one row claims, and how many rows do."""
         with self._db.read() as session:
-            return {
-                str(row["record_uuid"]): _int(row["copies"])
-                for row in session.query(STATEMENTS["duplicates"])
-            }
+            return {str(row["record_uuid"]): _int(row["copies"]) for row in session.query(STATEMENTS["duplicates"])}
 
     def deleted(self) -> list[tuple[str, str, SyncState]]:
         """Identity, customer and state of orders that have a snapshot and are in the source no more."""
@@ -117,12 +121,10 @@ class Orders:
         """Follows what Kafka has confirmed, in one transaction."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
-            _ensure(session, [s.record_uuid for s in snapshots], self._now())
+            _ensure(session, [(s.record_uuid, s.customer) for s in snapshots], self._now())
             session.execute_many(STATEMENTS["move_snapshot"], [_moved(s, at) for s in snapshots])
 
-    def rebaseline(
-        self, hashes: Iterable[tuple[str, str, str]], mark: Callable[[database.Session], None]
-    ) -> None:
+    def rebaseline(self, hashes: Iterable[tuple[str, str, str]], mark: Callable[[database.Session], None]) -> None:
         """New hash, identity, old hash of unchanged rows, and `mark` in the same transaction: all or nothing."""
         with self._db.write() as session:
             session.execute_many(STATEMENTS["rebaseline"], hashes)
@@ -142,26 +144,28 @@ class Orders:
             return _int(session.value(STATEMENTS[name]))
 
 
-def settle(session: database.Session, ends: Sequence[tuple[str, int, str]], now: datetime) -> None:
-    """Identity, version and hash of orders that arrived, inside the transaction that promotes them."""
-    _ensure(session, [uuid for uuid, _, _ in ends], now)
+def settle(session: database.Session, ends: Sequence[End], now: datetime) -> None:
+    """Versions that arrived, inside the transaction that promotes them."""
+    _ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
     session.execute_many(
         STATEMENTS["settle"],
-        [(version, row_hash, version, version, uuid, version) for uuid, version, row_hash in ends],
+        [(e.version, e.row_hash, e.version, e.version, e.state.value, e.record_uuid, e.version) for e in ends],
     )
 
 
-def fail(session: database.Session, ends: Sequence[tuple[str, int]], now: datetime) -> None:
-    """Identity and version of orders that did not arrive, inside the transaction that records why."""
-    _ensure(session, [uuid for uuid, _ in ends], now)
+def fail(session: database.Session, ends: Sequence[End], now: datetime) -> None:
+    """Versions that did not arrive, inside the transaction that records why."""
+    _ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
     session.execute_many(
-        STATEMENTS["fail"], [(version, version, uuid, version, version) for uuid, version in ends]
+        STATEMENTS["fail"],
+        [(e.version, e.version, e.version, e.record_uuid, e.version, e.version) for e in ends],
     )
 
 
-def _ensure(session: database.Session, record_uuids: Sequence[str], now: datetime) -> None:
+def _ensure(session: database.Session, named: Iterable[tuple[str, str]], now: datetime) -> None:
+    # The end of a version may be told before its poller moves the snapshot, or in place of a poller that died.
     at = database.to_db_time(now)
-    session.execute_many(STATEMENTS["ensure_snapshot"], [(uuid, at, uuid) for uuid in record_uuids])
+    session.execute_many(STATEMENTS["ensure_snapshot"], [(uuid, at, customer, uuid) for uuid, customer in named])
 
 
 def settled_versions(session: database.Session, record_uuids: Sequence[str]) -> dict[str, int]:
@@ -179,17 +183,13 @@ def batched(values: Sequence[T], size: int = MARKS) -> Iterator[Sequence[T]]:
         yield values[start : start + size]
 
 
-def _texts(columns: Sequence[str]) -> list[str]:
-    return [
-        "json_array("
-        + ", ".join(f"s.{identifiers.quote(name)}" for name in columns[start : start + ARGUMENTS])
-        + ")"
-        for start in range(0, len(columns), ARGUMENTS)
-    ]
+def _texts(columns: Sequence[str | None]) -> list[str]:
+    cells = ["NULL" if name is None else f"s.{identifiers.quote(name)}" for name in columns]
+    return [f"json_array({', '.join(some)})" for some in batched(cells, ARGUMENTS)]
 
 
 def _join(arrays: Sequence[str]) -> str:
-    return "[" + ",".join([array[1:-1] for array in arrays]) + "]"
+    return arrays[0] if len(arrays) == 1 else "[" + ",".join([array[1:-1] for array in arrays]) + "]"
 
 
 def _chosen(chosen: detection.Filters, raw_customers: Sequence[str]) -> tuple[Cell, ...]:
@@ -209,8 +209,8 @@ def _moved(snapshot: detection.Snapshot, at: str) -> tuple[Cell, ...]:
         snapshot.row_hash, snapshot.version, snapshot.customer, snapshot.batch_id, at, snapshot.planned_mutations,
         shown("AAG ORDER NUMBER") or "", shown("CUSTOMER NAME"), shown("CUSTOMER STYLE"),
         shown("CUSTOMER COLOUR DESCRIPTION"), shown("PO NUMBER"), shown("CUSTOMER ALT PO"), shown("ACTIVE", 10),
-        row.get("TOTAL QTY"), snapshot.state.value, snapshot.version, snapshot.version, snapshot.state.value,
-        snapshot.record_uuid, snapshot.version,
+        row.get("TOTAL QTY"), snapshot.version, snapshot.version, snapshot.state.value, snapshot.record_uuid,
+        snapshot.version,
     )  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import sql
 from connectors import batches, database, orders
-from schemas.batches import StagingStatus
+from schemas import detection
+from schemas.batches import StagingStatus, SyncState
 
 MASTER = "MON_CustMasterSchedule"
 SUBITEMS = "MON_CustMasterSchedule_Subitems"
@@ -17,9 +18,7 @@ RETRY = sql.load("retry")
 class Production:
     """Promotion, one transaction for a batch of events. `columns` are the staged columns that production has too."""
 
-    def __init__(
-        self, db: database.Database, columns: Collection[str], *, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, db: database.Database, columns: Collection[str], *, now: Callable[[], datetime]) -> None:
         self._db = db
         self._columns = sorted(set(columns) - {"Item ID"})
         self._insert = sql.expand(STATEMENTS["promote_order"], columns=self._columns)
@@ -35,41 +34,53 @@ class Production:
         uuids = sorted({uuid for uuid, _, _ in settled})
         with self._db.write() as session:
             staged = {
-                (str(row["source_uuid"]), int(row["version"])): row
-                for row in _rows(session, "staged_statuses", uuids)
+                (str(row["source_uuid"]), int(row["version"])): row for row in _rows(session, "staged_statuses", uuids)
             }
-            held = {
-                str(row["source_uuid"]): int(row["version"])
-                for row in _rows(session, "production_versions", uuids)
-            }
-            for (uuid, version), row in staged.items():
-                # An order that was deleted has no production row: its staged end remembers the version.
-                if StagingStatus(row["stg_status"]) is StagingStatus.PROMOTED:
-                    held[uuid] = max(version, held.get(uuid, 0))
+            # Not production's own versions: an order that was deleted has no row there.
+            held = orders.settled_versions(session, uuids)
             fresh = [end for end in settled if end[:2] in staged and end[1] > held.get(end[0], 0)]
             stay = [end for end in fresh if staged[end[:2]]["update_operation"] != "DELETE"]
             session.execute_many(STATEMENTS["remove_order"], [(uuid,) for uuid, _, _ in fresh])
             session.execute_many(STATEMENTS["remove_sizes"], [(uuid,) for uuid, _, _ in fresh])
             session.execute_many(self._insert, [(at, uuid, version) for uuid, version, _ in stay])
-            session.execute_many(
-                STATEMENTS["promote_sizes"], [(at, uuid, version) for uuid, version, _ in stay]
-            )
+            session.execute_many(STATEMENTS["promote_sizes"], [(at, uuid, version) for uuid, version, _ in stay])
             ends = [(at, uuid, version) for uuid, version, _ in fresh]
             session.execute_many(STATEMENTS["order_promoted"], ends)
             session.execute_many(STATEMENTS["sizes_promoted"], ends)
             resolved = [(at, version, uuid, version) for uuid, version, _ in fresh]
             session.execute_many(RETRY["resolve_order"], resolved)
             session.execute_many(RETRY["resolve_sizes"], resolved)
-            orders.settle(session, fresh, now)
-            batches.recount(session, {str(staged[end[:2]]["batch_id"]) for end in fresh}, now)
+            newest = {uuid: version for uuid, version, _ in fresh}
+            passed = [end for end in staged if end[1] < newest.get(end[0], 0) and _is_open(staged[end])]
+            older = [(at, uuid, newest[uuid]) for uuid, _ in passed]
+            session.execute_many(STATEMENTS["older_sizes_superseded"], older)
+            session.execute_many(STATEMENTS["older_superseded"], older)
+            orders.settle(session, [_end(end, staged[end[:2]]) for end in fresh], now)
+            touched = [*passed, *(end[:2] for end in fresh)]
+            batches.recount(session, {str(staged[end]["batch_id"]) for end in touched}, now)
         return len(fresh), len(settled) - len(fresh)
-
 
     def everything(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """All orders (the promoted columns and `source_uuid`) and all sizes, for a comparison."""
         with self._db.read() as session:
             orders = session.query(sql.expand(STATEMENTS["production_orders"], columns=self._columns))
             return orders, session.query(STATEMENTS["production_sizes"])
+
+
+def _is_open(row: dict[str, Any]) -> bool:
+    return StagingStatus(row["stg_status"]) in (
+        StagingStatus.PENDING,
+        StagingStatus.INFLIGHT,
+        StagingStatus.API_SUCCESS,
+    )
+
+
+def _end(settled: tuple[str, int, str], row: dict[str, Any]) -> orders.End:
+    uuid, version, row_hash = settled
+    # A removal with the hash of a row: the row is there, but it is no order any more.
+    excluded = row["update_operation"] == "DELETE" and row_hash != detection.DELETED
+    state = SyncState.EXCLUDED if excluded else SyncState.IN_SYNC
+    return orders.End(uuid, version, str(row["customer"]), state, row_hash)
 
 
 def _rows(session: database.Session, name: str, uuids: Sequence[str]) -> list[dict[str, Any]]:

@@ -70,11 +70,10 @@ class Staging:
             touched = {order.batch_id for order in staged}
             for order in staged:
                 if order.problems:
-                    continue
+                    continue  # A refused version supersedes nothing: the board keeps the last good one.
                 older = (order.record_uuid, order.version)
-                touched |= {
-                    str(r["stg_batch_id"]) for r in session.query(STATEMENTS["batches_of_older"], older)
-                }
+                touched |= {str(r["stg_batch_id"]) for r in session.query(STATEMENTS["batches_of_older"], older)}
+                session.execute(STATEMENTS["supersede_older_sizes"], (at, *older))
                 session.execute(STATEMENTS["supersede_older"], (at, *older))
             columns = FIXED + self._columns
             insert = sql.expand(STATEMENTS["insert_order"], columns=columns, marks=len(columns))
@@ -97,22 +96,18 @@ class Staging:
             rows = _rows(session, STATEMENTS["orders"], ids, columns=columns)
             sizes: dict[int, dict[str, int]] = {}
             for size in _rows(session, STATEMENTS["sizes"], ids):
-                sizes.setdefault(int(size["stg_parent_stg_id"]), {})[size["stg_size_label"]] = int(
-                    size["Order Qty"]
-                )
+                sizes.setdefault(int(size["stg_parent_stg_id"]), {})[size["stg_size_label"]] = int(size["Order Qty"])
         loaded = [self._order(row, sizes.get(int(row["stg_id"]), {})) for row in rows]
         return {(order.record_uuid, order.version): order for order in loaded}
 
     def _master(self, order: StagedOrder, at: str) -> tuple[Cell, ...]:
-        refused = bool(order.problems)
         notes = json.dumps([str(problem) for problem in order.problems + order.warnings], ensure_ascii=False)
         fixed: tuple[Cell, ...] = (
-            order.stg_id, order.batch_id, order.customer[:100],
-            (StagingStatus.API_FAILED if refused else order.status).value,
+            order.stg_id, order.batch_id, order.customer[:100], order.status.value,
             "; ".join(str(problem) for problem in order.problems) or None, 0, at, order.record_uuid, order.version,
             order.row_hash, order.source_row, order.item_name, order.group_name, order.customer, at,
             "DELETE" if order.removed else "CREATE", orders.SOURCE,
-            INVALID if refused else "VALID", notes if order.problems or order.warnings else None, self._board_id,
+            INVALID if order.problems else "VALID", notes if order.problems or order.warnings else None, self._board_id,
         )  # fmt: skip
         return fixed + tuple(order.values.get(column) for column in self._columns)
 
@@ -140,9 +135,7 @@ class Staging:
 
 
 def _refused(row: dict[str, Any]) -> Problem:
-    return Problem(
-        column="(row)", value=None, reason=row["stg_error_message"] or "refused", advice="See its ERR row"
-    )
+    return Problem(column="(row)", value=None, reason=row["stg_error_message"] or "refused", advice="See its ERR row")
 
 
 def _sizes(order: StagedOrder, at: str) -> list[tuple[Cell, ...]]:

@@ -23,6 +23,12 @@ class State:
         with self._db.read() as session:
             return _read(session, name)
 
+    def all_of(self, family: str) -> dict[str, Any]:
+        """The facts named `family.…`, by the rest of their names."""
+        with self._db.read() as session:
+            rows = session.query(STATEMENTS["between"], (f"{family}.", f"{family}/"))
+        return {str(row["name"]).partition(".")[2]: json.loads(str(row["value"])) for row in rows}
+
     def set(self, name: str, value: Any) -> None:
         """Names or changes a fact."""
         with self._db.write() as session:

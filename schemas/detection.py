@@ -7,6 +7,9 @@ from schemas.batches import SyncState
 from schemas.events import Change
 from schemas.orders import Problem
 
+# The hash of an order that left the source.
+DELETED = "DELETED"
+
 
 class Filters(Model):
     """Chosen rows of a one-off pass. Blank fields choose all; such a pass never reports a delete."""

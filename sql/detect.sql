@@ -40,11 +40,11 @@ GROUP BY s.record_uuid
 HAVING COUNT(*) > 1
 
 -- name: deleted
--- Orders that have a snapshot and are in the source no more.
+-- Orders that have a snapshot and are in the source no more. NOT IN reads the source once, with or without an index.
 SELECT p.record_uuid, p.customer, p.sync_state
 FROM ORDERS_UNIFIED_SNAPSHOT AS p
-WHERE p.row_hash <> 'DELETED' AND p.row_hash <> ''
-  AND NOT EXISTS (SELECT 1 FROM ORDERS_UNIFIED AS s WHERE s.record_uuid = p.record_uuid)
+WHERE p.row_hash <> 'DELETED'
+  AND p.record_uuid NOT IN (SELECT s.record_uuid FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NOT NULL)
 
 -- name: customers
 -- The raw customer names of the source.
@@ -56,27 +56,26 @@ SELECT COUNT(*) AS n FROM ORDERS_UNIFIED
 
 -- name: known_rows
 -- How many orders of the source have a snapshot.
-SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE row_hash <> 'DELETED' AND row_hash <> ''
+SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE row_hash <> 'DELETED'
 
 -- name: unsettled
 -- Planned mutations of all that is on its way.
 SELECT COALESCE(SUM(planned_mutations), 0) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING'
 
 -- name: ensure_snapshot
--- An empty snapshot, for an order that has none: it differs from every row.
-INSERT INTO ORDERS_UNIFIED_SNAPSHOT (record_uuid, row_hash, [AAG ORDER NUMBER], snapshot_date, customer_filter,
+-- An empty snapshot, for an order that has none: it differs from every row, and a row that left is missed by it.
+INSERT INTO ORDERS_UNIFIED_SNAPSHOT (record_uuid, row_hash, [AAG ORDER NUMBER], snapshot_date, customer_filter, customer,
   version, settled_version, failed_version, sync_state, planned_mutations)
-SELECT CAST(? AS NVARCHAR(36)), '', '', CAST(? AS NVARCHAR(26)), 'ALL', 0, 0, 0, 'WAITING', 0
+SELECT CAST(? AS NVARCHAR(36)), '', '', CAST(? AS NVARCHAR(26)), 'ALL', CAST(? AS NVARCHAR(255)), 0, 0, 0, 'WAITING', 0
 WHERE NOT EXISTS (SELECT 1 FROM ORDERS_UNIFIED_SNAPSHOT WHERE record_uuid = ?)
 
 -- name: move_snapshot
--- The snapshot follows what Kafka has confirmed; an order that was settled meanwhile stays settled.
+-- The snapshot follows what Kafka has confirmed; a version that reached its end meanwhile keeps that end.
 UPDATE ORDERS_UNIFIED_SNAPSHOT
 SET row_hash = ?, version = ?, customer = ?, batch_id = ?, snapshot_date = ?, planned_mutations = ?,
   [AAG ORDER NUMBER] = ?, [CUSTOMER NAME] = ?, [CUSTOMER STYLE] = ?, [CUSTOMER COLOUR DESCRIPTION] = ?,
   [PO NUMBER] = ?, [CUSTOMER ALT PO] = ?, [ACTIVE] = ?, [TOTAL_QTY] = ?,
-  sync_state = CASE WHEN ? = 'EXCLUDED' THEN 'EXCLUDED'
-    WHEN settled_version = ? OR failed_version = ? THEN sync_state ELSE ? END
+  sync_state = CASE WHEN settled_version = ? OR failed_version = ? THEN sync_state ELSE ? END
 WHERE record_uuid = ? AND version < ?
 
 -- name: rebaseline
@@ -84,17 +83,20 @@ WHERE record_uuid = ? AND version < ?
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = ? WHERE record_uuid = ? AND row_hash = ?
 
 -- name: settle
--- A version arrived; a newer one on its way keeps its order waiting.
+-- A version arrived: its order is in sync, or excluded; a newer one on its way keeps its order waiting. Where the newer
+-- one was silent (no batch), because nothing was thought to be on the board, the order has to be detected again.
 UPDATE ORDERS_UNIFIED_SNAPSHOT
 SET settled_version = ?, settled_hash = ?,
-  sync_state = CASE WHEN version > ? THEN sync_state
-    WHEN version = ? AND sync_state = 'EXCLUDED' THEN sync_state ELSE 'IN_SYNC' END
+  row_hash = CASE WHEN version > ? AND batch_id IS NULL THEN '' ELSE row_hash END,
+  sync_state = CASE WHEN version <= ? THEN ? WHEN batch_id IS NULL THEN 'WAITING' ELSE sync_state END
 WHERE record_uuid = ? AND settled_version <= ?
 
 -- name: fail
--- A version did not arrive; what the board shows is still the settled one.
+-- A version did not arrive, or only in part; where a newer one was silent, its order has to be detected again.
 UPDATE ORDERS_UNIFIED_SNAPSHOT
-SET failed_version = ?, sync_state = CASE WHEN version > ? THEN sync_state ELSE 'FAILED' END
+SET failed_version = ?,
+  row_hash = CASE WHEN version > ? AND batch_id IS NULL THEN '' ELSE row_hash END,
+  sync_state = CASE WHEN version <= ? THEN 'FAILED' WHEN batch_id IS NULL THEN 'WAITING' ELSE sync_state END
 WHERE record_uuid = ? AND settled_version < ? AND failed_version <= ?
 
 -- name: settled_versions

@@ -1,7 +1,3 @@
--- name: production_versions
--- The version of these orders that production holds.
-SELECT source_uuid, version FROM MON_CustMasterSchedule WHERE source_uuid IN ({marks})
-
 -- name: remove_order
 -- Makes room in production, or takes a deleted order out of it.
 DELETE FROM MON_CustMasterSchedule WHERE source_uuid = ?
@@ -38,6 +34,17 @@ WHERE source_uuid = ? AND version = ?
 UPDATE STG_MON_CustMasterSchedule_Subitems SET stg_status = 'PROMOTED', stg_processed_date = ?
 WHERE source_uuid = ? AND version = ?
 
+-- name: older_sizes_superseded
+-- The sizes of older versions that had not ended when a newer one arrived; before the orders themselves.
+UPDATE STG_MON_CustMasterSchedule_Subitems SET stg_status = 'SUPERSEDED', stg_processed_date = ?
+WHERE stg_parent_stg_id IN (SELECT s.stg_id FROM STG_MON_CustMasterSchedule AS s
+  WHERE s.source_uuid = ? AND s.version < ? AND s.stg_status IN ('PENDING', 'INFLIGHT', 'API_SUCCESS'))
+
+-- name: older_superseded
+-- Those older versions: the newer one that arrived ends them. One that failed stays, with its ERR row.
+UPDATE STG_MON_CustMasterSchedule SET stg_status = 'SUPERSEDED', stg_processed_date = ?
+WHERE source_uuid = ? AND version < ? AND stg_status IN ('PENDING', 'INFLIGHT', 'API_SUCCESS')
+
 -- name: order_failed
 -- A staged order that did not arrive.
 UPDATE STG_MON_CustMasterSchedule SET stg_status = 'API_FAILED', stg_processed_date = ?, stg_error_message = ?,
@@ -52,7 +59,8 @@ WHERE source_uuid = ? AND version = ? AND stg_size_label = ? AND stg_status <> '
 
 -- name: staged_statuses
 -- Where these staged versions stand.
-SELECT source_uuid, version, stg_status, update_operation, CAST(stg_batch_id AS NVARCHAR(36)) AS batch_id
+SELECT source_uuid, version, stg_status, update_operation, [CUSTOMER] AS customer,
+  CAST(stg_batch_id AS NVARCHAR(36)) AS batch_id
 FROM STG_MON_CustMasterSchedule WHERE source_uuid IN ({marks})
 
 -- name: lock_batch

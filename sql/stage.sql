@@ -16,6 +16,12 @@ INSERT INTO STG_MON_CustMasterSchedule_Subitems ({columns}) VALUES ({marks})
 UPDATE STG_MON_CustMasterSchedule SET stg_status = 'SUPERSEDED', stg_processed_date = ?
 WHERE source_uuid = ? AND version < ? AND stg_status = 'PENDING'
 
+-- name: supersede_older_sizes
+-- Their sizes; before the orders themselves.
+UPDATE STG_MON_CustMasterSchedule_Subitems SET stg_status = 'SUPERSEDED', stg_processed_date = ?
+WHERE stg_parent_stg_id IN (SELECT s.stg_id FROM STG_MON_CustMasterSchedule AS s
+  WHERE s.source_uuid = ? AND s.version < ? AND s.stg_status = 'PENDING')
+
 -- name: batches_of_older
 -- The batches whose counters that changes.
 SELECT s.stg_batch_id FROM STG_MON_CustMasterSchedule AS s

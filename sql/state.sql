@@ -11,3 +11,7 @@ UPDATE SYNC_State SET value = ?, updated_at = ? WHERE name = ?
 INSERT INTO SYNC_State (name, value, updated_at)
 SELECT CAST(? AS NVARCHAR(100)), ?, CAST(? AS NVARCHAR(26))
 WHERE NOT EXISTS (SELECT 1 FROM SYNC_State WHERE name = ?)
+
+-- name: between
+-- The facts whose names lie in a range, which is how a prefix is asked for.
+SELECT name, value FROM SYNC_State WHERE name >= ? AND name < ? ORDER BY name

@@ -8,10 +8,10 @@ SELECT stg_id, stg_parent_stg_id, source_uuid, version, stg_status, stg_size_lab
 FROM STG_MON_CustMasterSchedule_Subitems WHERE stg_parent_stg_id IN ({marks})
 
 -- name: order_inflight
--- The intent of a request, on the order it is about.
+-- The intent of a request, on the order it is about; a newer version may have been staged since it was chosen.
 UPDATE STG_MON_CustMasterSchedule
 SET stg_status = 'INFLIGHT', request_key = ?, first_sent_at = ?, stg_api_payload = ?, update_operation = ?
-WHERE source_uuid = ? AND version = ? AND stg_status IN ('PENDING', 'INFLIGHT', 'API_FAILED')
+WHERE source_uuid = ? AND version = ? AND stg_status <> 'PROMOTED'
 
 -- name: size_inflight
 -- The intent of a request, on the size it is about.
@@ -32,15 +32,20 @@ SET stg_status = 'API_SUCCESS', stg_monday_subitem_id = ?, [Item ID] = ?, stg_mo
 WHERE source_uuid = ? AND version = ? AND stg_size_label = ?
 
 -- name: order_done
--- The board shows this version.
+-- The board shows this version; the next one follows, if it was staged meanwhile.
 UPDATE STG_MON_CustMasterSchedule
 SET stg_status = 'API_SUCCESS', stg_processed_date = ?, stg_monday_item_id = ?, [Item ID] = ?, stg_error_message = NULL
-WHERE source_uuid = ? AND version = ? AND stg_status IN ('PENDING', 'INFLIGHT', 'API_FAILED')
+WHERE source_uuid = ? AND version = ? AND stg_status <> 'PROMOTED'
 
 -- name: order_superseded
 -- A newer version was staged before this one was written.
 UPDATE STG_MON_CustMasterSchedule SET stg_status = 'SUPERSEDED', stg_processed_date = ?
 WHERE source_uuid = ? AND version = ? AND stg_status IN ('PENDING', 'INFLIGHT', 'API_FAILED')
+
+-- name: sizes_superseded
+-- Its sizes.
+UPDATE STG_MON_CustMasterSchedule_Subitems SET stg_status = 'SUPERSEDED', stg_processed_date = ?
+WHERE source_uuid = ? AND version = ? AND stg_status <> 'PROMOTED'
 
 -- name: ledger
 -- What the board holds of these orders, as the API confirmed it.
@@ -89,9 +94,11 @@ WHERE request_key = ? AND finished_at IS NULL
   AND EXISTS (SELECT 1 FROM SYNC_Lease WHERE name = ? AND owner = ? AND token = ? AND expires_at >= ?)
 
 -- name: close_request
--- The outcome of a request.
+-- The outcome of a request, if no other process became the writer meanwhile. A lease that only ran out will do: what
+-- is recorded took place.
 UPDATE SYNC_Requests SET finished_at = ?, outcome = ?, request_id = ?, http_status = ?
 WHERE request_key = ? AND finished_at IS NULL
+  AND EXISTS (SELECT 1 FROM SYNC_Lease WHERE name = ? AND owner = ? AND token = ?)
 
 -- name: open_requests
 -- Requests that left, or were about to leave, and whose outcome nobody recorded.

@@ -1,14 +1,21 @@
 """The window: which of the changes found in a pass are let in.
 
-Customers take turns until the window is full, so a small customer never waits behind a season-wide edit of a large
-one. What is not admitted is not snapshotted: the next pass finds it again, with its newest values.
+Customers take turns, from pass to pass, until the window is full: so a small customer never waits behind a
+season-wide edit of a large one. What is not admitted is not snapshotted: the next pass finds it again, with its newest
+values.
 """
 
+import heapq
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import IO
 
-from schemas import events
+from schemas import detection, events
 from schemas.batches import SyncState
+
+NO_TURNS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,11 @@ class Candidate:
     change: events.Change
     mutations: int
     state: SyncState | None = None
+
+
+def cost(change: events.Change, quantities: int) -> int:
+    """Planned mutations of a change: a new order makes an item and its sizes; an edit is one or two of them."""
+    return 2 if change is events.Change.UPDATED else 1 + quantities
 
 
 class Tally:
@@ -38,24 +50,82 @@ class Tally:
         self._kept[customer] = self._kept.get(customer, 0) + candidate.mutations
         self._queues.setdefault(customer, deque()).append(candidate)
 
-    def admit(self, room: int, limit: int | None = None) -> list[tuple[str, Candidate]]:
-        """Customer and candidate, customer by customer in turn, while `room` mutations last.
+    def admit(
+        self, room: int, limit: int | None = None, turns: Mapping[str, int] = NO_TURNS
+    ) -> list[tuple[str, Candidate]]:
+        """Customer and candidate, taken off one a turn while `room` mutations last. `limit` counts orders.
 
-        An idle pipeline (the whole window free) takes at least one change, however large it is. `limit` counts
-        orders. The result is in customer order, as far as the turns allow, so that it batches well.
+        `turns` is when each customer was served last: who waited longest is first, and a cheap change goes before a
+        large one that waited as long. The first that does not fit ends it, so that nobody overtakes it for good. An
+        idle pipeline (the whole window free) takes at least one change, however large. The result is in customer
+        order, so that it batches well; within a customer the order of arrival is kept.
         """
         admitted: list[tuple[str, Candidate]] = []
-        queues = deque(sorted(self._queues.items()))
-        most = min(limit if limit is not None else events.POSITIONS, events.POSITIONS)
         idle = room >= self._window
-        while queues and len(admitted) < most:
-            customer, queue = queues.popleft()
-            if queue[0].mutations > room and not (idle and not admitted):
+        most = events.POSITIONS if limit is None else min(limit, events.POSITIONS)
+        queued = [(0, turns.get(name, 0), queue[0].mutations, name) for name, queue in self._queues.items() if queue]
+        heapq.heapify(queued)
+        while queued and len(admitted) < most:
+            served, last, cost, customer = heapq.heappop(queued)
+            if cost > room and not (idle and not admitted):
                 break
-            candidate = queue.popleft()
-            room -= candidate.mutations
-            admitted.append((customer, candidate))
+            queue = self._queues[customer]
+            admitted.append((customer, queue.popleft()))
+            room -= cost
             if queue:
-                queues.append((customer, queue))
-        # Stable: within a customer the turns are kept; all of a customer's events then travel together.
+                heapq.heappush(queued, (served + 1, last, queue[0].mutations, customer))
         return sorted(admitted, key=lambda pair: pair[0])
+
+
+@dataclass
+class Found:
+    """What a pass has seen so far: `counts` of all, `admitted` what the window lets in, `deferred` the others.
+
+    Memory does not grow with the table: rows whose hash only has to be made anew wait in the file `unchanged`.
+    """
+
+    number: int
+    chosen: detection.Filters | None
+    watched: tuple[str, ...]
+    size_columns: frozenset[str]
+    unchanged: IO[str]
+    former: Sequence[str | None] | None = None
+    scanned: int = 0
+    refused: int = 0
+    deferred: int = 0
+    unchanged_rows: int = 0
+    counts: dict[events.Change, int] = field(default_factory=dict)
+    admitted: list[tuple[str, Candidate]] = field(default_factory=list)
+    refusals: list[detection.Refusal] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sizes_at = [at for at, name in enumerate(self.watched) if name in self.size_columns]
+
+    def count(self, change: events.Change) -> None:
+        """One more of a kind."""
+        self.counts[change] = self.counts.get(change, 0) + 1
+
+    @property
+    def left(self) -> dict[events.Change, int]:
+        """How many of each kind the window did not let in."""
+        left = dict(self.counts)
+        for _, candidate in self.admitted:
+            left[candidate.change] -= 1
+        return left
+
+    def new_sizes(self) -> list[int]:
+        """Where in a row the sizes stand that the former column list did not have."""
+        former = None if self.former is None else set(self.former)
+        return [at for at in self.sizes_at if former is not None and self.watched[at] not in former]
+
+    def keep(self, new: str, old: str, record_uuid: str) -> None:
+        """A row that changed in nothing but the column list."""
+        self.unchanged.write(f"{new} {old} {record_uuid}\n")
+        self.unchanged_rows += 1
+
+    def kept(self) -> Iterator[tuple[str, str, str]]:
+        """New hash, identity and old hash of those rows."""
+        self.unchanged.seek(0)
+        for line in self.unchanged:
+            new, old, record_uuid = line.rstrip("\n").split(" ", 2)
+            yield new, record_uuid, old

@@ -27,33 +27,37 @@ def announce(
 ) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]:
     """The events, with each row's newest values, and the snapshot that each row gets; one batch a customer.
 
-    An excluded row is no order: it gets its snapshot in silence, unless the board may show it; then it leaves.
+    An excluded row is no order: it gets its snapshot in silence, unless the board may show it. Then it leaves like a
+    deleted one, but keeps its hash: by that `settle` knows it for EXCLUDED.
     """
     changed: list[events.OrderChanged] = []
     moved: dict[str, detection.Snapshot] = {}
     batch_ids: dict[str, str] = {}
     for customer, candidate in admitted:
-        uuid, change, was, state = candidate.record_uuid, candidate.change, candidate.state, SyncState.WAITING
+        uuid, change, was = candidate.record_uuid, candidate.change, candidate.state
+        if uuid in moved:
+            continue  # A second row took this identity since the duplicates were counted: the next pass refuses both.
         row: dict[str, Cell] = {}
-        row_hash = "DELETED"
+        row_hash = detection.DELETED
         if change is not events.Change.DELETED:
             if uuid not in rows:
                 continue  # It left between the scan and now: the next pass reports that.
-            _, known_state, text = rows[uuid]
+            _, known_state, canonical_text = rows[uuid]
             was = None if known_state is None else SyncState(known_state)
-            row_hash = hashing.row_hash(text)
+            row_hash = hashing.row_hash(canonical_text)
             row = {
                 name: cell
-                for name, cell in zip(columns, hashing.cells(text), strict=True)
+                for name, cell in zip(columns, hashing.cells(canonical_text), strict=True)
                 if cell is not None
             }
-            customer = mappings.customers.canonical(_text(row.get("CUSTOMER NAME"))) or customer
+            customer = mappings.customers.canonical(text(row.get("CUSTOMER NAME"))) or customer
             if items.is_excluded(row, mappings):
-                state, change = SyncState.EXCLUDED, events.Change.DELETED
+                change = events.Change.DELETED
         leaves = change is events.Change.DELETED
         silent = leaves and was in (None, SyncState.EXCLUDED)
-        if silent and state is SyncState.WAITING:
-            state = SyncState.IN_SYNC  # An excluded row left the source: nothing to tell anyone.
+        state = SyncState.WAITING
+        if silent:
+            state = SyncState.IN_SYNC if row_hash == detection.DELETED else SyncState.EXCLUDED
         batch_id = None if silent else batch_ids.setdefault(customer, new_id())
         moved[uuid] = detection.Snapshot(
             record_uuid=uuid,
@@ -83,5 +87,12 @@ def announce(
     return changed, moved
 
 
-def _text(cell: Cell) -> str | None:
+def excluded(changed: Sequence[events.OrderChanged], silent: Sequence[detection.Snapshot]) -> int:
+    """How many rows were found to be no orders: those that leave the board, and those that were never on it."""
+    leaving = sum(e.change is events.Change.DELETED and e.row_hash != detection.DELETED for e in changed)
+    return leaving + sum(snapshot.state is SyncState.EXCLUDED for snapshot in silent)
+
+
+def text(cell: Cell) -> str | None:
+    """A cell as text."""
     return None if cell is None else str(cell)

@@ -20,7 +20,7 @@ from mode.supervisors import CrashingSupervisor
 
 from connectors import errors, kafka
 from schemas import events
-from streams import delivery, health, retry, settings, settle, topics
+from streams import delivery, health, settings, settle, topics
 from streams.delivery import Lane, outgoing
 from streams.resources import Resources, security
 
@@ -35,7 +35,7 @@ SyncStep = Callable[[list[events.OrderStaged]], Awaitable[list[events.OrderEvent
 class NoTables(TableManager):
     """We keep no tables: state is in SQL. The stock manager sleeps a second at every start all the same."""
 
-    logger = logging.getLogger(TableManager.__module__)
+    logger = logging.getLogger("faust.tables.none")
 
     async def on_start(self) -> None:
         if not self.should_stop:
@@ -43,9 +43,9 @@ class NoTables(TableManager):
             await self.recovery.start()
 
 
-def build(resources: Resources, state: health.Health, sync: SyncStep) -> App:
-    """The worker's app, its agents declared. One app a process."""
-    app = _app(resources.settings, resources.bootstrap)
+def build(resources: Resources, state: health.Health, sync: SyncStep, member: str) -> App:
+    """The worker's app, its agents declared. One app a process; `member` is its name in the group."""
+    app = bare(resources.settings, resources.bootstrap, member)
     prefix = resources.settings.topic_prefix
     stager, retrier = resources.stager(), resources.retrier()
     deliver = delivery.Delivery(
@@ -83,10 +83,19 @@ def build(resources: Resources, state: health.Health, sync: SyncStep) -> App:
         "schedule_retries": Lane(topics.DEAD_LETTER, schedule_step, take=100),
     }
     for name, lane in lanes.items():
-        _declare(app, name, lane, deliver, prefix)
+        declare(app, name, lane, deliver)
+
+    # Kept until Kafka has them: a claim is not given twice before it runs out.
+    claimed: list[events.OrderStaged] = []
+
+    async def retry_due() -> None:
+        claimed.extend(await asyncio.to_thread(retrier.due))
+        if claimed:
+            await asyncio.to_thread(resources.producer.send_all, outgoing(claimed, prefix))
+            claimed.clear()
 
     async def retry_failures() -> None:
-        await deliver.repeat("retry_failures", lambda: _retry(retrier, resources, prefix), RETRY_EVERY)
+        await deliver.repeat("retry_failures", retry_due, RETRY_EVERY)
 
     async def tick() -> None:
         state.tick()
@@ -105,13 +114,20 @@ async def start(app: App) -> None:
         raise errors.Transient(f"Faust did not start: {error}") from error
 
 
+async def stop(app: App, *, holding: bool) -> None:
+    """Stops in order. A batch that holds is not waited for: it would only end with its hold."""
+    app.conf.stream_wait_empty = not holding
+    await app.stop()
+
+
 def assigned(app: App) -> set[tuple[str, int]]:
     """The partitions that this worker has now, as topic and number."""
     return {(tp.topic, tp.partition) for tp in app.consumer.assignment()}
 
 
-def _declare(app: App, name: str, lane: Lane[Any], deliver: delivery.Delivery, prefix: str) -> None:
-    topic = app.topic(topics.named(lane.topic, prefix), value_serializer="raw", key_serializer="raw")
+def declare(app: App, name: str, lane: Lane[Any], deliver: delivery.Delivery) -> None:
+    """One agent, which does nothing but hand its stream to `deliver`."""
+    topic = app.topic(topics.named(lane.topic, deliver.prefix), value_serializer="raw", key_serializer="raw")
 
     async def agent(stream: Any) -> None:
         await deliver.run(stream, lane)
@@ -119,13 +135,8 @@ def _declare(app: App, name: str, lane: Lane[Any], deliver: delivery.Delivery, p
     app.agent(topic, name=name, concurrency=1, supervisor_strategy=CrashingSupervisor)(agent)
 
 
-async def _retry(retrier: retry.Retrier, resources: Resources, prefix: str) -> None:
-    due = await asyncio.to_thread(retrier.due)
-    if due:
-        await asyncio.to_thread(resources.producer.send_all, outgoing(due, prefix))
-
-
-def _app(s: settings.Settings, bootstrap: str) -> App:
+def bare(s: settings.Settings, bootstrap: str, member: str) -> App:
+    """An app without agents, with the settings that the rules of delivery.py need."""
     return faust.App(
         s.topic_prefix + s.group,
         broker=f"aiokafka://{bootstrap}".replace(",", ";aiokafka://"),
@@ -140,10 +151,13 @@ def _app(s: settings.Settings, bootstrap: str) -> App:
         broker_commit_interval=1.0,
         broker_max_poll_interval=604_800.0,
         broker_max_poll_records=200,
-        stream_buffer_maxsize=500,
+        # A fetch is held back from 0.8 of this: never so late that a full buffer would block the other lanes.
+        stream_buffer_maxsize=1000,
         broker_session_timeout=10.0,
         broker_heartbeat_interval=3.0,
-        consumer_group_instance_id=s.worker,
+        consumer_group_instance_id=member,
+        # Topics that were made anew are noticed this soon; the default is five minutes.
+        consumer_metadata_max_age_ms=10_000,
         consumer_auto_offset_reset="earliest",
         broker_request_timeout=40.0,
         broker_rebalance_timeout=120.0,

@@ -32,21 +32,35 @@ class BoardView:
         self._board = board
         self._key = mappings.board.key.id
         self._size = mappings.board.subitem.size.id
+        self._ours = [column.id for column in mappings.board.columns]
+        self._subitem_columns = {self._size, mappings.board.subitem.quantity.id}
 
-    async def find(self, record_uuid: str) -> Sequence[shown.BoardItem]:
-        """The active items that carry this identity in the key column."""
-        return (await self._board.find_items(self._key, [record_uuid], columns=[]))[record_uuid]
+    async def find(self, record_uuids: Sequence[str]) -> dict[str, list[shown.BoardItem]]:
+        """The active items that carry these identities in the key column, with the columns that are ours."""
+        found = await self._board.find_items(self._key, record_uuids, columns=self._ours)
+        ours = {self._key, *self._ours}
+        return {uuid: [_filled(item, ours) for item in some] for uuid, some in found.items()}
 
-    async def find_size(self, parent_item_id: str, size_label: str) -> Sequence[shown.BoardItem]:
-        """The subitems of a parent whose size is exactly this label."""
-        found = (await self._board.subitems([parent_item_id])).get(parent_item_id, [])
-        return [one for one in found if one.columns.get(self._size, shown.Shown()).text == size_label]
+    async def find_sizes(self, parent_item_ids: Sequence[str]) -> dict[tuple[str, str], list[shown.BoardItem]]:
+        """The active subitems of these items, by parent and size label."""
+        found: dict[tuple[str, str], list[shown.BoardItem]] = {}
+        for parent, subitems in (await self._board.subitems(parent_item_ids)).items():
+            for one in subitems:
+                label = one.columns.get(self._size, shown.Shown()).text or ""
+                if one.state == shown.ItemState.ACTIVE:
+                    found.setdefault((parent, label), []).append(_filled(one, self._subitem_columns))
+        return found
 
     async def groups(self) -> dict[str, str]:
         """Group ids by title."""
         return await self._board.groups()
 
-    async def gone(self, item_id: str) -> bool:
-        """Was this item archived or deleted?"""
-        state = (await self._board.exists([item_id])).get(item_id)
-        return state is not shown.ItemState.ACTIVE
+    async def gone(self, item_ids: Sequence[str]) -> set[str]:
+        """Those that were archived or deleted, and those that the API does not know."""
+        states = await self._board.exists(item_ids)
+        return {item_id for item_id in item_ids if states.get(item_id) is not shown.ItemState.ACTIVE}
+
+
+def _filled(item: shown.BoardItem, ours: Collection[str]) -> shown.BoardItem:
+    filled = {column: cell for column, cell in item.columns.items() if column in ours and cell.text}
+    return item.model_copy(update={"columns": filled})

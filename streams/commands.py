@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from connectors import errors, samples, staging
+from connectors import errors, locks, samples, staging
 from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
@@ -18,6 +18,7 @@ from mappings import checks, sizes
 from schemas import detection, events
 from sql import ddl, identifiers
 from streams import delivery, embedded, overview, supervise, topics, worker
+from streams.detect import Detector
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
 
@@ -112,7 +113,19 @@ def detect(settings: Settings, chosen: detection.Filters | None, *, accept: bool
     """One pass."""
     with opened(settings) as parts:
         parts.ensure_topics()
-        return parts.detector(publisher(parts)).run(chosen, accept=accept)
+        return one_pass(parts, parts.detector(publisher(parts)), chosen, accept=accept)
+
+
+def one_pass(
+    parts: Resources, detector: Detector, chosen: detection.Filters | None = None, *, accept: bool = False
+) -> detection.PassReport:
+    """One pass at a time on this machine: two at once would emit every change twice, harmlessly but in vain."""
+    lock = locks.FileLock(parts.settings.home / "locks" / "detect")
+    lock.acquire(wait=True)
+    try:
+        return detector.run(chosen, accept=accept)
+    finally:
+        lock.release()
 
 
 def poll(settings: Settings, every: float) -> None:
@@ -126,7 +139,7 @@ def poll(settings: Settings, every: float) -> None:
         held: str | None = None
         while not stop.is_set():
             try:
-                report = detector.run()
+                report = one_pass(parts, detector)
             except errors.OrdersyncError as error:
                 delivery.end_process(delivery.EXIT_AGAIN, f"detect: {error}")
                 return

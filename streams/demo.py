@@ -135,4 +135,4 @@ def pass_after_unwatched_edit(parts: Resources) -> detection.PassReport:
     """Edits a column that the mapping does not read, in every row, and looks once."""
     with parts.db.write() as session:
         session.execute("UPDATE ORDERS_UNIFIED SET [PLANNER] = ? WHERE record_uuid IS NOT NULL", (str(utcnow()),))
-    return parts.detector(commands.publisher(parts)).run()
+    return commands.one_pass(parts, parts.detector(commands.publisher(parts)))

@@ -12,7 +12,7 @@ from rich.table import Table
 from connectors import activity
 from connectors.monday import shown as shown_items
 from schemas.batches import SyncState
-from streams import commands, demo, overview, proof
+from streams import commands, demo, overview, proof, show
 from streams.settings import Settings
 
 console = Console(highlight=False)
@@ -130,8 +130,8 @@ def _figures(stage: demo.Stage, first: dict[str, Any], day: dict[str, Any]) -> N
     table.add_row("failed", "", "", str(len(waiting)))
     console.print(table)
     for row in waiting:
-        who = " ".join(str(part) for part in (row["customer"], row["order_number"]) if part)
-        console.print(f"  [red]{row['error_code']}[/] {escape(who)}: {escape(str(row['error_message']))}")
+        why = escape(str(row["error_message"]))
+        console.print(f"  [red]{row['error_code']}[/] {escape(show.whose(row))}: {why}")
 
 
 def _budget_share(stats: dict[str, Any]) -> float | None:

@@ -7,20 +7,20 @@ pass begins, so no two detections of a row ever share one.
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import IO
 
 from connectors import errors
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas import detection, events
-from schemas.base import Cell
-from schemas.batches import SyncState
+from schemas import mappings as shapes
 from streams import admission, announce, guard
 from streams.detect_ports import Batches, Facts, Refusals, Source
 
 PASS, BASELINE, LAST, HELD = "detect.pass", "detect.baseline", "detect.last", "detect.held"
+ACCEPTED, TURNS = "detect.accepted", "detect.turns"
 CHUNK = 500
 
 
@@ -43,102 +43,121 @@ class Detector:
     new_id: Callable[[], str]
 
     def run(self, chosen: detection.Filters | None = None, *, accept: bool = False) -> detection.PassReport:
-        """One pass. A pass that the guard stops emits nothing and says why in `held`."""
+        """One pass. A pass that the guard stops emits nothing and says why in `held`, until a person accepts.
+
+        What is accepted once stays accepted while the window holds it back from this pass.
+        """
         number = self.facts.next_number(PASS)
         started = self.now()
         waiting = self.facts.get(HELD)
         if waiting is not None and not accept:
             return self._report(number, started, None, held=str(waiting))
         self.batches.close_unconfirmed(number)
-        with tempfile.TemporaryFile("w+") as unchanged:
-            return self._pass(number, started, chosen, unchanged, accept=accept, waiting=waiting)
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as unchanged:
+            return self._pass(number, started, chosen, unchanged, accept=accept)
 
     def _pass(
         self,
         number: int,
         started: datetime,
         chosen: detection.Filters | None,
-        unchanged: Any,
+        unchanged: IO[str],
         *,
         accept: bool,
-        waiting: Any,
     ) -> detection.PassReport:
-        found: _Found | None = None
+        accepted = {events.Change(name): n for name, n in (self.facts.get(ACCEPTED) or {}).items()}
+        found: admission.Found | None = None
         try:
-            found = self._look(number, chosen, unchanged)
-            reason = None if accept else guard.reason(self.limits, self.source.known_rows(), found.counts)
+            found = self._look(number, chosen, unchanged, accept=accept)
+            reason = None if accept else guard.reason(self.limits, self.source.known_rows(), found.counts, accepted)
         except guard.Stop as stop:
-            found, reason = None, str(stop)
+            reason = str(stop)
         if found is None or reason is not None:
             self.facts.set(HELD, reason)
             return self._report(number, started, found, held=reason)
-        if waiting is not None:
+        if accept:
             self.facts.set(HELD, None)
-        emitted, excluded = self._emit(number, found)
-        rebaselined = self._rebaseline(found)
-        return self._report(
-            number, started, found, emitted=emitted, excluded=excluded, rebaselined=rebaselined
-        )
+        if chosen is None and (accept or accepted):
+            left = found.left if accept else {c: min(n, found.left.get(c, 0)) for c, n in accepted.items()}
+            self.facts.set(ACCEPTED, {change.value: n for change, n in left.items() if n})
+        self.refusals.refuse(found.refusals, number)
+        emitted, excluded = self._emit(found)
+        self._rebaseline(found)
+        rebaselined = found.unchanged_rows
+        return self._report(number, started, found, emitted=emitted, excluded=excluded, rebaselined=rebaselined)
 
-    def _look(self, number: int, chosen: detection.Filters | None, unchanged: Any) -> "_Found":
+    def _look(
+        self, number: int, chosen: detection.Filters | None, unchanged: IO[str], *, accept: bool
+    ) -> admission.Found:
         live = self.source.columns()
-        size_columns = sizes.size_columns(live, self.mappings.board.sizes)
+        try:
+            size_columns = sizes.size_columns(live, self.mappings.board.sizes)
+        except shapes.MappingError as error:
+            raise guard.Stop(f"ORDERS_UNIFIED has lost its sizes: {error}") from error
         watched = columns.watched(self.mappings, size_columns)
-        vanished = [name for name in watched if name not in {name for name, _ in live}]
-        if vanished:
-            raise guard.Stop(f"ORDERS_UNIFIED has lost {', '.join(f'[{name}]' for name in vanished)}")
-        found = _Found(number, chosen, watched, frozenset(size_columns), unchanged)
-        if chosen is None and self.source.source_rows() == 0 and self.source.known_rows() > 0:
-            raise guard.Stop("ORDERS_UNIFIED is empty")
+        names = {name for name, _ in live}
+        if vanished := [name for name in watched if name not in names]:
+            raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(vanished)}, which board.yaml reads")
+        found = admission.Found(number, chosen, watched, frozenset(size_columns), unchanged)
+        found.former = self._former(found, names, accept=accept)
         duplicates = self.source.duplicates()
-        self._refuse(found, duplicates)
-        former = self._former(found)
-        raw = self._raw_customers(chosen)
+        self._refusals(found, duplicates)
         tally = admission.Tally(self.window)
-        customer_at = watched.index("CUSTOMER NAME")
-        for record_uuid, known, text, former_text in self.source.scan(
-            watched, former=former, chosen=chosen, raw_customers=raw
-        ):
-            found.scanned += 1
-            if record_uuid in duplicates:
-                continue
-            row_hash = hashing.row_hash(text)
-            if former_text is None:
-                if row_hash == known:
-                    continue
-            elif known == hashing.row_hash(former_text):
-                found.unchanged.write(f"{row_hash} {record_uuid} {known}\n")
-                continue
-            change = events.Change.UPDATED if known and known != "DELETED" else events.Change.CREATED
-            found.count(change)
-            cells = hashing.cells(text)
-            customer = self.mappings.customers.canonical(_text(cells[customer_at]))
-            tally.add(
-                customer, admission.Candidate(record_uuid, change, _cost(change, cells, found, watched))
-            )
+        self._changes(found, tally, duplicates)
+        if chosen is None and found.scanned == 0 and not found.refused and not accept and self.source.known_rows():
+            raise guard.Stop(f"ORDERS_UNIFIED is empty. {guard.ACCEPT}")
         if chosen is None:
             for record_uuid, customer, state in self.source.deleted():
-                if record_uuid in duplicates:
-                    continue
                 found.count(events.Change.DELETED)
                 tally.add(customer, admission.Candidate(record_uuid, events.Change.DELETED, 1, state))
         limit = chosen.limit if chosen is not None else None
-        found.admitted = tally.admit(self.window - self.source.unsettled_mutations(), limit)
+        turns = self.facts.get(TURNS) or {}
+        found.admitted = tally.admit(self.window - self.source.unsettled_mutations(), limit, turns)
         found.deferred = tally.total - len(found.admitted)
+        self._remember_turns(found, turns)
         return found
 
-    def _refuse(self, found: "_Found", duplicates: dict[str, int]) -> None:
-        texts = self.source.without_identity(found.watched)
-        rows = [dict(zip(found.watched, hashing.cells(text), strict=True)) for text in texts]
-        refusals = [
-            guard.no_identity(row, hashing.row_hash(text)) for row, text in zip(rows, texts, strict=True)
-        ]
-        refusals += [guard.shared_identity(uuid, copies) for uuid, copies in duplicates.items()]
-        self.refusals.refuse(refusals, found.number)
-        found.refused = len(texts) + sum(duplicates.values())
+    def _changes(self, found: admission.Found, tally: admission.Tally, duplicates: dict[str, int]) -> None:
+        """Every row whose text has not the hash of its snapshot; what only the former column list explains is kept."""
+        new_sizes = found.new_sizes()
+        customer_at = found.watched.index("CUSTOMER NAME")
+        for record_uuid, known, text, former_text in self.source.scan(
+            found.watched, former=found.former, chosen=found.chosen, raw_customers=self._raw_customers(found.chosen)
+        ):
+            found.scanned += 1
+            row_hash = hashing.row_hash(text)
+            if row_hash == known or record_uuid in duplicates:
+                continue
+            cells = hashing.cells(text)
+            # A quantity in a new size column is news for the board; any other new column is not.
+            explained = former_text is not None and known == hashing.row_hash(former_text)
+            if explained and not any(cells[at] for at in new_sizes):
+                found.keep(row_hash, str(known), record_uuid)
+                continue
+            change = events.Change.UPDATED if known and known != detection.DELETED else events.Change.CREATED
+            found.count(change)
+            customer = self.mappings.customers.canonical(announce.text(cells[customer_at]))
+            quantities = sum(1 for at in found.sizes_at if cells[at])
+            tally.add(customer, admission.Candidate(record_uuid, change, admission.cost(change, quantities)))
 
-    def _former(self, found: "_Found") -> Sequence[str] | None:
-        """The column list that the snapshot's hashes were made with, when it is not today's."""
+    def _remember_turns(self, found: admission.Found, turns: dict[str, int]) -> None:
+        now = {customer: found.number for customer, _ in found.admitted}
+        after = turns | now if found.deferred else {}
+        if after != turns:
+            self.facts.set(TURNS, after)
+
+    def _refusals(self, found: admission.Found, duplicates: dict[str, int]) -> None:
+        copies: dict[str, int] = {}
+        for text in self.source.without_identity(found.watched):
+            row_hash = hashing.row_hash(text)
+            copies[row_hash] = copies.get(row_hash, 0) + 1
+            row = dict(zip(found.watched, hashing.cells(text), strict=True))
+            found.refusals.append(guard.no_identity(row, row_hash, copies[row_hash]))
+        found.refused = len(found.refusals) + sum(duplicates.values())
+        found.refusals += [guard.shared_identity(uuid, rows) for uuid, rows in duplicates.items()]
+
+    def _former(self, found: admission.Found, live: set[str], *, accept: bool) -> list[str | None] | None:
+        """The column list that the snapshot's hashes were made with, when it is not today's; None for a lost column."""
         stored = self.facts.get(BASELINE)
         today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
         if stored is None:
@@ -151,35 +170,31 @@ class Detector:
             raise errors.Misconfigured(
                 "the watched columns changed: run one pass without filters first, it adopts the new list"
             )
-        live = {name for name, _ in self.source.columns()}
         gone = [name for name in baseline.columns if name not in live]
-        if gone:
-            raise guard.Stop(
-                f"ORDERS_UNIFIED has lost {', '.join(f'[{name}]' for name in gone)}, which its hashes were made with"
-            )
-        found.former = baseline.columns
-        return baseline.columns
+        if gone and not accept:
+            raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(gone)}. {guard.ACCEPT}")
+        return [None if name in gone else name for name in baseline.columns]
 
     def _raw_customers(self, chosen: detection.Filters | None) -> list[str]:
         if chosen is None or chosen.customer is None:
             return []
-        wanted = self.mappings.customers.canonical(chosen.customer)
+        wanted = self.mappings.customers.canonical(chosen.customer).casefold()
         names = [name for name in self.source.customer_names() if name is not None]
-        raw = [name for name in names if self.mappings.customers.canonical(name) == wanted]
+        raw = [name for name in names if self.mappings.customers.canonical(name).casefold() == wanted]
         if not raw:
             raise errors.Misconfigured(
-                f"no order of customer {wanted!r}: `ordersync status` lists the customers"
+                f"no order of customer {chosen.customer!r}: `ordersync status` lists the customers"
             )
         return raw
 
-    def _emit(self, number: int, found: "_Found") -> tuple[int, int]:
+    def _emit(self, found: admission.Found) -> tuple[int, int]:
         wanted = [c.record_uuid for _, c in found.admitted if c.change is not events.Change.DELETED]
         changed, moved = announce.announce(
             found.admitted,
             self.source.rows(wanted, found.watched),
             columns=found.watched,
             size_columns=found.size_columns,
-            version=number,
+            version=found.number,
             mappings=self.mappings,
             now=self.now(),
             new_id=self.new_id,
@@ -189,7 +204,7 @@ class Detector:
             totals[event.batch_id, event.customer] = totals.get((event.batch_id, event.customer), 0) + 1
         self.batches.open(
             [(batch, customer, total) for (batch, customer), total in totals.items()],
-            version=number,
+            version=found.number,
             started_by="ordersync detect",
         )
         for start in range(0, len(changed), CHUNK):
@@ -200,27 +215,15 @@ class Detector:
         if silent:
             self.source.move_snapshots(silent)
         self.batches.confirm({batch for batch, _ in totals})
-        return len(changed), sum(snapshot.state is SyncState.EXCLUDED for snapshot in moved.values())
+        return len(changed), announce.excluded(changed, silent)
 
-    def _rebaseline(self, found: "_Found") -> int:
-        if found.former is None:
-            return 0
-        found.unchanged.seek(0)
-        lines = (line.split() for line in found.unchanged)
-        today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
-        self.source.rebaseline(
-            ((new, uuid, old) for new, uuid, old in lines), self.facts.mark(BASELINE, today.model_dump())
-        )
-        return found.scanned - sum(found.counts.values())
+    def _rebaseline(self, found: admission.Found) -> None:
+        if found.former is not None:
+            today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
+            self.source.rebaseline(found.kept(), self.facts.mark(BASELINE, today.model_dump()))
 
     def _report(
-        self,
-        number: int,
-        started: datetime,
-        found: "_Found | None",
-        *,
-        held: str | None = None,
-        **counts: int,
+        self, number: int, started: datetime, found: admission.Found | None, *, held: str | None = None, **counts: int
     ) -> detection.PassReport:
         report = detection.PassReport(
             number=number,
@@ -236,36 +239,3 @@ class Detector:
         )
         self.facts.set(LAST, report.model_dump(mode="json"))
         return report
-
-
-@dataclass
-class _Found:
-    """What a pass has seen so far. Rows that are unchanged under a former column list wait in a file, not in memory."""
-
-    number: int
-    chosen: detection.Filters | None
-    watched: tuple[str, ...]
-    size_columns: frozenset[str]
-    unchanged: Any
-    scanned: int = 0
-    refused: int = 0
-    deferred: int = 0
-    former: Sequence[str] | None = None
-    counts: dict[events.Change, int] = field(default_factory=dict)
-    admitted: list[tuple[str, admission.Candidate]] = field(default_factory=list)
-
-    def count(self, change: events.Change) -> None:
-        self.counts[change] = self.counts.get(change, 0) + 1
-
-
-def _cost(change: events.Change, cells: Sequence[Cell], found: _Found, watched: Sequence[str]) -> int:
-    """Planned mutations of a change: a new order makes an item and its sizes; an edit is one or two of them."""
-    if change is events.Change.UPDATED:
-        return 2
-    return 1 + sum(
-        1 for name, cell in zip(watched, cells, strict=True) if name in found.size_columns and cell
-    )
-
-
-def _text(cell: Cell) -> str | None:
-    return None if cell is None else str(cell)

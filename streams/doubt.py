@@ -1,38 +1,53 @@
-"""Looking on the board what became of a mutation that nobody answered for.
+"""What became of a write that nobody answered for, and what the ledger may still believe.
 
-A create is adopted when its item is there: items are known by the key column, subitems by parent and size, groups by
-name. An update says what shall be, so doing it again is harmless and nothing has to be looked up.
+A create is looked for on the board: items by the key column, subitems by parent and size, groups by name. What shows
+is adopted; but nobody knows which request filled it, so its columns are unsure and the next plan says them all again.
+An update says what shall be: until it is confirmed the columns that it names are unsure, and so it is planned again.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from schemas import items
+from schemas.base import ColumnValue
 
 log = logging.getLogger(__name__)
 
 # The API promises no read after write: what is not found is looked for again after these pauses, in seconds.
 LOOKS = (0.0, 2.0, 5.0, 15.0)
+# Equals no value that a mapping makes, so a plan always differs from it.
+UNSURE: ColumnValue = {"ordersync": "unsure"}
+
+# Carried out twice, they would be there twice.
+Create = items.CreateItem | items.CreateSubitem | items.CreateGroup
+# The effect of a create that shows on the board, and what the ledger shall know of it (None for a group).
+Adopted = tuple[items.Done, items.Entity | None]
 
 
 class Seen(Protocol):
-    """An item or subitem as the board shows it."""
+    """An item or subitem as the board shows it; `columns` by id, at least those that are filled."""
 
     @property
     def id(self) -> str: ...
     @property
     def board_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def group_title(self) -> str: ...
+    @property
+    def columns(self) -> Mapping[str, object]: ...
 
 
 class Board(Protocol):
-    """What can be asked of the board."""
+    """What can be asked of the board: many at once, for a call costs a call whatever it asks."""
 
-    async def find(self, record_uuid: str) -> Sequence[Seen]: ...
-    async def find_size(self, parent_item_id: str, size_label: str) -> Sequence[Seen]: ...
+    async def find(self, record_uuids: Sequence[str]) -> Mapping[str, Sequence[Seen]]: ...
+    async def find_sizes(self, parent_item_ids: Sequence[str]) -> Mapping[tuple[str, str], Sequence[Seen]]: ...
     async def groups(self) -> dict[str, str]: ...
-    async def gone(self, item_id: str) -> bool: ...
+    async def gone(self, item_ids: Sequence[str]) -> set[str]: ...
 
 
 @dataclass(frozen=True)
@@ -43,32 +58,80 @@ class Looker:
     sleep: Callable[[float], Awaitable[object]]
     pauses: Collection[float] = LOOKS
 
-    async def look(self, mutation: items.Mutation) -> items.Done | None:
-        """The effect of a mutation, if the board shows it; None when it has to be done (again)."""
-        if isinstance(mutation, items.UpdateItem | items.UpdateSubitem | items.MoveItem):
-            return None
-        if isinstance(mutation, items.RemoveItem):
-            gone = await self.board.gone(mutation.item_id)
-            return items.Done(id=mutation.item_id) if gone else None
+    async def find(self, mutations: Mapping[int, items.Mutation]) -> dict[int, Adopted]:
+        """Which of these creates took place. A call later than the lag, what it leaves out did not."""
+        missing = {at: mutation for at, mutation in mutations.items() if isinstance(mutation, Create)}
+        found: dict[int, Adopted] = {}
         for pause in self.pauses:
+            if not missing:
+                break
             await self.sleep(pause)
-            found = await self._find(mutation)
-            if found is not None:
-                log.info("%s took place though nobody said so: adopted %s", mutation.kind, found.id)
-                return found
-        return None
+            found |= await self._look(missing)
+            missing = {at: mutation for at, mutation in missing.items() if at not in found}
+        if found:
+            log.info("%d creates took place though nobody said so: adopted", len(found))
+        return found
 
-    async def _find(
-        self, mutation: items.CreateItem | items.CreateSubitem | items.CreateGroup
-    ) -> items.Done | None:
-        if isinstance(mutation, items.CreateGroup):
-            group_id = (await self.board.groups()).get(mutation.group_name)
-            return None if group_id is None else items.Done(id=group_id)
-        if isinstance(mutation, items.CreateItem):
-            seen = await self.board.find(mutation.record_uuid)
-        else:
-            seen = await self.board.find_size(mutation.parent_item_id, mutation.size_label)
-        if not seen:
-            return None
-        oldest = min(seen, key=lambda one: int(one.id))
-        return items.Done(id=oldest.id, board_id=oldest.board_id)
+    async def gone(self, item_ids: Sequence[str]) -> set[str]:
+        """Those that are not active any more: archived, deleted, or never heard of."""
+        return await self.board.gone(item_ids) if item_ids else set()
+
+    async def groups(self) -> dict[str, str]:
+        """Group ids by name, as the board has them now."""
+        return await self.board.groups()
+
+    async def _look(self, missing: Mapping[int, Create]) -> dict[int, Adopted]:
+        wanted = list(missing.values())
+        uuids = sorted({one.record_uuid for one in wanted if isinstance(one, items.CreateItem)})
+        parents = sorted({one.parent_item_id for one in wanted if isinstance(one, items.CreateSubitem)})
+        shown = await self.board.find(uuids) if uuids else {}
+        sizes = await self.board.find_sizes(parents) if parents else {}
+        groups = await self.board.groups() if any(isinstance(one, items.CreateGroup) for one in wanted) else {}
+        found: dict[int, Adopted] = {}
+        for at, one in missing.items():
+            if isinstance(one, items.CreateGroup):
+                if one.group_name in groups:
+                    found[at] = (items.Done(id=groups[one.group_name]), None)
+            elif isinstance(one, items.CreateItem):
+                if seen := shown.get(one.record_uuid):
+                    found[at] = _adopt(one, seen)
+            elif seen := sizes.get((one.parent_item_id, one.size_label)):
+                found[at] = _adopt(one, seen)
+        return found
+
+
+def _adopt(create: items.CreateItem | items.CreateSubitem, seen: Sequence[Seen]) -> Adopted:
+    """The oldest, if a person made copies: ours was there first, and what a person made is a person's to remove."""
+    size = create.size_label if isinstance(create, items.CreateSubitem) else ""
+    oldest, *copies = sorted(seen, key=lambda one: int(one.id))
+    if copies:
+        what = f"order {create.record_uuid}" + (f", size {size}," if size else "")
+        log.error("%s is on the board %d times: %s is ours", what, len(seen), oldest.id)
+    entity = items.Entity(
+        record_uuid=create.record_uuid,
+        size_label=size,
+        item_id=oldest.id,
+        board_id=oldest.board_id,
+        name=oldest.name,
+        group_name=oldest.group_title,
+        columns=dict.fromkeys([*create.columns, *oldest.columns], UNSURE),
+    )
+    return items.Done(id=oldest.id, board_id=oldest.board_id), entity
+
+
+def unsure(known: items.Entity, mutation: items.Mutation) -> items.Entity:
+    """What is left to believe after an update or a move of which nobody knows whether it took place."""
+    if isinstance(mutation, items.MoveItem):
+        return known.model_copy(update={"group_name": ""})
+    if isinstance(mutation, items.UpdateItem | items.UpdateSubitem):
+        told = {column: UNSURE for column in mutation.columns if column != "name"}
+        name = "" if "name" in mutation.columns else known.name
+        return known.model_copy(update={"columns": {**known.columns, **told}, "name": name})
+    return known
+
+
+def target(mutation: items.Mutation) -> str:
+    """The item or subitem that has to be on the board for this mutation; "" when none has to."""
+    if isinstance(mutation, items.CreateSubitem):
+        return mutation.parent_item_id
+    return getattr(mutation, "item_id", "")

@@ -4,7 +4,6 @@ Whoever starts one owns it and ends it. So every command works by itself, and tw
 """
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +14,6 @@ from pathlib import Path
 from connectors import errors, kafka_local, locks, processes
 from connectors.monday import limits as monday_limits
 from streams.settings import Settings
-
-log = logging.getLogger(__name__)
 
 START_WITHIN = 30.0
 SIMULATOR_TOKEN = "simulator"
@@ -102,31 +99,28 @@ class Simulator:
         self._limits = limits
         self._lock = locks.FileLock(self._folder / "lock", purpose=f"the board folder {self._folder}")
         self._child: processes.Child | None = None
-        self.url = ""
 
-    @classmethod
-    def attach(cls, home: Path) -> str | None:
+    @staticmethod
+    def attach(home: Path) -> str | None:
         """The address of the board that a living owner runs in this home folder."""
         folder = (home / "board").resolve()
-        if locks.owner(folder / "lock") is None or not (folder / "url").exists():
+        url, identity = _running(folder)
+        if locks.owner(folder / "lock") is None or identity is None or not identity.alive():
             return None
-        return (folder / "url").read_text()
-
-    @property
-    def running(self) -> bool:
-        return self._child is not None and self._child.running
+        return url
 
     def start(self) -> str:
-        """Its address, once it answers."""
+        """Its address, once it answers: the last one again, unless it was stopped in order since."""
         self._lock.acquire()
-        port = self.url.rsplit(":", 1)[-1].split("/")[0] or "0"
+        port = _running(self._folder)[0].rsplit(":", 1)[-1].split("/")[0]
         output = self._folder / "simulator.log"
-        output.write_text("")
+        if output.exists():
+            output.replace(output.with_suffix(".log.1"))
         limits = self._limits
         self._child = processes.Child(
             [
                 sys.executable, "-m", "connectors.monday.simulator",
-                "--state", str(self._folder / "board.db"), "--port", port, "--token", SIMULATOR_TOKEN,
+                "--state", str(self._folder / "board.db"), "--port", port or "0", "--token", SIMULATOR_TOKEN,
                 "--minute", str(limits.minute_seconds),
                 "--complexity-per-minute", str(limits.complexity_per_minute),
                 "--requests-per-minute", str(limits.requests_per_minute),
@@ -134,43 +128,35 @@ class Simulator:
             ],
             log=output,
         )  # fmt: skip
-        self.url = self._ready(output)
-        (self._folder / "url").write_text(self.url)
-        return self.url
+        url = self._ready(self._child, output)
+        (self._folder / "running").write_text(f"{url} {processes.Identity.of(self._child.pid)}")
+        return url
 
     def stop(self) -> None:
-        """Ends it and lets the folder go."""
+        """Ends it and lets the folder go; nothing happens if it is another's."""
+        if not self._lock.held:
+            return
         if self._child is not None:
             self._child.stop(5.0)
-        (self._folder / "url").unlink(missing_ok=True)
+        (self._folder / "running").unlink(missing_ok=True)
         self._lock.release()
 
-    def _ready(self, output: Path) -> str:
+    def _ready(self, child: processes.Child, output: Path) -> str:
         deadline = time.monotonic() + START_WITHIN
-        while time.monotonic() < deadline and self.running:
+        while time.monotonic() < deadline and child.running:
             for line in output.read_text().splitlines():
                 if line.startswith("{"):
                     return str(json.loads(line)["url"])
             time.sleep(0.05)
-        tail = " | ".join(output.read_text().splitlines()[-3:])
-        raise errors.Misconfigured(f"the bundled board did not start: {tail or 'no output'}")
+        child.stop(0)
+        said = output.read_text().splitlines() or ["it said nothing"]
+        raise errors.Misconfigured(f"the bundled board did not start: {said[-1]} ({output})")
 
 
-def _board(
-    settings: Settings, limits: monday_limits.Limits, stack: ExitStack, revivers: list[Callable[[], str | None]]
-) -> str:
-    running = Simulator.attach(settings.home)
-    if running is not None:
-        return running
-    simulator = Simulator(settings, limits)
-    stack.callback(simulator.stop)
-    simulator.start()
-
-    def revive() -> str | None:
-        if simulator.running:
-            return None
-        simulator.start()
-        return "the bundled board had ended: started again"
-
-    revivers.append(revive)
-    return simulator.url
+def _running(folder: Path) -> tuple[str, processes.Identity | None]:
+    """Where the folder's board answers, or did when its owner was killed, and which process it is."""
+    try:
+        url, _, identity = (folder / "running").read_text().partition(" ")
+    except FileNotFoundError:
+        return "", None
+    return url, processes.Identity.parse(identity)

@@ -3,9 +3,9 @@
 A truncate-and-reload upstream must never wipe a board: a person looks first, then `ordersync detect --accept`.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 
-from mappings import hashing
 from schemas import detection, events
 from schemas.base import Cell, Model
 from schemas.orders import Problem
@@ -25,10 +25,17 @@ class Limits(Model):
     rows: int
 
 
-def reason(limits: Limits, known: int, counts: Mapping[events.Change, int]) -> str | None:
-    """Why the pass must stop, or None."""
+def listed(names: Sequence[str]) -> str:
+    """Columns, as a person reads them."""
+    return ", ".join(f"[{name}]" for name in names)
+
+
+def reason(
+    limits: Limits, known: int, counts: Mapping[events.Change, int], accepted: Mapping[events.Change, int]
+) -> str | None:
+    """Why the pass must stop, or None. `accepted` are changes that a person let pass and the window holds back."""
     for change, share in ((events.Change.DELETED, limits.deleted), (events.Change.UPDATED, limits.changed)):
-        n = counts.get(change, 0)
+        n = counts.get(change, 0) - accepted.get(change, 0)
         if n >= limits.rows and n > share * known:
             return (
                 f"{n} of {known} orders were {change.value.lower()} at once, more than the {share:.0%} that the guard "
@@ -37,10 +44,10 @@ def reason(limits: Limits, known: int, counts: Mapping[events.Change, int]) -> s
     return None
 
 
-def no_identity(row: Mapping[str, Cell], row_hash: str) -> detection.Refusal:
-    """A row without record_uuid, known by its hash until it is mended."""
+def no_identity(row: Mapping[str, Cell], row_hash: str, copy: int) -> detection.Refusal:
+    """A row without record_uuid, known by its hash until it is mended; equal rows are told apart by `copy`."""
     return detection.Refusal(
-        error_key=f"no-identity:{row_hash}",
+        error_key=f"no-identity:{row_hash}:{copy}",
         record_uuid=None,
         customer=_text(row.get("CUSTOMER NAME")),
         order_number=_text(row.get("AAG ORDER NUMBER")),
@@ -51,7 +58,7 @@ def no_identity(row: Mapping[str, Cell], row_hash: str) -> detection.Refusal:
             reason="the row has no identity, so its item could never be found again",
             advice=f"Give the row of order {row.get('AAG ORDER NUMBER')!r} a record_uuid in ORDERS_UNIFIED",
         ),
-        original_data=hashing.canonical_text([row.get(name) for name in row]),
+        original_data=_json({name: cell for name, cell in row.items() if cell is not None}),
     )
 
 
@@ -69,8 +76,12 @@ def shared_identity(record_uuid: str, copies: int) -> detection.Refusal:
             reason=f"{copies} rows share this identity, so nobody can say which one is the order",
             advice="Give each row of ORDERS_UNIFIED a record_uuid of its own",
         ),
-        original_data=f'{{"record_uuid": "{record_uuid}", "rows": {copies}}}',
+        original_data=_json({"record_uuid": record_uuid, "rows": copies}),
     )
+
+
+def _json(value: Mapping[str, Cell]) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _text(cell: Cell) -> str | None:

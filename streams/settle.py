@@ -31,9 +31,10 @@ def promote(synced: Sequence[events.OrderSynced], production: Production) -> tup
     for event in synced:
         if event.record_uuid not in newest or event.version >= newest[event.record_uuid].version:
             newest[event.record_uuid] = event
-    promoted, dropped = production.promote([(e.record_uuid, e.version, e.row_hash) for e in newest.values()])
+    promoted, _ = production.promote([(e.record_uuid, e.version, e.row_hash) for e in newest.values()])
+    dropped = len(synced) - promoted
     if dropped:
-        log.info("%d orders were settled before: dropped", dropped)
+        log.info("%d events were of versions that are settled, or older: dropped", dropped)
     return promoted, dropped
 
 

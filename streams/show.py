@@ -99,7 +99,7 @@ def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         plain("no order failed")
         return
     for row in rows[:MOST]:
-        who = " ".join(str(part) for part in (row["customer"], row["order_number"]) if part) or "(nobody knows whose)"
+        who = whose(row)
         size = f", size {row['size_label']}" if row["size_label"] else ""
         due = f"next try at {str(row['next_retry_at'])[:19]} UTC" if row["next_retry_at"] else "waits for a person"
         tries = f", tried {row['retry_count'] + 1} times" if row["retry_count"] else ""
@@ -109,6 +109,11 @@ def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if len(rows) > MOST:
         plain(f"and {len(rows) - MOST} more: `ordersync errors --json`")
     plain(f"{len(rows)} failures wait")
+
+
+def whose(row: dict[str, Any]) -> str:
+    """Customer and order number of a failure, as far as they are known."""
+    return " ".join(str(part) for part in (row["customer"], row["order_number"]) if part) or "(nobody knows whose)"
 
 
 def board(items: Sequence[shown.BoardItem], search: str | None) -> None:

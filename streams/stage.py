@@ -43,9 +43,7 @@ class Stager:
         known = self.staging.versions(uuids)
         settled = self.staging.settled_versions(uuids)
         orders = {event.stg_id: self._order(event) for event in changed}
-        newest = {
-            uuid: max((v for v, s in known.get(uuid, {}).items() if _counts(s)), default=0) for uuid in uuids
-        }
+        newest = {uuid: max((v for v, s in known.get(uuid, {}).items() if _counts(s)), default=0) for uuid in uuids}
         for order in orders.values():
             if not order.problems:
                 newest[order.record_uuid] = max(newest[order.record_uuid], order.version)
@@ -54,7 +52,8 @@ class Stager:
         for event in {event.stg_id: event for event in changed}.values():
             order = orders[event.stg_id]
             status = known.get(event.record_uuid, {}).get(event.version)
-            stale = event.version < max(newest[event.record_uuid], settled.get(event.record_uuid, 0))
+            settled_already = event.version <= settled.get(event.record_uuid, 0)
+            stale = event.version < newest[event.record_uuid] or settled_already
             if status is None:
                 write.append(order.model_copy(update={"status": _initial(order, stale)}))
             if stale or status in (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED):
@@ -125,9 +124,9 @@ def _counts(status: StagingStatus) -> bool:
 
 
 def _initial(order: StagedOrder, stale: bool) -> StagingStatus:
-    if order.problems:
-        return StagingStatus.API_FAILED
-    return StagingStatus.SUPERSEDED if stale else StagingStatus.PENDING
+    if stale:
+        return StagingStatus.SUPERSEDED
+    return StagingStatus.API_FAILED if order.problems else StagingStatus.PENDING
 
 
 def _identity(row: Mapping[str, str | int | None]) -> dict[str, str | int | None]:

@@ -64,13 +64,14 @@ class Watchdog(threading.Thread):
         self._every = every
         self._end = end
         self._loop = threading.get_ident()
-        self._stop = threading.Event()
+        # Not `_stop`: a Thread has one of its own.
+        self._done = threading.Event()
         # What stands still → how it stood, and since when.
         self._still: dict[str, tuple[object, float]] = {}
 
     def run(self) -> None:
         try:
-            while not self._stop.wait(self._every):
+            while not self._done.wait(self._every):
                 reason = self.look()
                 if reason is not None:
                     return self._end(delivery.EXIT_AGAIN, f"watchdog: {reason}")
@@ -81,7 +82,7 @@ class Watchdog(threading.Thread):
 
     def stop(self) -> None:
         """The app stops in order."""
-        self._stop.set()
+        self._done.set()
 
     def look(self) -> str | None:
         """What is wrong, or None."""

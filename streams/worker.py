@@ -8,7 +8,7 @@ import threading
 
 from connectors import locks
 from streams import app as apps
-from streams import delivery, health, topics, watchdog
+from streams import delivery, health, membership, topics, watchdog
 from streams import writing as writings
 from streams.resources import Resources
 
@@ -23,21 +23,24 @@ async def work(parts: Resources) -> None:
     """Works until SIGTERM or SIGINT. Raises Misconfigured or Transient when it cannot begin."""
     stop = _stop_on_signal()
     settings = parts.settings
-    name = locks.FileLock(settings.home / "locks" / settings.worker, purpose=f"the worker name {settings.worker!r}")
-    with name:
+    folder = settings.home / "locks"
+    with locks.FileLock(folder / settings.worker, purpose=f"the worker name {settings.worker!r}"):
+        member = membership.Member(folder / f"{settings.worker}.member", settings.worker)
         await asyncio.to_thread(parts.ensure_topics)
         state = health.Health()
         async with writings.writing(parts, state) as writing:
-            in_order = await _run(parts, state, writing, stop)
+            in_order = await _run(parts, state, writing, member, stop)
         if not in_order:
             delivery.end_process(0, "Faust did not stop in time: what is in work comes again")
 
 
-async def _run(parts: Resources, state: health.Health, writing: writings.Writing, stop: asyncio.Event) -> bool:
+async def _run(
+    parts: Resources, state: health.Health, writing: writings.Writing, member: membership.Member, stop: asyncio.Event
+) -> bool:
     """From start to stop. Whether it stopped in order."""
     prefix = parts.settings.topic_prefix
     staged = topics.named(topics.STAGED, prefix)
-    app = apps.build(parts, state, writing.step)
+    app = apps.build(parts, state, writing.step, member.name)
     parts.noise.attach("aiokafka", "faust", "mode")
     await apps.start(app)
 
@@ -52,6 +55,7 @@ async def _run(parts: Resources, state: health.Health, writing: writings.Writing
         lanes={topic.name: topics.named(topic, prefix) for topic in topics.ALL},
         assigned=lambda: apps.assigned(app),
         rebalancing=lambda: bool(app.rebalancing),
+        end=member.end,
     )
     dog.start()
     log.info("worker %s works", parts.settings.worker)
@@ -59,9 +63,8 @@ async def _run(parts: Resources, state: health.Health, writing: writings.Writing
         delivery.end_process(delivery.EXIT_AGAIN, f"Faust stopped by itself: {app.crash_reason!r}")
     dog.stop()
     keeping.cancel()
-    # In order if it takes no longer than this: a batch in work may be waiting for the API.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(app.stop(), STOP_WITHIN)
+        await asyncio.wait_for(apps.stop(app, holding=bool(state.holding)), STOP_WITHIN)
         return True
     return False
 

@@ -1,66 +1,38 @@
 """The one writer of a board: batches of mutations, journalled before they leave, never carried out twice.
 
-A request has three ends. Answered: every alias is judged and the ledger follows. Refused as a whole: halved, until
-the one mutation that spoils it fails alone. In doubt: the same body under the same key while the API remembers keys;
-after that it is looked up, adopted where it took place and otherwise begun anew.
+A request is answered, refused or in doubt. Answered: every alias is judged and the ledger follows. Refused as a
+whole: halved, until the one mutation that spoils it fails alone. In doubt: nobody knows whether it took place. The
+API remembers a key for 30 minutes, but does not promise to; reads may lag behind writes, but show what was forgotten.
+So both are asked. A create that shows on the board is adopted, and its body never leaves again; a body of which
+nothing shows leaves again under its key, and later than the key lasts it is begun anew.
 """
 
 import asyncio
+import functools
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from connectors import errors
 from connectors.journal import Request
 from connectors.lease import Grant
 from connectors.monday import documents, error_table, responses
-from mappings import plan
 from schemas import items
-from streams import doubt
+from streams import doubt, outcome, writer_ports
+from streams.outcome import Result, Stale
 
 log = logging.getLogger(__name__)
 
-# The API forgets a key after 30 minutes; the last minute is left to clocks that disagree.
+# The API forgets a key after 30 minutes; the last one is left to a request on its way, and to clocks that disagree.
 KEY_MINUTES = 29
-# Pauses before the same body goes out again under its key; the last one repeats.
+# Pauses before the same body leaves again under its key; the last one repeats.
 RESEND = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 # A batch that took longer than this is halved; one that was quicker than a quarter of it may grow again.
 SLOW = 20.0
-
-
-class Client(Protocol):
-    """One paced POST (connectors.monday.client.Client)."""
-
-    async def send(self, body: str, *, key: str | None, mutations: int) -> responses.Reply: ...
-
-
-class Journal(Protocol):
-    """Requests and what became of them (connectors.journal.Journal)."""
-
-    def open(self, request: Request, grant: Grant) -> None: ...
-    def resend(self, key: str, grant: Grant) -> None: ...
-    def close(
-        self,
-        key: str,
-        entities: Sequence[tuple[items.Entity, int]],
-        groups: Mapping[str, str],
-        *,
-        outcome: str,
-        request_id: str | None = None,
-        http_status: int | None = None,
-    ) -> None: ...
-    def unfinished(self) -> list[Request]: ...
-
-
-class Ledger(Protocol):
-    """What the board is known to hold (connectors.ledger.Ledger)."""
-
-    def known(
-        self, record_uuids: Sequence[str]
-    ) -> dict[str, tuple[items.Entity | None, list[items.Entity]]]: ...
-    def groups(self) -> dict[str, str]: ...
+# What is left of a minute is used if it holds this share of a batch; less waits for the next minute.
+CRUMB = 0.25
 
 
 @dataclass(frozen=True)
@@ -71,16 +43,28 @@ class Intent:
     version: int = 0
 
 
-Result = items.Done | items.Refused
+class _KeyIsOld(errors.OutcomeUnknown):
+    """The API may have forgotten this key: under it the body would be carried out again."""
+
+
+@dataclass
+class _Flight:
+    """One request on its way. `doubted`: it may have been carried out, and no answer told."""
+
+    request: Request
+    journalled: bool = False
+    doubted: bool = False
+    left_at: datetime | None = None
+    found: dict[int, doubt.Adopted] = field(default_factory=dict)
 
 
 @dataclass
 class Writer:
     """Holds the lease's grant while it writes. `minute` is the API's minute in seconds."""
 
-    client: Client
-    journal: Journal
-    ledger: Ledger
+    client: writer_ports.Client
+    journal: writer_ports.Journal
+    ledger: writer_ports.Ledger
     looker: doubt.Looker
     board_id: str
     grant: Grant
@@ -94,15 +78,14 @@ class Writer:
     _size: int = 0
 
     async def recover(self) -> int:
-        """Brings every request that an earlier life left in doubt to its end. Returns how many there were."""
+        """Brings every request that an earlier life left in doubt to its end. Returns how many there were.
+
+        What is found not to have happened is left to the next plan, which may know better by now.
+        """
         found: list[Request] = await asyncio.to_thread(self.journal.unfinished)
         for request in found:
-            log.warning("request %s of an earlier life is in doubt: asking again", request.key)
-            await asyncio.to_thread(self.journal.resend, request.key, self.grant)
-            try:
-                await self._carry_out(request)
-            except errors.Rejected as rejected:
-                await self._reject(request, rejected)
+            log.warning("request %s is in doubt: looking what became of it", request.key)
+            await self._carry_out(_Flight(request, journalled=True, doubted=True))
         return len(found)
 
     async def write(self, intents: Sequence[Intent]) -> list[Result]:
@@ -112,134 +95,158 @@ class Writer:
         is in doubt in the journal, and planning again asks for the rest only.
         """
         results: list[Result] = []
-        size = self._size or self.batch_size
         while len(results) < len(intents):
-            room = self.room()
-            most = min(size, room) if room else size
-            some = intents[len(results) : len(results) + most]
-            started = self.now()
-            results += await self._request(some)
-            size = self._adapted(size, len(some), (self.now() - started).total_seconds())
-        self._size = size
+            some = self._share(len(intents) - len(results))
+            results += await self._request(intents[len(results) : len(results) + some])
         return results
 
-    def _adapted(self, size: int, sent: int, seconds: float) -> int:
-        """Far below the API's own time-out of 60 s; a batch that was cut by the budget says nothing."""
-        if seconds > SLOW:
-            return max(1, size // 2)
-        return min(self.batch_size, size + 1) if sent == size and seconds < SLOW / 4 else size
+    def _share(self, left: int) -> int:
+        """How many mutations leave together: an even part of what the minute still holds, so that none is a crumb."""
+        size = self._size or self.batch_size
+        room = self.room()
+        todo = left if room < CRUMB * min(size, left) else min(left, room)
+        return math.ceil(todo / math.ceil(todo / size))
 
     async def _request(self, intents: Sequence[Intent]) -> list[Result]:
-        mutations = tuple(intent.mutation for intent in intents)
         groups = await asyncio.to_thread(self.ledger.groups)
-        rendered = documents.render(mutations, board_id=self.board_id, group_ids=groups)
-        request = Request(
-            key=self.new_key(),
-            body=rendered.body,
-            mutations=mutations,
-            versions={_uuid(i.mutation): i.version for i in intents if _uuid(i.mutation)},
-            first_sent_at=self.now(),
-        )
-        await asyncio.to_thread(self.journal.open, request, self.grant)
+        ready = [intent for intent in intents if _group(intent.mutation) in (None, *groups)]
+        if len(ready) < len(intents):
+            done = iter(await self._request(ready) if ready else [])
+            return [next(done) if intent in ready else Stale("its group is gone") for intent in intents]
+        flight = self._compose(intents, groups)
         try:
-            results = await self._carry_out(request)
+            answered, results = await self._carry_out(flight)
         except errors.Rejected as rejected:
-            await self._reject(request, rejected)
+            if flight.journalled:
+                await self._close(flight, outcome.Outcome(), "REJECTED", rejected.request_id, rejected.http_status)
             if len(intents) == 1:
-                return [
-                    items.Refused(
-                        code=rejected.code,
-                        message=str(rejected),
-                        http_status=rejected.http_status,
-                        request_id=rejected.request_id,
-                    )
-                ]
-            half = len(intents) // 2
-            return await self._request(intents[:half]) + await self._request(intents[half:])
+                return [outcome.refused(rejected)]
+            return await self._halves(intents)
         again = [intent for intent, result in zip(intents, results, strict=True) if result is None]
-        repeated = iter(await self._request(again) if again else [])
+        if answered or len(again) < len(intents):
+            repeated = iter(await self._request(again) if again else [])
+        elif len(intents) > 1:
+            repeated = iter(await self._halves(again))
+        else:
+            repeated = iter([Stale("nobody answered for it, and the board does not show it")])
         return [next(repeated) if result is None else result for result in results]
 
-    async def _reject(self, request: Request, rejected: errors.Rejected) -> None:
-        await asyncio.to_thread(
-            self.journal.close, request.key, [], {}, outcome="REJECTED", request_id=rejected.request_id,
-            http_status=rejected.http_status,
-        )  # fmt: skip
+    async def _halves(self, intents: Sequence[Intent]) -> list[Result]:
+        half = len(intents) // 2
+        return await self._request(intents[:half]) + await self._request(intents[half:])
 
-    async def _carry_out(self, request: Request) -> list[Result | None]:
-        """The result of each mutation of a journalled request; None for one that surely did not take place."""
-        reply = await self._answer(request)
+    def _compose(self, intents: Sequence[Intent], groups: Mapping[str, str]) -> _Flight:
+        mutations = tuple(intent.mutation for intent in intents)
+        request = Request(
+            key=self.new_key(),
+            body=documents.render(mutations, board_id=self.board_id, group_ids=groups).body,
+            mutations=mutations,
+            versions={
+                intent.mutation.record_uuid: intent.version
+                for intent in intents
+                if not isinstance(intent.mutation, items.CreateGroup)
+            },
+            first_sent_at=self.now(),
+        )
+        return _Flight(request)
+
+    async def _carry_out(self, flight: _Flight) -> tuple[bool, list[Result | None]]:
+        """Whether it was answered; and the result of each mutation, None for one that is to be sent again."""
+        mutations = flight.request.mutations
+        reply = await self._answer(flight)
         if reply is None:
-            verdicts: list[responses.Verdict] = [items.Unknown(reason="no answer")] * len(request.mutations)
+            verdicts: list[responses.Verdict] = [items.Unknown(reason="no answer")] * len(mutations)
         else:
-            verdicts = responses.judge(reply, [f"m{i}" for i in range(len(request.mutations))])
-        results: list[Result | None] = []
-        wait, stop = 0.0, None
-        for mutation, verdict in zip(request.mutations, verdicts, strict=True):
-            if isinstance(verdict, responses.Throttled):
-                wait = max(wait, verdict.wait)
-                results.append(None)
-            elif isinstance(verdict, responses.Stopped):
-                stop = verdict.error()
-                results.append(None)
-            elif isinstance(verdict, items.Unknown):
-                results.append(await self.looker.look(mutation))
-            else:
-                results.append(verdict)
-        await self._close(request, results, reply)
+            self._adapt(len(mutations), reply.seconds)
+            verdicts = responses.judge(reply, [f"m{i}" for i in range(len(mutations))])
+            silent = {i: mutations[i] for i, verdict in enumerate(verdicts) if isinstance(verdict, items.Unknown)}
+            flight.found = await self.looker.find(silent)
+        judge = outcome.Judge(self.ledger, self.looker, self.board_id)
+        judged = await judge.judge(flight.request, verdicts, flight.found, answered=reply is not None)
+        done = all(isinstance(result, items.Done) for result in judged.results)
+        told = (reply.request_id, reply.http_status) if reply else (None, None)
+        await self._close(flight, judged, "DONE" if done else "PARTIAL", *told)
         self.progress()
-        if stop is not None:
-            raise stop
-        if wait:
-            await self.sleep(wait)
-        return results
+        if judged.stop is not None:
+            raise judged.stop
+        if judged.wait:
+            await self.sleep(judged.wait)
+        return reply is not None, judged.results
 
-    async def _answer(self, request: Request) -> responses.Reply | None:
-        """The API's answer, asked for under one key as long as it knows the key; None when it has to be looked up."""
-        attempt = 0
+    async def _answer(self, flight: _Flight) -> responses.Reply | None:
+        """The API's answer. None when none is to be had any more: then `flight.found` is what the board shows."""
+        request, attempt = flight.request, 0
+        creates = dict(enumerate(request.mutations))
         while True:
-            if self.now() - request.first_sent_at > timedelta(seconds=KEY_MINUTES * self.minute):
-                return None
+            if flight.doubted:
+                flight.found = await self.looker.find(creates)
+                if flight.found or self._key_is_old(flight):
+                    return None
             try:
-                return await self.client.send(request.body, key=request.key, mutations=len(request.mutations))
+                return await self.client.send(
+                    request.body,
+                    key=request.key,
+                    mutations=len(request.mutations),
+                    leave=functools.partial(self._leave, flight),
+                )
             except error_table.MustLookUp:
+                flight.found = await self.looker.find(creates)
                 return None
+            except errors.Rejected:
+                # This time nothing was executed. What an earlier time did would show.
+                if flight.doubted:
+                    return None
+                raise
+            except error_table.AccountStop:
+                if flight.journalled and not flight.doubted:
+                    await self._close(flight, outcome.Outcome(), "STOPPED")
+                raise
             except errors.Transient as error:
+                if isinstance(error, errors.OutcomeUnknown):
+                    flight.doubted = True
+                    self._adapt(len(request.mutations), (self.now() - (flight.left_at or self.now())).total_seconds())
                 pause = error.wait if error.wait is not None else RESEND[min(attempt, len(RESEND) - 1)]
-                log.warning("request %s: %s; the same again in %.1f s", request.key, error, pause)
-                attempt += 1
-                await self.sleep(pause)
-                await asyncio.to_thread(self.journal.resend, request.key, self.grant)
+                log.warning("request %s: %s; again in %.1f s", request.key, error, pause)
+            attempt += 1
+            await self.sleep(pause)
+
+    async def _leave(self, flight: _Flight) -> None:
+        """Intent before effect, each time: committed by the holder of the lease, or the body stays here."""
+        if flight.journalled and self._key_is_old(flight):
+            raise _KeyIsOld(f"request {flight.request.key} is {KEY_MINUTES} minutes old")
+        flight.left_at = self.now()
+        if flight.journalled:
+            await asyncio.to_thread(self.journal.resend, flight.request.key, self.grant)
+        else:
+            flight.request = flight.request.model_copy(update={"first_sent_at": flight.left_at})
+            await asyncio.to_thread(self.journal.open, flight.request, self.grant)
+            flight.journalled = True
+
+    def _key_is_old(self, flight: _Flight) -> bool:
+        return self.now() - flight.request.first_sent_at > timedelta(seconds=KEY_MINUTES * self.minute)
+
+    def _adapt(self, sent: int, seconds: float) -> None:
+        """Far below the API's own time-out of 60 s."""
+        size = self._size or self.batch_size
+        if seconds > SLOW:
+            self._size = max(1, min(size, sent) // 2)
+        elif seconds < SLOW / 4 and 2 * sent >= size:
+            self._size = min(self.batch_size, size + 1)
 
     async def _close(
-        self, request: Request, results: Sequence[Result | None], reply: responses.Reply | None
+        self,
+        flight: _Flight,
+        judged: outcome.Outcome,
+        end: str,
+        request_id: str | None = None,
+        http_status: int | None = None,
     ) -> None:
-        uuids = sorted({_uuid(mutation) for mutation in request.mutations} - {""})
-        known = await asyncio.to_thread(self.ledger.known, uuids)
-        held = {
-            (entity.record_uuid, entity.size_label): entity
-            for item, sizes in known.values()
-            for entity in ([item] if item else []) + sizes
-        }
-        groups: dict[str, str] = {}
-        changed: dict[tuple[str, str], tuple[items.Entity, int]] = {}
-        for mutation, result in zip(request.mutations, results, strict=True):
-            if not isinstance(result, items.Done):
-                continue
-            if isinstance(mutation, items.CreateGroup):
-                groups[mutation.group_name] = result.id
-                continue
-            at = (mutation.record_uuid, getattr(mutation, "size_label", ""))
-            held[at] = plan.apply(held.get(at), mutation, result, board_id=self.board_id)
-            changed[at] = (held[at], request.versions[mutation.record_uuid])
-        done = all(isinstance(result, items.Done) for result in results)
         await asyncio.to_thread(
-            self.journal.close, request.key, list(changed.values()), groups,
-            outcome="DONE" if done else "PARTIAL",
-            request_id=reply.request_id if reply else None,
-            http_status=reply.http_status if reply else None,
+            self.journal.close, flight.request.key, judged.changed(), judged.groups, self.grant,
+            outcome=end, request_id=request_id, http_status=http_status,
         )  # fmt: skip
 
 
-def _uuid(mutation: items.Mutation) -> str:
-    return "" if isinstance(mutation, items.CreateGroup) else mutation.record_uuid
+def _group(mutation: items.Mutation) -> str | None:
+    """The group that has to be there already."""
+    return mutation.group_name if isinstance(mutation, items.CreateItem | items.MoveItem) else None

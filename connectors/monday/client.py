@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 API_VERSION = "2026-10"
 
+Leave = Callable[[], Awaitable[None]]
+
 
 class Client:
     """One token at one URL. Use it as an async context manager, in the event loop of its budget.
@@ -73,14 +75,17 @@ class Client:
     ) -> None:
         await self._stack.aclose()
 
-    async def send(self, body: str, *, key: str | None, mutations: int) -> responses.Reply:
+    async def send(self, body: str, *, key: str | None, mutations: int, leave: Leave | None = None) -> responses.Reply:
         """Send a body of so many aliased mutations under an idempotency key; judge the reply by alias.
+
+        `leave` is awaited each time right before the body leaves, after all waiting for the budget; what it
+        raises keeps the body here, and comes out.
 
         Raises OutcomeUnknown (nobody knows: the same body and key again, or look up), its child MustLookUp
         (the same body would get the same answer: look up), Transient (surely not executed), Rejected
         (nothing was executed, and never will be as a whole: send halves), AccountStop or BoardStop.
         """
-        return await self._ask(budgets.Kind.WRITE, body, key=key, mutations=mutations)
+        return await self._ask(budgets.Kind.WRITE, body, key=key, mutations=mutations, leave=leave)
 
     async def query(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Ask one read document and give its data, complete: a part that failed fails the whole.
@@ -104,7 +109,14 @@ class Client:
                 await self._sleep(pause if error.wait is None else error.wait)
 
     async def _ask(
-        self, kind: budgets.Kind, body: str, *, key: str | None = None, mutations: int = 0, name: str = ""
+        self,
+        kind: budgets.Kind,
+        body: str,
+        *,
+        key: str | None = None,
+        mutations: int = 0,
+        name: str = "",
+        leave: Leave | None = None,
     ) -> responses.Reply:
         """Send until no limit refuses it any more. Each stated wait is obeyed by the next turn."""
         stale = backoff.delays(rng=self._rng)
@@ -113,7 +125,7 @@ class Client:
         async with self.budget.place(kind):
             for attempt in range(self._tries):
                 turn = await self.budget.turn(kind, name=name, mutations=mutations)
-                reply = await self._round_trip(turn, body, key)
+                reply = await self._round_trip(turn, body, key, leave)
                 error = responses.whole(reply)
                 if error is None:
                     self.budget.settle(turn, reply)
@@ -132,7 +144,13 @@ class Client:
             raise errors.OutcomeUnknown(f"still in flight after {self._tries} tries: {refused}")
         raise errors.Transient(f"refused {self._tries} times: {refused}", wait=wait)
 
-    async def _round_trip(self, turn: budgets.Turn, body: str, key: str | None) -> responses.Reply:
+    async def _round_trip(self, turn: budgets.Turn, body: str, key: str | None, leave: Leave | None) -> responses.Reply:
+        if leave is not None:
+            try:
+                await leave()
+            except BaseException:
+                self.budget.cancel(turn)
+                raise
         started = self._clock()
         try:
             answer = await self._post(body, self._headers(key))

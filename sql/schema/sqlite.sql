@@ -418,9 +418,11 @@ CREATE TABLE IF NOT EXISTS [STG_MON_CustMasterSchedule] (
 
 CREATE UNIQUE INDEX IF NOT EXISTS [UX_STG_Version] ON [STG_MON_CustMasterSchedule] ([source_uuid], [version]) WHERE [source_uuid] IS NOT NULL AND [version] IS NOT NULL;
 
+CREATE INDEX IF NOT EXISTS [IX_STG_Uuid] ON [STG_MON_CustMasterSchedule] ([source_uuid], [version]);
+
 CREATE INDEX IF NOT EXISTS [IX_STG_Status] ON [STG_MON_CustMasterSchedule] ([stg_status], [stg_id]);
 
-CREATE INDEX IF NOT EXISTS [IX_STG_Batch] ON [STG_MON_CustMasterSchedule] ([stg_batch_id], [stg_status]);
+CREATE INDEX IF NOT EXISTS [IX_STG_Batch] ON [STG_MON_CustMasterSchedule] ([stg_batch_id], [stg_status], [stg_monday_item_id]);
 
 -- Staged sizes of those orders: one row per order and version and size.
 CREATE TABLE IF NOT EXISTS [STG_MON_CustMasterSchedule_Subitems] (
@@ -475,6 +477,12 @@ CREATE TABLE IF NOT EXISTS [STG_MON_CustMasterSchedule_Subitems] (
 ) STRICT;
 
 CREATE UNIQUE INDEX IF NOT EXISTS [UX_STG_Subitems_Version] ON [STG_MON_CustMasterSchedule_Subitems] ([source_uuid], [version], [stg_size_label]) WHERE [source_uuid] IS NOT NULL AND [version] IS NOT NULL AND [stg_size_label] IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS [IX_STG_Subitems_Uuid] ON [STG_MON_CustMasterSchedule_Subitems] ([source_uuid], [version]);
+
+CREATE INDEX IF NOT EXISTS [IX_STG_Subitems_Parent] ON [STG_MON_CustMasterSchedule_Subitems] ([stg_parent_stg_id]);
+
+CREATE INDEX IF NOT EXISTS [IX_STG_Subitems_Batch] ON [STG_MON_CustMasterSchedule_Subitems] ([stg_batch_id], [stg_status]);
 
 -- Production: the orders that the board shows.
 CREATE TABLE IF NOT EXISTS [MON_CustMasterSchedule] (
@@ -615,6 +623,8 @@ CREATE TABLE IF NOT EXISTS [MON_CustMasterSchedule_Subitems] (
 
 CREATE UNIQUE INDEX IF NOT EXISTS [UX_MON_Subitems_Size] ON [MON_CustMasterSchedule_Subitems] ([record_uuid], [size_label]) WHERE [record_uuid] IS NOT NULL AND [size_label] IS NOT NULL;
 
+CREATE INDEX IF NOT EXISTS [IX_MON_Subitems_Uuid] ON [MON_CustMasterSchedule_Subitems] ([record_uuid]);
+
 -- Orders that failed and what becomes of them.
 CREATE TABLE IF NOT EXISTS [ERR_MON_CustMasterSchedule] (
     [err_id] INTEGER NOT NULL,
@@ -648,6 +658,8 @@ CREATE TABLE IF NOT EXISTS [ERR_MON_CustMasterSchedule] (
 ) STRICT;
 
 CREATE UNIQUE INDEX IF NOT EXISTS [UX_ERR_Key] ON [ERR_MON_CustMasterSchedule] ([error_key]) WHERE [error_key] IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS [IX_ERR_Key] ON [ERR_MON_CustMasterSchedule] ([error_key]);
 
 CREATE INDEX IF NOT EXISTS [IX_ERR_Due] ON [ERR_MON_CustMasterSchedule] ([resolved_date], [next_retry_at]);
 
@@ -689,6 +701,8 @@ CREATE TABLE IF NOT EXISTS [ERR_MON_CustMasterSchedule_Subitems] (
 
 CREATE UNIQUE INDEX IF NOT EXISTS [UX_ERR_Subitems_Key] ON [ERR_MON_CustMasterSchedule_Subitems] ([error_key]) WHERE [error_key] IS NOT NULL;
 
+CREATE INDEX IF NOT EXISTS [IX_ERR_Subitems_Key] ON [ERR_MON_CustMasterSchedule_Subitems] ([error_key]);
+
 CREATE INDEX IF NOT EXISTS [IX_ERR_Subitems_Due] ON [ERR_MON_CustMasterSchedule_Subitems] ([resolved_date], [next_retry_at]);
 
 CREATE INDEX IF NOT EXISTS [IX_ERR_Subitems_Uuid] ON [ERR_MON_CustMasterSchedule_Subitems] ([record_uuid]);
@@ -726,6 +740,8 @@ CREATE TABLE IF NOT EXISTS [MON_BatchProcessing] (
     CONSTRAINT [PK_MON_BatchProcessing] PRIMARY KEY ([batch_id])
 ) STRICT;
 
+CREATE INDEX IF NOT EXISTS [IX_Batch_Unconfirmed] ON [MON_BatchProcessing] ([version]) WHERE [confirmed_at] IS NULL;
+
 -- What the board holds as the API confirmed it. An empty size is the item itself.
 CREATE TABLE IF NOT EXISTS [SYNC_Ledger] (
     [record_uuid] TEXT NOT NULL,
@@ -757,7 +773,9 @@ CREATE TABLE IF NOT EXISTS [SYNC_Requests] (
     CONSTRAINT [PK_SYNC_Requests] PRIMARY KEY ([request_key])
 ) STRICT;
 
-CREATE INDEX IF NOT EXISTS [IX_Requests_Unfinished] ON [SYNC_Requests] ([created_at]) WHERE [finished_at] IS NULL;
+CREATE INDEX IF NOT EXISTS [IX_Requests_Unfinished] ON [SYNC_Requests] ([first_sent_at], [request_key]) WHERE [finished_at] IS NULL;
+
+CREATE INDEX IF NOT EXISTS [IX_Requests_Sent] ON [SYNC_Requests] ([first_sent_at]);
 
 -- Groups of the board that exist.
 CREATE TABLE IF NOT EXISTS [SYNC_Groups] (

@@ -487,12 +487,16 @@ IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_STG_Version' AND obje
 CREATE UNIQUE INDEX [UX_STG_Version] ON [dbo].[STG_MON_CustMasterSchedule] ([source_uuid], [version]) WHERE [source_uuid] IS NOT NULL AND [version] IS NOT NULL
 GO
 
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_STG_Uuid' AND object_id = OBJECT_ID(N'dbo.STG_MON_CustMasterSchedule'))
+CREATE INDEX [IX_STG_Uuid] ON [dbo].[STG_MON_CustMasterSchedule] ([source_uuid], [version])
+GO
+
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_STG_Status' AND object_id = OBJECT_ID(N'dbo.STG_MON_CustMasterSchedule'))
 CREATE INDEX [IX_STG_Status] ON [dbo].[STG_MON_CustMasterSchedule] ([stg_status], [stg_id])
 GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_STG_Batch' AND object_id = OBJECT_ID(N'dbo.STG_MON_CustMasterSchedule'))
-CREATE INDEX [IX_STG_Batch] ON [dbo].[STG_MON_CustMasterSchedule] ([stg_batch_id], [stg_status])
+CREATE INDEX [IX_STG_Batch] ON [dbo].[STG_MON_CustMasterSchedule] ([stg_batch_id], [stg_status], [stg_monday_item_id])
 GO
 
 -- Staged sizes of those orders: one row per order and version and size.
@@ -567,6 +571,18 @@ GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_STG_Subitems_Version' AND object_id = OBJECT_ID(N'dbo.STG_MON_CustMasterSchedule_Subitems'))
 CREATE UNIQUE INDEX [UX_STG_Subitems_Version] ON [dbo].[STG_MON_CustMasterSchedule_Subitems] ([source_uuid], [version], [stg_size_label]) WHERE [source_uuid] IS NOT NULL AND [version] IS NOT NULL AND [stg_size_label] IS NOT NULL
+GO
+
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_STG_Subitems_Uuid' AND object_id = OBJECT_ID(N'dbo.STG_MON_CustMasterSchedule_Subitems'))
+CREATE INDEX [IX_STG_Subitems_Uuid] ON [dbo].[STG_MON_CustMasterSchedule_Subitems] ([source_uuid], [version])
+GO
+
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_STG_Subitems_Parent' AND object_id = OBJECT_ID(N'dbo.STG_MON_CustMasterSchedule_Subitems'))
+CREATE INDEX [IX_STG_Subitems_Parent] ON [dbo].[STG_MON_CustMasterSchedule_Subitems] ([stg_parent_stg_id])
+GO
+
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_STG_Subitems_Batch' AND object_id = OBJECT_ID(N'dbo.STG_MON_CustMasterSchedule_Subitems'))
+CREATE INDEX [IX_STG_Subitems_Batch] ON [dbo].[STG_MON_CustMasterSchedule_Subitems] ([stg_batch_id], [stg_status])
 GO
 
 -- Production: the orders that the board shows.
@@ -758,6 +774,10 @@ IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_MON_Subitems_Size' AN
 CREATE UNIQUE INDEX [UX_MON_Subitems_Size] ON [dbo].[MON_CustMasterSchedule_Subitems] ([record_uuid], [size_label]) WHERE [record_uuid] IS NOT NULL AND [size_label] IS NOT NULL
 GO
 
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_MON_Subitems_Uuid' AND object_id = OBJECT_ID(N'dbo.MON_CustMasterSchedule_Subitems'))
+CREATE INDEX [IX_MON_Subitems_Uuid] ON [dbo].[MON_CustMasterSchedule_Subitems] ([record_uuid])
+GO
+
 -- Orders that failed and what becomes of them.
 IF OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule', N'U') IS NULL
 CREATE TABLE [dbo].[ERR_MON_CustMasterSchedule] (
@@ -830,6 +850,10 @@ GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_ERR_Key' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule'))
 CREATE UNIQUE INDEX [UX_ERR_Key] ON [dbo].[ERR_MON_CustMasterSchedule] ([error_key]) WHERE [error_key] IS NOT NULL
+GO
+
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Key' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule'))
+CREATE INDEX [IX_ERR_Key] ON [dbo].[ERR_MON_CustMasterSchedule] ([error_key])
 GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Due' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule'))
@@ -916,6 +940,10 @@ IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_ERR_Subitems_Key' AND
 CREATE UNIQUE INDEX [UX_ERR_Subitems_Key] ON [dbo].[ERR_MON_CustMasterSchedule_Subitems] ([error_key]) WHERE [error_key] IS NOT NULL
 GO
 
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Subitems_Key' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule_Subitems'))
+CREATE INDEX [IX_ERR_Subitems_Key] ON [dbo].[ERR_MON_CustMasterSchedule_Subitems] ([error_key])
+GO
+
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Subitems_Due' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule_Subitems'))
 CREATE INDEX [IX_ERR_Subitems_Due] ON [dbo].[ERR_MON_CustMasterSchedule_Subitems] ([resolved_date], [next_retry_at])
 GO
@@ -971,6 +999,10 @@ IF COL_LENGTH(N'dbo.MON_BatchProcessing', N'confirmed_at') IS NULL
 ALTER TABLE [dbo].[MON_BatchProcessing] ADD [confirmed_at] DATETIME2 NULL
 GO
 
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_Batch_Unconfirmed' AND object_id = OBJECT_ID(N'dbo.MON_BatchProcessing'))
+CREATE INDEX [IX_Batch_Unconfirmed] ON [dbo].[MON_BatchProcessing] ([version]) WHERE [confirmed_at] IS NULL
+GO
+
 -- What the board holds as the API confirmed it. An empty size is the item itself.
 IF OBJECT_ID(N'dbo.SYNC_Ledger', N'U') IS NULL
 CREATE TABLE [dbo].[SYNC_Ledger] (
@@ -1007,7 +1039,11 @@ CREATE TABLE [dbo].[SYNC_Requests] (
 GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_Requests_Unfinished' AND object_id = OBJECT_ID(N'dbo.SYNC_Requests'))
-CREATE INDEX [IX_Requests_Unfinished] ON [dbo].[SYNC_Requests] ([created_at]) WHERE [finished_at] IS NULL
+CREATE INDEX [IX_Requests_Unfinished] ON [dbo].[SYNC_Requests] ([first_sent_at], [request_key]) WHERE [finished_at] IS NULL
+GO
+
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_Requests_Sent' AND object_id = OBJECT_ID(N'dbo.SYNC_Requests'))
+CREATE INDEX [IX_Requests_Sent] ON [dbo].[SYNC_Requests] ([first_sent_at])
 GO
 
 -- Groups of the board that exist.

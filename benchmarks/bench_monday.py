@@ -1,0 +1,212 @@
+"""python -m benchmarks.bench_monday: is the API's budget used up, and never overdrawn?
+
+Sample orders go through Stager and Syncer, wired as in a worker, to the simulator as a process of its own. Three runs:
+the budget of a personal token; half of that, which the client does not know in advance; and GREYSON PO 4755 alone.
+The API's minute is scaled, so that many of them pass; what is asserted are ratios.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from connectors import samples
+from connectors.monday import board as boards
+from connectors.monday import budget, client
+from mappings import columns, sizes
+from schemas import events
+from streams import health, writing
+from streams.embedded import SIMULATOR_TOKEN
+from streams.resources import Resources
+from streams.settings import Settings
+
+BUDGET = 10_000_000
+# As many events as a worker's sync lane takes at once.
+TAKE = 50
+GREYSON = 69
+GOALS = {"budget_share": 0.97, "calls_per_mutation": 0.06, "greyson_calls": 20}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the API's side counted. `shares` are those of each minute that was full from end to end."""
+
+    orders: int
+    mutations: int
+    calls: int
+    throttled: int
+    writes_at_once: int
+    shares: tuple[float, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        share = f"{min(self.shares):.4f}" if self.shares else "none"
+        return (
+            f"budget_share={share} throttled={self.throttled} calls_per_mutation={self.calls / self.mutations:.4f} "
+            f"orders={self.orders} mutations={self.mutations} calls={self.calls} minutes={len(self.shares)} "
+            f"seconds={self.seconds:.1f}"
+        )
+
+
+@contextlib.contextmanager
+def simulator(folder: Path, *, minute: float, points: int) -> Iterator[str]:
+    """The board as a process of its own; its address."""
+    command = [
+        sys.executable, "-m", "connectors.monday.simulator", "--state", str(folder / "board.db"), "--with-parent",
+        "--minute", str(minute), "--complexity-per-minute", str(points), "--token", SIMULATOR_TOKEN,
+        "--requests-per-minute", "2500", "--concurrency", "100", "--calls-per-day", "10000",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield str(json.loads(process.stdout.readline())["url"])
+        finally:
+            process.terminate()
+
+
+def staged(parts: Resources, count: int, seed: int) -> list[events.OrderStaged]:
+    """Sample orders in the staging tables, and the events that say so. Excluded and refused rows are left out."""
+    live = parts.orders.columns()
+    size_columns = sizes.size_columns(live, parts.mappings.board.sizes)
+    watched = set(columns.watched(parts.mappings, size_columns))
+    rows = samples.generate(seed=seed, orders=count, columns=[name for name, _ in live], size_columns=size_columns)
+    valid = [sample for sample in rows if sample.expected is samples.Expected.VALID]
+    changed = [
+        events.OrderChanged(
+            customer=str(sample.row["CUSTOMER NAME"]),
+            record_uuid=sample.record_uuid,
+            version=1,
+            row_hash=str(position),
+            batch_id="00000000-0000-4000-8000-000000000001",
+            change=events.Change.CREATED,
+            position=position,
+            detected_at=datetime.now(UTC),
+            row=_filled(sample.row, watched - set(size_columns)),
+            sizes=_filled(sample.row, size_columns),
+        )
+        for position, sample in enumerate(valid)
+    ]
+    stager = parts.stager()
+    found: list[events.OrderStaged] = []
+    for some in _batches(changed, 200):
+        found += [event for event in stager.run(some) if isinstance(event, events.OrderStaged)]
+    return found
+
+
+async def measure(*, orders: int, seed: int, minute: float, points: int) -> Figures:
+    """One run on a fresh board and a fresh database."""
+    with tempfile.TemporaryDirectory(prefix="bench-monday-") as name:
+        folder = Path(name)
+        with simulator(folder, minute=minute, points=points) as url:
+            (folder / "locks").mkdir()
+            settings = Settings(home=folder, monday_minute=minute, monday_token_tier="personal", monday_plan="pro")
+            parts = Resources(settings, monday_url=url)
+            parts.db.apply_schema(datetime.now(UTC))
+            waiting = staged(parts, orders, seed)
+            await _set_up(parts)
+            await _admin(url, "POST", "stats/reset")
+            started = time.monotonic()
+            await _sync(parts, waiting)
+            seconds = time.monotonic() - started
+            stats = await _admin(url, "GET", "stats")
+            _check(await _admin(url, "GET", "board"), parts, waiting)
+            parts.close()
+    # The backlog began in the first of these minutes and ended in one that is not closed yet.
+    full = stats["complexity"]["windows"][1:]
+    return Figures(
+        orders=len(waiting),
+        mutations=stats["mutations_done"],
+        calls=stats["requests"],
+        throttled=stats["throttled"],
+        writes_at_once=stats["max_writes_in_flight"],
+        shares=tuple(window["spent"] / points for window in full),
+        seconds=seconds,
+    )
+
+
+async def _sync(parts: Resources, waiting: Sequence[events.OrderStaged]) -> None:
+    """Through the worker's own wiring."""
+    async with writing.writing(parts, health.Health()) as made:
+        lease = asyncio.create_task(made.keep(lambda: True))
+        for some in _batches(waiting, TAKE):
+            for event in await made.step(list(some)):
+                assert isinstance(event, events.OrderSynced), event
+        lease.cancel()
+
+
+def _check(board: dict[str, Any], parts: Resources, waiting: Sequence[events.OrderStaged]) -> None:
+    """Speed is worth nothing if something is missing, or there twice."""
+    loaded = parts.staging.load([(event.record_uuid, event.version) for event in waiting])
+    wanted = {uuid: sorted(f"Size {size}" for size in order.sizes) for (uuid, _), order in loaded.items()}
+    key = parts.mappings.board.key.id
+    shown = [(item["columns"][key], sorted(one["name"] for one in item["subitems"])) for item in board["items"]]
+    assert len(shown) == len(wanted), f"{len(shown)} items for {len(wanted)} orders"
+    assert dict(shown) == wanted, "an order's sizes are not its subitems"
+
+
+async def _set_up(parts: Resources) -> None:
+    key = parts.mappings.board.key
+    async with client.Client(parts.monday_url, parts.token(), budget=budget.Budget(parts.limits)) as api:
+        board = boards.Board(api, parts.mappings.board.board.id)
+        await board.ensure_key_column(key.id, key.title)
+
+
+async def _admin(url: str, method: str, what: str) -> dict[str, Any]:
+    root = url.removesuffix("/v2")
+    async with aiohttp.ClientSession() as session, session.request(method, f"{root}/admin/{what}") as response:
+        told: dict[str, Any] = await response.json()
+        return told
+
+
+def _filled(row: Any, names: Any) -> dict[str, Any]:
+    return {name: row[name] for name in names if row[name] is not None}
+
+
+def _batches(some: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in itertools.count(0, size):
+        if start >= len(some):
+            return
+        yield some[start : start + size]
+
+
+def main(given: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_monday", description=__doc__)
+    parser.add_argument("--orders", type=int, default=2_000, help="at least 69")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minute", type=float, default=5.0, help="seconds that the API's minute lasts")
+    told = parser.parse_args(given)
+    runs = {
+        "known budget": (told.orders, BUDGET, 0),
+        "half of it, unknown": (max(GREYSON, told.orders // 2), BUDGET // 2, 2),
+    }
+    failed = False
+    for name, (orders, points, throttles) in runs.items():
+        found = asyncio.run(measure(orders=orders, seed=told.seed, minute=told.minute, points=points))
+        good = (
+            found.throttled <= throttles
+            and found.calls / found.mutations <= GOALS["calls_per_mutation"]
+            and found.writes_at_once == 1
+            and all(share >= GOALS["budget_share"] for share in found.shares)
+        )
+        failed |= not good
+        print(f"{name}: {found} {'ok' if good else 'MISSED'}", flush=True)
+    greyson = asyncio.run(measure(orders=GREYSON, seed=told.seed, minute=told.minute, points=BUDGET))
+    good = greyson.calls <= GOALS["greyson_calls"] and greyson.throttled == 0
+    print(f"GREYSON PO 4755: calls={greyson.calls} mutations={greyson.mutations} {'ok' if good else 'MISSED'}")
+    return int(failed or not good)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""How a worker is doing, as it tells SQL and /health."""
+
+from datetime import datetime
+
+from schemas.base import Model
+
+
+class ApiBudget(Model):
+    """The API's budget as the writer knows it. Complexity in points, `resets_in` in seconds.
+
+    `calls_run_out_at`: when the day's calls end if they go on as they did; None if they last until midnight UTC.
+    """
+
+    complexity_spent: int
+    complexity_limit: int
+    resets_in: float
+    calls_today: float
+    calls_limit: int
+    calls_run_out_at: datetime | None
+
+
+class WorkerState(Model):
+    """One worker. `holding`: topic → why its lane waits on purpose; `events`: topic → worked since the start."""
+
+    name: str
+    pid: int
+    at: datetime
+    holding: dict[str, str]
+    events: dict[str, int]
+    budget: ApiBudget
+
+    @property
+    def well(self) -> bool:
+        """Nothing is held that a person has to look at: waiting for the API's minute is no trouble."""
+        return not self.holding

@@ -1,0 +1,25 @@
+"""The worker's name in the consumer group: stable, so that a restart is no event for the group."""
+
+from pathlib import Path
+
+from streams import delivery
+
+
+class Member:
+    """`name` is the same in every life, until a life is ended here.
+
+    The group gives a known name its old partitions back without a look at the topics. That is wrong for a worker that
+    does not consume: its next life takes a new name, and the partitions are dealt out anew.
+    """
+
+    def __init__(self, path: Path, worker: str) -> None:
+        self._path = path
+        self._life = int(path.read_text()) if path.exists() else 1
+        self.name = f"{worker}.{self._life}"
+
+    def end(self, code: int, why: str) -> None:
+        """Ends the process, and the name with it."""
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(str(self._life + 1))
+        partial.replace(self._path)
+        delivery.end_process(code, why)

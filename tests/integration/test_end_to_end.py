@@ -1,0 +1,149 @@
+"""The whole flow on real processes: Kafka, the board, the supervised poller and worker. One story, told in order.
+
+The tests share one running stage, and each begins where the one before it ended.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors import sample_changes
+from schemas.batches import BatchStatus, SyncState
+from streams import commands, demo, overview, settings
+
+ORDERS, SEED = 120, 7
+GREYSON = "GREYSON CLOTHIERS 2025 FALL"
+PO = "4755"
+
+
+class Story:
+    """A running stage, with the sums that are looked at whenever it is looked at."""
+
+    def __init__(self, shown: demo.Stage) -> None:
+        self.stage = shown
+        self.parts = shown.parts
+        self.looks = 0
+
+    def settle(self, within: float = 50.0) -> None:
+        """Until nothing is on its way any more; the sums must hold at every look."""
+        demo.settle(self.stage, within=within, on_look=self.look)
+
+    def look(self, seen: overview.Overview | None = None) -> None:
+        self.looks += 1
+        for batch in self.parts.batches.newest(1000):
+            total, *ended = (batch[f"{name}_records"] or 0 for name in ("total", "successful", "failed", "superseded"))
+            assert min(ended) >= 0
+            assert sum(ended) <= total, batch
+            if batch["status"] in (BatchStatus.PROMOTED, BatchStatus.FAILED):
+                assert sum(ended) == total, batch
+                assert (batch["status"] == BatchStatus.FAILED) == (ended[1] > 0), batch
+
+    def greyson(self) -> list[Any]:
+        """The board's items of the order that everybody knows."""
+        items = asyncio.run(commands.with_board(self.parts, commands.read_items))
+        return [
+            item
+            for item in items
+            if item.group_title == GREYSON and any(cell.text == PO for cell in item.columns.values())
+        ]
+
+    def logs(self) -> dict[str, str]:
+        folder: Path = self.parts.settings.home / "logs"
+        return {path.name: path.read_text() for path in folder.glob("*.log")}
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    base = settings.Settings(home=tmp_path_factory.mktemp("home"))
+    with demo.stage(demo.settings_of(base, minute=3.0), orders=ORDERS, seed=SEED) as shown:
+        yield Story(shown)
+
+
+@pytest.fixture(scope="module")
+def changes(story: Story) -> list[sample_changes.SourceChange]:
+    """A day's changes: corrections, new orders, deletions, bad orders."""
+    return demo.script(story.parts, orders=ORDERS, seed=SEED)
+
+
+def test_the_first_sync_brings_every_order_once(story: Story) -> None:
+    story.settle()
+    found = story.stage.prove()
+    assert found.wrong == []
+    assert found.valid == found.items == ORDERS - found.excluded - found.failed - found.refused
+    greyson = story.greyson()
+    assert len(greyson) == 69
+    assert sum(len(item.subitems) for item in greyson) == 264
+    assert story.looks > 1
+
+
+def test_a_second_look_at_unchanged_orders_emits_nothing_and_costs_nothing(story: Story) -> None:
+    before = story.stage.stats()["requests"]
+    report = story.parts.detector(commands.publisher(story.parts)).run()
+    assert report.quiet
+    assert report.emitted == 0
+    assert report.scanned >= ORDERS
+    story.settle()
+    assert story.stage.stats()["requests"] == before
+
+
+def test_an_edit_of_a_column_that_nobody_watches_costs_nothing_either(story: Story) -> None:
+    before = story.stage.stats()["requests"]
+    assert demo.pass_after_unwatched_edit(story.parts).emitted == 0
+    story.settle()
+    assert story.stage.stats()["requests"] == before
+
+
+def test_a_days_changes_arrive_and_nothing_else_is_touched(
+    story: Story, changes: list[sample_changes.SourceChange]
+) -> None:
+    before = story.stage.stats()
+    demo.apply(story.parts, changes)
+    story.settle()
+    assert story.stage.prove().wrong == []
+    after = story.stage.stats()
+    # A few mutations for each changed order, and none for the others.
+    assert 0 < after["mutations"] - before["mutations"] < 5 * len(changes)
+    assert after["throttled"] == 0
+
+
+def test_a_bad_order_is_an_err_row_with_column_value_and_reason(
+    story: Story, changes: list[sample_changes.SourceChange]
+) -> None:
+    [bad] = [change for change in changes if change.kind is sample_changes.Kind.BAD_PRICE]
+    [(column, value)] = [(name, cell) for name, cell in bad.cells.items() if name != "record_uuid"]
+    [row] = [row for row in story.parts.failures.waiting() if row["record_uuid"] == bad.record_uuid]
+    assert f"[{column}] is {value!r}" in row["error_message"]
+    assert "not a number" in row["error_message"]
+    codes = {row["error_code"] for row in story.parts.failures.waiting()}
+    assert codes >= {"VALIDATION", "NO_IDENTITY", "DUPLICATE_IDENTITY"}
+    # Its neighbours arrived: that the rest proves is told above; here, that something is the rest.
+    assert overview.collect(story.parts).total[SyncState.IN_SYNC] > ORDERS // 2
+
+
+def test_a_change_is_on_the_board_within_seconds(story: Story) -> None:
+    row = story.greyson()[0]
+    [uuid] = [cell.text for name, cell in row.columns.items() if name == story.parts.mappings.board.key.id]
+    began = time.monotonic()
+    with story.parts.db.write() as session:
+        session.execute("UPDATE ORDERS_UNIFIED SET [CUSTOMER STYLE] = ? WHERE record_uuid = ?", ("QUICK1", uuid))
+
+    def shown() -> bool:
+        return any("QUICK1" in item.name for item in story.greyson())
+
+    while not shown():
+        assert time.monotonic() - began < 8, "a pass each second, and two seconds for the way"
+    story.settle()
+    assert story.stage.prove().wrong == []
+
+
+def test_the_logs_of_a_day_without_trouble_are_short_and_without_tracebacks(story: Story) -> None:
+    for name, text in story.logs().items():
+        assert "Traceback" not in text, name
+        assert len(text.splitlines()) < 30, name
+        assert not re.search(r"ERROR|CRITICAL", text), name
+    assert [one.restarts for one in story.stage.supervisor.services.values()] == [0, 0]

@@ -1,0 +1,235 @@
+"""Real workers: `ordersync work` in processes of their own, on the real broker, with the board in another process."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors import kafka, processes
+from schemas import codec, events
+from streams import commands, embedded, overview, settings, supervise, topics
+from streams.resources import Resources, utcnow
+
+ROOT = Path(__file__).parents[2]
+
+
+def wait_for(condition: Callable[[], Any], what: str, within: float = 30.0) -> Any:
+    deadline = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
+        time.sleep(0.02)
+    return found
+
+
+class Plant:
+    """Tables, topics and a board, and workers as a test wants them."""
+
+    def __init__(self, parts: Resources) -> None:
+        self.parts = parts
+        self.home = parts.settings.home
+        self.workers: list[processes.Child] = []
+
+    def environment(self, **changed: object) -> dict[str, str]:
+        chosen = self.parts.settings.model_copy(update=changed)
+        return {
+            **os.environ,
+            **chosen.environment(),
+            "MONDAY_API_TOKEN": embedded.SIMULATOR_TOKEN,
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def start(self, worker: str = "worker-1", **changed: object) -> processes.Child:
+        """Returns once it works."""
+        log = self.log(worker)
+        known = log.read_text().count(" works\n") if log.exists() else 0
+        child = processes.Child(
+            supervise.ordersync("-v", "work"),
+            log=log,
+            environment=self.environment(worker=worker, **changed),
+            folder=ROOT,
+        )
+        self.workers.append(child)
+        wait_for(lambda: not child.running or log.read_text().count(" works\n") > known, "the worker works")
+        assert child.running, log.read_text()
+        return child
+
+    def log(self, worker: str = "worker-1") -> Path:
+        return self.home / f"{worker}.log"
+
+    def add_key_column(self) -> None:
+        key = self.parts.mappings.board.key
+        asyncio.run(commands.with_board(self.parts, lambda board: board.ensure_key_column(key.id, key.title)))
+
+    def detect(self) -> int:
+        emitted: int = self.parts.detector(commands.publisher(self.parts)).run().emitted
+        return emitted
+
+    def change(self, count: int, freight: int) -> None:
+        with self.parts.db.write() as session:
+            session.execute(
+                "UPDATE ORDERS_UNIFIED SET [FREIGHT] = ? WHERE record_uuid IN "
+                "(SELECT record_uuid FROM ORDERS_UNIFIED ORDER BY record_uuid LIMIT ?)",
+                (str(freight), count),
+            )
+
+    def settled(self, within: float = 30.0) -> None:
+        wait_for(lambda: overview.collect(self.parts).settled, "everything is settled", within)
+
+    def holder(self) -> str | None:
+        found: str | None = overview.collect(self.parts).writer
+        return found
+
+
+@contextmanager
+def plant_in(folder: Path, broker: str, *, seconds: float = 30.0) -> Iterator[Plant]:
+    limits = Resources(settings.Settings(home=folder, monday_minute=2.0)).limits
+    simulator = embedded.Simulator(settings.Settings(home=folder), limits)
+    (folder / "board").mkdir(parents=True)
+    chosen = settings.Settings(
+        home=folder,
+        kafka_bootstrap_servers=broker,
+        topic_prefix=f"{uuid.uuid4().hex[:8]}-",
+        monday_url=simulator.start(),
+        monday_minute=2.0,
+        monday_token=embedded.SIMULATOR_TOKEN,
+        lease_seconds=seconds,
+    )
+    parts = Resources(chosen, bootstrap=broker, monday_url=chosen.monday_url)
+    plant = Plant(parts)
+    try:
+        parts.db.apply_schema(utcnow())
+        commands.fill_with_samples(parts, orders=90, seed=3)
+        parts.ensure_topics()
+        yield plant
+    finally:
+        for worker in plant.workers:
+            worker.stop(0)
+        parts.close()
+        simulator.stop()
+
+
+@pytest.fixture
+def plant(tmp_path: Path, broker: str) -> Iterator[Plant]:
+    with plant_in(tmp_path, broker) as made:
+        made.add_key_column()
+        yield made
+
+
+def test_a_name_is_for_one_worker_and_the_second_is_told_in_one_line(plant: Plant) -> None:
+    first = plant.start()
+    second = subprocess.run(
+        supervise.ordersync("work"), env=plant.environment(), cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert second.returncode == 1
+    assert second.stdout == ""
+    assert second.stderr == f"ordersync: the worker name 'worker-1' is in use by process {first.pid}\n"
+    assert first.running
+
+
+def test_a_stop_is_quick_and_gives_the_lease_back(plant: Plant) -> None:
+    worker = plant.start()
+    assert plant.detect() > 50
+    wait_for(plant.holder, "it holds the lease")
+    began = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(10) == 0, plant.log().read_text()
+    took = time.monotonic() - began
+    print(f"SIGTERM in the midst of a sync to the end: {took:.1f} s")
+    assert took < 5.5
+    assert plant.holder() is None
+    assert "Traceback" not in plant.log().read_text()
+    # What was in work comes again, and nothing twice.
+    plant.start()
+    plant.settled()
+    items = asyncio.run(commands.with_board(plant.parts, commands.read_items))
+    key = plant.parts.mappings.board.key.id
+    assert len({item.columns[key].text for item in items}) == len(items)
+
+
+def test_an_idle_worker_stops_within_two_seconds(plant: Plant) -> None:
+    worker = plant.start()
+    began = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert time.monotonic() - began < 3.5
+
+
+def test_a_killed_worker_writes_again_long_before_its_lease_runs_out(plant: Plant) -> None:
+    worker = plant.start()
+    plant.detect()
+    plant.settled()
+    plant.change(5, 77)
+    assert plant.detect() > 0
+    worker.signal(signal.SIGKILL)
+    worker.wait()
+    began = time.monotonic()
+    plant.start()
+    plant.settled(within=15)
+    assert time.monotonic() - began < 12 < plant.parts.settings.lease_seconds
+    assert "epoch 2" in plant.log().read_text()
+
+
+def test_another_worker_takes_over_when_the_writer_is_killed(tmp_path: Path, broker: str) -> None:
+    with plant_in(tmp_path, broker, seconds=6.0) as plant:
+        plant.add_key_column()
+        workers = {name: plant.start(name) for name in ("worker-1", "worker-2")}
+        plant.detect()
+        plant.settled()
+        writer = max(workers, key=lambda name: last_epoch(plant.log(name)))
+        [other] = set(workers) - {writer}
+        killed = time.monotonic()
+        workers[writer].signal(signal.SIGKILL)
+        plant.change(5, 88)
+        assert plant.detect() > 0
+        plant.settled(within=40)
+        print(f"kill -9 of the writer to everything settled by another worker: {time.monotonic() - killed:.1f} s")
+        assert last_epoch(plant.log(other)) > last_epoch(plant.log(writer))
+        assert "watchdog" not in plant.log(other).read_text()
+
+
+def last_epoch(log: Path) -> int:
+    return max(
+        (int(epoch) for epoch in re.findall(r"lease of the board is ours, epoch (\d+)", log.read_text())), default=0
+    )
+
+
+def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(tmp_path: Path, broker: str) -> None:
+    with plant_in(tmp_path, broker) as plant:
+        # Nobody has run `setup`: the board has no column for the identity, so the writer holds.
+        worker = plant.start()
+        prefix = plant.parts.settings.topic_prefix
+        unknown = [
+            events.OrderStaged(customer="NOBODY", record_uuid=f"gone-{n}", version=1, row_hash="-", batch_id="-")
+            for n in range(3000)
+        ]
+        plant.parts.producer.send_all(
+            [
+                kafka.OutgoingMessage(topics.named(topics.STAGED, prefix), event.customer, codec.encode(event))
+                for event in unknown
+            ]
+        )
+        wait_for(
+            lambda: "orders.staged holds: the board has no record_uuid column" in plant.log().read_text(), "it holds"
+        )
+        emitted = plant.detect()
+        assert emitted > 50
+
+        def staged() -> int:
+            with plant.parts.db.read() as session:
+                return int(session.value("SELECT COUNT(*) FROM STG_MON_CustMasterSchedule") or 0)
+
+        wait_for(lambda: staged() >= emitted, "every order is staged behind the hold")
+        assert worker.running
+        assert not overview.collect(plant.parts).settled
+        plant.add_key_column()
+        plant.settled(within=45)
+        assert plant.log().read_text().count("holds:") == 1

@@ -1,0 +1,207 @@
+"""The supervisor, on real child processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from connectors import errors, processes
+from streams import supervise
+
+ROOT = Path(__file__).parents[2]
+RUNS = "import signal; print('begins', flush=True); signal.pause()"
+
+
+def service(name: str, folder: Path, script: str, *, clock: Callable[[], float] = time.monotonic) -> supervise.Service:
+    return supervise.Service(name, [sys.executable, "-c", script], dict(os.environ), folder / f"{name}.log", clock)
+
+
+def wait_for(condition: Callable[[], object], within: float = 10.0) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def begun(one: supervise.Service, times: int) -> bool:
+    return one.log.exists() and one.log.read_text().count("begins") == times
+
+
+@contextmanager
+def running(*services: supervise.Service, revive: Callable[[], list[str]] = list) -> Iterator[supervise.Supervisor]:
+    made = supervise.Supervisor(services, revive)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def test_a_killed_child_is_started_again_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one, other = service("worker", tmp_path, RUNS), service("poller", tmp_path, RUNS)
+    with running(one, other):
+        wait_for(lambda: begun(one, 1) and begun(other, 1))
+        assert one.child is not None and other.child is not None
+        killed, neighbour = time.monotonic(), other.child.pid
+        one.child.signal(signal.SIGKILL)
+        wait_for(lambda: begun(one, 2))
+        assert time.monotonic() - killed < 2
+        assert (one.restarts, other.restarts) == (1, 0)
+        assert other.child.pid == neighbour
+        children = [processes.Identity.of(each.child.pid) for each in (one, other) if each.child is not None]
+    assert "worker ended (-9), again at once: begins" in caplog.messages
+    assert not [child for child in children if child is not None and child.alive()]
+
+
+def test_a_child_that_keeps_ending_is_started_at_growing_pauses_and_says_its_last_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1000.0
+    one = service("worker", tmp_path, "print('begins'); print('no token'); raise SystemExit(1)", clock=lambda: now)
+    one.start()
+    waited = []
+    for n in range(1, len(supervise.PAUSES) + 2):
+        assert one.child is not None
+        one.child.wait(10)
+        one.look()
+        began = now
+        while one.restarts < n:
+            now += 0.25
+            one.look()
+        waited.append(now - began)
+    one.stop()
+    assert waited == [0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 30.0]
+    assert caplog.messages[1] == "worker ended (1), again in 0.5 s: no token"
+    assert len(caplog.messages) == len(waited), "one line for each end"
+
+
+def test_a_child_that_was_well_for_a_while_is_started_at_once_again(tmp_path: Path) -> None:
+    now = 1000.0
+    pauses = supervise.Pauses(clock=lambda: now)
+    given = []
+    for life in (1, 1, 1, supervise.WELL_AFTER + 1, 1):
+        pauses.started()
+        now += life
+        given.append(pauses.ended())
+    assert given == [0.0, 0.5, 1.0, 0.0, 0.5]
+
+
+def test_the_last_one_started_is_stopped_first(tmp_path: Path) -> None:
+    told = tmp_path / "order"
+    script = """
+import pathlib, signal, sys
+def end(*_):
+    with open({told!r}, "a") as file:
+        file.write({name!r})
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("begins", flush=True)
+while True:
+    signal.pause()
+"""
+    services = [service(name, tmp_path, script.format(told=str(told), name=name)) for name in ("worker ", "poller ")]
+    with running(*services):
+        wait_for(lambda: all(begun(one, 1) for one in services))
+    assert told.read_text() == "poller worker "
+
+
+def test_a_child_that_does_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "GRACE", 0.2)
+    deaf = service("worker", tmp_path, f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {RUNS}")
+    with running(deaf):
+        wait_for(lambda: begun(deaf, 1))
+    assert deaf.child is not None
+    assert deaf.child.wait(0) == -signal.SIGKILL
+
+
+PARENT = """
+import sys, pathlib
+sys.path.insert(0, {root!r})
+from streams import supervise
+folder = pathlib.Path({folder!r})
+made = supervise.Supervisor(
+    [supervise.Service(name, [sys.executable, "-c", {script!r}], {{}}, folder / f"{{name}}.log") for name in ("a", "b")],
+    list,
+)
+made.start()
+print(*[one.child.pid for one in made.services.values()], flush=True)
+made.wait()
+made.stop()
+"""
+
+
+def test_the_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script = PARENT.format(root=str(ROOT), folder=str(tmp_path), script=RUNS)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        children = [processes.Identity.of(int(pid)) for pid in parent.stdout.readline().split()]
+        assert len(children) == 2 and all(child is not None and child.alive() for child in children)
+        parent.kill()
+    assert all(child is None or child.wait(10) for child in children)
+
+
+def test_a_signal_stops_the_parent_and_its_children_in_order(tmp_path: Path) -> None:
+    script = PARENT.format(root=str(ROOT), folder=str(tmp_path), script=RUNS)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        children = [processes.Identity.of(int(pid)) for pid in parent.stdout.readline().split()]
+        parent.terminate()
+        assert parent.wait(10) == 0
+    assert not any(child is not None and child.alive() for child in children)
+
+
+def test_what_the_parent_owns_is_revived_and_its_trouble_is_no_flood(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[float] = []
+
+    def revive() -> list[str]:
+        tries.append(time.monotonic())
+        if len(tries) < 4:
+            raise errors.Misconfigured("the embedded Kafka did not start")
+        return ["the embedded Kafka had ended: started again"] if len(tries) == 4 else []
+
+    one = service("worker", tmp_path, RUNS)
+    with running(one, revive=revive):
+        wait_for(lambda: len(tries) >= 4)
+        # The children are looked after meanwhile.
+        assert one.child is not None and one.child.running
+    assert tries[2] - tries[1] >= 0.5
+    assert tries[3] - tries[2] >= 1.0
+    assert caplog.messages[:4] == [
+        "the embedded Kafka did not start; again in 0 s",
+        "the embedded Kafka did not start; again in 0.5 s",
+        "the embedded Kafka did not start; again in 1 s",
+        "the embedded Kafka had ended: started again",
+    ]
+
+
+def test_a_supervisor_that_fails_itself_ends_the_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[tuple[int, str]] = []
+
+    def revive() -> list[str]:
+        raise ZeroDivisionError
+
+    made = supervise.Supervisor([], revive, end=lambda code, why: ended.append((code, why)))
+    made.start()
+    wait_for(lambda: ended)
+    made.stop()
+    assert ended == [(70, "supervisor: ZeroDivisionError")]
+    assert "supervisor: unknown error" in caplog.text
+
+
+def test_a_log_that_has_grown_makes_room_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "LOG_BYTES", 5)
+    one = service("worker", tmp_path, RUNS)
+    one.log.write_text("an old and long story")
+    one.start()
+    wait_for(lambda: begun(one, 1))
+    one.stop()
+    assert one.log.read_text() == "begins\n"
+    assert (tmp_path / "worker.log.1").read_text() == "an old and long story"
