@@ -40,6 +40,8 @@ _NOISE = re.compile(
     r"|Connect to .* failed|Connection setup timed out|Disconnected|Receive failed|Failed to resolve"
     r"|brokers are down"
 )
+# A broker that has just started answers, and asks for patience: both clients ask again by themselves.
+_STARTING = re.compile(r"Coordinator load in progress|GroupCoordinatorNotAvailable|CoordinatorLoadInProgress")
 _AIOKAFKA_BACK = "Discovered coordinator"
 
 
@@ -105,6 +107,9 @@ class BrokerNoise(logging.Filter):
         """Whether this line is about the broker being away, and so need not be shown."""
         if text.startswith(_AIOKAFKA_BACK):
             self.back()
+        if _STARTING.search(text):
+            log.debug("%s", text)
+            return True
         if level < logging.WARNING or not _NOISE.search(text):
             return False
         self.away(text)

@@ -149,7 +149,7 @@ def settle(session: database.Session, ends: Sequence[End], now: datetime) -> Non
     _ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
     session.execute_many(
         STATEMENTS["settle"],
-        [(e.version, e.row_hash, e.version, e.version, e.state.value, e.record_uuid, e.version) for e in ends],
+        [(e.version, e.row_hash, *[e.version] * 3, e.state.value, e.record_uuid, e.version) for e in ends],
     )
 
 

@@ -14,22 +14,28 @@ class ApiBudget(Model):
     complexity_spent: int
     complexity_limit: int
     resets_in: float
+    throttled: int
     calls_today: float
     calls_limit: int
     calls_run_out_at: datetime | None
 
 
 class WorkerState(Model):
-    """One worker. `holding`: topic → why its lane waits on purpose; `events`: topic → worked since the start."""
+    """One worker. `holding`: topic → why its lane waits on purpose; `events`: topic → worked since the start.
+
+    `trouble` names the lanes that wait for a person: a token, a permission, a board, a day's calls. Waiting for the
+    API's minute is no trouble.
+    """
 
     name: str
     pid: int
     at: datetime
     holding: dict[str, str]
+    trouble: list[str]
     events: dict[str, int]
     budget: ApiBudget
 
     @property
     def well(self) -> bool:
-        """Nothing is held that a person has to look at: waiting for the API's minute is no trouble."""
-        return not self.holding
+        """No lane waits for a person."""
+        return not self.trouble

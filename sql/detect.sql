@@ -75,7 +75,7 @@ UPDATE ORDERS_UNIFIED_SNAPSHOT
 SET row_hash = ?, version = ?, customer = ?, batch_id = ?, snapshot_date = ?, planned_mutations = ?,
   [AAG ORDER NUMBER] = ?, [CUSTOMER NAME] = ?, [CUSTOMER STYLE] = ?, [CUSTOMER COLOUR DESCRIPTION] = ?,
   [PO NUMBER] = ?, [CUSTOMER ALT PO] = ?, [ACTIVE] = ?, [TOTAL_QTY] = ?,
-  sync_state = CASE WHEN settled_version = ? OR failed_version = ? THEN sync_state ELSE ? END
+  sync_state = CASE WHEN settled_version >= ? OR failed_version >= ? THEN sync_state ELSE ? END
 WHERE record_uuid = ? AND version < ?
 
 -- name: rebaseline
@@ -88,7 +88,8 @@ UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = ? WHERE record_uuid = ? AND row_ha
 UPDATE ORDERS_UNIFIED_SNAPSHOT
 SET settled_version = ?, settled_hash = ?,
   row_hash = CASE WHEN version > ? AND batch_id IS NULL THEN '' ELSE row_hash END,
-  sync_state = CASE WHEN version <= ? THEN ? WHEN batch_id IS NULL THEN 'WAITING' ELSE sync_state END
+  sync_state = CASE WHEN failed_version > ? THEN sync_state WHEN version <= ? THEN ?
+    WHEN batch_id IS NULL THEN 'WAITING' ELSE sync_state END
 WHERE record_uuid = ? AND settled_version <= ?
 
 -- name: fail

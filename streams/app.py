@@ -85,17 +85,8 @@ def build(resources: Resources, state: health.Health, sync: SyncStep, member: st
     for name, lane in lanes.items():
         declare(app, name, lane, deliver)
 
-    # Kept until Kafka has them: a claim is not given twice before it runs out.
-    claimed: list[events.OrderStaged] = []
-
-    async def retry_due() -> None:
-        claimed.extend(await asyncio.to_thread(retrier.due))
-        if claimed:
-            await asyncio.to_thread(resources.producer.send_all, outgoing(claimed, prefix))
-            claimed.clear()
-
     async def retry_failures() -> None:
-        await deliver.repeat("retry_failures", retry_due, RETRY_EVERY)
+        await deliver.repeat("retry_failures", retrying(retrier.due, deliver), RETRY_EVERY)
 
     async def tick() -> None:
         state.tick()
@@ -123,6 +114,19 @@ async def stop(app: App, *, holding: bool) -> None:
 def assigned(app: App) -> set[tuple[str, int]]:
     """The partitions that this worker has now, as topic and number."""
     return {(tp.topic, tp.partition) for tp in app.consumer.assignment()}
+
+
+def retrying(due: Callable[[], list[events.OrderStaged]], deliver: delivery.Delivery) -> Callable[[], Awaitable[None]]:
+    """The timer's work: sends on what is due, and keeps it until Kafka has it, because a claim is given once."""
+    claimed: list[events.OrderStaged] = []
+
+    async def work() -> None:
+        claimed.extend(await asyncio.to_thread(due))
+        if claimed:
+            await asyncio.to_thread(deliver.producer.send_all, outgoing(claimed, deliver.prefix))
+            claimed.clear()
+
+    return work
 
 
 def declare(app: App, name: str, lane: Lane[Any], deliver: delivery.Delivery) -> None:

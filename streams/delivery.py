@@ -171,7 +171,7 @@ class Delivery:
                     raise
                 reason, pause = str(error), planned if error.wait is None else error.wait
                 log.warning("%s: %s; again in %.1f s", name, reason, pause)
-            with self.health.hold(name, reason):
+            with self.health.hold_in_trouble(name, reason):
                 if not await self._pause(pause, holding=True):
                     return False
         if said is not None:

@@ -9,13 +9,18 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Health:
-    """One worker's state; its own loop writes it, the watchdog's thread only reads. `clock` is monotonic seconds."""
+    """One worker's state; its own loop writes it, the watchdog's thread only reads. `clock` is monotonic seconds.
+
+    `holding` says of each lane that waits on purpose why it does; `trouble` names those that wait because something is
+    wrong, and not for the API's budget or for another worker.
+    """
 
     clock: Callable[[], float] = time.monotonic
     started: float = field(init=False)
     ticked: float = field(init=False)
     moved: dict[str, float] = field(default_factory=dict)
     holding: dict[str, str] = field(default_factory=dict)
+    trouble: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -33,6 +38,16 @@ class Health:
     def idle(self, lane: str) -> float:
         """Seconds since the lane got anywhere, since the start if it never did."""
         return self.clock() - self.moved.get(lane, self.started)
+
+    @contextmanager
+    def hold_in_trouble(self, lane: str, reason: str) -> Iterator[None]:
+        """The same as `hold`, and somebody should look."""
+        self.trouble.add(lane)
+        try:
+            with self.hold(lane, reason):
+                yield
+        finally:
+            self.trouble.discard(lane)
 
     @contextmanager
     def hold(self, lane: str, reason: str) -> Iterator[None]:

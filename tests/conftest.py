@@ -2,7 +2,9 @@
 
 import os
 import random
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import confluent_kafka.admin
 import pytest
@@ -14,6 +16,21 @@ SEED = os.environ.get("ORDERSYNC_TEST_SEED") or str(random.SystemRandom().randra
 
 def pytest_report_header() -> str:
     return f"ORDERSYNC_TEST_SEED={SEED} names this run's topics"
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., Any]:
+    """Waits for a condition: what it gives once it holds. Fails with what was waited for when it does not in time."""
+
+    def wait(condition: Callable[[], Any], what: str, within: float = 30.0) -> Any:
+        deadline = time.monotonic() + within
+        while not (found := condition()):
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within {within:g} s: {what}")
+            time.sleep(0.02)
+        return found
+
+    return wait
 
 
 @pytest.fixture(scope="session")

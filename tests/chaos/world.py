@@ -50,10 +50,12 @@ class Points:
 class World:
     """Everything that outlives a process."""
 
-    def __init__(self, schedule: Schedule, folder: Path, template: Path) -> None:
+    def __init__(
+        self, schedule: Schedule, folder: Path, template: Path, mappings: loading.Mappings | None = None
+    ) -> None:
         self.schedule = schedule
         self.clock = virtual.Clock()
-        self.mappings = loading.load()
+        self.mappings = mappings or loading.load()
         self.met: Counter[str] = Counter()
         self.points = Points(schedule.strikes, self.met)
         self.rng = random.Random(f"world {schedule.seed}")
@@ -175,9 +177,13 @@ class Life:
         self.syncer: sync.Syncer | None = None
 
     async def step(self, batch: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
+        return await (await self.begin()).run(batch)
+
+    async def begin(self) -> sync.Syncer:
+        """The syncer, once the lease is ours."""
         if self.syncer is None:
             self.syncer = await self._begin()
-        return await self.syncer.run(batch)
+        return self.syncer
 
     async def end(self, *, orderly: bool) -> None:
         """What is committed stays; an orderly end gives the lease back."""
@@ -195,7 +201,7 @@ class Life:
             if self._grant is None:
                 await world.clock.sleep(0.5)
         self._renewal = asyncio.create_task(self._renew(self._grant))
-        paces = budget.Budget(
+        self.paces = paces = budget.Budget(
             limits.preset("personal", "pro"),
             clock=world.clock.monotonic,
             sleep=world.clock.sleep,

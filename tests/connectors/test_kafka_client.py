@@ -52,6 +52,20 @@ def test_two_lines_stand_for_an_outage(caplog: pytest.LogCaptureFixture) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Group Coordinator Request failed: [Error 15] GroupCoordinatorNotAvailableError",
+        "GETPID [ordersync#producer-2] Failed to acquire idempotence PID: Broker: Coordinator load in progress: retrying",
+    ],
+)
+def test_a_broker_that_has_just_started_is_not_away(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    noise = kafka.BrokerNoise()
+    assert not noise.filter(record("aiokafka", logging.ERROR, text))
+    assert noise.since is None
+    assert caplog.messages == []
+
+
 def test_other_lines_pass() -> None:
     noise = kafka.BrokerNoise()
     assert noise.filter(record("aiokafka", logging.ERROR, "Topic orders.changed not found in cluster metadata"))

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,16 +18,6 @@ from streams import topics
 
 ROOT = Path(__file__).parents[2]
 CHILD = Path(__file__).parent / "lane_child.py"
-
-
-def until(condition: Callable[[], Any], what: str, within: float = 20.0) -> Any:
-    """What `condition` gives once it holds; fails, and says for what it waited, when it does not in time."""
-    deadline = time.monotonic() + within
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {within:g} s: {what}")
-        time.sleep(0.02)
-    return found
 
 
 def changed(number: int, *, customer: str = "GREYSON CLOTHIERS") -> events.OrderChanged:
@@ -49,7 +38,8 @@ def changed(number: int, *, customer: str = "GREYSON CLOTHIERS") -> events.Order
 class Lane:
     """One lane's topics, its process, and what both know."""
 
-    def __init__(self, bootstrap: str, folder: Path, build: str) -> None:
+    def __init__(self, bootstrap: str, folder: Path, build: str, until: Callable[..., Any]) -> None:
+        self.until = until
         self.bootstrap = bootstrap
         self.folder = folder
         self.prefix = f"{uuid.uuid4().hex[:8]}-"
@@ -80,7 +70,7 @@ class Lane:
         (self.folder / "ready").unlink(missing_ok=True)
         command = [sys.executable, str(CHILD), str(self.folder)]
         self.child = processes.Child(command, log=self.log, environment=self._environment)
-        until(lambda: (self.folder / "ready").exists() or not self.running, "the lane starts")
+        self.until(lambda: (self.folder / "ready").exists() or not self.running, "the lane starts")
 
     @property
     def running(self) -> bool:
@@ -131,14 +121,17 @@ class Lane:
         )
         consumer.assign([confluent_kafka.TopicPartition(*partition, 0) for partition in ends])
         found: list[confluent_kafka.Message] = []
-        deadline = time.monotonic() + 10
-        while len(found) < sum(ends.values()) and time.monotonic() < deadline:
+
+        def complete() -> bool:
             message = consumer.poll(0.1)
             if message is not None:
                 assert message.error() is None
                 found.append(message)
+            return len(found) == sum(ends.values())
+
+        if ends:
+            self.until(complete, f"everything on {name} is read", 10)
         consumer.close()
-        assert len(found) == sum(ends.values())
         return found
 
     def staged(self) -> set[str]:
@@ -147,9 +140,17 @@ class Lane:
 
 
 @pytest.fixture(params=["compiled", "pure"])
-def lane(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Lane]:
-    """In both builds of Faust: the compiled one, and the one in pure Python."""
-    made = Lane(broker, tmp_path, request.param)
+def build(request: pytest.FixtureRequest) -> str:
+    """Faust comes compiled, and in pure Python."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def lane(broker: str, tmp_path: Path, until: Callable[..., Any], request: pytest.FixtureRequest) -> Iterator[Lane]:
+    """Of the compiled build; of both when the test asks for `build` too."""
+    build = request.getfixturevalue("build") if "build" in request.fixturenames else "compiled"
+    made = Lane(broker, tmp_path, build, until)
     yield made
     if made.child is not None and made.child.running:
         made.child.stop(0)

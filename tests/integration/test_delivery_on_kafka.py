@@ -1,4 +1,7 @@
-"""Delivery on the real broker, in both builds of Faust: whatever happens, nothing is lost and nothing is skipped."""
+"""Delivery on the real broker: whatever happens, nothing is lost and nothing is skipped.
+
+Where events could be lost by Faust itself, both of its builds are tried.
+"""
 
 import signal
 import time
@@ -13,19 +16,12 @@ def orders(numbers: range) -> list[str]:
     return [f"order-{number}" for number in numbers]
 
 
-def wait_for(condition: Any, what: str, within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        time.sleep(0.02)
-
-
-def test_poison_goes_to_the_dead_letters_and_every_good_event_around_it_is_worked(lane: Lane) -> None:
+def test_poison_goes_to_the_dead_letters_and_every_good_event_around_it_is_worked(lane: Lane, build: str) -> None:
     lane.start()
     lane.send(range(3))
     lane.send_raw([b"\xff\x00 no event", None, b'{"customer": 1}'])
     lane.send(range(3, 6))
-    wait_for(lambda: lane.committed() == 9, "all nine are acknowledged")
+    lane.until(lambda: lane.committed() == 9, "all nine are acknowledged")
     assert lane.worked() == orders(range(6))
     letters = lane.read(topics.DEAD_LETTER)
     assert [letter.value() or b"" for letter in letters] == [b"\xff\x00 no event", b"", b'{"customer": 1}']
@@ -37,7 +33,7 @@ def test_poison_goes_to_the_dead_letters_and_every_good_event_around_it_is_worke
     assert lane.running
 
 
-def test_nothing_is_acknowledged_before_kafka_has_the_result(lane: Lane) -> None:
+def test_nothing_is_acknowledged_before_kafka_has_the_result(lane: Lane, build: str) -> None:
     (lane.folder / "no-sending").touch()
     lane.send(range(30))
     lane.start()
@@ -47,7 +43,7 @@ def test_nothing_is_acknowledged_before_kafka_has_the_result(lane: Lane) -> None
     assert "Traceback" not in lane.log.read_text()
     (lane.folder / "no-sending").unlink()
     lane.start()
-    wait_for(lambda: lane.committed() == 30, "all are acknowledged")
+    lane.until(lambda: lane.committed() == 30, "all are acknowledged")
     assert lane.staged() == set(orders(range(30)))
 
 
@@ -61,18 +57,18 @@ def test_what_may_pass_is_tried_a_bounded_number_of_times_then_the_process_ends(
     assert "Traceback" not in log
     assert "CRITICAL streams.delivery: orders.changed: the database is locked" in log
     lane.start()
-    wait_for(lambda: lane.committed() == 5, "all are acknowledged")
+    lane.until(lambda: lane.committed() == 5, "all are acknowledged")
     assert lane.worked() == orders(range(5))
 
 
-def test_an_unknown_error_ends_the_process_and_commits_nothing_beyond_what_was_worked(lane: Lane) -> None:
+def test_an_unknown_error_ends_the_process_and_commits_nothing_beyond_what_was_worked(lane: Lane, build: str) -> None:
     lane.start(take=5, unknown_at="order-12")
     lane.send(range(40))
     assert lane.ended() == 70
     assert lane.committed() <= 10
     assert "ZeroDivisionError" in lane.log.read_text()
     lane.start(take=5)
-    wait_for(lambda: lane.committed() == 40, "all are acknowledged")
+    lane.until(lambda: lane.committed() == 40, "all are acknowledged")
     assert lane.staged() == set(orders(range(40)))
     # What came twice came after it had come once: no order was overtaken for good.
     assert list(dict.fromkeys(lane.worked())) == orders(range(40))
@@ -81,24 +77,24 @@ def test_an_unknown_error_ends_the_process_and_commits_nothing_beyond_what_was_w
 def test_what_a_person_must_cure_is_held_with_its_reason_and_goes_on_when_it_is_cured(lane: Lane) -> None:
     lane.start(trouble="misconfigured", stuck=1.0)
     lane.send(range(5))
-    wait_for(lambda: lane.status() == {"orders.changed": "the token is refused"}, "the status says why")
+    lane.until(lambda: lane.status() == {"orders.changed": "the token is refused"}, "the status says why")
     # Three times as long as the watchdog would wait for a lane that does not hold.
-    wait_for(lambda: len(lane.lines("tried")) >= 6, "it asks again")
+    lane.until(lambda: len(lane.lines("tried")) >= 6, "it asks again")
     assert lane.running
     assert lane.committed() == 0
     (lane.folder / "cured").touch()
-    wait_for(lambda: lane.committed() == 5, "all are acknowledged")
+    lane.until(lambda: lane.committed() == 5, "all are acknowledged")
     assert lane.worked() == orders(range(5))
-    wait_for(lambda: lane.status() == {}, "the hold is over")
+    lane.until(lambda: lane.status() == {}, "the hold is over")
     log = lane.log.read_text()
     assert log.count("the token is refused") == 1, "a hold is told once, however long it lasts"
     assert "orders.changed goes on" in log
 
 
-def test_a_stop_while_it_holds_is_prompt_and_acknowledges_nothing(lane: Lane) -> None:
+def test_a_stop_while_it_holds_is_prompt_and_acknowledges_nothing(lane: Lane, build: str) -> None:
     lane.start(trouble="misconfigured")
     lane.send(range(5))
-    wait_for(lane.status, "it holds")
+    lane.until(lane.status, "it holds")
     began = time.monotonic()
     lane.child.signal(signal.SIGTERM)
     assert lane.ended() == 0
@@ -106,7 +102,7 @@ def test_a_stop_while_it_holds_is_prompt_and_acknowledges_nothing(lane: Lane) ->
     assert lane.committed() == 0
     (lane.folder / "cured").touch()
     lane.start()
-    wait_for(lambda: lane.committed() == 5, "all are acknowledged")
+    lane.until(lambda: lane.committed() == 5, "all are acknowledged")
 
 
 def test_a_lost_lease_ends_the_process_at_once(lane: Lane) -> None:
@@ -118,20 +114,20 @@ def test_a_lost_lease_ends_the_process_at_once(lane: Lane) -> None:
     assert "the lease went to another process" in lane.log.read_text().splitlines()[-1]
 
 
-def test_kill_9_in_the_midst_of_work_loses_nothing_and_work_goes_on_within_seconds(lane: Lane) -> None:
+def test_kill_9_in_the_midst_of_work_loses_nothing_and_work_goes_on_within_seconds(lane: Lane, build: str) -> None:
     total = 300
     lane.send(range(total))
     lane.start(slow=0.005, take=10)
     for kills in (60, 150):
-        wait_for(lambda kills=kills: len(set(lane.worked())) >= kills, "it works")
+        lane.until(lambda kills=kills: len(set(lane.worked())) >= kills, "it works")
         lane.child.signal(signal.SIGKILL)
         lane.ended()
         before, killed = len(lane.worked()), time.monotonic()
         lane.start(slow=0.005, take=10)
-        wait_for(lambda before=before: len(lane.worked()) > before, "it works again")
+        lane.until(lambda before=before: len(lane.worked()) > before, "it works again")
         # The static member id spares it the wait for the dead one's session, 10 s.
         assert time.monotonic() - killed < 7
-    wait_for(lambda: lane.committed() == total, "all are acknowledged")
+    lane.until(lambda: lane.committed() == total, "all are acknowledged")
     assert lane.staged() == set(orders(range(total)))
     assert list(dict.fromkeys(lane.worked())) == orders(range(total))
 
@@ -139,16 +135,18 @@ def test_kill_9_in_the_midst_of_work_loses_nothing_and_work_goes_on_within_secon
 def test_a_worker_ends_by_itself_when_the_topics_are_made_anew_and_works_after_its_restart(lane: Lane) -> None:
     lane.start(stuck=3.0)
     lane.send(range(5))
-    wait_for(lambda: lane.committed() == 5, "all are acknowledged")
+    lane.until(lambda: lane.committed() == 5, "all are acknowledged")
     lane.delete_topics()
     lane.make_topics()
     lane.send(range(5, 15))
-    wait_for(lambda: not lane.running or len(set(lane.worked())) == 15, "it works, or ends to work after a restart", 40)
+    lane.until(
+        lambda: not lane.running or len(set(lane.worked())) == 15, "it works, or ends to work after a restart", 40
+    )
     if not lane.running:
         assert lane.ended() == 75
         assert "watchdog" in lane.log.read_text()
         lane.start(stuck=3.0)
-    wait_for(lambda: set(lane.worked()) == set(orders(range(15))), "all are worked")
+    lane.until(lambda: set(lane.worked()) == set(orders(range(15))), "all are worked")
 
 
 def test_a_blocked_loop_ends_the_process_and_the_log_says_where(lane: Lane) -> None:
@@ -163,11 +161,13 @@ def test_a_blocked_loop_ends_the_process_and_the_log_says_where(lane: Lane) -> N
 def test_the_watchdog_lets_a_lane_alone_that_has_nothing_to_do(lane: Lane) -> None:
     lane.start(stuck=2.0)
     lane.send(range(3))
-    wait_for(lambda: lane.committed() == 3, "all are acknowledged")
+    lane.until(lambda: lane.committed() == 3, "all are acknowledged")
     ticks = []
     # Far longer than the watchdog's patience, measured in ticks of the lane itself.
-    wait_for(lambda: ticks.append((lane.folder / "status").stat().st_mtime_ns) or len(set(ticks)) > 40, "it ticks", 30)
+    lane.until(
+        lambda: ticks.append((lane.folder / "status").stat().st_mtime_ns) or len(set(ticks)) > 40, "it ticks", 30
+    )
     assert lane.running
     lane.send(range(3, 6))
-    wait_for(lambda: lane.committed() == 6, "work that comes late is worked")
+    lane.until(lambda: lane.committed() == 6, "work that comes late is worked")
     assert lane.worked() == orders(range(6))

@@ -16,6 +16,7 @@ from connectors import kafka_node, processes
 from streams import commands, demo, settings
 
 ORDERS, SEED = 140, 11
+Until = Callable[..., Any]
 
 
 @pytest.fixture
@@ -25,22 +26,14 @@ def stage(tmp_path: Path) -> Iterator[demo.Stage]:
         yield shown
 
 
-def wait_for(condition: Callable[[], Any], what: str, within: float = 30.0) -> Any:
-    deadline = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        time.sleep(0.02)
-    return found
-
-
 def mutations(stage: demo.Stage) -> int:
     found: int = stage.stats()["mutations"]
     return found
 
 
-def in_the_midst(stage: demo.Stage) -> int:
+def in_the_midst(stage: demo.Stage, until: Until) -> int:
     """Waits until the board shows some items and not all; how many mutations it has seen."""
-    wait_for(lambda: len(stage.ask("board")["items"]) >= 50, "the board shows 50 items")
+    until(lambda: len(stage.ask("board")["items"]) >= 50, "the board shows 50 items")
     assert len(stage.ask("board")["items"]) < ORDERS
     return mutations(stage)
 
@@ -60,14 +53,14 @@ def log(stage: demo.Stage, name: str) -> str:
     return (stage.parts.settings.home / "logs" / f"{name}.log").read_text()
 
 
-def test_the_worker_is_killed(stage: demo.Stage, record_property: Callable[[str, object], None]) -> None:
+def test_the_worker_is_killed(stage: demo.Stage, until: Until, record_property: Callable[[str, object], None]) -> None:
     worker = stage.supervisor.services["worker"]
-    before, killed = in_the_midst(stage), time.monotonic()
+    before, killed = in_the_midst(stage, until), time.monotonic()
     assert worker.child is not None
     worker.child.signal(signal.SIGKILL)
-    wait_for(lambda: not worker.child or not worker.child.running or worker.restarts, "it is dead")
+    until(lambda: not worker.child or not worker.child.running or worker.restarts, "it is dead")
     before = mutations(stage)
-    wait_for(lambda: mutations(stage) > before, "it writes again")
+    until(lambda: mutations(stage) > before, "it writes again")
     took = time.monotonic() - killed
     record_property("seconds to the next write", round(took, 2))
     print(f"kill -9 of the worker to its next confirmed write: {took:.1f} s")
@@ -77,22 +70,22 @@ def test_the_worker_is_killed(stage: demo.Stage, record_property: Callable[[str,
     assert "Traceback" not in log(stage, "worker")
 
 
-def test_the_poller_is_killed(stage: demo.Stage) -> None:
+def test_the_poller_is_killed(stage: demo.Stage, until: Until) -> None:
     poller = stage.supervisor.services["poller"]
     # First in the midst of a pass, when a batch is open and Kafka has not confirmed it; then while orders are synced.
-    wait_for(stage.parts.batches.active, "a pass has opened a batch")
+    until(stage.parts.batches.active, "a pass has opened a batch")
     assert poller.child is not None
     poller.child.signal(signal.SIGKILL)
-    wait_for(lambda: poller.restarts == 1, "it is started again")
-    in_the_midst(stage)
+    until(lambda: poller.restarts == 1, "it is started again")
+    in_the_midst(stage, until)
     poller.child.signal(signal.SIGKILL)
     everything_proves(stage)
     assert poller.restarts == 2
     assert "Traceback" not in log(stage, "poller")
 
 
-def test_the_board_is_killed(stage: demo.Stage) -> None:
-    in_the_midst(stage)
+def test_the_board_is_killed(stage: demo.Stage, until: Until) -> None:
+    in_the_midst(stage, until)
     text = (stage.parts.settings.home / "board" / "running").read_text()
     board = processes.Identity.parse(text.partition(" ")[2])
     assert board is not None and board.kill(10)
@@ -101,8 +94,8 @@ def test_the_board_is_killed(stage: demo.Stage) -> None:
     assert "Traceback" not in log(stage, "worker")
 
 
-def test_the_broker_is_killed(stage: demo.Stage, caplog: pytest.LogCaptureFixture) -> None:
-    in_the_midst(stage)
+def test_the_broker_is_killed(stage: demo.Stage, until: Until, caplog: pytest.LogCaptureFixture) -> None:
+    in_the_midst(stage, until)
     broker = kafka_node.State.read(stage.parts.settings.home / "kafka").jvm
     assert broker is not None and broker.kill(10)
     everything_proves(stage)

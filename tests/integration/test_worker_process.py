@@ -20,21 +20,15 @@ from streams import commands, embedded, overview, settings, supervise, topics
 from streams.resources import Resources, utcnow
 
 ROOT = Path(__file__).parents[2]
-
-
-def wait_for(condition: Callable[[], Any], what: str, within: float = 30.0) -> Any:
-    deadline = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        time.sleep(0.02)
-    return found
+Until = Callable[..., Any]
 
 
 class Plant:
     """Tables, topics and a board, and workers as a test wants them."""
 
-    def __init__(self, parts: Resources) -> None:
+    def __init__(self, parts: Resources, until: Until) -> None:
         self.parts = parts
+        self.until = until
         self.home = parts.settings.home
         self.workers: list[processes.Child] = []
 
@@ -58,7 +52,7 @@ class Plant:
             folder=ROOT,
         )
         self.workers.append(child)
-        wait_for(lambda: not child.running or log.read_text().count(" works\n") > known, "the worker works")
+        self.until(lambda: not child.running or log.read_text().count(" works\n") > known, "the worker works")
         assert child.running, log.read_text()
         return child
 
@@ -82,7 +76,7 @@ class Plant:
             )
 
     def settled(self, within: float = 30.0) -> None:
-        wait_for(lambda: overview.collect(self.parts).settled, "everything is settled", within)
+        self.until(lambda: overview.collect(self.parts).settled, "everything is settled", within)
 
     def holder(self) -> str | None:
         found: str | None = overview.collect(self.parts).writer
@@ -90,7 +84,7 @@ class Plant:
 
 
 @contextmanager
-def plant_in(folder: Path, broker: str, *, seconds: float = 30.0) -> Iterator[Plant]:
+def plant_in(folder: Path, broker: str, until: Until, *, seconds: float = 30.0) -> Iterator[Plant]:
     limits = Resources(settings.Settings(home=folder, monday_minute=2.0)).limits
     simulator = embedded.Simulator(settings.Settings(home=folder), limits)
     (folder / "board").mkdir(parents=True)
@@ -104,7 +98,7 @@ def plant_in(folder: Path, broker: str, *, seconds: float = 30.0) -> Iterator[Pl
         lease_seconds=seconds,
     )
     parts = Resources(chosen, bootstrap=broker, monday_url=chosen.monday_url)
-    plant = Plant(parts)
+    plant = Plant(parts, until)
     try:
         parts.db.apply_schema(utcnow())
         commands.fill_with_samples(parts, orders=90, seed=3)
@@ -118,8 +112,8 @@ def plant_in(folder: Path, broker: str, *, seconds: float = 30.0) -> Iterator[Pl
 
 
 @pytest.fixture
-def plant(tmp_path: Path, broker: str) -> Iterator[Plant]:
-    with plant_in(tmp_path, broker) as made:
+def plant(tmp_path: Path, broker: str, until: Until) -> Iterator[Plant]:
+    with plant_in(tmp_path, broker, until) as made:
         made.add_key_column()
         yield made
 
@@ -138,7 +132,7 @@ def test_a_name_is_for_one_worker_and_the_second_is_told_in_one_line(plant: Plan
 def test_a_stop_is_quick_and_gives_the_lease_back(plant: Plant) -> None:
     worker = plant.start()
     assert plant.detect() > 50
-    wait_for(plant.holder, "it holds the lease")
+    plant.until(plant.holder, "it holds the lease")
     began = time.monotonic()
     worker.signal(signal.SIGTERM)
     assert worker.wait(10) == 0, plant.log().read_text()
@@ -178,8 +172,10 @@ def test_a_killed_worker_writes_again_long_before_its_lease_runs_out(plant: Plan
     assert "epoch 2" in plant.log().read_text()
 
 
-def test_another_worker_takes_over_when_the_writer_is_killed(tmp_path: Path, broker: str) -> None:
-    with plant_in(tmp_path, broker, seconds=6.0) as plant:
+def test_another_worker_takes_over_when_the_writer_is_killed(
+    tmp_path: Path, broker: str, until: Callable[..., Any]
+) -> None:
+    with plant_in(tmp_path, broker, until, seconds=6.0) as plant:
         plant.add_key_column()
         workers = {name: plant.start(name) for name in ("worker-1", "worker-2")}
         plant.detect()
@@ -202,8 +198,10 @@ def last_epoch(log: Path) -> int:
     )
 
 
-def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(tmp_path: Path, broker: str) -> None:
-    with plant_in(tmp_path, broker) as plant:
+def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(
+    tmp_path: Path, broker: str, until: Callable[..., Any]
+) -> None:
+    with plant_in(tmp_path, broker, until) as plant:
         # Nobody has run `setup`: the board has no column for the identity, so the writer holds.
         worker = plant.start()
         prefix = plant.parts.settings.topic_prefix
@@ -217,7 +215,7 @@ def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(tmp_path: P
                 for event in unknown
             ]
         )
-        wait_for(
+        plant.until(
             lambda: "orders.staged holds: the board has no record_uuid column" in plant.log().read_text(), "it holds"
         )
         emitted = plant.detect()
@@ -227,7 +225,7 @@ def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(tmp_path: P
             with plant.parts.db.read() as session:
                 return int(session.value("SELECT COUNT(*) FROM STG_MON_CustMasterSchedule") or 0)
 
-        wait_for(lambda: staged() >= emitted, "every order is staged behind the hold")
+        plant.until(lambda: staged() >= emitted, "every order is staged behind the hold")
         assert worker.running
         assert not overview.collect(plant.parts).settled
         plant.add_key_column()

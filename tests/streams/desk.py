@@ -1,14 +1,17 @@
 """One writer at its desk: a real database file, the real simulator over HTTP, and time that nobody waits for."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import dataclasses
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import sql
 from connectors.database_sqlite import SqliteDatabase
 from connectors.monday.simulator import faults
+from mappings import loading
 from schemas import events
+from schemas.mappings import BoardMapping
 from schemas.orders import Problem, StagedOrder
 from streams import sync, writer
 from tests.chaos import virtual
@@ -16,9 +19,7 @@ from tests.chaos.script import Schedule
 from tests.chaos.world import Life, World
 
 GROUP, OTHER_GROUP = "GREYSON CLOTHIERS 2026 SPRING", "GREYSON CLOTHIERS 2026 FALL"
-QUIET = Schedule(
-    seed=1, passes=(), rules=(), strikes=(), lookup_lag=0.0, complexity=10_000_000, batch_size=25
-)
+QUIET = Schedule(seed=1, passes=(), rules=(), strikes=(), lookup_lag=0.0, complexity=10_000_000, batch_size=25)
 
 
 def uuid(number: int) -> str:
@@ -150,18 +151,25 @@ def event(one: StagedOrder, cause: events.Cause = events.Cause.LIVE, attempt: in
 
 
 @contextlib.asynccontextmanager
-async def desk(folder: Path, *rules: faults.Rule, **schedule: Any) -> AsyncIterator[Desk]:
+async def desk(
+    folder: Path,
+    *rules: faults.Rule,
+    mappings: Callable[[BoardMapping], BoardMapping] = lambda same: same,
+    **schedule: Any,
+) -> AsyncIterator[Desk]:
     """A fresh board and a fresh database. `schedule` are fields of tests.chaos.script.Schedule."""
     template = folder / "empty.db"
     db = SqliteDatabase(template)
     db.apply_schema(virtual.START, with_source=False)
     db.close()
     told = {**vars(QUIET), **schedule, "rules": rules}
-    world = World(Schedule(**told), folder, template)
+    bundled = loading.load()
+    changed = dataclasses.replace(bundled, board=mappings(bundled.board))
+    world = World(Schedule(**told), folder, template, changed)
     await world.start()
     made = Desk(world)
     try:
-        await made.life.step([])
+        await made.life.begin()
         yield made
     finally:
         await made.life.end(orderly=True)

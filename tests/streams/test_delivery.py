@@ -186,21 +186,20 @@ async def test_holds_have_no_bound_and_are_told_once(caplog: pytest.LogCaptureFi
     ]
 
 
-async def test_while_it_holds_the_lane_says_why() -> None:
+async def test_while_it_holds_the_lane_says_why(until: Any) -> None:
     process, stream = Process(), Stream(good(1))
-    running = asyncio.create_task(process.run(stream, Step(errors.Misconfigured("no permission", wait=0.05))))
-    while not process.health.holding:
-        await asyncio.sleep(0)
+    running = asyncio.create_task(process.run(stream, Step(errors.Misconfigured("no permission", wait=0.5))))
+    await asyncio.to_thread(until, lambda: process.health.holding, "it holds")
     assert process.health.holding == {"orders.staged": "no permission"}
+    assert process.health.trouble == {"orders.staged"}
     await running
     assert process.health.holding == {}
 
 
-async def test_a_stop_ends_a_hold_and_acknowledges_nothing() -> None:
+async def test_a_stop_ends_a_hold_and_acknowledges_nothing(until: Any) -> None:
     process, stream = Process(), Stream(good(1))
     running = asyncio.create_task(process.run(stream, Step(errors.Misconfigured("no permission", wait=3600))))
-    while not process.health.holding:
-        await asyncio.sleep(0)
+    await asyncio.to_thread(until, lambda: process.health.holding, "it holds")
     process.stops = True
     await asyncio.wait_for(running, 2)
     assert stream.acknowledged == []

@@ -35,6 +35,14 @@ def test_a_hold_says_why_and_its_end_is_progress() -> None:
     assert state.idle("sync") == 0
 
 
+def test_a_hold_in_trouble_is_told_from_a_wait_for_the_other_side() -> None:
+    state = health.Health()
+    with state.hold("promote", "the API's budget is used up"), state.hold_in_trouble("sync", "the token is refused"):
+        assert state.holding.keys() == {"promote", "sync"}
+        assert state.trouble == {"sync"}
+    assert state.trouble == set()
+
+
 def test_a_wait_inside_a_hold_gives_the_holds_reason_back() -> None:
     state = health.Health()
     with state.hold("sync", "outer"):

@@ -1,6 +1,7 @@
 """The supervisor, on real child processes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,18 +17,12 @@ from connectors import errors, processes
 from streams import supervise
 
 ROOT = Path(__file__).parents[2]
+Until = Callable[..., Any]
 RUNS = "import signal; print('begins', flush=True); signal.pause()"
 
 
 def service(name: str, folder: Path, script: str, *, clock: Callable[[], float] = time.monotonic) -> supervise.Service:
     return supervise.Service(name, [sys.executable, "-c", script], dict(os.environ), folder / f"{name}.log", clock)
-
-
-def wait_for(condition: Callable[[], object], within: float = 10.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def begun(one: supervise.Service, times: int) -> bool:
@@ -43,14 +39,16 @@ def running(*services: supervise.Service, revive: Callable[[], list[str]] = list
         made.stop()
 
 
-def test_a_killed_child_is_started_again_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_child_is_started_again_at_once(
+    tmp_path: Path, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
     one, other = service("worker", tmp_path, RUNS), service("poller", tmp_path, RUNS)
     with running(one, other):
-        wait_for(lambda: begun(one, 1) and begun(other, 1))
+        until(lambda: begun(one, 1) and begun(other, 1), "it is so")
         assert one.child is not None and other.child is not None
         killed, neighbour = time.monotonic(), other.child.pid
         one.child.signal(signal.SIGKILL)
-        wait_for(lambda: begun(one, 2))
+        until(lambda: begun(one, 2), "it is so")
         assert time.monotonic() - killed < 2
         assert (one.restarts, other.restarts) == (1, 0)
         assert other.child.pid == neighbour
@@ -92,7 +90,7 @@ def test_a_child_that_was_well_for_a_while_is_started_at_once_again(tmp_path: Pa
     assert given == [0.0, 0.5, 1.0, 0.0, 0.5]
 
 
-def test_the_last_one_started_is_stopped_first(tmp_path: Path) -> None:
+def test_the_last_one_started_is_stopped_first(tmp_path: Path, until: Until) -> None:
     told = tmp_path / "order"
     script = """
 import pathlib, signal, sys
@@ -107,15 +105,15 @@ while True:
 """
     services = [service(name, tmp_path, script.format(told=str(told), name=name)) for name in ("worker ", "poller ")]
     with running(*services):
-        wait_for(lambda: all(begun(one, 1) for one in services))
+        until(lambda: all(begun(one, 1) for one in services), "it is so")
     assert told.read_text() == "poller worker "
 
 
-def test_a_child_that_does_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_does_not_stop_is_killed(tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervise, "GRACE", 0.2)
     deaf = service("worker", tmp_path, f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {RUNS}")
     with running(deaf):
-        wait_for(lambda: begun(deaf, 1))
+        until(lambda: begun(deaf, 1), "it is so")
     assert deaf.child is not None
     assert deaf.child.wait(0) == -signal.SIGKILL
 
@@ -126,8 +124,7 @@ sys.path.insert(0, {root!r})
 from streams import supervise
 folder = pathlib.Path({folder!r})
 made = supervise.Supervisor(
-    [supervise.Service(name, [sys.executable, "-c", {script!r}], {{}}, folder / f"{{name}}.log") for name in ("a", "b")],
-    list,
+    [supervise.Service(name, [sys.executable, "-c", {script!r}], {{}}, folder / name) for name in ("a", "b")], list
 )
 made.start()
 print(*[one.child.pid for one in made.services.values()], flush=True)
@@ -146,18 +143,25 @@ def test_the_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     assert all(child is None or child.wait(10) for child in children)
 
 
-def test_a_signal_stops_the_parent_and_its_children_in_order(tmp_path: Path) -> None:
+def handles(pid: int, number: int) -> bool:
+    """Whether the process has a handler for the signal."""
+    [caught] = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+def test_a_signal_stops_the_parent_and_its_children_in_order(tmp_path: Path, until: Until) -> None:
     script = PARENT.format(root=str(ROOT), folder=str(tmp_path), script=RUNS)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         children = [processes.Identity.of(int(pid)) for pid in parent.stdout.readline().split()]
+        until(lambda: handles(parent.pid, signal.SIGTERM), "it waits for the signal")
         parent.terminate()
         assert parent.wait(10) == 0
     assert not any(child is not None and child.alive() for child in children)
 
 
 def test_what_the_parent_owns_is_revived_and_its_trouble_is_no_flood(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, until: Until, caplog: pytest.LogCaptureFixture
 ) -> None:
     tries: list[float] = []
 
@@ -169,7 +173,7 @@ def test_what_the_parent_owns_is_revived_and_its_trouble_is_no_flood(
 
     one = service("worker", tmp_path, RUNS)
     with running(one, revive=revive):
-        wait_for(lambda: len(tries) >= 4)
+        until(lambda: len(tries) >= 4, "it is so")
         # The children are looked after meanwhile.
         assert one.child is not None and one.child.running
     assert tries[2] - tries[1] >= 0.5
@@ -182,7 +186,9 @@ def test_what_the_parent_owns_is_revived_and_its_trouble_is_no_flood(
     ]
 
 
-def test_a_supervisor_that_fails_itself_ends_the_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_supervisor_that_fails_itself_ends_the_process(
+    tmp_path: Path, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
     ended: list[tuple[int, str]] = []
 
     def revive() -> list[str]:
@@ -190,18 +196,20 @@ def test_a_supervisor_that_fails_itself_ends_the_process(tmp_path: Path, caplog:
 
     made = supervise.Supervisor([], revive, end=lambda code, why: ended.append((code, why)))
     made.start()
-    wait_for(lambda: ended)
+    until(lambda: ended, "it is so")
     made.stop()
     assert ended == [(70, "supervisor: ZeroDivisionError")]
     assert "supervisor: unknown error" in caplog.text
 
 
-def test_a_log_that_has_grown_makes_room_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_has_grown_makes_room_at_the_next_start(
+    tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(supervise, "LOG_BYTES", 5)
     one = service("worker", tmp_path, RUNS)
     one.log.write_text("an old and long story")
     one.start()
-    wait_for(lambda: begun(one, 1))
+    until(lambda: begun(one, 1), "it is so")
     one.stop()
     assert one.log.read_text() == "begins\n"
     assert (tmp_path / "worker.log.1").read_text() == "an old and long story"

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,13 +125,12 @@ async def test_the_lease_comes_with_the_first_batch_and_goes_with_the_end(ready:
     assert ready.holder() is None
 
 
-async def test_a_second_worker_waits_says_why_and_goes_on_when_the_first_one_ends(ready: Office) -> None:
+async def test_a_second_worker_waits_says_why_and_goes_on_when_the_first_one_ends(ready: Office, until: Any) -> None:
     async with ready.worker("worker-2") as second:
         async with ready.worker("worker-1") as first:
             await first.works()
             waiting = asyncio.create_task(second.works())
-            while not second.health.holding:
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(until, lambda: second.health.holding, "it waits")
             assert second.health.holding == {"orders.staged": "another process holds the lease of the board"}
             assert not waiting.done()
         await waiting
@@ -161,26 +161,25 @@ async def test_the_lease_of_a_killed_worker_is_no_other_workers_before_it_runs_o
     assert resources.utcnow() >= until
 
 
-async def test_the_lease_is_renewed_while_the_partition_is_ours(ready: Office) -> None:
+async def test_the_lease_is_renewed_while_the_partition_is_ours(ready: Office, until: Any) -> None:
     async with ready.worker("worker-1", lease_seconds=3.0) as worker:
         await worker.works()
         keeping = asyncio.create_task(worker.writing.keep(lambda: worker.owns))
         first = ready.holder()
-        while ready.holder() == first:
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(until, lambda: ready.holder() != first, "it is renewed")
         assert await epoch(ready) == 1
         keeping.cancel()
 
 
 async def test_the_lease_is_given_back_when_the_partition_moves_on_and_taken_again_when_it_returns(
     ready: Office,
+    until: Any,
 ) -> None:
     async with ready.worker("worker-1") as worker:
         await worker.works()
         keeping = asyncio.create_task(worker.writing.keep(lambda: worker.owns))
         worker.owns = False
-        while ready.holder() is not None:
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(until, lambda: ready.holder() is None, "it is given back")
         async with ready.worker("worker-2") as other:
             await other.works()
             assert await epoch(ready) == 2

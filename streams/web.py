@@ -1,0 +1,38 @@
+"""The worker's pages, on loopback: /health for machines. 200 while all is well, 503 with the reason otherwise."""
+
+from typing import Any, Protocol
+
+from schemas import workers
+from streams import health
+
+# A loop that has not run for so long answers nothing anyway; a lane that holds answers with its reason.
+HUNG = 30.0
+
+
+class App(Protocol):
+    """The part of a Faust app that is used."""
+
+    def page(self, path: str) -> Any: ...
+
+
+class Reporter(Protocol):
+    """streams.reporting.Reporter."""
+
+    def state(self) -> workers.WorkerState: ...
+
+
+def declare(app: App, state: health.Health, reporter: Reporter) -> None:
+    """Adds the pages to the app's own web server."""
+
+    async def show_health(web: Any, request: Any) -> Any:
+        seen = reporter.state()
+        still = state.clock() - state.ticked
+        well = seen.well and still < HUNG
+        body = {
+            "status": "ok" if well else "holding",
+            "why": {lane: seen.holding.get(lane, "") for lane in seen.trouble},
+            **seen.model_dump(mode="json"),
+        }
+        return web.json(body, status=200 if well else 503)
+
+    app.page("/health")(show_health)
