@@ -50,7 +50,7 @@ class Production:
             resolved = [(at, version, uuid, version) for uuid, version, _ in fresh]
             session.execute_many(RETRY["resolve_order"], resolved)
             session.execute_many(RETRY["resolve_sizes"], resolved)
-            newest = {uuid: version for uuid, version, _ in fresh}
+            newest = held | {uuid: version for uuid, version, _ in fresh}
             passed = [end for end in staged if end[1] < newest.get(end[0], 0) and _is_open(staged[end])]
             older = [(at, uuid, newest[uuid]) for uuid, _ in passed]
             session.execute_many(STATEMENTS["older_sizes_superseded"], older)

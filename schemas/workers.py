@@ -29,6 +29,7 @@ class WorkerState(Model):
 
     name: str
     pid: int
+    address: str
     at: datetime
     holding: dict[str, str]
     trouble: list[str]

@@ -43,9 +43,11 @@ class NoTables(TableManager):
             await self.recovery.start()
 
 
-def build(resources: Resources, state: health.Health, sync: SyncStep, member: str) -> App:
-    """The worker's app, its agents declared. One app a process; `member` is its name in the group."""
-    app = bare(resources.settings, resources.bootstrap, member)
+def build(resources: Resources, state: health.Health, sync: SyncStep, member: str, web_port: int = 0) -> App:
+    """The worker's app, its agents declared. One app a process; `member` is its name in the group.
+
+    A `web_port` of 0 means no pages."""
+    app = bare(resources.settings, resources.bootstrap, member, web_port)
     prefix = resources.settings.topic_prefix
     stager, retrier = resources.stager(), resources.retrier()
     deliver = delivery.Delivery(
@@ -139,7 +141,7 @@ def declare(app: App, name: str, lane: Lane[Any], deliver: delivery.Delivery) ->
     app.agent(topic, name=name, concurrency=1, supervisor_strategy=CrashingSupervisor)(agent)
 
 
-def bare(s: settings.Settings, bootstrap: str, member: str) -> App:
+def bare(s: settings.Settings, bootstrap: str, member: str, web_port: int = 0) -> App:
     """An app without agents, with the settings that the rules of delivery.py need."""
     return faust.App(
         s.topic_prefix + s.group,
@@ -169,7 +171,12 @@ def bare(s: settings.Settings, bootstrap: str, member: str) -> App:
         broker_commit_livelock_soft_timeout=1800.0,
         producer_request_timeout=30.0,
         producer_linger=0.005,
-        web_enabled=False,
+        web_enabled=bool(web_port),
+        # Kept by the group with a static member and compared at its next start: it must not hold a port that changes.
+        canonical_url=f"http://{s.worker}",
+        web_bind="127.0.0.1",
+        web_port=web_port,
+        web_host="127.0.0.1",
         agent_supervisor=CrashingSupervisor,
     )
 

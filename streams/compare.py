@@ -137,5 +137,3 @@ def _number(text: str) -> str:
 
 def _none(value: Any) -> str | None:
     return None if pd.isna(value) else str(value)
-
-

@@ -61,6 +61,7 @@ def settings_of(base: Settings, *, minute: float) -> Settings:
             "poll_every": 1.0,
             "retry_first": 2.0,
             "worker": "demo-worker",
+            "web_port": 0,
             "topic_prefix": f"demo-{int(time.time())}-" if base.kafka_bootstrap_servers else "",
         }
     )

@@ -1,11 +1,12 @@
 """Where everything stands, read out of SQL alone."""
 
+from datetime import datetime
 from typing import Any
 
-from schemas import detection
+from schemas import detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
-from streams import detect
+from streams import detect, reporting
 from streams.resources import Resources, utcnow
 
 
@@ -33,6 +34,8 @@ class Overview(Model):
     calls_today: int
     calls_limit: int
     writer: str | None
+    workers: tuple[workers.WorkerState, ...]
+    at: datetime
 
     @property
     def total(self) -> dict[SyncState, int]:
@@ -72,6 +75,8 @@ def collect(parts: Resources) -> Overview:
         calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),
         calls_limit=limits.calls_per_day,
         writer=holder,
+        workers=tuple(
+            workers.WorkerState.model_validate(told) for told in parts.state.all_of(reporting.FAMILY).values()
+        ),
+        at=utcnow(),
     )
-
-

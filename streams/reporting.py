@@ -35,12 +35,20 @@ class Reporter:
     """`tell` writes the state when it changed or grew old; `now` is UTC."""
 
     def __init__(
-        self, facts: Facts, state: health.Health, budget: Budget, *, name: str, now: Callable[[], datetime]
+        self,
+        facts: Facts,
+        state: health.Health,
+        budget: Budget,
+        *,
+        name: str,
+        address: str,
+        now: Callable[[], datetime],
     ) -> None:
         self._facts = facts
         self._state = state
         self._budget = budget
         self._name = name
+        self._address = address
         self._now = now
         self._told: workers.WorkerState | None = None
 
@@ -50,6 +58,7 @@ class Reporter:
         return workers.WorkerState(
             name=self._name,
             pid=os.getpid(),
+            address=self._address,
             at=self._now(),
             holding=dict(self._state.holding),
             trouble=sorted(self._state.trouble),

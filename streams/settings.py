@@ -25,9 +25,7 @@ class Settings(pydantic_settings.BaseSettings):
     )
 
     home: Path = Field(Path(".ordersync"), description="folder of the embedded database, broker and board")
-    mappings: Path | None = Field(
-        None, description="folder of board.yaml and its tables; default: the bundled one"
-    )
+    mappings: Path | None = Field(None, description="folder of board.yaml and its tables; default: the bundled one")
 
     database: str = Field("", description="path of the SQLite file; default: orders.db in the home folder")
 
@@ -44,9 +42,7 @@ class Settings(pydantic_settings.BaseSettings):
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
     group: str = Field("ordersync", min_length=1, description="consumer group of the workers")
 
-    monday_url: str = Field(
-        "", description="the API, https://api.monday.com/v2; default: the bundled simulator"
-    )
+    monday_url: str = Field("", description="the API, https://api.monday.com/v2; default: the bundled simulator")
     monday_token: SecretStr = Field(
         SecretStr(""),
         validation_alias=AliasChoices("MONDAY_API_TOKEN", "ORDERSYNC_MONDAY_TOKEN", "monday_token"),
@@ -54,30 +50,20 @@ class Settings(pydantic_settings.BaseSettings):
     monday_token_file: Path | None = None
     monday_token_tier: Literal["personal", "app", "trial"] = "personal"
     monday_plan: Literal["standard", "pro", "enterprise"] = "standard"
-    monday_minute: float = Field(
-        60.0, gt=0, description="length of the API's minute; less only with the simulator"
-    )
+    monday_minute: float = Field(60.0, gt=0, description="length of the API's minute; less only with the simulator")
     batch_size: int = Field(25, ge=1, le=100, description="mutations in one request, at most")
 
     poll_every: float = Field(10.0, gt=0, description="pause between two passes of the poller")
-    window_minutes: float = Field(
-        10.0, gt=0, description="minutes' worth of API budget that may be unsettled"
-    )
+    window_minutes: float = Field(10.0, gt=0, description="minutes' worth of API budget that may be unsettled")
     guard_deleted: float = Field(0.20, gt=0, le=1, description="share of rows deleted that stops a pass")
     guard_changed: float = Field(0.50, gt=0, le=1, description="share of rows changed that stops a pass")
     guard_rows: int = Field(50, ge=1, description="the guard never stops a pass for fewer rows than this")
 
-    retry_first: float = Field(
-        60.0, gt=0, description="pause before the first retry; four times as long each time"
-    )
+    retry_first: float = Field(60.0, gt=0, description="pause before the first retry; four times as long each time")
     retry_tries: int = Field(5, ge=0)
     lease_seconds: float = Field(30.0, gt=0, description="life of the writer's lease")
-    worker: str = Field(
-        "worker-1", pattern=r"^[A-Za-z0-9._-]+$", description="unique, stable name of the worker"
-    )
-    web_port: int = Field(
-        6066, ge=0, le=65535, description="health, metrics and status page, on loopback; 0: any"
-    )
+    worker: str = Field("worker-1", pattern=r"^[A-Za-z0-9._-]+$", description="unique, stable name of the worker")
+    web_port: int = Field(6066, ge=0, le=65535, description="/health, on loopback; another free one if it is taken")
 
     @model_validator(mode="after")
     def _https(self) -> Self:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from connectors.monday import shown
-from schemas import detection
+from schemas import detection, workers
 from schemas.batches import SyncState
 from streams import overview
 
@@ -23,6 +24,8 @@ STYLES = {
     SyncState.EXCLUDED: "dim",
 }
 MOST = 40
+# A worker tells how it is doing at least this often, in seconds.
+SILENT = 30.0
 
 
 def plain(text: str) -> None:
@@ -77,8 +80,10 @@ def status(seen: overview.Overview, *, as_json: bool) -> None:
     if seen.leaving:
         plain(f"leaving     {seen.leaving} deleted orders on their way off the board")
     plain(f"window      {seen.unsettled_mutations} of {seen.window} mutations unsettled")
-    plain(f"API calls   {seen.calls_today} of {seen.calls_limit} today")
+    plain(f"API calls   {seen.calls_today} writes today, of {seen.calls_limit} calls a day")
     plain(f"writer      {seen.writer or 'none holds the lease'}")
+    for worker in seen.workers:
+        console.print(_worker(worker, seen.at), soft_wrap=True)
     if seen.last_pass is not None:
         at = f"{seen.last_pass.finished_at:%Y-%m-%d %H:%M:%S} UTC"
         plain(f"last pass   {seen.last_pass.number} at {at}, {seen.last_pass.emitted} events")
@@ -88,6 +93,20 @@ def status(seen: overview.Overview, *, as_json: bool) -> None:
         plain(f"batches     {len(seen.open_batches)} open")
     if seen.held:
         console.print(f"[red]guard       {escape(seen.held)}[/]", soft_wrap=True)
+
+
+def _worker(worker: workers.WorkerState, now: datetime) -> str:
+    """One line: where it answers, what it holds and why, and when the day's calls run out."""
+    quiet = (now - worker.at).total_seconds()
+    told = f"worker      {worker.name} "
+    if quiet > SILENT:
+        return f"{told}[red]has said nothing for {quiet:.0f} s[/]"
+    holds = "; ".join(f"{lane}: {escape(why)}" for lane, why in sorted(worker.holding.items()))
+    style = "red" if worker.trouble else "yellow"
+    told += f"[{style}]holds {holds}[/]" if holds else f"works, {escape(worker.address)}"
+    if worker.budget.calls_run_out_at is not None:
+        told += f", [yellow]the day's API calls run out at {worker.budget.calls_run_out_at:%H:%M} UTC[/]"
+    return told
 
 
 def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:

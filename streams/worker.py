@@ -8,9 +8,9 @@ import threading
 
 from connectors import locks
 from streams import app as apps
-from streams import delivery, health, membership, topics, watchdog
+from streams import delivery, health, membership, reporting, topics, watchdog, web
 from streams import writing as writings
-from streams.resources import Resources
+from streams.resources import Resources, utcnow
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,13 @@ async def _run(
     """From start to stop. Whether it stopped in order."""
     prefix = parts.settings.topic_prefix
     staged = topics.named(topics.STAGED, prefix)
-    app = apps.build(parts, state, writing.step, member.name)
+    port = web.free_port(parts.settings.web_port)
+    app = apps.build(parts, state, writing.step, member.name, port)
+    address = f"http://{web.HOST}:{port}/health"
+    reporter = reporting.Reporter(
+        parts.state, state, writing.budget, name=parts.settings.worker, address=address, now=utcnow
+    )
+    web.declare(app, state, reporter)
     parts.noise.attach("aiokafka", "faust", "mode")
     await apps.start(app)
 
@@ -58,11 +64,13 @@ async def _run(
         end=member.end,
     )
     dog.start()
+    telling = asyncio.create_task(delivery.guarded("report", reporter.run()))
     log.info("worker %s works", parts.settings.worker)
     if await app.wait_for_stopped(stop.wait()):
         delivery.end_process(delivery.EXIT_AGAIN, f"Faust stopped by itself: {app.crash_reason!r}")
     dog.stop()
     keeping.cancel()
+    telling.cancel()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(apps.stop(app, holding=bool(state.holding)), STOP_WITHIN)
         return True

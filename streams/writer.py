@@ -10,7 +10,6 @@ nothing shows leaves again under its key, and later than the key lasts it is beg
 import asyncio
 import functools
 import logging
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ from connectors.journal import Request
 from connectors.lease import Grant
 from connectors.monday import documents, error_table, responses
 from schemas import items
-from streams import doubt, outcome, writer_ports
+from streams import doubt, outcome, sizing, writer_ports
 from streams.outcome import Result, Stale
 
 log = logging.getLogger(__name__)
@@ -29,10 +28,6 @@ log = logging.getLogger(__name__)
 KEY_MINUTES = 29
 # Pauses before the same body leaves again under its key; the last one repeats.
 RESEND = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
-# A batch that took longer than this is halved; one that was quicker than a quarter of it may grow again.
-SLOW = 20.0
-# What is left of a minute is used if it holds this share of a batch; less waits for the next minute.
-CRUMB = 0.25
 
 
 @dataclass(frozen=True)
@@ -54,8 +49,11 @@ class _Flight:
     request: Request
     journalled: bool = False
     doubted: bool = False
-    left_at: datetime | None = None
+    left_at: datetime = field(init=False)
     found: dict[int, doubt.Adopted] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.left_at = self.request.first_sent_at
 
 
 @dataclass
@@ -75,14 +73,17 @@ class Writer:
     sleep: Callable[[float], Awaitable[object]]
     new_key: Callable[[], str]
     progress: Callable[[], None]
-    _size: int = 0
+    size: sizing.BatchSize = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = sizing.BatchSize(self.batch_size)
 
     async def recover(self) -> int:
         """Brings every request that an earlier life left in doubt to its end. Returns how many there were.
 
         What is found not to have happened is left to the next plan, which may know better by now.
         """
-        found: list[Request] = await asyncio.to_thread(self.journal.unfinished)
+        found = await asyncio.to_thread(self.journal.unfinished)
         for request in found:
             log.warning("request %s is in doubt: looking what became of it", request.key)
             await self._carry_out(_Flight(request, journalled=True, doubted=True))
@@ -96,16 +97,9 @@ class Writer:
         """
         results: list[Result] = []
         while len(results) < len(intents):
-            some = self._share(len(intents) - len(results))
+            some = self.size.share(len(intents) - len(results), self.room())
             results += await self._request(intents[len(results) : len(results) + some])
         return results
-
-    def _share(self, left: int) -> int:
-        """How many mutations leave together: an even part of what the minute still holds, so that none is a crumb."""
-        size = self._size or self.batch_size
-        room = self.room()
-        todo = left if room < CRUMB * min(size, left) else min(left, room)
-        return math.ceil(todo / math.ceil(todo / size))
 
     async def _request(self, intents: Sequence[Intent]) -> list[Result]:
         groups = await asyncio.to_thread(self.ledger.groups)
@@ -118,7 +112,7 @@ class Writer:
             answered, results = await self._carry_out(flight)
         except errors.Rejected as rejected:
             if flight.journalled:
-                await self._close(flight, outcome.Outcome(), "REJECTED", rejected.request_id, rejected.http_status)
+                await self._close(flight, outcome.Outcome(), "REJECTED", rejected)
             if len(intents) == 1:
                 return [outcome.refused(rejected)]
             return await self._halves(intents)
@@ -157,15 +151,14 @@ class Writer:
         if reply is None:
             verdicts: list[responses.Verdict] = [items.Unknown(reason="no answer")] * len(mutations)
         else:
-            self._adapt(len(mutations), reply.seconds)
+            self.size.answered(len(mutations), reply.seconds)
             verdicts = responses.judge(reply, [f"m{i}" for i in range(len(mutations))])
             silent = {i: mutations[i] for i, verdict in enumerate(verdicts) if isinstance(verdict, items.Unknown)}
             flight.found = await self.looker.find(silent)
         judge = outcome.Judge(self.ledger, self.looker, self.board_id)
         judged = await judge.judge(flight.request, verdicts, flight.found, answered=reply is not None)
         done = all(isinstance(result, items.Done) for result in judged.results)
-        told = (reply.request_id, reply.http_status) if reply else (None, None)
-        await self._close(flight, judged, "DONE" if done else "PARTIAL", *told)
+        await self._close(flight, judged, "DONE" if done else "PARTIAL", reply)
         self.progress()
         if judged.stop is not None:
             raise judged.stop
@@ -204,17 +197,20 @@ class Writer:
             except errors.Transient as error:
                 if isinstance(error, errors.OutcomeUnknown):
                     flight.doubted = True
-                    self._adapt(len(request.mutations), (self.now() - (flight.left_at or self.now())).total_seconds())
+                    self.size.answered(len(request.mutations), (self.now() - flight.left_at).total_seconds())
                 pause = error.wait if error.wait is not None else RESEND[min(attempt, len(RESEND) - 1)]
                 log.warning("request %s: %s; again in %.1f s", request.key, error, pause)
             attempt += 1
             await self.sleep(pause)
 
     async def _leave(self, flight: _Flight) -> None:
-        """Intent before effect, each time: committed by the holder of the lease, or the body stays here."""
+        """Intent before effect, each time: committed by the holder of the lease, or the body stays here.
+
+        The one gap that is left: a process that is frozen between this commit and the socket until its key is old.
+        """
+        flight.left_at = self.now()
         if flight.journalled and self._key_is_old(flight):
             raise _KeyIsOld(f"request {flight.request.key} is {KEY_MINUTES} minutes old")
-        flight.left_at = self.now()
         if flight.journalled:
             await asyncio.to_thread(self.journal.resend, flight.request.key, self.grant)
         else:
@@ -225,22 +221,14 @@ class Writer:
     def _key_is_old(self, flight: _Flight) -> bool:
         return self.now() - flight.request.first_sent_at > timedelta(seconds=KEY_MINUTES * self.minute)
 
-    def _adapt(self, sent: int, seconds: float) -> None:
-        """Far below the API's own time-out of 60 s."""
-        size = self._size or self.batch_size
-        if seconds > SLOW:
-            self._size = max(1, min(size, sent) // 2)
-        elif seconds < SLOW / 4 and 2 * sent >= size:
-            self._size = min(self.batch_size, size + 1)
-
     async def _close(
         self,
         flight: _Flight,
         judged: outcome.Outcome,
         end: str,
-        request_id: str | None = None,
-        http_status: int | None = None,
+        told: responses.Reply | errors.Rejected | None = None,
     ) -> None:
+        request_id, http_status = (told.request_id, told.http_status) if told else (None, None)
         await asyncio.to_thread(
             self.journal.close, flight.request.key, judged.changed(), judged.groups, self.grant,
             outcome=end, request_id=request_id, http_status=http_status,

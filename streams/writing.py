@@ -27,7 +27,10 @@ ASK_EVERY = 0.5
 @contextlib.asynccontextmanager
 async def writing(parts: Resources, state: health.Health) -> AsyncIterator["Writing"]:
     """The sync step's side of a worker, with the client's connections and, at the end, without a lease."""
-    budget = budgets.Budget(parts.limits, sleep=state.sleeper(SYNC, "the API's budget is used up"))
+    used = await asyncio.to_thread(
+        parts.journal.calls_since, utcnow().replace(hour=0, minute=0, second=0, microsecond=0)
+    )
+    budget = budgets.Budget(parts.limits, sleep=state.sleeper(SYNC, "the API's budget is used up"), calls_today=used)
     client = clients.Client(
         parts.monday_url, parts.token(), budget=budget, sleep=state.sleeper(SYNC, "the API asked to wait")
     )
@@ -47,7 +50,7 @@ class Writing:
         self._parts = parts
         self._state = state
         self._client = client
-        self._budget = budget
+        self.budget = budget
         self._lease = parts.lease()
         self._grant: lease.Grant | None = None
         self._syncer: sync.Syncer | None = None
@@ -141,7 +144,7 @@ class Writing:
             grant=grant,
             batch_size=parts.settings.batch_size,
             minute=parts.settings.monday_minute,
-            room=self._budget.room,
+            room=self.budget.room,
             now=utcnow,
             sleep=self._state.sleeper(SYNC, "the API does not answer"),
             new_key=new_id,

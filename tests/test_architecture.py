@@ -40,7 +40,18 @@ ONLY_IN = {
 # The steps: plain code that takes its connectors as arguments.
 STEPS = {"detect", "stage", "sync", "settle", "retry"}
 # A step's own parts may be imported by it.
-PARTS_OF_STEPS = {"admission", "announce", "guard", "detect_ports", "writer", "doubt"}
+PARTS_OF_STEPS = {
+    "admission",
+    "announce",
+    "choice",
+    "doubt",
+    "guard",
+    "detect_ports",
+    "outcome",
+    "plans",
+    "sizing",
+    "writer",
+}
 
 
 def sources() -> list[Path]:
@@ -87,7 +98,7 @@ def test_a_step_imports_no_other_step_and_no_faust(step: str) -> None:
 
 
 def test_only_the_wiring_knows_the_settings() -> None:
-    wiring = {"app", "cli", "commands", "demo", "embedded", "resources", "settings", "worker"}
+    wiring = {"app", "cli", "commands", "demo", "demo_story", "embedded", "resources", "settings", "worker"}
     for path in sources():
         if "streams.settings" in {".".join(name.split(".")[:2]) for name in imports(path)}:
             assert path.stem in wiring, f"{path} knows the settings: give it plain values"

@@ -40,10 +40,26 @@ class Verdict:
 
 
 def judge(world: World) -> Verdict:
-    """Compares the board, and its history, with the schedule."""
+    """The end of a story: the board, its history, and what the API counted."""
+    found = look(world, len(world.schedule.passes))
+    found.inversions += _inversions(world)
+    stats = world.simulator.service.stats
+    found.met.update(world.met)
+    found.met.update(stats.faults)
+    found.met.update(requests=stats.mutation_requests, mutations=stats.mutations_done, replays=stats.replays)
+    found.met.update(throttled=stats.throttled)
+    if stats.keys_reused_with_other_body:
+        found.other.append(f"{stats.keys_reused_with_other_body} keys were used for another body")
+    if stats.max_writes_in_flight > 1:
+        found.other.append(f"{stats.max_writes_in_flight} writes were in flight at once")
+    return found
+
+
+def look(world: World, version: int) -> Verdict:
+    """Compares the board with the newest versions up to this one."""
     found = Verdict()
     board = world.simulator.admin.board()
-    newest = {order.record_uuid: order for one in world.schedule.passes for order in one.orders}
+    newest = {o.record_uuid: o for one in world.schedule.passes if one.version <= version for o in one.orders}
     key = world.mappings.board.key.id
     active = [item for item in board["items"] if item["state"] == "active"]
     by_uuid: dict[str, list[dict[str, Any]]] = {}
@@ -55,22 +71,14 @@ def judge(world: World) -> Verdict:
         if len(some) > 1:
             found.duplicates.append(f"{uuid} has the items {[item['id'] for item in some]}")
     for uuid, order in newest.items():
-        found.lost += _differences(world, order, (by_uuid.get(uuid) or [None])[0])
+        found.lost += [
+            f"after pass {version}: {said}" for said in _differences(world, order, (by_uuid.get(uuid) or [None])[0])
+        ]
     for item in active:
         sizes = Counter(_size(world, one) for one in item["subitems"] if one["state"] == "active")
         found.duplicates += [f"item {item['id']} has size {size} {n} times" for size, n in sizes.items() if n > 1]
     titles = Counter(group["title"] for group in board["groups"])
     found.duplicates += [f"group {title} is there {n} times" for title, n in titles.items() if n > 1]
-    found.inversions += _inversions(world)
-    stats = world.simulator.service.stats
-    found.met.update(world.met)
-    found.met.update(stats.faults)
-    found.met.update(requests=stats.mutation_requests, mutations=stats.mutations_done, replays=stats.replays)
-    found.met.update(throttled=stats.throttled)
-    if stats.keys_reused_with_other_body:
-        found.other.append(f"{stats.keys_reused_with_other_body} keys were used for another body")
-    if stats.max_writes_in_flight > 1:
-        found.other.append(f"{stats.max_writes_in_flight} writes were in flight at once")
     return found
 
 

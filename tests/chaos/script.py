@@ -18,6 +18,7 @@ PER_VERSION = 1000
 class Point(StrEnum):
     """Where a process can be struck."""
 
+    BEFORE_LEAVE = "before leave"
     BEFORE_INTENT = "before intent"
     AFTER_INTENT = "after intent"
     AFTER_SEND = "after send"
@@ -40,13 +41,14 @@ class Person(StrEnum):
 class Strike:
     """The process dies, or is frozen for `seconds` while its lease lapses, when `point` is passed for the nth time.
 
-    A dead one starts again after `seconds`.
+    A dead one starts again after `seconds`; if `news`, the next pass is staged by then.
     """
 
     point: Point
     nth: int
     seconds: float
     frozen: bool = False
+    news: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def _change(rng: random.Random, order: _Order, version: int, *, thorough: bool) 
         order.values.pop("CUSTOMER ALT PO", None)
         if rng.random() < 0.6:
             order.values["CUSTOMER ALT PO"] = f"ALT-{rng.randrange(2)}"
+    # What goes back and forth shows whether a ledger believes what it should not.
+    order.values["DESTINATION"] = rng.choice(("USA", "CANADA"))
     if rng.random() < 0.2:
         order.name = f"STYLE-{order.number} {rng.choice(('NAVY', 'WHITE'))}"
     if rng.random() < 0.25:
@@ -224,9 +228,9 @@ def _strikes(rng: random.Random, *, frozen: bool) -> tuple[Strike, ...]:
     strikes = []
     for _ in range(rng.randint(0, 3)):
         gap = rng.choice((2.0, 2.0, 45.0, 29 * 60.0 + rng.uniform(-40, 20), 31 * 60.0))
-        strikes.append(Strike(rng.choice(list(Point)), rng.randint(1, 10), gap))
+        strikes.append(Strike(rng.choice(list(Point)), rng.randint(1, 10), gap, news=rng.random() < 0.5))
     if frozen:
         # Frozen between commit and send it must wake before the key is old: no check of ours comes in between.
-        point = rng.choice((Point.AFTER_INTENT, Point.AFTER_ANSWER))
+        point = rng.choice((Point.BEFORE_LEAVE, Point.AFTER_INTENT, Point.AFTER_ANSWER))
         strikes.append(Strike(point, rng.randint(1, 8), rng.choice((40.0, 300.0, 1500.0)), frozen=True))
     return tuple(strikes)

@@ -28,9 +28,9 @@ def test_a_seed_tells_the_same_story_every_time(template: Path) -> None:
     assert monday.verdict(7, template).met == monday.verdict(7, template).met
 
 
-def test_the_sample_meets_what_it_is_there_for(template: Path) -> None:
+def test_the_sample_holds_what_it_is_there_for() -> None:
     stories = [schedule(seed) for seed in SAMPLE]
     kinds = {rule.kind for story in stories for rule in story.rules}
-    assert len(kinds) >= 12
+    assert len(kinds) >= 15
     assert any(story.lookup_lag for story in stories)
     assert {strike.frozen for story in stories for strike in story.strikes} == {False, True}

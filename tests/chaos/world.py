@@ -7,7 +7,7 @@ import random
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from connectors import journal, lease, ledger, staging
 from connectors.database_sqlite import SqliteDatabase
 from connectors.journal import Request
 from connectors.monday import board as boards
-from connectors.monday import budget, client, formats, limits, transport
+from connectors.monday import budget, client, formats, limits, responses, transport
 from connectors.monday.simulator import config, faults, server
 from mappings import loading
 from schemas import events, items
@@ -160,6 +160,24 @@ class _Journal(journal.Journal):
             raise Killed(strike)
 
 
+class _Client:
+    """The real client, with a point where the budget was waited for and nothing is committed yet."""
+
+    def __init__(self, real: client.Client, struck: Callable[[Point], Awaitable[None]]) -> None:
+        self._real = real
+        self._struck = struck
+
+    async def send(
+        self, body: str, *, key: str | None, mutations: int, leave: client.Leave | None = None
+    ) -> responses.Reply:
+        async def leaving() -> None:
+            await self._struck(Point.BEFORE_LEAVE)
+            if leave is not None:
+                await leave()
+
+        return await self._real.send(body, key=key, mutations=mutations, leave=leaving)
+
+
 class Life:
     """One process: its own connections, budget, lease and writer. After it ends nothing of it is used again."""
 
@@ -215,7 +233,7 @@ class Life:
         books.remember_groups(await board.groups())
         log = _Journal(world, self._db)
         write = writer.Writer(
-            client=api,
+            client=_Client(api, self._struck),
             journal=log,
             ledger=books,
             looker=doubt.Looker(boardview.BoardView(board, world.mappings), world.clock.sleep),

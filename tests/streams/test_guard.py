@@ -204,6 +204,7 @@ def test_an_order_on_its_way_does_not_resolve_that_its_identity_is_shared(world:
     world.add(row(1))
     world.detect()
     world.settle(*emitted)
+    world.settle(factories.changed(1, version=99))
     assert refusals(world) == [("DUPLICATE_IDENTITY", False)]
 
 

@@ -12,7 +12,7 @@ from connectors.journal import Request
 from connectors.monday import error_table
 from connectors.monday.simulator.faults import Kind, Rule
 from schemas import items
-from streams import outcome, writer
+from streams import outcome, sizing, writer
 from tests.chaos.script import Point, Strike
 from tests.chaos.virtual import timeless
 from tests.chaos.world import Killed
@@ -335,6 +335,7 @@ async def test_a_lost_lease_ends_the_writer_wherever_it_is(tmp_path: Path, when:
         await with_group(at)
         rules = {"before it leaves again": [Rule(kind=Kind.ERROR_500_BEFORE, at=(1,))]}
         at.trouble(*rules.get(when, [Rule(kind=Kind.SLOW, at=(1,), seconds=5)]))
+        budget = at.life.paces.snapshot()
         writing = asyncio.create_task(written(at, 1))
         if when != "before it leaves":
             await on_its_way(at)
@@ -343,6 +344,8 @@ async def test_a_lost_lease_ends_the_writer_wherever_it_is(tmp_path: Path, when:
         with pytest.raises(errors.LeaseLost):
             await writing
         assert len(at.writer.journal.unfinished()) == (0 if when == "before it leaves" else 1)
+        if when == "before it leaves":
+            assert at.life.paces.snapshot() == budget.model_copy(update={"requests": budget.requests + 1})
         assert uuid(1) not in at.writer.ledger.known([uuid(1)])
 
 
@@ -396,26 +399,26 @@ async def test_a_group_that_a_person_deleted_is_noticed(tmp_path: Path) -> None:
         assert emitted.record_uuid == uuid(2)
 
 
-@timeless
-async def test_batches_share_what_the_minute_holds_evenly_and_leave_no_crumb(tmp_path: Path) -> None:
-    async with desk(tmp_path) as at:
-        cases = {
-            # what the minute holds, what waits, the batch size: the next request
-            (333, 1000, 25): 24,
-            (33, 1000, 25): 17,
-            (16, 1000, 25): 16,
-            (7, 1000, 25): 7,
-            (6, 1000, 25): 25,
-            (0, 1000, 25): 25,
-            (333, 26, 25): 13,
-            (333, 1, 25): 1,
-            (1, 1, 25): 1,
-            (1, 3, 25): 1,
-            (0, 1, 25): 1,
-        }
-        for (room, waiting, size), expected in cases.items():
-            one = dataclasses.replace(at.writer, room=lambda room=room: room, batch_size=size)
-            assert one._share(waiting) == expected, (room, waiting, size)
+@pytest.mark.parametrize(
+    ("room", "left", "most", "expected"),
+    [
+        (333, 1000, 25, 24),
+        (33, 1000, 25, 17),
+        (16, 1000, 25, 16),
+        (7, 1000, 25, 7),
+        (6, 1000, 25, 25),
+        (0, 1000, 25, 25),
+        (333, 26, 25, 13),
+        (333, 1, 25, 1),
+        (1, 1, 25, 1),
+        (1, 3, 25, 1),
+        (0, 1, 25, 1),
+    ],
+)
+def test_batches_share_what_the_minute_holds_evenly_and_leave_no_crumb(
+    room: int, left: int, most: int, expected: int
+) -> None:
+    assert sizing.BatchSize(most).share(left, room) == expected
 
 
 @timeless
@@ -424,9 +427,9 @@ async def test_slow_answers_make_batches_smaller_and_quick_ones_larger_again(tmp
         await with_group(at)
         at.trouble(Rule(kind=Kind.SLOW, at=(1,), seconds=30))
         await written(at, *range(1, 26))
-        assert at.writer._size == 12
+        assert at.writer.size.current == 12
         await written(at, *range(26, 90))
-        assert at.writer._size == 17
+        assert at.writer.size.current == 17
 
 
 @timeless
@@ -436,4 +439,4 @@ async def test_waiting_for_the_budget_is_no_slowness(tmp_path: Path) -> None:
         await written(at, *range(1, 70))
         assert on_board(at, *range(1, 70)) == [1] * 69
         assert at.world.clock.monotonic() > 60
-        assert at.writer._size in (0, 25)
+        assert at.writer.size.current == 25

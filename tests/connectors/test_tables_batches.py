@@ -1,0 +1,261 @@
+"""MON_BatchProcessing: its counters and its state are true after every single transaction."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors import errors
+from connectors.journal import Request
+from connectors.lease import Grant
+from schemas import events, items
+from tests import factories
+from tests.factories import World, changed, entity, identity
+
+ENDED = {"PROMOTED", "API_FAILED", "SUPERSEDED"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with factories.world(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def grant(world: World) -> Grant:
+    granted = world.lease("writer", seconds=10**6).acquire()
+    assert granted is not None
+    return granted
+
+
+def open_batch(world: World, orders: int, batch_id: str = "BATCH-1", version: int = 1) -> None:
+    world.batches.open([(batch_id, "GREYSON CLOTHIERS", orders)], version=version, started_by="test")
+
+
+def create(world: World, grant: Grant, key: str, *identities: tuple[int, int]) -> None:
+    """The intent to make these items, committed."""
+    mutations = tuple(
+        items.CreateItem(record_uuid=identity(number), name="item", group_name="G", columns={})
+        for number, _ in identities
+    )
+    versions = {identity(number): version for number, version in identities}
+    world.journal.open(
+        Request(key=key, body="{}", mutations=mutations, versions=versions, first_sent_at=world.clock()), grant
+    )
+
+
+def close(world: World, grant: Grant, key: str, *identities: tuple[int, int]) -> None:
+    """The API confirmed these items."""
+    world.journal.close(key, [(entity(number), version) for number, version in identities], {}, grant, outcome="DONE")
+
+
+def test_a_batch_goes_through_its_states_one_by_one(world: World, grant: Grant) -> None:
+    states: list[str] = []
+
+    def look() -> None:
+        world.check_batches()
+        states.append(world.batch("BATCH-1")["status"])
+
+    open_batch(world, 2)
+    look()
+    staged = world.stage(changed(1))
+    look()
+    staged += world.stage(changed(2))
+    look()
+    create(world, grant, "K1", (1, 1), (2, 1))
+    look()
+    close(world, grant, "K1", (1, 1), (2, 1))
+    look()
+    synced = world.arrive(staged)
+    look()
+    world.promote(synced[0])
+    look()
+    world.promote(synced[1])
+    look()
+    started = ["STARTED"] * 4
+    assert states == [*started, "ITEMS_CREATED", "SUBITEMS_CREATED", "SUBITEMS_CREATED", "PROMOTED"]
+    batch = world.batch("BATCH-1")
+    moments = [
+        batch[name]
+        for name in (
+            "start_time", "staging_load_completed", "items_creation_completed", "subitems_creation_completed",
+            "promotion_completed",
+        )
+    ]  # fmt: skip
+    assert moments == sorted(moments) and len(set(moments)) == 5
+    assert (batch["orders_processed"], batch["subitems_processed"], batch["end_time"]) == (2, 4, moments[-1])
+    assert batch["batch_type"] == "FULL_BATCH" and batch["started_by"] == "test" and batch["error_summary"] is None
+
+
+def test_one_failed_order_fails_its_batch_only_when_the_others_have_ended(world: World) -> None:
+    open_batch(world, 2)
+    one, two = world.stage(changed(1), changed(2))
+    world.record(world.refuse(one))
+    world.check_batches()
+    assert world.batch("BATCH-1")["status"] == "STARTED"
+    world.promote(*world.arrive([two]))
+    batch = world.batch("BATCH-1")
+    assert (batch["status"], batch["error_summary"]) == ("FAILED", "1 of 2 orders failed: see the ERR tables")
+    world.check_batches()
+
+
+def test_a_failed_order_with_an_item_is_not_taken_for_another_ones_item(world: World, grant: Grant) -> None:
+    open_batch(world, 2)
+    one, two = world.stage(changed(1), changed(2))
+    create(world, grant, "K1", (1, 1), (2, 1))
+    close(world, grant, "K1", (1, 1))
+    world.record(world.refuse(one, size_label="S"))
+    assert world.batch("BATCH-1")["status"] == "STARTED"
+    create(world, grant, "K2", (2, 1))
+    close(world, grant, "K2", (2, 1))
+    assert world.batch("BATCH-1")["status"] == "ITEMS_CREATED"
+    world.promote(*world.arrive([two]))
+    assert world.batch("BATCH-1")["status"] == "FAILED"
+
+
+def test_a_retry_opens_a_failed_batch_again_and_may_mend_it(world: World, grant: Grant) -> None:
+    open_batch(world, 1)
+    (staged,) = world.stage(changed(1))
+    world.record(world.refuse(staged, retryable=True))
+    assert world.batch("BATCH-1")["status"] == "FAILED" and world.batches.active() == []
+    create(world, grant, "K1", (1, 1))
+    world.check_batches()
+    assert [line["batch_id"] for line in world.batches.active()] == ["BATCH-1"]
+    world.promote(*world.arrive([staged]))
+    batch = world.batch("BATCH-1")
+    assert (batch["status"], batch["failed_records"], batch["error_summary"]) == ("PROMOTED", 0, None)
+    world.check_batches()
+
+
+def test_the_same_news_twice_counts_once(world: World) -> None:
+    open_batch(world, 2)
+    staged = world.stage(changed(1), changed(2))
+    world.stage(changed(1), changed(2))
+    synced = world.arrive(staged)
+    world.arrive(staged)
+    world.promote(*synced)
+    world.promote(*synced)
+    batch = world.batch("BATCH-1")
+    assert (batch["successful_records"], batch["orders_processed"], batch["subitems_processed"]) == (2, 2, 4)
+    world.check_batches()
+
+
+def test_a_batch_is_opened_once_and_kept_as_it_is(world: World) -> None:
+    open_batch(world, 1)
+    world.settle(changed(1))
+    open_batch(world, 7)
+    assert world.batch("BATCH-1")["total_records"] == 1 and world.batch("BATCH-1")["status"] == "PROMOTED"
+
+
+def test_only_unconfirmed_batches_of_older_passes_are_closed(world: World) -> None:
+    for batch_id, version in (("OLD", 1), ("SURE", 1), ("NOW", 2)):
+        open_batch(world, 3, batch_id, version)
+    world.batches.confirm(["SURE"])
+    world.stage(changed(1, batch_id="OLD"))
+    assert world.batches.close_unconfirmed(2) == 1
+    assert [world.batch(name)["total_records"] for name in ("OLD", "SURE", "NOW")] == [1, 3, 3]
+    assert world.batches.close_unconfirmed(2) == 0
+    # Its event was on Kafka after all.
+    world.stage(changed(2, batch_id="OLD"))
+    assert world.batch("OLD")["total_records"] == 2
+    world.check_batches()
+
+
+def test_the_newest_batches_come_first(world: World) -> None:
+    for version in range(1, 6):
+        open_batch(world, 1, f"BATCH-{version}", version)
+    assert [line["batch_id"] for line in world.batches.newest(2)] == ["BATCH-5", "BATCH-4"]
+
+
+def expected_state(world: World, batch_id: str) -> str:
+    """The state of a batch, worked out anew from its rows alone."""
+    lines = world.query(
+        "SELECT stg_status AS status, stg_monday_item_id AS item FROM STG_MON_CustMasterSchedule "
+        "WHERE stg_batch_id = ?",
+        batch_id,
+    )
+    complete = len(lines) == world.batch(batch_id)["total_records"]
+    statuses = {line["status"] for line in lines}
+    if complete and statuses <= ENDED:
+        return "FAILED" if "API_FAILED" in statuses else "PROMOTED"
+    if complete and statuses <= ENDED | {"API_SUCCESS"}:
+        return "SUBITEMS_CREATED"
+    waiting = [line for line in lines if line["status"] not in ENDED | {"API_SUCCESS"}]
+    if complete and all(line["status"] == "INFLIGHT" and line["item"] for line in waiting):
+        return "ITEMS_CREATED"
+    return "STARTED"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_interleaving_leaves_true_counters_behind_each_transaction(world: World, grant: Grant, seed: int) -> None:
+    rng = random.Random(seed)
+    keys = (f"K{n}" for n in itertools.count())
+    told = {
+        (number, version): changed(
+            number,
+            version,
+            batch_id=f"BATCH-{version}",
+            **({"CUSTOMER PRICE": "cheap"} if rng.random() < 0.2 else {}),
+        )
+        for number in range(1, 3)
+        for version in range(1, 4)
+    }
+    for version in range(1, 4):
+        open_batch(world, 2, f"BATCH-{version}", version)
+    staged: dict[tuple[int, int], events.OrderEvent] = {}
+    seen: set[str] = set()
+
+    def stage(at: tuple[int, int]) -> None:
+        for event in world.stage(told[at]):
+            staged[at] = event
+            if isinstance(event, events.OrderFailed):
+                world.record(event)
+
+    def write(at: tuple[int, int]) -> None:
+        key = next(keys)
+        create(world, grant, key, at)
+        world.check_batches()
+        if rng.random() < 0.7:
+            close(world, grant, key, at)
+
+    def arrive(at: tuple[int, int]) -> None:
+        synced = world.arrive([staged[at]])
+        world.check_batches()
+        if rng.random() < 0.8:
+            world.promote(*synced)
+
+    def refuse(at: tuple[int, int]) -> None:
+        world.record(world.refuse(staged[at], size_label=rng.choice([None, "S"])))
+
+    def supersede(at: tuple[int, int]) -> None:
+        world.journal.supersede([(identity(at[0]), at[1])])
+
+    for _ in range(60):
+        at = rng.choice(list(told))
+        what = rng.choice([stage, stage, write, arrive, refuse, supersede])
+        # What sync does: it writes nothing that is refused, over, or overtaken by what is settled.
+        settled = world.staging.settled_versions([identity(at[0])]).get(identity(at[0]), 0)
+        if what is not stage and (not isinstance(staged.get(at), events.OrderStaged) or at[1] <= settled):
+            continue
+        what(at)
+        world.check_batches()
+        for version in range(1, 4):
+            assert world.batch(f"BATCH-{version}")["status"] == expected_state(world, f"BATCH-{version}")
+            seen.add(world.batch(f"BATCH-{version}")["status"])
+    for at in sorted(told):
+        stage(at)
+        world.promote(*world.arrive([e for e in [staged.get(at)] if isinstance(e, events.OrderStaged)]))
+        world.check_batches()
+    assert {world.batch(f"BATCH-{version}")["status"] for version in range(1, 4)} <= {"PROMOTED", "FAILED"}
+    assert len(seen) > 2, "the walk saw too little of the states: give it another seed"
+
+
+def test_an_intent_of_somebody_else_changes_no_batch(world: World, grant: Grant) -> None:
+    open_batch(world, 1)
+    world.stage(changed(1))
+    before = world.batch("BATCH-1")
+    with pytest.raises(errors.LeaseLost):
+        create(world, grant.model_copy(update={"token": grant.token - 1}), "K1", (1, 1))
+    assert world.batch("BATCH-1") == before and world.staged() == {1: "PENDING"}
