@@ -10,7 +10,7 @@ import typer
 from connectors import errors
 from schemas import detection
 from schemas.mappings import MappingError
-from streams import commands, settings, show
+from streams import commands, passes, settings, show
 
 HELD = 3
 
@@ -79,6 +79,7 @@ def detect(
     customer_season: Annotated[str | None, typer.Option(help="Only this customer season.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many orders.")] = None,
     accept: Annotated[bool, typer.Option(help="Let one pass through that the guard stopped, after a look.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only print what the board would be told, and what it costs.")] = False,
     every: Annotated[float | None, typer.Option(min=0.1, help="Go on, with a pause of so many seconds.")] = None,
 ) -> None:
     """Compares ORDERS_UNIFIED with its snapshot once and emits what changed; with --every, it is the poller."""
@@ -86,11 +87,14 @@ def detect(
         customer=customer, po_number=po_number, aag_season=aag_season, customer_season=customer_season, limit=limit
     )
     if every is not None:
-        if chosen.any or accept:
+        if chosen.any or accept or dry_run:
             raise typer.BadParameter("--every looks at the whole table: leave the other options out")
-        commands.poll(context.obj(), every)
+        passes.poll(context.obj(), every)
         return
-    report = commands.detect(context.obj(), chosen if chosen.any else None, accept=accept)
+    if dry_run:
+        show.planned(passes.dry_run(context.obj(), chosen if chosen.any else None))
+        return
+    report = passes.detect(context.obj(), chosen if chosen.any else None, accept=accept)
     show.detected(report)
     if report.held is not None:
         raise typer.Exit(HELD)

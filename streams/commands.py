@@ -9,16 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from connectors import errors, locks, samples, staging
+from connectors import errors, samples, staging
 from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
 from connectors.monday import shown
 from mappings import checks, sizes
-from schemas import detection, events
 from sql import ddl, identifiers
-from streams import delivery, embedded, overview, supervise, topics, worker
-from streams.detect import Detector
+from streams import embedded, overview, supervise, topics, worker
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
 
@@ -107,56 +105,6 @@ def validate(settings: Settings) -> list[str]:
             board_columns=[(column.id, column.title, column.type) for column in columns],
         )
         return found + parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
-
-
-def detect(settings: Settings, chosen: detection.Filters | None, *, accept: bool) -> detection.PassReport:
-    """One pass."""
-    with opened(settings) as parts:
-        parts.ensure_topics()
-        return one_pass(parts, parts.detector(publisher(parts)), chosen, accept=accept)
-
-
-def one_pass(
-    parts: Resources, detector: Detector, chosen: detection.Filters | None = None, *, accept: bool = False
-) -> detection.PassReport:
-    """One pass at a time on this machine: two at once would emit every change twice, harmlessly but in vain."""
-    lock = locks.FileLock(parts.settings.home / "locks" / "detect")
-    lock.acquire(wait=True)
-    try:
-        return detector.run(chosen, accept=accept)
-    finally:
-        lock.release()
-
-
-def poll(settings: Settings, every: float) -> None:
-    """Passes with a pause between them, until SIGTERM or SIGINT. What it cannot get over ends the process."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with opened(settings) as parts:
-        parts.ensure_topics()
-        detector = parts.detector(publisher(parts))
-        held: str | None = None
-        while not stop.is_set():
-            try:
-                report = one_pass(parts, detector)
-            except errors.OrdersyncError as error:
-                delivery.end_process(delivery.EXIT_AGAIN, f"detect: {error}")
-                return
-            if report.held is not None and report.held != held:
-                log.error("the guard holds: %s", report.held)
-            held = report.held
-            # What was deferred is let in as soon as the window has room again.
-            stop.wait(min(every, 1.0) if report.deferred else every)
-
-
-def publisher(parts: Resources) -> Any:
-    """Returns once Kafka has confirmed every event."""
-
-    def publish(changed: Sequence[events.OrderChanged]) -> None:
-        parts.producer.send_all(delivery.outgoing(changed, parts.settings.topic_prefix))
-
-    return publish
 
 
 def work(settings: Settings) -> None:

@@ -17,7 +17,7 @@ from connectors import errors, sample_changes, samples
 from mappings import sizes
 from schemas import detection
 from sql import identifiers
-from streams import commands, embedded, overview, proof, supervise
+from streams import commands, embedded, overview, passes, proof, supervise
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
 
@@ -136,4 +136,4 @@ def pass_after_unwatched_edit(parts: Resources) -> detection.PassReport:
     """Edits a column that the mapping does not read, in every row, and looks once."""
     with parts.db.write() as session:
         session.execute("UPDATE ORDERS_UNIFIED SET [PLANNER] = ? WHERE record_uuid IS NOT NULL", (str(utcnow()),))
-    return commands.one_pass(parts, parts.detector(commands.publisher(parts)))
+    return passes.one_pass(parts, parts.detector(passes.publisher(parts)))

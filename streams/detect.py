@@ -56,6 +56,12 @@ class Detector:
         with tempfile.TemporaryFile("w+", encoding="utf-8") as unchanged:
             return self._pass(number, started, chosen, unchanged, accept=accept)
 
+    def preview(self, chosen: detection.Filters | None = None) -> list[events.OrderChanged]:
+        """What a pass would emit now. Nothing is emitted, counted or moved; the guard is not asked."""
+        number = int(self.facts.get(PASS) or 0) + 1
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as unchanged:
+            return self._announced(self._look(number, chosen, unchanged, accept=True))[0]
+
     def _pass(
         self,
         number: int,
@@ -187,9 +193,9 @@ class Detector:
             )
         return raw
 
-    def _emit(self, found: admission.Found) -> tuple[int, int]:
+    def _announced(self, found: admission.Found) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]:
         wanted = [c.record_uuid for _, c in found.admitted if c.change is not events.Change.DELETED]
-        changed, moved = announce.announce(
+        return announce.announce(
             found.admitted,
             self.source.rows(wanted, found.watched),
             columns=found.watched,
@@ -199,6 +205,9 @@ class Detector:
             now=self.now(),
             new_id=self.new_id,
         )
+
+    def _emit(self, found: admission.Found) -> tuple[int, int]:
+        changed, moved = self._announced(found)
         totals: dict[tuple[str, str], int] = {}
         for event in changed:
             totals[event.batch_id, event.customer] = totals.get((event.batch_id, event.customer), 0) + 1

@@ -1,6 +1,7 @@
 """How the commands' answers look."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,9 @@ from rich.padding import Padding
 from rich.table import Table
 
 from connectors.monday import shown
-from schemas import detection, workers
+from schemas import detection, items, workers
 from schemas.batches import SyncState
-from streams import overview
+from streams import overview, plans
 
 console = Console(highlight=False)
 STYLES = {
@@ -58,6 +59,25 @@ def detected(report: detection.PassReport) -> None:
     refused = f", {report.refused} refused for their identity" if report.refused else ""
     looked = f"pass {report.number}: {report.scanned} rows, {found}"
     plain(f"{looked}; {report.emitted} events emitted{later}{excluded}{refused}")
+
+
+def planned(orders: Sequence[plans.Planned]) -> None:
+    """What the board would be told, and what that costs."""
+    kinds: Counter[str] = Counter()
+    for one in orders:
+        kinds.update(mutation.kind for mutation in one.mutations)
+        console.print(f"[bold]{escape(one.event.customer)}[/] {one.event.record_uuid}")
+        for problem in one.problems:
+            console.print(Padding(f"[red]refused[/] {escape(str(problem))}", (0, 0, 0, 4)))
+        for mutation in one.mutations:
+            plain(f"    {_mutation(mutation)}")
+    told = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in sorted(kinds.items())) or "nothing to tell"
+    plain(f"{len(orders)} orders, {kinds.total()} mutations: {told}")
+
+
+def _mutation(mutation: items.Mutation) -> str:
+    shown = mutation.model_dump(exclude={"kind", "record_uuid", "create_labels"}, exclude_defaults=True)
+    return f"{mutation.kind.replace('_', ' ')}: {json.dumps(shown, ensure_ascii=False)}"
 
 
 def status(seen: overview.Overview, *, as_json: bool) -> None:

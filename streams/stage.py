@@ -42,7 +42,7 @@ class Stager:
         uuids = sorted({event.record_uuid for event in changed})
         known = self.staging.versions(uuids)
         settled = self.staging.settled_versions(uuids)
-        orders = {event.stg_id: self._order(event) for event in changed}
+        orders = {event.stg_id: self.order(event) for event in changed}
         newest = {uuid: max((v for v, s in known.get(uuid, {}).items() if _counts(s)), default=0) for uuid in uuids}
         for order in orders.values():
             if not order.problems:
@@ -62,7 +62,8 @@ class Stager:
         self.staging.write(write)
         return emit
 
-    def _order(self, event: events.OrderChanged) -> StagedOrder:
+    def order(self, event: events.OrderChanged) -> StagedOrder:
+        """The order as it is staged, or with the problems for which it is refused."""
         row = {**event.row, **event.sizes, self.mappings.board.key.source: event.record_uuid}
         order = StagedOrder(
             stg_id=event.stg_id,

@@ -14,6 +14,8 @@ from streams.resources import Resources, utcnow
 
 log = logging.getLogger(__name__)
 
+# The watchdog looks after a worker that has started; this is for one that does not.
+START_WITHIN = 60.0
 # After SIGTERM: how long Faust may take to stop, and how long everything may take.
 STOP_WITHIN = 3.0
 END_WITHIN = 4.5
@@ -48,7 +50,10 @@ async def _run(
     )
     web.declare(app, state, reporter)
     parts.noise.attach("aiokafka", "faust", "mode")
-    await apps.start(app)
+    try:
+        await asyncio.wait_for(apps.start(app), START_WITHIN)
+    except TimeoutError:
+        member.end(delivery.EXIT_AGAIN, f"Faust did not start within {START_WITHIN:g} s")
 
     def owns_board() -> bool:
         return app.rebalancing or any(topic == staged for topic, _ in apps.assigned(app))

@@ -123,10 +123,9 @@ class Lane:
         found: list[confluent_kafka.Message] = []
 
         def complete() -> bool:
-            message = consumer.poll(0.1)
-            if message is not None:
-                assert message.error() is None
-                found.append(message)
+            messages = consumer.consume(1000, 0.1)
+            assert not [message.error() for message in messages if message.error()]
+            found.extend(messages)
             return len(found) == sum(ends.values())
 
         if ends:

@@ -14,7 +14,7 @@ import pytest
 
 from connectors import sample_changes
 from schemas.batches import BatchStatus, SyncState
-from streams import commands, demo, overview, settings
+from streams import commands, demo, overview, passes, settings
 
 ORDERS, SEED = 120, 7
 GREYSON = "GREYSON CLOTHIERS 2025 FALL"
@@ -83,7 +83,7 @@ def test_the_first_sync_brings_every_order_once(story: Story) -> None:
 
 def test_a_second_look_at_unchanged_orders_emits_nothing_and_costs_nothing(story: Story) -> None:
     before = story.stage.stats()["requests"]
-    report = story.parts.detector(commands.publisher(story.parts)).run()
+    report = story.parts.detector(passes.publisher(story.parts)).run()
     assert report.quiet
     assert report.emitted == 0
     assert report.scanned >= ORDERS

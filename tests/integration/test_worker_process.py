@@ -16,7 +16,7 @@ import pytest
 
 from connectors import kafka, processes
 from schemas import codec, events
-from streams import commands, embedded, overview, settings, supervise, topics
+from streams import commands, embedded, overview, passes, settings, supervise, topics
 from streams.resources import Resources, utcnow
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ class Plant:
         asyncio.run(commands.with_board(self.parts, lambda board: board.ensure_key_column(key.id, key.title)))
 
     def detect(self) -> int:
-        emitted: int = self.parts.detector(commands.publisher(self.parts)).run().emitted
+        emitted: int = self.parts.detector(passes.publisher(self.parts)).run().emitted
         return emitted
 
     def change(self, count: int, freight: int) -> None:

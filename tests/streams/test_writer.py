@@ -91,7 +91,10 @@ async def test_the_time_that_the_budget_takes_does_not_make_a_key_older(tmp_path
         assert str(left["first_sent_at"]) >= (begun + timedelta(seconds=500)).replace(tzinfo=None).isoformat()[:19]
 
 
-@pytest.mark.parametrize("point", [p for p in Point if "finish" not in p and p is not Point.BEFORE_INTENT])
+SENT = [Point.AFTER_INTENT, Point.AFTER_SEND, Point.AFTER_ANSWER, Point.BEFORE_CLOSE, Point.AFTER_CLOSE]
+
+
+@pytest.mark.parametrize("point", SENT)
 @timeless
 async def test_a_process_that_dies_anywhere_around_the_request_leaves_one_item(tmp_path: Path, point: Point) -> None:
     async with desk(tmp_path, strikes=(Strike(point, 2, 0.0),)) as at:
@@ -108,9 +111,10 @@ async def test_a_process_that_dies_anywhere_around_the_request_leaves_one_item(t
         }
 
 
+@pytest.mark.parametrize("point", [Point.BEFORE_LEAVE, Point.BEFORE_INTENT])
 @timeless
-async def test_a_process_that_dies_before_the_intent_leaves_nothing(tmp_path: Path) -> None:
-    async with desk(tmp_path, strikes=(Strike(Point.BEFORE_INTENT, 2, 0.0),)) as at:
+async def test_a_process_that_dies_before_the_intent_leaves_nothing(tmp_path: Path, point: Point) -> None:
+    async with desk(tmp_path, strikes=(Strike(point, 2, 0.0),)) as at:
         await with_group(at)
         await killed(at, 1)
         assert at.writer.journal.unfinished() == []
@@ -216,6 +220,20 @@ def tight(at: Desk, mutations: int) -> None:
     service = at.world.simulator.service
     told = service.settings.model_copy(update={"complexity_per_request": mutations * 30_000})
     service.settings = service.gate._settings = told
+
+
+@timeless
+async def test_a_request_in_doubt_that_is_now_too_big_is_left_to_the_next_plan(tmp_path: Path) -> None:
+    async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
+        await with_group(at)
+        await killed(at, 1, 2, 3)
+        await at.restart()
+        tight(at, 2)
+        assert await (await at.life.begin()).writer.recover() == 1
+        assert at.writer.journal.unfinished() == []
+        assert on_board(at, 1, 2, 3) == [0, 0, 0]
+        assert kinds(await written(at, 1, 2, 3)) == ["Done"] * 3
+        assert on_board(at, 1, 2, 3) == [1, 1, 1]
 
 
 @timeless

@@ -172,7 +172,8 @@ async def test_items_are_found_by_key_in_one_search_a_hundred() -> None:
     stock = {f"u{number}": [number] for number in range(0, 250, 2)} | {"u4": [4, 1004]}
 
     def search(variables: Data) -> Data:
-        assert (variables["board"], variables["key"], variables["limit"]) == ("7", "key", 500)
+        assert (variables["board"], variables["key"]) == ("7", "key")
+        assert variables["limit"] == 2 * len(variables["values"])
         assert variables["columns"] == ["key", "other"]
         found = [raw_item(number, key) for key in variables["values"] for number in stock.get(key, ())]
         return {"items_page_by_column_values": {"cursor": None, "items": found}}
