@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
-.PHONY: help demo test check format schema kafka clean
+.PHONY: help demo test check format schema kafka chaos-monday bench-monday clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
@@ -13,6 +13,8 @@ help:
 	@echo "make check          lint and types"
 	@echo "make format         formats the code"
 	@echo "make kafka          the embedded Kafka alone, until ctrl-C"
+	@echo "make chaos-monday   N=500 SEED=1: seeded faults around the Monday writer; 1 if anything is lost or made twice"
+	@echo "make bench-monday   is the API's budget used up, and never overdrawn?"
 	@echo "make schema         writes sql/schema/*.sql from the tables' CSV files"
 
 demo: $(INSTALLED)
@@ -35,6 +37,12 @@ schema: $(INSTALLED)
 
 kafka: $(INSTALLED)
 	$(BIN)/python -m connectors.kafka_local --folder .ordersync/kafka
+
+chaos-monday: $(INSTALLED)
+	$(BIN)/python -m tests.chaos.monday --n $(or $(N),500) --seed $(or $(SEED),1)
+
+bench-monday: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench_monday $(ARGS)
 
 clean:
 	rm -rf $(VENV) .ordersync

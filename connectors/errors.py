@@ -28,7 +28,9 @@ class OutcomeUnknown(Transient):
 class Rejected(OrdersyncError):
     """This request cannot succeed as it is."""
 
-    def __init__(self, message: str, *, code: str, http_status: int | None = None, request_id: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str, http_status: int | None = None, request_id: str | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.http_status = http_status

@@ -189,7 +189,10 @@ def _texts(columns: Sequence[str | None]) -> list[str]:
 
 
 def _join(arrays: Sequence[str]) -> str:
-    return arrays[0] if len(arrays) == 1 else "[" + ",".join([array[1:-1] for array in arrays]) + "]"
+    text = arrays[0]
+    for array in arrays[1:]:
+        text = f"{text[:-1]},{array[1:]}"
+    return text
 
 
 def _chosen(chosen: detection.Filters, raw_customers: Sequence[str]) -> tuple[Cell, ...]:

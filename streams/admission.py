@@ -91,6 +91,7 @@ class Found:
     unchanged: IO[str]
     former: Sequence[str | None] | None = None
     scanned: int = 0
+    met: int = 0
     refused: int = 0
     deferred: int = 0
     unchanged_rows: int = 0

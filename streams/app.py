@@ -46,7 +46,8 @@ class NoTables(TableManager):
 def build(resources: Resources, state: health.Health, sync: SyncStep, member: str, web_port: int = 0) -> App:
     """The worker's app, its agents declared. One app a process; `member` is its name in the group.
 
-    A `web_port` of 0 means no pages."""
+    A `web_port` of 0 means no pages.
+    """
     app = bare(resources.settings, resources.bootstrap, member, web_port)
     prefix = resources.settings.topic_prefix
     stager, retrier = resources.stager(), resources.retrier()
@@ -175,7 +176,7 @@ def bare(s: settings.Settings, bootstrap: str, member: str, web_port: int = 0) -
         # Kept by the group with a static member and compared at its next start: it must not hold a port that changes.
         canonical_url=f"http://{s.worker}",
         web_bind="127.0.0.1",
-        web_port=web_port,
+        web_port=web_port or 6066,  # Faust refuses 0 even when it opens no port.
         web_host="127.0.0.1",
         agent_supervisor=CrashingSupervisor,
     )

@@ -107,12 +107,14 @@ class Detector:
         found = admission.Found(number, chosen, watched, frozenset(size_columns), unchanged)
         found.former = self._former(found, names, accept=accept)
         duplicates = self.source.duplicates()
-        self._refusals(found, duplicates)
+        found.refusals = guard.refusals(self.source.without_identity(watched), watched, duplicates)
+        found.refused = len(found.refusals) - len(duplicates) + sum(duplicates.values())
         tally = admission.Tally(self.window)
         self._changes(found, tally, duplicates)
         if chosen is None and found.scanned == 0 and not found.refused and not accept and self.source.known_rows():
             raise guard.Stop(f"ORDERS_UNIFIED is empty. {guard.ACCEPT}")
-        if chosen is None:
+        # As many rows met their snapshot as there are snapshots: then none is missed, and nobody has to look for it.
+        if chosen is None and found.met != self.source.known_rows():
             for record_uuid, customer, state in self.source.deleted():
                 found.count(events.Change.DELETED)
                 tally.add(customer, admission.Candidate(record_uuid, events.Change.DELETED, 1, state))
@@ -131,8 +133,11 @@ class Detector:
             found.watched, former=found.former, chosen=found.chosen, raw_customers=self._raw_customers(found.chosen)
         ):
             found.scanned += 1
+            if record_uuid in duplicates:
+                continue
+            found.met += known is not None and known != detection.DELETED
             row_hash = hashing.row_hash(text)
-            if row_hash == known or record_uuid in duplicates:
+            if row_hash == known:
                 continue
             cells = hashing.cells(text)
             # A quantity in a new size column is news for the board; any other new column is not.
@@ -151,16 +156,6 @@ class Detector:
         after = turns | now if found.deferred else {}
         if after != turns:
             self.facts.set(TURNS, after)
-
-    def _refusals(self, found: admission.Found, duplicates: dict[str, int]) -> None:
-        copies: dict[str, int] = {}
-        for text in self.source.without_identity(found.watched):
-            row_hash = hashing.row_hash(text)
-            copies[row_hash] = copies.get(row_hash, 0) + 1
-            row = dict(zip(found.watched, hashing.cells(text), strict=True))
-            found.refusals.append(guard.no_identity(row, row_hash, copies[row_hash]))
-        found.refused = len(found.refusals) + sum(duplicates.values())
-        found.refusals += [guard.shared_identity(uuid, rows) for uuid, rows in duplicates.items()]
 
     def _former(self, found: admission.Found, live: set[str], *, accept: bool) -> list[str | None] | None:
         """The column list that the snapshot's hashes were made with, when it is not today's; None for a lost column."""

@@ -6,6 +6,7 @@ A truncate-and-reload upstream must never wipe a board: a person looks first, th
 import json
 from collections.abc import Mapping, Sequence
 
+from mappings import hashing
 from schemas import detection, events
 from schemas.base import Cell, Model
 from schemas.orders import Problem
@@ -42,6 +43,18 @@ def reason(
                 f"lets pass. {ACCEPT}"
             )
     return None
+
+
+def refusals(texts: Sequence[str], columns: Sequence[str], duplicates: Mapping[str, int]) -> list[detection.Refusal]:
+    """Of rows without an identity, given by their texts, and of identities that several rows claim: one each."""
+    found: list[detection.Refusal] = []
+    copies: dict[str, int] = {}
+    for text in texts:
+        row_hash = hashing.row_hash(text)
+        copies[row_hash] = copies.get(row_hash, 0) + 1
+        row = dict(zip(columns, hashing.cells(text), strict=True))
+        found.append(no_identity(row, row_hash, copies[row_hash]))
+    return found + [shared_identity(uuid, rows) for uuid, rows in duplicates.items()]
 
 
 def no_identity(row: Mapping[str, Cell], row_hash: str, copy: int) -> detection.Refusal:

@@ -56,7 +56,7 @@ def test_two_lines_stand_for_an_outage(caplog: pytest.LogCaptureFixture) -> None
     "text",
     [
         "Group Coordinator Request failed: [Error 15] GroupCoordinatorNotAvailableError",
-        "GETPID [ordersync#producer-2] Failed to acquire idempotence PID: Broker: Coordinator load in progress: retrying",
+        "GETPID [ordersync#producer-2] Failed to acquire PID: Broker: Coordinator load in progress: retrying",
     ],
 )
 def test_a_broker_that_has_just_started_is_not_away(text: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -75,9 +75,7 @@ def test_updates_change_what_they_name_and_nothing_that_is_not_a_column(
             case Operation.UPDATE:
                 before = table[change.record_uuid]
                 assert change.cells.keys() <= set(COLUMNS)
-                assert all(
-                    before[column] != cell for column, cell in change.cells.items() if column != "TOTAL QTY"
-                )
+                assert all(before[column] != cell for column, cell in change.cells.items() if column != "TOTAL QTY")
             case Operation.INSERT:
                 assert tuple(change.cells) == COLUMNS
                 assert change.cells["record_uuid"] == change.record_uuid
@@ -120,9 +118,7 @@ def test_a_cancelled_order_keeps_its_quantities(
         assert convert(after).order.sizes == convert(before).order.sizes
 
 
-def test_a_bad_price_makes_its_order_bad(
-    day: list[sample_changes.SourceChange], table: dict[str, cells.Row]
-) -> None:
+def test_a_bad_price_makes_its_order_bad(day: list[sample_changes.SourceChange], table: dict[str, cells.Row]) -> None:
     assert all(verdict(after) is samples.Expected.BAD for _, after in changed(day, table, Kind.BAD_PRICE))
 
 

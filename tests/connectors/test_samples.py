@@ -54,9 +54,7 @@ def verdict(row: cells.Row) -> samples.Expected:
 
 @pytest.mark.parametrize("seed", [0, 1, 42, 2026])
 def test_greyson_po_4755_has_69_orders_and_264_sizes(seed: int) -> None:
-    rows = [
-        sample for sample in some(seed) if (sample.row["CUSTOMER NAME"], sample.row["PO NUMBER"]) == GREYSON
-    ]
+    rows = [sample for sample in some(seed) if (sample.row["CUSTOMER NAME"], sample.row["PO NUMBER"]) == GREYSON]
 
     assert len(rows) == 69
     assert sum(len(quantities(sample.row)) for sample in rows) == 264
@@ -169,9 +167,7 @@ def test_memory_does_not_grow_with_the_number_of_rows() -> None:
     def peak(orders: int) -> int:
         tracemalloc.start()
         try:
-            collections.deque(
-                samples.generate(seed=1, orders=orders, columns=COLUMNS, size_columns=SIZES), maxlen=0
-            )
+            collections.deque(samples.generate(seed=1, orders=orders, columns=COLUMNS, size_columns=SIZES), maxlen=0)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

@@ -29,9 +29,7 @@ def many() -> list[samples.SampleRow]:
     """Ten thousand rows without their NULLs, which would take 100 MB."""
     made = samples.generate(seed=7, orders=MANY, columns=COLUMNS, size_columns=SIZES)
     return [
-        samples.SampleRow(
-            {column: cell for column, cell in sample.row.items() if cell is not None}, sample.expected
-        )
+        samples.SampleRow({column: cell for column, cell in sample.row.items() if cell is not None}, sample.expected)
         for sample in made
     ]
 
@@ -151,9 +149,7 @@ def test_some_rows_after_greyson_share_an_item_name(valid: list[cells.Row]) -> N
 
 def test_a_board_can_hold_them_all(valid: list[cells.Row]) -> None:
     mapping = loading.load()
-    converted = (
-        items.convert(row, size_columns=SIZES, mappings=mapping, target_lengths=LENGTHS) for row in valid
-    )
+    converted = (items.convert(row, size_columns=SIZES, mappings=mapping, target_lengths=LENGTHS) for row in valid)
     orders = [conversion.order for conversion in converted if conversion.order]
 
     assert max(len(order.item_name) for order in orders) <= mapping.board.limits.name

@@ -83,7 +83,9 @@ def test_the_t_sql_script_can_be_printed_for_a_dba(tmp_path: Path) -> None:
 
 
 def test_a_broker_that_is_not_there_is_said_in_one_line_with_its_address(tmp_path: Path) -> None:
-    shown = ordersync(tmp_path, "setup", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", ORDERSYNC_MONDAY_URL="http://127.0.0.1:1/v2")
+    shown = ordersync(
+        tmp_path, "setup", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", ORDERSYNC_MONDAY_URL="http://127.0.0.1:1/v2"
+    )
     assert shown.returncode == 1
     assert "127.0.0.1:1" in shown.stderr
     assert "Traceback" not in shown.stderr

@@ -102,6 +102,26 @@ def test_a_row_that_left_is_deleted_once(world: World) -> None:
     assert world.passed() == []
 
 
+def test_a_row_that_left_is_missed_even_if_another_came_or_was_doubled(world: World) -> None:
+    world.add(*(row(n) for n in range(4)))
+    world.flow()
+    world.remove(1)
+    world.add(row(2), row(9))
+    assert seen(world.flow()) == {identity(1): DELETED, identity(9): CREATED}
+    world.remove(9)
+    world.add(row(1))
+    assert seen(world.flow()) == {identity(9): DELETED, identity(1): CREATED}
+
+
+def test_a_pass_that_met_every_snapshot_does_not_look_for_lost_rows(world: World) -> None:
+    world.add(*(row(n) for n in range(4)))
+    world.flow()
+    assert world.detect(source=_Dying(world, at="deleted")).quiet
+    world.remove(1)
+    with pytest.raises(_Crash):
+        world.detect(source=_Dying(world, at="deleted"))
+
+
 def test_a_uuid_that_returns_is_created_anew_even_with_the_same_cells(world: World) -> None:
     world.add(row(1), row(2))
     first, _ = world.flow()
