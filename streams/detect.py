@@ -86,6 +86,7 @@ class Detector:
         if chosen is None and (accept or accepted):
             left = found.left if accept else {c: min(n, found.left.get(c, 0)) for c, n in accepted.items()}
             self.facts.set(ACCEPTED, {change.value: n for change, n in left.items() if n})
+        self._remember(found)
         self.refusals.refuse(found.refusals, number)
         emitted, excluded = self._emit(found)
         self._rebaseline(found)
@@ -119,10 +120,9 @@ class Detector:
                 found.count(events.Change.DELETED)
                 tally.add(customer, admission.Candidate(record_uuid, events.Change.DELETED, 1, state))
         limit = chosen.limit if chosen is not None else None
-        turns = self.facts.get(TURNS) or {}
-        found.admitted = tally.admit(self.window - self.source.unsettled_mutations(), limit, turns)
+        room = self.window - self.source.unsettled_mutations()
+        found.admitted = tally.admit(room, limit, self.facts.get(TURNS) or {})
         found.deferred = tally.total - len(found.admitted)
-        self._remember_turns(found, turns)
         return found
 
     def _changes(self, found: admission.Found, tally: admission.Tally, duplicates: dict[str, int]) -> None:
@@ -151,18 +151,11 @@ class Detector:
             quantities = sum(1 for at in found.sizes_at if cells[at])
             tally.add(customer, admission.Candidate(record_uuid, change, admission.cost(change, quantities)))
 
-    def _remember_turns(self, found: admission.Found, turns: dict[str, int]) -> None:
-        now = {customer: found.number for customer, _ in found.admitted}
-        after = turns | now if found.deferred else {}
-        if after != turns:
-            self.facts.set(TURNS, after)
-
     def _former(self, found: admission.Found, live: set[str], *, accept: bool) -> list[str | None] | None:
         """The column list that the snapshot's hashes were made with, when it is not today's; None for a lost column."""
         stored = self.facts.get(BASELINE)
         today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
         if stored is None:
-            self.facts.set(BASELINE, today.model_dump())
             return None
         baseline = detection.Baseline.model_validate(stored)
         if baseline == today:
@@ -220,6 +213,15 @@ class Detector:
             self.source.move_snapshots(silent)
         self.batches.confirm({batch for batch, _ in totals})
         return len(changed), announce.excluded(changed, silent)
+
+    def _remember(self, found: admission.Found) -> None:
+        """The column list of the first hashes; and whose turn it was, while the window holds changes back."""
+        if self.facts.get(BASELINE) is None:
+            self.facts.set(BASELINE, detection.Baseline(scheme=hashing.SCHEME, columns=found.watched).model_dump())
+        turns = self.facts.get(TURNS) or {}
+        after = turns | {customer: found.number for customer, _ in found.admitted} if found.deferred else {}
+        if after != turns:
+            self.facts.set(TURNS, after)
 
     def _rebaseline(self, found: admission.Found) -> None:
         if found.former is not None:

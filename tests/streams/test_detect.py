@@ -3,6 +3,7 @@
 import random
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from connectors import errors
 from mappings import sizes
 from schemas import detection, events
 from schemas.batches import SyncState
-from sql import identifiers
+from sql import identifiers, tables
 from tests import factories
 from tests.factories import World, excluded_row, identity, row
 
@@ -163,6 +164,25 @@ def test_many_changes_leave_in_order_and_none_is_left_out(world: World) -> None:
     assert len(seen(emitted)) == 1203
     assert [event.position for event in emitted] == list(range(1203))
     assert len({event.stg_id for event in emitted}) == 1203
+
+
+def test_a_preview_tells_what_a_pass_would_emit_and_writes_nothing(world: World) -> None:
+    world.add(*(row(n) for n in range(4)), row(0, record_uuid=None))
+
+    def everything() -> dict[str, list[dict[str, object]]]:
+        return {name: world.query(f"SELECT * FROM {name}") for name in tables.all_tables()}
+
+    before = everything()
+    first = world.detector.preview()
+    assert everything() == before and world.topic.take() == []
+    assert seen(first) == seen(world.flow())
+    world.edit(1, {"NOTES": "new"})
+    world.remove(2)
+    before = everything()
+    # As narrow as this, the window would hold one of the two back.
+    told = replace(world.detector, window=1).preview()
+    assert everything() == before and len(told) == 1
+    assert seen(world.detector.preview()) == {identity(1): UPDATED, identity(2): DELETED}
 
 
 # Filters.
