@@ -68,17 +68,13 @@ class _Day:
         """An order that no other change gets. Raises ValueError when none is left."""
         places = [at for at, row in enumerate(self._pool) if fits(row)]
         if not places:
-            raise ValueError(
-                "too few sample orders for the day's changes: pass at least those of GREYSON PO 4755"
-            )
+            raise ValueError("too few sample orders for the day's changes: pass at least those of GREYSON PO 4755")
         return self._pool.pop(self.rolls.pick(places))
 
     def ordered(self, row: cells.Row) -> dict[str, int]:
         """The sizes that are ordered, with their quantities."""
         quantities = ((label, row[label]) for label in self.size_columns)
-        return {
-            label: quantity for label, quantity in quantities if isinstance(quantity, int) and quantity > 0
-        }
+        return {label: quantity for label, quantity in quantities if isinstance(quantity, int) and quantity > 0}
 
     def free(self, row: cells.Row) -> list[str]:
         """Sizes that are not ordered, of a family that holds all that are."""
@@ -156,9 +152,7 @@ def _bad_price(day: _Day) -> SourceChange:
 def _unwatched(day: _Day) -> SourceChange:
     row = day.take()
     planner = "NADIA" if row["PLANNER"] != "NADIA" else "OLU"
-    return _update(
-        Kind.UNWATCHED, row, {"PLANNER": planner}, "no event, no mutation: the board has no planner"
-    )
+    return _update(Kind.UNWATCHED, row, {"PLANNER": planner}, "no event, no mutation: the board has no planner")
 
 
 def _deleted(day: _Day) -> SourceChange:
@@ -185,9 +179,7 @@ def _missing_uuid(day: _Day) -> SourceChange:
 def _duplicate_uuid(day: _Day) -> SourceChange:
     row = day.take()
     twin = day.copy(row) | {"record_uuid": row["record_uuid"]}
-    effect = (
-        f"refused with an ERR row, and so is {_name(row)}, whose uuid it has; the board keeps what it shows"
-    )
+    effect = f"refused with an ERR row, and so is {_name(row)}, whose uuid it has; the board keeps what it shows"
     return _insert(Kind.DUPLICATE_UUID, twin, effect)
 
 
@@ -237,9 +229,7 @@ _SCRIPT: tuple[tuple[Callable[[_Day], SourceChange], int], ...] = (
 )
 
 
-def script(
-    rows: Iterable[samples.SampleRow], *, seed: int, size_columns: Sequence[str]
-) -> list[SourceChange]:
+def script(rows: Iterable[samples.SampleRow], *, seed: int, size_columns: Sequence[str]) -> list[SourceChange]:
     """The day's changes to these rows, of every kind, each on an order of its own.
 
     Reads no more than the first rows; GREYSON's 69 alone are enough. Raises ValueError when they are too few.

@@ -101,10 +101,10 @@ def build(resources: Resources, state: health.Health, sync: SyncStep, member: st
 
 
 async def start(app: App) -> None:
-    """Returns once it consumes. Raises Transient when the broker went away meanwhile."""
+    """Returns once it consumes. Raises Transient when the broker, or the port of the pages, went away meanwhile."""
     try:
         await app.start()
-    except RuntimeError as error:  # The kind of error that all of aiokafka's are.
+    except (RuntimeError, OSError) as error:  # All of aiokafka's errors are of the first kind.
         raise errors.Transient(f"Faust did not start: {error}") from error
 
 
