@@ -10,6 +10,9 @@ from schemas.base import Cell
 from schemas.batches import SyncState
 from streams import admission
 
+# Characters of a whole row, of a cell beyond that, and of an event's key.
+LONGEST, SHORTEST, KEY = 100_000, 100, 200
+
 # Of each identity that is still in the source: hash and state of its snapshot, and its canonical text.
 Rows = Mapping[str, tuple[str | None, str | None, str]]
 
@@ -45,12 +48,8 @@ def announce(
             _, known_state, canonical_text = rows[uuid]
             was = None if known_state is None else SyncState(known_state)
             row_hash = hashing.row_hash(canonical_text)
-            row = {
-                name: cell
-                for name, cell in zip(columns, hashing.cells(canonical_text), strict=True)
-                if cell is not None
-            }
-            customer = mappings.customers.canonical(text(row.get("CUSTOMER NAME"))) or customer
+            row = sendable(dict(zip(columns, hashing.cells(canonical_text), strict=True)))
+            customer = mappings.customers.canonical(text(row.get("CUSTOMER NAME")))[:KEY] or customer
             if items.is_excluded(row, mappings):
                 change = events.Change.DELETED
         leaves = change is events.Change.DELETED
@@ -85,6 +84,23 @@ def announce(
         )
         changed.append(event)
     return changed, moved
+
+
+def sendable(row: Mapping[str, Cell]) -> dict[str, Cell]:
+    """The cells that are not NULL, cut where the row is so long that no item could ever hold it.
+
+    An order's texts may be 65,536 bytes together; one with more is refused when it is staged, and stays one with
+    more. Uncut it would not fit into an event (1 MB), and no pass would ever get past it.
+    """
+    found: dict[str, Cell] = {}
+    room = LONGEST
+    for name, cell in row.items():
+        if isinstance(cell, str):
+            cell = cell[: max(room, SHORTEST)]
+            room -= len(cell)
+        if cell is not None:
+            found[name] = cell
+    return found
 
 
 def excluded(changed: Sequence[events.OrderChanged], silent: Sequence[detection.Snapshot]) -> int:

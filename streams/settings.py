@@ -61,7 +61,7 @@ class Settings(pydantic_settings.BaseSettings):
 
     retry_first: float = Field(60.0, gt=0, description="pause before the first retry; four times as long each time")
     retry_tries: int = Field(5, ge=0)
-    lease_seconds: float = Field(30.0, gt=0, description="life of the writer's lease")
+    lease_seconds: float = Field(10.0, gt=0, description="life of the writer's lease")
     worker: str = Field("worker-1", pattern=r"^[A-Za-z0-9._-]+$", description="unique, stable name of the worker")
     web_port: int = Field(6066, ge=0, le=65535, description="/health, on loopback; another free one if it is taken")
 

@@ -3,7 +3,7 @@
 import itertools
 from datetime import UTC, datetime
 
-from mappings import hashing, loading
+from mappings import hashing, items, loading
 from schemas import detection, events
 from schemas.base import Cell
 from schemas.batches import SyncState
@@ -95,3 +95,21 @@ def test_an_excluded_row_that_leaves_tells_nobody() -> None:
     changed, moved = told([("A", "U1", DELETED, SyncState.EXCLUDED)], {})
     assert changed == [] and moved["U1"].state is SyncState.IN_SYNC and moved["U1"].batch_id is None
     assert announce.excluded(changed, list(moved.values())) == 0
+
+
+def test_a_row_that_no_item_could_hold_still_fits_into_an_event_and_is_refused_when_staged() -> None:
+    names = [column.source for column in MAPPINGS.board.columns]
+    row = dict.fromkeys(names, "\x01" * 2_000_000)
+    cut = announce.sendable(row)
+    assert len(hashing.canonical_text(cut.values()).encode()) < 900_000
+    row = dict.fromkeys(names, "x") | {"HANDLING": "é" * 2_000_000}
+    converted = items.convert(
+        announce.sendable(row) | {"record_uuid": "U1"}, size_columns=(), mappings=MAPPINGS, target_lengths={}
+    )
+    assert converted.order is None
+    assert any("65536" in problem.reason for problem in converted.problems)
+
+
+def test_a_row_of_ordinary_length_is_sent_as_it_is() -> None:
+    row: dict[str, Cell] = {"NOTES": "n" * 2_000, "PO NUMBER": None, "TOTAL QTY": 5}
+    assert announce.sendable(row) == {"NOTES": "n" * 2_000, "TOTAL QTY": 5}
