@@ -68,14 +68,20 @@ def settings_of(base: Settings, *, minute: float) -> Settings:
 
 
 @contextmanager
-def stage(settings: Settings, *, orders: int, seed: int) -> Iterator[Stage]:
-    """Everything started on a fresh home folder, with sample orders in the source; stopped at the end."""
+def stage(
+    settings: Settings, *, orders: int, seed: int, prepare: Callable[[Resources], object] = lambda parts: None
+) -> Iterator[Stage]:
+    """Everything started on a fresh home folder, with sample orders in the source; stopped at the end.
+
+    `prepare` may make the source table before we do: one that is there is taken as it is.
+    """
     if embedded.Simulator.attach(settings.home) is not None:
         raise errors.Misconfigured(f"a demo runs in {settings.home} already: stop it first")
     shutil.rmtree(settings.home, ignore_errors=True)
     parts = Resources(settings)
     with embedded.endpoints(settings, parts.limits) as ends:
         parts.bootstrap, parts.monday_url = ends.bootstrap, ends.monday_url
+        prepare(parts)
         parts.db.apply_schema(utcnow())
         commands.fill_with_samples(parts, orders=orders, seed=seed)
         parts.ensure_topics()

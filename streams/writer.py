@@ -206,7 +206,8 @@ class Writer:
     async def _leave(self, flight: _Flight) -> None:
         """Intent before effect, each time: committed by the holder of the lease, or the body stays here.
 
-        The one gap that is left: a process that is frozen between this commit and the socket until its key is old.
+        One gap is left, and only the API could close it: a process that is frozen between this commit and the socket,
+        and wakes after its successor settled the request as not done and did it under another key.
         """
         flight.left_at = self.now()
         if flight.journalled and self._key_is_old(flight):

@@ -1,0 +1,40 @@
+"""A source with 276 sizes instead of 161: the whole flow works unchanged, on real processes."""
+
+import asyncio
+import dataclasses
+from pathlib import Path
+
+from mappings import sizes
+from sql import ddl, identifiers, tables
+from streams import commands, demo, settings
+from streams.resources import Resources
+
+SIZES = 276
+LAST = "EXTRA 115"
+
+
+def widen(parts: Resources) -> None:
+    """The contract's table with 115 more integer columns before TOTAL QTY."""
+    source = tables.get(tables.SOURCE)
+    end = source.names.index("TOTAL QTY")
+    more = tuple(tables.Column(f"EXTRA {n}", "INT", True) for n in range(1, SIZES - 161 + 1))
+    wide = dataclasses.replace(source, columns=source.columns[:end] + more + source.columns[end:])
+    with parts.db.write() as session:
+        session.execute(ddl.create_table(wide, "sqlite"))
+
+
+def test_a_source_with_276_sizes_reaches_the_board(tmp_path: Path) -> None:
+    own = demo.settings_of(settings.Settings(home=tmp_path), minute=2.0)
+    with demo.stage(own, orders=75, seed=11, prepare=widen) as shown:
+        parts = shown.parts
+        assert len(sizes.size_columns(parts.orders.columns(), parts.mappings.board.sizes)) == SIZES
+        with parts.db.write() as session:
+            statement = f"UPDATE ORDERS_UNIFIED SET {identifiers.quote(LAST)} = 7, [INFOR COLOUR CODE] = '100'"
+            session.execute(f"{statement} WHERE [PO NUMBER] = '4755'")
+        demo.settle(shown, within=50.0, on_look=lambda seen: None)
+        proof = shown.prove()
+        assert proof.holds, proof.wrong[:5]
+        items = asyncio.run(commands.with_board(parts, commands.read_items))
+        named = [subitem.name for item in items for subitem in item.subitems]
+        assert named.count(f"Size {LAST}") == 69
+        assert not [name for name in named if "INFOR" in name]
