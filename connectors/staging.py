@@ -9,7 +9,7 @@ import sql
 from connectors import batches, database, orders
 from schemas.base import Cell
 from schemas.batches import StagingStatus
-from schemas.orders import Order, Problem, StagedOrder
+from schemas.orders import Problem, StagedOrder
 
 MASTER = "STG_MON_CustMasterSchedule"
 SUBITEMS = "STG_MON_CustMasterSchedule_Subitems"
@@ -148,19 +148,6 @@ def _sizes(order: StagedOrder, at: str) -> list[tuple[Cell, ...]]:
         )
         for position, (size, quantity) in enumerate(order.sizes.items(), start=1)
     ]  # fmt: skip
-
-
-def from_order(order: Order, **identity: Any) -> StagedOrder:
-    """A converted order, with the identity it is staged under."""
-    return StagedOrder(
-        customer=order.customer,
-        group_name=order.group_name,
-        item_name=order.item_name,
-        values=order.values,
-        sizes=order.sizes,
-        warnings=order.warnings,
-        **identity,
-    )
 
 
 def _rows(

@@ -106,11 +106,6 @@ def expand(text: str, **values: str | Sequence[str] | int) -> str:
     return _PLACEHOLDER.sub(lambda found: _filled(found, values[found["name"]]), text)
 
 
-def expand_columns(text: str, columns: Sequence[str]) -> str:
-    """`text` with its `{columns}` filled and the rest left for `expand`."""
-    return _PLACEHOLDER.sub(lambda found: _filled(found, columns) if found["name"] == "columns" else found[0], text)
-
-
 def _filled(found: re.Match[str], value: str | Sequence[str] | int) -> str:
     name, alias, suffix = found["name"], found["alias"] or "", " = ?" if found["assign"] else ""
     if name.endswith("marks"):

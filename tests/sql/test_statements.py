@@ -91,12 +91,6 @@ def test_expand_quotes_names_and_counts_marks() -> None:
     )
 
 
-def test_expand_columns_leaves_the_rest() -> None:
-    half = sql.expand_columns("SELECT {columns} FROM t WHERE id IN ({marks})", ["a", "b"])
-    assert half == "SELECT [a], [b] FROM t WHERE id IN ({marks})"
-    assert sql.expand(half, marks=1) == "SELECT [a], [b] FROM t WHERE id IN (?)"
-
-
 @pytest.mark.parametrize(
     ("text", "values"),
     [
