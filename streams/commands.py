@@ -5,9 +5,9 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from connectors import errors, samples, staging
 from connectors.monday import board as boards
@@ -21,6 +21,8 @@ from streams.resources import Resources, utcnow
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -97,14 +99,21 @@ def validate(settings: Settings) -> list[str]:
     with opened(settings) as parts:
         live = parts.orders.columns()
         staged = [(column.name, column.type) for column in parts.db.columns(staging.MASTER)]
-        columns = asyncio.run(with_board(parts, lambda board: board.columns()))
+        ids = parts.mappings.board.board
         found = checks.check(
             parts.mappings,
             table_columns=live,
             staging_columns=staged,
-            board_columns=[(column.id, column.title, column.type) for column in columns],
+            board_columns=_columns(parts, ids.id),
+            subitem_columns=_columns(parts, ids.subitem_board_id),
         )
         return found + parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
+
+
+def _columns(parts: Resources, board_id: str) -> list[tuple[str, str, str]]:
+    """Id, title and type of a board's columns."""
+    columns = asyncio.run(with_board(parts, lambda board: board.columns(), board_id))
+    return [(column.id, column.title, column.type) for column in columns]
 
 
 def work(settings: Settings) -> None:
@@ -185,7 +194,8 @@ async def read_items(board: boards.Board) -> list[shown.BoardItem]:
     return [item async for page in board.items() for item in page]
 
 
-async def with_board(parts: Resources, ask: Any) -> Any:
+async def with_board(parts: Resources, ask: Callable[[boards.Board], Awaitable[T]], board_id: str | None = None) -> T:
+    """What `ask` is answered by the board, or by another one of the account."""
     budget = budgets.Budget(parts.limits)
     async with clients.Client(parts.monday_url, parts.token(), budget=budget) as client:
-        return await ask(boards.Board(client, parts.mappings.board.board.id))
+        return await ask(boards.Board(client, board_id or parts.mappings.board.board.id))

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # The API forgets a key after 30 minutes; the last one is left to a request on its way, and to clocks that disagree.
 KEY_MINUTES = 29
+# A body in doubt leaves no later than this after a look that did not show it.
+FRESH = timedelta(seconds=5)
 # Pauses before the same body leaves again under its key; the last one repeats.
 RESEND = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 
@@ -38,8 +40,8 @@ class Intent:
     version: int = 0
 
 
-class _KeyIsOld(errors.OutcomeUnknown):
-    """The API may have forgotten this key: under it the body would be carried out again."""
+class _NotNow(errors.OutcomeUnknown):
+    """The body may have been carried out since the board was last looked at, or the API may have forgotten its key."""
 
 
 @dataclass
@@ -50,6 +52,7 @@ class _Flight:
     journalled: bool = False
     doubted: bool = False
     left_at: datetime = field(init=False)
+    looked_at: datetime | None = None
     found: dict[int, doubt.Adopted] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -173,6 +176,7 @@ class Writer:
         while True:
             if flight.doubted:
                 flight.found = await self.looker.find(creates)
+                flight.looked_at = self.now()
                 if flight.found or self._key_is_old(flight):
                     return None
             try:
@@ -209,9 +213,11 @@ class Writer:
         One gap is left, and only the API could close it: a process that is frozen between this commit and the socket,
         and wakes after its successor settled the request as not done and did it under another key.
         """
-        flight.left_at = self.now()
+        looked_at, flight.looked_at, flight.left_at = flight.looked_at, None, self.now()
         if flight.journalled and self._key_is_old(flight):
-            raise _KeyIsOld(f"request {flight.request.key} is {KEY_MINUTES} minutes old")
+            raise _NotNow(f"its key is {KEY_MINUTES} minutes old")
+        if flight.doubted and (looked_at is None or flight.left_at - looked_at > FRESH):
+            raise _NotNow("it was refused or had to wait: looking once more")
         if flight.journalled:
             await asyncio.to_thread(self.journal.resend, flight.request.key, self.grant)
         else:
