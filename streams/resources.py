@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from connectors import (
     batches,
     database,
     database_sqlite,
+    errors,
     failures,
     journal,
     kafka,
@@ -124,7 +125,12 @@ class Resources:
     def limits(self) -> monday_limits.Limits:
         """What the API allows this token."""
         s = self.settings
-        return monday_limits.preset(s.monday_token_tier, s.monday_plan, minute_seconds=s.monday_minute)
+        own = s.monday_limits
+        try:
+            return monday_limits.preset(s.monday_token_tier, s.monday_plan, minute_seconds=s.monday_minute, **own)
+        except (TypeError, ValidationError) as error:
+            names = ", ".join(sorted(monday_limits.Limits.model_fields))
+            raise errors.Misconfigured(f"monday_limits {own} does not fit; it may hold: {names}") from error
 
     def token(self) -> SecretStr:
         """The API's token; the bundled board has one of its own."""

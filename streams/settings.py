@@ -4,6 +4,7 @@ Read from the environment (`ORDERSYNC_…`), then from `ordersync.yaml` in the w
 the environment or from a file that a setting names, never from the YAML file, and are never printed.
 """
 
+import json
 from pathlib import Path
 from typing import Literal, Self
 
@@ -51,6 +52,9 @@ class Settings(pydantic_settings.BaseSettings):
     monday_token_tier: Literal["personal", "app", "trial"] = "personal"
     monday_plan: Literal["standard", "pro", "enterprise"] = "standard"
     monday_minute: float = Field(60.0, gt=0, description="length of the API's minute; less only with the simulator")
+    monday_limits: dict[str, float] = Field(
+        {}, description="what differs from the published limits, by name (connectors/monday/limits.py), as JSON"
+    )
     batch_size: int = Field(25, ge=1, le=100, description="mutations in one request, at most")
 
     poll_every: float = Field(10.0, gt=0, description="pause between two passes of the poller")
@@ -90,7 +94,9 @@ class Settings(pydantic_settings.BaseSettings):
         """These settings as variables for a child process; secrets stay where they are, it inherits them."""
         given = self.model_dump(mode="json", exclude=set(SECRETS), exclude_none=True)
         return {
-            "KAFKA_BOOTSTRAP_SERVERS" if name == "kafka_bootstrap_servers" else f"ORDERSYNC_{name.upper()}": str(value)
+            "KAFKA_BOOTSTRAP_SERVERS" if name == "kafka_bootstrap_servers" else f"ORDERSYNC_{name.upper()}": (
+                json.dumps(value) if isinstance(value, dict) else str(value)
+            )
             for name, value in given.items()
         }
 

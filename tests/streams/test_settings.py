@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from connectors import errors
-from streams import settings
+from streams import resources, settings
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +105,17 @@ def test_a_child_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_pa
     for name, value in parent.environment().items():
         monkeypatch.setenv(name, value)
     assert settings.load() == parent
+
+
+def test_limits_that_differ_from_the_published_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERSYNC_MONDAY_LIMITS", '{"calls_per_day": 5000}')
+    monkeypatch.setenv("ORDERSYNC_MONDAY_PLAN", "pro")
+    found = resources.Resources(settings.load()).limits
+    assert (found.calls_per_day, found.requests_per_minute) == (5_000, 2_500)
+
+
+@pytest.mark.parametrize("text", ['{"calls_per_year": 5000}', '{"calls_per_day": 0.5}', '{"minute_seconds": 5}'])
+def test_a_limit_that_nobody_knows_is_one_line(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("ORDERSYNC_MONDAY_LIMITS", text)
+    with pytest.raises(errors.Misconfigured, match="calls_per_day"):
+        assert resources.Resources(settings.load()).limits

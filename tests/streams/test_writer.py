@@ -139,6 +139,18 @@ async def test_a_lost_answer_makes_no_second_item_even_if_the_api_forgets_keys(
 
 
 @timeless
+async def test_a_request_that_is_carried_out_while_its_double_waits_and_is_then_forgotten_is_found(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as at:
+        await with_group(at)
+        at.trouble(Rule(kind=Kind.HANG, at=(1,), seconds=90, late=True), Rule(kind=Kind.DROP_IDEMPOTENCY, rate=1.0))
+        await written(at, 1, 2)
+        assert at.world.simulator.service.stats.errors["IDEMPOTENCY_CONFLICT"] > 0
+        assert on_board(at, 1, 2) == [1, 1]
+
+
+@timeless
 async def test_a_found_item_is_adopted_and_all_of_its_columns_are_unsure(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await with_group(at)
