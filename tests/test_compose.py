@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(
-    (Path(__file__).parent.parent / "docker-compose.yml").read_text()
-)["services"]
+COMPOSE = Path(__file__).parent.parent / "docker-compose.yml"
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text())["services"]
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
