@@ -130,8 +130,9 @@ class Journal:
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             for stg_id, record_uuid, version, sizes in left:
-                for position, size in enumerate(sizes):
-                    key = stg_id + LEFT_SIZES + position
+                for size in sizes:
+                    # Behind the sizes that this version has by now: a second run may find others to have left.
+                    key = stg_id + LEFT_SIZES
                     session.execute(STATEMENTS["stage_left_size"], (key, at, size, size, record_uuid, version, size))
 
 

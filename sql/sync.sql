@@ -138,7 +138,9 @@ INSERT INTO STG_MON_CustMasterSchedule_Subitems (stg_id, stg_batch_id, stg_paren
   stg_created_date, stg_retry_count, source_uuid, version, row_hash, CUSTOMER, ORDER_QTY, [Size], stg_size_label,
   [Order Qty], update_operation, source_table, validation_status, AAG_ORDER_NUMBER, STYLE, COLOR, PO_NUMBER,
   CUSTOMER_ALT_PO, UNIT_OF_MEASURE)
-SELECT CAST(? AS BIGINT), CAST(s.stg_batch_id AS NVARCHAR(36)), s.stg_id, 'PENDING', CAST(? AS NVARCHAR(26)), 0,
+SELECT CAST(? AS BIGINT) + (SELECT COUNT(*) FROM STG_MON_CustMasterSchedule_Subitems AS c
+    WHERE c.source_uuid = s.source_uuid AND c.version = s.version),
+  CAST(s.stg_batch_id AS NVARCHAR(36)), s.stg_id, 'PENDING', CAST(? AS NVARCHAR(26)), 0,
   s.source_uuid, s.version, s.row_hash, s.[CUSTOMER], 0, CAST(? AS NVARCHAR(100)), CAST(? AS NVARCHAR(100)), 0,
   'UPDATE', s.source_table, 'VALID', s.[AAG ORDER NUMBER], s.[STYLE], s.[COLOR], s.[PO NUMBER],
   s.[CUSTOMER ALT PO], s.[UNIT OF MEASURE]

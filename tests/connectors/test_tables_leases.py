@@ -234,3 +234,13 @@ def test_what_the_board_told_of_its_groups_replaces_what_was_known(world: World)
     world.ledger.remember_groups({"A": "a", "B": "b"})
     world.ledger.remember_groups({"B": "b2", "C": "c"})
     assert world.ledger.groups() == {"B": "b2", "C": "c"}
+
+
+def test_a_second_run_may_find_other_sizes_to_have_left(world: World) -> None:
+    stg_id = changed(1).stg_id
+    for sizes in (["XL"], ["L", "XL"], ["3XL", "L", "XL"]):
+        world.journal.stage_left_sizes([(stg_id, identity(1), 1, sizes)])
+    query = "SELECT stg_id, stg_size_label AS size FROM STG_MON_CustMasterSchedule_Subitems WHERE [Order Qty] = 0"
+    rows = world.query(query)
+    assert sorted(row["size"] for row in rows) == ["3XL", "L", "XL"]
+    assert len({row["stg_id"] for row in rows}) == 3
