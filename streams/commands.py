@@ -30,7 +30,7 @@ def opened(settings: Settings) -> Iterator[Resources]:
     """The connectors, with the broker and the board that the settings name, or the embedded ones."""
     parts = Resources(settings)
     # A broken mapping is told before anything is started.
-    parts.mappings  # noqa: B018
+    log.debug("the mapping of board %s is sound", parts.mappings.board.board.id)
     with embedded.endpoints(settings, parts.limits) as ends:
         parts.bootstrap, parts.monday_url = ends.bootstrap, ends.monday_url
         try:
