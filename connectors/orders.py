@@ -217,5 +217,5 @@ def _moved(snapshot: detection.Snapshot, at: str) -> tuple[Cell, ...]:
     )  # fmt: skip
 
 
-def _int(value: object) -> int:
-    return int(value or 0)  # type: ignore[call-overload,no-any-return]
+def _int(value: Any) -> int:
+    return int(value or 0)

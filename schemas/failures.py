@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class FailureType(StrEnum):
-    """The values of `error_type` in the contract's ERR tables, and the one for rows without an identity."""
+    """The values of `error_type` in the contract's ERR tables."""
 
     API_ERROR = "API_ERROR"
     NETWORK_ERROR = "NETWORK_ERROR"
