@@ -109,11 +109,18 @@ class Orders:
         with self._db.read() as session:
             return {str(row["record_uuid"]): _int(row["copies"]) for row in session.query(STATEMENTS["duplicates"])}
 
-    def deleted(self) -> list[tuple[str, str, SyncState]]:
-        """Identity, customer and state of orders that have a snapshot and are in the source no more."""
+    def deleted(self) -> list[tuple[str, str, SyncState, bool]]:
+        """Identity, customer and state of orders that have a snapshot and are in the source no more; and whether this
+        is told for the first time, not again because its event was lost.
+        """
         with self._db.read() as session:
             return [
-                (str(row["record_uuid"]), str(row["customer"] or ""), SyncState(str(row["sync_state"])))
+                (
+                    str(row["record_uuid"]),
+                    str(row["customer"] or ""),
+                    SyncState(str(row["sync_state"])),
+                    row["row_hash"] != "",
+                )
                 for row in session.query(STATEMENTS["deleted"])
             ]
 

@@ -21,7 +21,7 @@ class State:
     def get(self, name: str) -> Any:
         """The value, or None when nobody has named it yet."""
         with self._db.read() as session:
-            return _read(session, name)
+            return read(session, name)
 
     def all_of(self, family: str) -> dict[str, Any]:
         """The facts named `family.…`, by the rest of their names."""
@@ -41,12 +41,13 @@ class State:
     def next_number(self, name: str) -> int:
         """A number that never comes twice: it is committed before anyone sees it."""
         with self._db.write() as session:
-            number = int(_read(session, name) or 0) + 1
+            number = int(read(session, name) or 0) + 1
             write(session, name, number, self._now())
         return number
 
 
-def _read(session: database.Session, name: str) -> Any:
+def read(session: database.Session, name: str) -> Any:
+    """A fact inside a transaction that is open already."""
     text = session.value(STATEMENTS["get"], (name,))
     return None if text is None else json.loads(str(text))
 

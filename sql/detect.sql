@@ -41,7 +41,7 @@ HAVING COUNT(*) > 1
 
 -- name: deleted
 -- Orders that have a snapshot and are in the source no more. NOT IN reads the source once, with or without an index.
-SELECT p.record_uuid, p.customer, p.sync_state
+SELECT p.record_uuid, p.row_hash, p.customer, p.sync_state
 FROM ORDERS_UNIFIED_SNAPSHOT AS p
 WHERE p.row_hash <> 'DELETED'
   AND p.record_uuid NOT IN (SELECT s.record_uuid FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NOT NULL)

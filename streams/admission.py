@@ -95,6 +95,7 @@ class Found:
     refused: int = 0
     deferred: int = 0
     unchanged_rows: int = 0
+    deleted_again: int = 0
     counts: dict[events.Change, int] = field(default_factory=dict)
     admitted: list[tuple[str, Candidate]] = field(default_factory=list)
     refusals: list[detection.Refusal] = field(default_factory=list)
@@ -105,6 +106,11 @@ class Found:
     def count(self, change: events.Change) -> None:
         """One more of a kind."""
         self.counts[change] = self.counts.get(change, 0) + 1
+
+    @property
+    def news(self) -> dict[events.Change, int]:
+        """How many of each kind nobody has let pass before. What was lost with the log is no accident upstream."""
+        return self.counts | {events.Change.DELETED: self.counts.get(events.Change.DELETED, 0) - self.deleted_again}
 
     @property
     def left(self) -> dict[events.Change, int]:

@@ -75,7 +75,7 @@ class Detector:
         found: admission.Found | None = None
         try:
             found = self._look(number, chosen, unchanged, accept=accept)
-            reason = None if accept else guard.reason(self.limits, self.source.known_rows(), found.counts, accepted)
+            reason = None if accept else guard.reason(self.limits, self.source.known_rows(), found.news, accepted)
         except guard.Stop as stop:
             reason = str(stop)
         if found is None or reason is not None:
@@ -116,8 +116,9 @@ class Detector:
             raise guard.Stop(f"ORDERS_UNIFIED is empty. {guard.ACCEPT}")
         # As many rows met their snapshot as there are snapshots: then none is missed, and nobody has to look for it.
         if chosen is None and found.met != self.source.known_rows():
-            for record_uuid, customer, state in self.source.deleted():
+            for record_uuid, customer, state, first in self.source.deleted():
                 found.count(events.Change.DELETED)
+                found.deleted_again += not first
                 tally.add(customer, admission.Candidate(record_uuid, events.Change.DELETED, 1, state))
         limit = chosen.limit if chosen is not None else None
         room = self.window - self.source.unsettled_mutations()

@@ -4,7 +4,7 @@ import logging
 import random
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from pydantic import SecretStr, ValidationError
@@ -19,6 +19,7 @@ from connectors import (
     kafka,
     lease,
     ledger,
+    lost,
     orders,
     production,
     staging,
@@ -27,7 +28,7 @@ from connectors import (
 from connectors.monday import limits as monday_limits
 from mappings import columns as mapped_columns
 from mappings import loading
-from streams import detect, embedded, guard, retry, settings, stage, topics
+from streams import detect, embedded, guard, retry, settings, stage, sweep, topics
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +180,13 @@ class Resources:
         """The retry step."""
         s = self.settings
         return retry.Retrier(self.failures, s.retry_first, s.retry_tries, utcnow, random.Random())
+
+    def sweep(self) -> sweep.Sweep:
+        """The poller's look for what was lost with the log."""
+        s = self.settings
+        tables = lost.Lost(self.db, numbers=detect.PASS, again=timedelta(seconds=s.retry_first), now=utcnow)
+        lanes = [[topics.named(topic, s.topic_prefix) for topic in lane] for lane in topics.LANES]
+        return sweep.Sweep(self.admin, tables, s.topic_prefix + s.group, lanes)
 
     def ensure_topics(self) -> list[str]:
         """Makes the topics that are missing. Returns their names."""

@@ -29,6 +29,8 @@ FAILED = Topic("orders.failed", events.OrderFailed, partitions=8, days=30)
 DEAD_LETTER = Topic("orders.dead-letter", events.OrderFailed, partitions=1, days=365)
 
 ALL = (CHANGED, STAGED, SYNCED, FAILED, DEAD_LETTER)
+# What an event passes, one after the other; the last three only ever write to SQL, or start anew from there.
+LANES = ((CHANGED,), (STAGED,), (SYNCED, FAILED), (DEAD_LETTER,))
 
 
 def named(topic: Topic, prefix: str) -> str:

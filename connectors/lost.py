@@ -1,0 +1,56 @@
+"""What waits in SQL for events that the log may have lost: orders, retries, batches."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import sql
+from connectors import batches, database, state
+
+STATEMENTS = sql.load("lost")
+LOST = "Kafka lost events of this batch: what did not arrive was detected again"
+FOUND = "sweep.found"
+
+
+class Lost:
+    """Counts what waits, and gives back to detection what waits in vain.
+
+    `numbers` is the name of the pass counter in SYNC_State, `again` the pause before a retry whose time was lost.
+    """
+
+    def __init__(self, db: database.Database, *, numbers: str, again: timedelta, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._numbers = numbers
+        self._again = again
+        self._now = now
+
+    def newest(self) -> int:
+        """The version of everything that is emitted by now, at most."""
+        with self._db.read() as session:
+            return int(state.read(session, self._numbers) or 0)
+
+    def waiting(self, version: int) -> int:
+        """How many orders wait for an event, failures for their time, batches for their end, all up to this version."""
+        with self._db.read() as session:
+            return sum(int(session.value(STATEMENTS[name], (version,)) or 0) for name in _WAITING)
+
+    def forget(self, version: int) -> int:
+        """Orders that still wait will be detected again, retries become due, batches count what arrived.
+
+        Returns how many orders there were. All of it in one transaction, and harmless where it was not needed.
+        """
+        now = self._now()
+        with self._db.write() as session:
+            orders = session.execute(STATEMENTS["forget_orders"], (version,))
+            due = database.to_db_time(now + self._again)
+            retries = sum(session.execute(STATEMENTS[name], (due, version)) for name in _RETRIES)
+            open_batches = [str(row["batch_id"]) for row in session.query(STATEMENTS["open_batches"], (version,))]
+            for batch in open_batches:
+                session.execute(batches.STATEMENTS["shrink_batch"], (LOST, batch))
+            batches.recount(session, open_batches, now)
+            if orders or retries:
+                state.write(session, FOUND, int(state.read(session, FOUND) or 0) + orders + retries, now)
+        return orders
+
+
+_WAITING = ("waiting_orders", "waiting_order_retries", "waiting_size_retries", "waiting_batches")
+_RETRIES = ("schedule_lost_orders", "schedule_lost_sizes")

@@ -1,0 +1,36 @@
+-- name: waiting_orders
+-- Orders whose newest event is on its way, or lost. An empty hash is detected again anyway.
+SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING' AND row_hash <> '' AND version <= ?
+
+-- name: waiting_order_retries
+-- Failures that may be tried again, and whose dead letter has not given them a time.
+SELECT COUNT(*) AS n FROM ERR_MON_CustMasterSchedule
+WHERE retryable = 1 AND resolved_date IS NULL AND next_retry_at IS NULL AND max_retries_reached = 0 AND version <= ?
+
+-- name: waiting_size_retries
+-- The same of sizes.
+SELECT COUNT(*) AS n FROM ERR_MON_CustMasterSchedule_Subitems
+WHERE retryable = 1 AND resolved_date IS NULL AND next_retry_at IS NULL AND max_retries_reached = 0 AND version <= ?
+
+-- name: waiting_batches
+-- Batches that have not ended.
+SELECT COUNT(*) AS n FROM MON_BatchProcessing WHERE end_time IS NULL AND version <= ?
+
+-- name: forget_orders
+-- An empty hash differs from every row, and a row that left is missed by it.
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', planned_mutations = 0
+WHERE sync_state = 'WAITING' AND row_hash <> '' AND version <= ?
+
+-- name: schedule_lost_orders
+-- A time for failures whose dead letter was lost.
+UPDATE ERR_MON_CustMasterSchedule SET next_retry_at = ?
+WHERE retryable = 1 AND resolved_date IS NULL AND next_retry_at IS NULL AND max_retries_reached = 0 AND version <= ?
+
+-- name: schedule_lost_sizes
+-- The same for sizes.
+UPDATE ERR_MON_CustMasterSchedule_Subitems SET next_retry_at = ?
+WHERE retryable = 1 AND resolved_date IS NULL AND next_retry_at IS NULL AND max_retries_reached = 0 AND version <= ?
+
+-- name: open_batches
+-- Batches that have not ended, of passes whose events have all been worked or are lost.
+SELECT batch_id FROM MON_BatchProcessing WHERE end_time IS NULL AND version <= ?

@@ -1,0 +1,87 @@
+"""sweep: find what was lost with the log, and give it back to detection.
+
+Kafka is the backbone and SQL is the truth: a topic that was wiped, deleted or expired takes events with it that SQL
+still knows as waiting. A watermark shows which: the ends of the first lane's topics are noted, and once the group has
+committed them, those of the next lane. An event is acknowledged only after its results are confirmed, so when the
+watermark has passed the last lane, every order that waited before it and waits still has no event left in the log.
+
+A false alarm costs one more event, which finds nothing to do; so nothing here needs to be exact about time.
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+Partition = tuple[str, int]
+
+
+class Log(Protocol):
+    """connectors.kafka.Admin."""
+
+    def end_offsets(self, topics: Collection[str]) -> dict[Partition, int]: ...
+    def committed(self, group: str, topics: Collection[str]) -> dict[Partition, int]: ...
+
+
+class Tables(Protocol):
+    """What waits for events (connectors.lost.Lost)."""
+
+    def newest(self) -> int: ...
+    def waiting(self, version: int) -> int: ...
+    def forget(self, version: int) -> int: ...
+
+
+@dataclass
+class _Watermark:
+    """On its way through the lanes. `version`: what was emitted before it; `ends`: what `lane` has to commit."""
+
+    version: int
+    lane: int
+    ends: Mapping[Partition, int]
+
+
+@dataclass
+class Sweep:
+    """The poller's, between its passes. `lanes`: the topics of each step, in the order that events take."""
+
+    log: Log
+    tables: Tables
+    group: str
+    lanes: Sequence[Collection[str]]
+    _mark: _Watermark | None = field(default=None, init=False)
+
+    def look(self) -> int:
+        """Moves the watermark as far as it goes. How many orders were found lost, and will be detected again.
+
+        Costs one query while nothing waits, two questions to Kafka otherwise. Raises what they raise, Transient above
+        all; the watermark stays where it is.
+        """
+        if self._mark is None:
+            version = self.tables.newest()
+            if not self.tables.waiting(version):
+                return 0
+            self._mark = _Watermark(version, 0, self.log.end_offsets(self.lanes[0]))
+        while self._passed(self._mark):
+            if self._mark.lane + 1 == len(self.lanes):
+                return self._over(self._mark.version)
+            lane = self._mark.lane + 1
+            self._mark = _Watermark(self._mark.version, lane, self.log.end_offsets(self.lanes[lane]))
+        return 0
+
+    def _passed(self, mark: _Watermark) -> bool:
+        topics = self.lanes[mark.lane]
+        committed = self.log.committed(self.group, topics)
+        if all(committed.get(partition, 0) >= end for partition, end in mark.ends.items()):
+            return True
+        # A topic that was made anew ends earlier than it did; what it lost nobody will ever commit.
+        now = self.log.end_offsets(topics)
+        return all(committed.get(p, 0) >= min(end, now.get(p, 0)) for p, end in mark.ends.items())
+
+    def _over(self, version: int) -> int:
+        self._mark = None
+        found = self.tables.forget(version)
+        if found:
+            log.warning("%d orders waited for events that Kafka has lost: they are detected again", found)
+        return found

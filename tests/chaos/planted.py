@@ -1,0 +1,280 @@
+"""Bugs to plant into this process, one at a time, to see whether the chaos runs would catch them.
+
+Each replaces a method of a production class by what a plausible mistake would have made of it. A name that is not
+there any more fails at once, so that the list keeps up with the code.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from connectors import errors, journal, kafka_client, lease, production
+from schemas.batches import StagingStatus
+from streams import app, choice, delivery, detect, stage, sweep, watchdog, writer
+
+log = logging.getLogger(__name__)
+
+Patch = tuple[object, str, Callable[[Any], Any]]
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One bug. `patches`: where, which name, and what becomes of the original."""
+
+    what: str
+    patches: tuple[Patch, ...]
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """This process has the bug."""
+        with contextlib.ExitStack() as stack:
+            for where, name, mistake in self.patches:
+                stack.enter_context(mock.patch.object(where, name, mistake(getattr(where, name))))
+            yield
+
+
+def _consume(
+    batch_first: bool, stream_of: Callable[[Any], Any] = lambda stream: stream.noack()
+) -> Callable[[Any], Any]:
+    def mistake(original: Any) -> Any:
+        async def consume(self: delivery.Delivery, stream: Any, lane: delivery.Lane[Any]) -> None:
+            async for batch in stream_of(stream).noack_take(lane.take, within=lane.within):
+                if not batch_first and not await self._batch(lane, batch):
+                    return
+                for event in batch:
+                    await stream.ack(event)
+                if batch_first and not await self._batch(lane, batch):
+                    return
+                self.health.progress(lane.name, len(batch))
+
+        return consume
+
+    return mistake
+
+
+def _sends_in_the_background(original: Any) -> Any:
+    async def batch(self: delivery.Delivery, lane: delivery.Lane[Any], events: Any) -> bool:
+        later: list[Any] = []
+        hurried = dataclasses.replace(self, producer=mock.Mock(send_all=later.extend))
+        done: bool = await original(hurried, lane, events)
+
+        async def send() -> None:
+            await asyncio.sleep(0.2)
+            with contextlib.suppress(errors.OrdersyncError):
+                await asyncio.to_thread(self.producer.send_all, later)
+
+        _kept.append(asyncio.ensure_future(send()))
+        return done
+
+    return batch
+
+
+# asyncio keeps no strong reference to a task of its own accord.
+_kept: list[Any] = []
+
+
+def _persist_swallows(original: Any) -> Any:
+    async def persist(self: delivery.Delivery, name: str, work: Any) -> bool:
+        try:
+            await work()
+        except errors.LeaseLost:
+            raise
+        except Exception as error:
+            log.warning("%s: %s, never mind", name, error)
+        return True
+
+    return persist
+
+
+def _snapshot_first(original: Any) -> Any:
+    def emit(self: detect.Detector, found: Any) -> tuple[int, int]:
+        _, moved = self._announced(found)
+        self.source.move_snapshots(list(moved.values()))
+        unmoved = mock.Mock(wraps=self.source, move_snapshots=lambda snapshots: None)
+        emitted: tuple[int, int] = original(dataclasses.replace(self, source=unmoved), found)
+        return emitted
+
+    return emit
+
+
+def _stays(code: int, why: str) -> None:
+    """Faust's own way: the exception leaves the agent, and the app stops in order."""
+    raise RuntimeError(why)
+
+
+def _orderly_guarded(original: Any) -> Any:
+    async def guarded(name: str, work: Any, end: Any = None) -> None:
+        await original(name, work, _stays)
+
+    return guarded
+
+
+def _unfenced_open(original: Any) -> Any:
+    def acquire(self: lease.Lease) -> lease.Grant | None:
+        granted: lease.Grant | None = original(self)
+        return granted or lease.Grant(name=self._name, owner=self._owner, token=0)
+
+    return acquire
+
+
+def _unchecked(original: Any) -> Any:
+    def fenced(session: Any, statement: str, params: Any, grant: Any) -> None:
+        told = _without_look(journal.STATEMENTS[statement])
+        session.execute(told, params[: told.count("?")])
+
+    return fenced
+
+
+def _without_look(statement: str) -> str:
+    """The same statement, which does not ask for the lease."""
+    return statement.partition("WHERE EXISTS")[0].partition("AND EXISTS")[0]
+
+
+def _forgets_intent(original: Any) -> Any:
+    async def leave(self: writer.Writer, flight: Any) -> None:
+        """Nothing is written down before the body leaves; the row comes after the answer, for the bookkeeping."""
+
+    return leave
+
+
+def _late_close(original: Any) -> Any:
+    async def close(self: writer.Writer, flight: Any, *args: Any, **kw: Any) -> None:
+        if not flight.journalled:
+            await asyncio.to_thread(self.journal.open, flight.request, self.grant)
+            flight.journalled = True
+        await original(self, flight, *args, **kw)
+
+    return close
+
+
+def _blind(original: Any) -> Any:
+    async def recover(self: writer.Writer) -> int:
+        found = await asyncio.to_thread(self.journal.unfinished)
+        for request in found:
+            await asyncio.to_thread(self.journal.close, request.key, [], {}, self.grant, outcome="STOPPED")
+        return len(found)
+
+    return recover
+
+
+def _any_version(original: Any) -> Any:
+    def newest(record_uuid: str, versions: Any, loaded: Any) -> int:
+        return 0
+
+    return newest
+
+
+def _stage_any(original: Any) -> Any:
+    def counts(status: StagingStatus) -> bool:
+        return False
+
+    return counts
+
+
+def _promotes_anything(original: Any) -> Any:
+    def settled_versions(session: Any, record_uuids: Any) -> dict[str, int]:
+        return {}
+
+    return settled_versions
+
+
+def _forgets_claims(original: Any) -> Any:
+    def retrying(due: Any, deliver: delivery.Delivery) -> Any:
+        async def work() -> None:
+            claimed = await asyncio.to_thread(due)
+            if claimed:
+                with contextlib.suppress(errors.Transient):
+                    deliver.producer.send_all(delivery.outgoing(claimed, deliver.prefix)[:0])
+
+        return work
+
+    return retrying
+
+
+def _concurrent(original: Any) -> Any:
+    def declare(made: Any, name: str, lane: Any, deliver: Any) -> None:
+        agent = made.agent
+        made.agent = lambda *args, **kw: agent(*args, **{**kw, "concurrency": 2})
+        original(made, name, lane, deliver)
+        made.agent = agent
+
+    return declare
+
+
+def _librdkafka_partitioner(original: Any) -> Any:
+    def build(client: Any, settings: dict[str, Any]) -> Any:
+        return original(client, {k: "consistent_random" if k == "partitioner" else v for k, v in settings.items()})
+
+    return build
+
+
+def _never(answer: Any) -> Callable[[Any], Any]:
+    return lambda original: lambda *args, **kw: answer
+
+
+PLANTS = {
+    "ack before work": Plant(
+        "a batch is acknowledged when it comes, not when it is done", ((delivery.Delivery, "_consume", _consume(True)),)
+    ),
+    "plain noack_take": Plant(
+        "`stream.noack_take` without `noack()`: its clean-up acknowledges what nobody worked",
+        (
+            (delivery.Delivery, "_consume", _consume(False, lambda stream: stream)),
+            (delivery, "guarded", _orderly_guarded),
+        ),
+    ),
+    "orderly stop": Plant(
+        "an unknown error leaves the agent and Faust stops in order; no hard exit",
+        ((delivery, "guarded", _orderly_guarded),),
+    ),
+    "swallowed exception": Plant(
+        "what goes wrong in a step is logged, and the batch acknowledged",
+        ((delivery.Delivery, "_persist", _persist_swallows),),
+    ),
+    "send not awaited": Plant(
+        "events are acknowledged before Kafka has what they became",
+        ((delivery.Delivery, "_batch", _sends_in_the_background),),
+    ),
+    "concurrency 2": Plant("two actors share a lane", ((app, "declare", _concurrent),)),
+    "wrong partitioner": Plant(
+        "librdkafka's own partitioner in place of murmur2", ((kafka_client, "made", _librdkafka_partitioner),)
+    ),
+    "snapshot before delivery": Plant(
+        "the snapshot moves before Kafka has confirmed the events", ((detect.Detector, "_emit", _snapshot_first),)
+    ),
+    "no intent": Plant(
+        "requests are written down after their answer, not before they leave",
+        ((writer.Writer, "_leave", _forgets_intent), (writer.Writer, "_close", _late_close)),
+    ),
+    "blind create": Plant(
+        "what is in doubt after a crash is taken for not done", ((writer.Writer, "recover", _blind),)
+    ),
+    "no lease": Plant(
+        "every process that asks may write, and no write checks the epoch",
+        (
+            (lease.Lease, "acquire", _unfenced_open),
+            (lease.Lease, "renew", _never(True)),
+            (journal, "_fenced", _unchecked),
+        ),
+    ),
+    "no version check in sync": Plant(
+        "an older version is written after a newer one", ((choice, "_newest", _any_version),)
+    ),
+    "no version check in stage": Plant(
+        "an older version is staged as if it were news",
+        ((stage, "_counts", _stage_any), (choice, "_newest", _any_version)),
+    ),
+    "old versions promoted": Plant(
+        "production takes a version that is older than its own",
+        ((production.orders, "settled_versions", _promotes_anything),),
+    ),
+    "forgotten retry": Plant("a due retry is claimed and not sent", ((app, "retrying", _forgets_claims),)),
+    "no watchdog": Plant("a deaf worker lives on", ((watchdog.Watchdog, "look", _never(None)),)),
+    "no sweep": Plant("what was lost with the log is not found again", ((sweep.Sweep, "look", _never(0)),)),
+}
