@@ -11,8 +11,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from connectors import errors, kafka_client
 from connectors.kafka_admin import Admin as Admin
-from connectors.kafka_admin import TopicSpec as TopicSpec
+from connectors.kafka_admin import TopicMissing as TopicMissing
 from connectors.kafka_client import BrokerNoise as BrokerNoise
+from connectors.kafka_topics import TopicSpec as TopicSpec
 
 _POLL = 0.1  # seconds that the reporting thread sleeps at most
 _MARGIN = 5.0  # seconds beyond librdkafka's own deadline, which it looks at about once a second
@@ -43,10 +44,10 @@ class Producer:
         noise: BrokerNoise | None = None,
     ) -> None:
         self._timeout = timeout
-        self._watch = kafka_client.Watch(noise)
+        self._watch = kafka_client.Watch(bootstrap, noise)
         self._producer = kafka_client.made(
             confluent_kafka.Producer,
-            self._watch.settings(bootstrap, security or {})
+            self._watch.settings(security or {})
             | {
                 "enable.idempotence": True,
                 "acks": "all",
@@ -77,7 +78,8 @@ class Producer:
                 batch.settle(error, message.topic, len(messages) - position)
                 break
         if not batch.ended.wait(self._timeout + _MARGIN):
-            raise errors.Transient(f"Kafka, sending: no word of {batch.open} events in {self._timeout:g} s")
+            said = f"no word of {batch.open} events in {self._timeout:g} s"
+            raise errors.Transient(f"Kafka at {self._watch.bootstrap}, sending: {said}")
         if batch.failure:
             topic, error = batch.failure
             raise self._watch.verdict(error, f"sending to {topic}")

@@ -3,10 +3,15 @@
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 
 # The package's own import of these names is not marked as an export.
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -15,9 +20,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     NewTopic,
     OffsetSpec,
     ResourceType,
+    TopicMetadata,
 )
 
 from connectors import errors, kafka_client
+from connectors.kafka_topics import TopicSpec
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -31,18 +38,13 @@ _NOT_YET = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 _LOOK_EVERY = 0.05  # seconds, while topics or groups become known
+_ASK_AGAIN = 1.0  # seconds, between which a login that was refused meanwhile is noticed
 
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True)
-class TopicSpec:
-    """A topic as it should be. `config` in Kafka's words, all text: {"retention.ms": "604800000"}."""
-
-    name: str
-    partitions: int
-    config: Mapping[str, str] = field(default_factory=dict)
-    replication: int = 1
+class TopicMissing(errors.Transient):
+    """Kafka is there and has no such topic; the start of a worker makes it."""
 
 
 class Admin:
@@ -61,13 +63,13 @@ class Admin:
     ) -> None:
         self._timeout = timeout
         self._sleep = sleep
-        self._watch = kafka_client.Watch(noise)
-        self._client = kafka_client.made(AdminClient, self._watch.settings(bootstrap, security or {}))
+        self._watch = kafka_client.Watch(bootstrap, noise)
+        self._client = kafka_client.made(AdminClient, self._watch.settings(security or {}))
 
     def reachable(self, timeout: float) -> bool:
         """Whether a broker answers within `timeout` seconds. A refused login raises Misconfigured."""
         try:
-            self._partitions(timeout)
+            self._topics(timeout)
         except errors.Transient:
             return False
         return True
@@ -76,7 +78,7 @@ class Admin:
         """Create the topics that are missing; the names of those created here. Topics that exist are left as they
         are: `compare` tells how they differ.
         """
-        existing = self._partitions()
+        existing = self._topics()
         missing = [
             NewTopic(spec.name, spec.partitions, replication_factor=spec.replication, config=dict(spec.config))
             for spec in specs
@@ -96,20 +98,32 @@ class Admin:
         return created
 
     def compare(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """How the topics differ from `specs`, a sentence each; settings that no spec names are free."""
-        existing = self._partitions()
-        found = [f"{spec.name} does not exist" for spec in specs if spec.name not in existing]
+        """How the topics differ from `specs`, and what to do, a sentence each; settings that no spec names are free."""
+        existing = self._topics()
         present = {spec.name: spec for spec in specs if spec.name in existing}
+        found = [
+            f"{spec.name} does not exist: `ordersync setup` makes it" for spec in specs if spec.name not in existing
+        ]
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in present]
         with self._asking("reading topic settings"):
             for resource, future in (self._client.describe_configs(resources) if resources else {}).items():
-                spec, settings = present[resource.name], future.result(self._timeout)
-                if len(existing[spec.name]) != spec.partitions:
-                    found.append(f"{spec.name} has {len(existing[spec.name])} partitions, not {spec.partitions}")
-                for key, wanted in spec.config.items():
-                    actual = settings[key].value if key in settings else None
-                    if actual != wanted:
-                        found.append(f"{spec.name} has {key} {actual}, not {wanted}")
+                settings = {key: entry.value for key, entry in future.result(self._timeout).items()}
+                partitions = existing[resource.name].partitions.values()
+                replicas = min(len(partition.replicas) for partition in partitions)
+                found += present[resource.name].differences(len(partitions), replicas, settings)
+        return found
+
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        """Kafka's own ids of those topics that exist: a topic that was deleted and made anew has another one."""
+        asked = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=self._timeout)
+        found = {}
+        with self._asking("reading topic ids"):
+            for name, future in asked.items():
+                try:
+                    found[name] = str(future.result(self._timeout).topic_id)
+                except KafkaException as error:
+                    if kafka_client.reason(error).code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise
         return found
 
     def end_offsets(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
@@ -128,10 +142,13 @@ class Admin:
         return self._patiently(f"reading the offsets of {group}", ask)
 
     def lag(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
-        """How many offsets each partition has that the group has not committed; expired ones do not count."""
+        """How many offsets of each partition the group has yet to read; expired ones do not count.
+
+        An offset beyond the end was committed to an earlier topic of that name: then it reads from the start.
+        """
         committed, ends = self.committed(group, topics), self.end_offsets(topics)
         starts = self._offsets(topics, _EARLIEST)
-        return {p: max(0, end - max(committed.get(p, 0), starts[p])) for p, end in ends.items()}
+        return {p: _ahead(committed.get(p, 0), starts[p], end) for p, end in ends.items()}
 
     def _offsets(self, topics: Collection[str], which: OffsetSpec) -> dict[tuple[str, int], int]:
         asked = {TopicPartition(*partition): which for partition in self._all_partitions(topics)}
@@ -155,28 +172,36 @@ class Admin:
                 self._sleep(_LOOK_EVERY)
 
     def _all_partitions(self, topics: Collection[str]) -> list[tuple[str, int]]:
-        """Of these topics; Transient if one does not exist, since a start of the worker makes it."""
-        existing = self._partitions()
+        """Of these topics. Raises TopicMissing, or Transient while one of their partitions has no leader."""
+        existing = self._topics()
         if missing := [topic for topic in topics if topic not in existing]:
-            raise errors.Transient(f"Kafka has no topic {', '.join(missing)}")
-        return [(topic, number) for topic in topics for number in existing[topic]]
+            raise TopicMissing(f"Kafka at {self._watch.bootstrap} has no topic {', '.join(missing)}")
+        if waiting := [topic for topic in topics if not _ready(existing[topic])]:
+            raise errors.Transient(f"Kafka at {self._watch.bootstrap} has no leader for {', '.join(waiting)}")
+        return [(topic, number) for topic in topics for number in sorted(existing[topic].partitions)]
 
-    def _partitions(self, timeout: float | None = None) -> dict[str, list[int]]:
-        """The partitions of every topic that is ready for use."""
+    def _topics(self, timeout: float | None = None) -> dict[str, TopicMetadata]:
+        """Every topic that the broker knows."""
+        deadline = time.monotonic() + (timeout or self._timeout)
         with self._asking("reading the list of topics"):
-            found = self._client.list_topics(timeout=timeout or self._timeout).topics
-        return {
-            name: sorted(topic.partitions)
-            for name, topic in found.items()
-            if topic.error is None and all(p.leader >= 0 for p in topic.partitions.values())
-        }
+            while True:
+                left = deadline - time.monotonic()
+                try:
+                    found = self._client.list_topics(timeout=min(max(left, _LOOK_EVERY), _ASK_AGAIN)).topics
+                    return {name: topic for name, topic in found.items() if topic.error is None}
+                except KafkaException:
+                    # Serves the callbacks: only there a refused login is told.
+                    self._client.poll(0)
+                    if self._watch.refused or left <= _ASK_AGAIN:
+                        raise
 
     def _await_topics(self, names: set[str]) -> None:
         """Return once the broker's own metadata, which follows the controller's, knows the topics."""
         deadline = time.monotonic() + self._timeout
-        while missing := names - self._partitions().keys():
+        while missing := names - {name for name, topic in self._topics().items() if _ready(topic)}:
             if time.monotonic() > deadline:
-                raise errors.Transient(f"Kafka made {', '.join(sorted(missing))} but does not offer it")
+                said = f"has {', '.join(sorted(missing))} but does not offer it yet"
+                raise errors.Transient(f"Kafka at {self._watch.bootstrap} {said}")
             self._sleep(_LOOK_EVERY)
 
     @contextlib.contextmanager
@@ -187,8 +212,21 @@ class Admin:
         except KafkaException as error:
             # Serves the callbacks: only there a refused login is told.
             self._client.poll(0)
-            raise self._watch.verdict(kafka_client.reason(error), doing) from error
+            verdict = self._watch.verdict(kafka_client.reason(error), doing)
+            if kafka_client.reason(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise TopicMissing(str(verdict)) from error
+            raise verdict from error
         except TimeoutError as error:
-            raise errors.Transient(f"Kafka, {doing}: no answer in {self._timeout:g} s") from error
+            said = f"no answer in {self._timeout:g} s"
+            raise errors.Transient(f"Kafka at {self._watch.bootstrap}, {doing}: {said}") from error
         self._client.poll(0)
         self._watch.worked()
+
+
+def _ready(topic: TopicMetadata) -> bool:
+    return all(partition.leader >= 0 for partition in topic.partitions.values())
+
+
+def _ahead(committed: int, start: int, end: int) -> int:
+    """How many offsets a reader that committed this one has before it."""
+    return max(0, end - (start if committed > end else max(committed, start)))

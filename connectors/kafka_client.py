@@ -45,9 +45,9 @@ _STARTING = re.compile(r"Coordinator load in progress|GroupCoordinatorNotAvailab
 _AIOKAFKA_BACK = "Discovered coordinator"
 
 
-def translate(error: KafkaError, doing: str) -> errors.OrdersyncError:
-    """The error of our tree that stands for librdkafka's, met while `doing` something."""
-    text = f"Kafka, {doing}: {error.str()} ({error.name()})"
+def translate(error: KafkaError, bootstrap: str, doing: str) -> errors.OrdersyncError:
+    """The error of our tree that stands for librdkafka's, met while `doing` something at these bootstrap servers."""
+    text = f"Kafka at {bootstrap}, {doing}: {' '.join(error.str().split())} ({error.name()})"
     if error.code() in _REFUSED:
         return errors.Misconfigured(text, code=error.name())
     if error.code() in _TOO_LARGE:
@@ -67,7 +67,7 @@ def made(client: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -
     try:
         return client(settings)
     except KafkaException as error:
-        raise translate(reason(error), "making a client") from error
+        raise translate(reason(error), settings["bootstrap.servers"], "making a client") from error
 
 
 class BrokerNoise(logging.Filter):
@@ -140,14 +140,15 @@ class Watch:
     A refused password is only told here; to its callers the broker then seems to be merely away.
     """
 
-    def __init__(self, noise: BrokerNoise | None) -> None:
+    def __init__(self, bootstrap: str, noise: BrokerNoise | None) -> None:
+        self.bootstrap = bootstrap
         self.noise = noise or BrokerNoise()
         self.refused: errors.OrdersyncError | None = None
 
-    def settings(self, bootstrap: str, security: Mapping[str, str]) -> dict[str, Any]:
+    def settings(self, security: Mapping[str, str]) -> dict[str, Any]:
         """The settings of any client. `security` is in librdkafka's own words: security.protocol, sasl.* …"""
         return {
-            "bootstrap.servers": bootstrap,
+            "bootstrap.servers": self.bootstrap,
             "client.id": "ordersync",
             # Default 10 s: too long for a broker on the same machine that is started again.
             "reconnect.backoff.max.ms": 1000,
@@ -163,7 +164,7 @@ class Watch:
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _REFUSED:
-            self.refused = translate(error, "connecting")
+            self.refused = translate(error, self.bootstrap, "connecting")
         elif error.code() in _AWAY:
             self.noise.away(error.str())
 
@@ -174,4 +175,4 @@ class Watch:
 
     def verdict(self, error: KafkaError, doing: str) -> errors.OrdersyncError:
         """The error to raise: the refusal that explains it, if one was told, else its own translation."""
-        return self.refused or translate(error, doing)
+        return self.refused or translate(error, self.bootstrap, doing)

@@ -46,7 +46,8 @@ log = logging.getLogger(__name__)
 class LocalKafka:
     """The broker of one folder. `cache` keeps the jars, by default in the user's cache folder.
 
-    `settings` are broker settings that add to ours or replace them, such as a further listener with SASL.
+    `settings` are broker settings that add to ours or replace them, such as a further listener with SASL. `users` are
+    names and passwords for SCRAM-SHA-512, stored with the first start: the command that stores them shows them.
     `start_timeout` is in seconds and does not count the first fetch of the jars.
     """
 
@@ -56,12 +57,14 @@ class LocalKafka:
         *,
         cache: Path | None = None,
         settings: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = None,
         start_timeout: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder.resolve()
         self._cache = cache or _user_cache()
         self._settings = settings or {}
+        self._users = users or {}
         self._start_timeout = start_timeout
         self._clock = clock
         self._lock = locks.FileLock(_lock_path(self._folder), purpose=f"the Kafka folder {self._folder}")
@@ -158,7 +161,9 @@ class LocalKafka:
         shutil.rmtree(self._folder / "data", ignore_errors=True)
         name = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, self._folder.as_uri()).bytes).decode()
         # The tool takes an id that begins with a dash, one in 64, for an option.
-        arguments = ("format", "-t", "k" + name[1:22], "-c", "server.properties")
+        arguments = ["format", "-t", "k" + name[1:22], "-c", "server.properties"]
+        for user, password in self._users.items():
+            arguments += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
         formatter = self._java(jars, "kafka.tools.StorageTool", *arguments)
         if formatter.wait(_FORMAT_TIMEOUT) != 0:
             formatter.stop(0)

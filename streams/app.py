@@ -22,7 +22,7 @@ from connectors import errors, kafka
 from schemas import events
 from streams import delivery, health, settings, settle, topics
 from streams.delivery import Lane, outgoing
-from streams.resources import Resources, security
+from streams.resources import Resources, security, tls
 
 App = faust.App
 
@@ -108,6 +108,12 @@ async def start(app: App) -> None:
         raise errors.Transient(f"Faust did not start: {error}") from error
 
 
+async def show_pages(app: App) -> None:
+    """Opens the pages before anything else is started: they tell why nothing else starts."""
+    if app.conf.web_enabled:
+        await app.web.maybe_start()
+
+
 async def stop(app: App, *, holding: bool) -> None:
     """Stops in order. A batch that holds is not waited for: it would only end with its hold."""
     app.conf.stream_wait_empty = not holding
@@ -185,10 +191,7 @@ def bare(s: settings.Settings, bootstrap: str, member: str, web_port: int = 0) -
 def _credentials(s: settings.Settings) -> Any:
     if s.kafka_security_protocol == "PLAINTEXT":
         return None
-    # Imported here: the TLS context reads the system's certificates.
-    import ssl
-
-    context = ssl.create_default_context() if s.kafka_security_protocol.endswith("SSL") else None
+    context = tls(s) if s.kafka_security_protocol.endswith("SSL") else None
     if s.kafka_security_protocol == "SSL":
         return faust.SSLCredentials(context)
     told = security(s)

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import ssl
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -201,7 +202,10 @@ class Resources:
 
 
 def security(s: settings.Settings) -> dict[str, str]:
-    """librdkafka's security settings, out of ours."""
+    """librdkafka's security settings, out of ours. A broker's certificate is always verified, its host name too.
+
+    Raises Misconfigured when the file of the password or of the CA cannot be used.
+    """
     if s.kafka_security_protocol == "PLAINTEXT":
         return {}
     found: dict[str, str] = {"security.protocol": s.kafka_security_protocol}
@@ -209,6 +213,21 @@ def security(s: settings.Settings) -> dict[str, str]:
         found |= {
             "sasl.mechanism": s.kafka_sasl_mechanism,
             "sasl.username": s.kafka_username,
-            "sasl.password": s.kafka_password.get_secret_value(),
+            "sasl.password": s.password().get_secret_value(),
         }
+    if s.kafka_security_protocol.endswith("SSL"):
+        found |= {"enable.ssl.certificate.verification": "true", "ssl.endpoint.identification.algorithm": "https"}
+        if s.kafka_ca_file is not None:
+            tls(s)
+            found["ssl.ca.location"] = str(s.kafka_ca_file)
     return found
+
+
+def tls(s: settings.Settings) -> ssl.SSLContext:
+    """The same for Python's own TLS: the CA that a setting names, or the system's. Raises Misconfigured."""
+    try:
+        return ssl.create_default_context(cafile=s.kafka_ca_file)
+    except OSError as error:  # A file that holds no certificate is one too (ssl.SSLError).
+        raise errors.Misconfigured(
+            f"kafka_ca_file {s.kafka_ca_file}: {error.strerror or error}. Name a PEM file that holds the CA"
+        ) from None

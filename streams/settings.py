@@ -39,7 +39,9 @@ class Settings(pydantic_settings.BaseSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_username: str = ""
     kafka_password: SecretStr = SecretStr("")
-    kafka_replication: int = Field(1, ge=1)
+    kafka_password_file: Path | None = Field(None, description="file that holds the password, instead")
+    kafka_ca_file: Path | None = Field(None, description="PEM file of the only CA to trust; default: the system's")
+    kafka_replication: int = Field(1, ge=1, description="replicas of each topic: 3 on a cluster that may lose a broker")
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
     group: str = Field("ordersync", min_length=1, description="consumer group of the workers")
 
@@ -107,14 +109,21 @@ class Settings(pydantic_settings.BaseSettings):
 
     def token(self) -> SecretStr:
         """The API token: from its own variable, or from the file that a setting names."""
-        if self.monday_token_file is not None:
-            try:
-                return SecretStr(self.monday_token_file.read_text().strip())
-            except OSError as error:
-                raise errors.Misconfigured(
-                    f"monday_token_file {self.monday_token_file}: {error.strerror}. Name a file that can be read"
-                ) from None
-        return self.monday_token
+        return _out_of("monday_token_file", self.monday_token_file) or self.monday_token
+
+    def password(self) -> SecretStr:
+        """Kafka's password, from either place."""
+        return _out_of("kafka_password_file", self.kafka_password_file) or self.kafka_password
+
+
+def _out_of(name: str, file: Path | None) -> SecretStr | None:
+    """The secret in the file that the setting `name` names, if it names one."""
+    if file is None:
+        return None
+    try:
+        return SecretStr(file.read_text().strip())
+    except OSError as error:
+        raise errors.Misconfigured(f"{name} {file}: {error.strerror}. Name a file that can be read") from None
 
 
 def load(**overrides: object) -> Settings:

@@ -1,7 +1,11 @@
 """Topic, event class, partitions, retention: one table.
 
 Every topic is keyed by customer with murmur2, so the order of one customer's events is the order of their topic.
-`orders.staged` has one partition a board: one worker holds it, and that worker alone writes.
+`orders.staged` has one partition a board: one worker holds it, and that worker alone writes. A set-up has one board;
+several share a Kafka by prefix, each with topics and a group of its own.
+
+None is compacted: the key is the customer, so compaction would keep one event a customer and lose all other orders.
+What is older than its retention was settled long ago, and SQL would find it again if not.
 """
 
 from dataclasses import dataclass
@@ -45,7 +49,12 @@ def specs(prefix: str, replication: int) -> list[kafka.TopicSpec]:
             name=named(topic, prefix),
             partitions=topic.partitions,
             replication=replication,
-            config={"retention.ms": str(topic.days * DAY_MS), "cleanup.policy": "delete"},
+            config={
+                "retention.ms": str(topic.days * DAY_MS),
+                "cleanup.policy": "delete",
+                # One broker of three may be away: events are still taken, and each is stored twice.
+                "min.insync.replicas": "2" if replication >= 3 else "1",
+            },
         )
         for topic in ALL
     ]

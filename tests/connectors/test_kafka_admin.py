@@ -1,12 +1,15 @@
 """Topics and offsets on a real broker."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import confluent_kafka
+import confluent_kafka.admin
 import pytest
 
 from connectors import errors, kafka
+from streams import topics
 
 NOBODY = "127.0.0.1:9"
 
@@ -35,19 +38,32 @@ def test_ensure_makes_what_is_missing_and_only_that(kafka_topics: Any) -> None:
     )
 
 
-def test_compare_says_what_differs_in_words(kafka_topics: Any) -> None:
+def test_compare_says_what_differs_and_what_to_do(kafka_topics: Any) -> None:
     admin = kafka_topics.admin
     topic = kafka_topics.make("compared", 2, {"retention.ms": "60000"})
-    same = kafka.TopicSpec(topic, 2, {"retention.ms": "60000", "cleanup.policy": "delete"})
+    same = kafka.TopicSpec(topic, 2, {"retention.ms": "60000", "cleanup.policy": "delete", "min.insync.replicas": "1"})
     assert admin.compare([same]) == []
-    other = kafka.TopicSpec(topic, 3, {"retention.ms": "-1", "cleanup.policy": "compact"})
+    other = kafka.TopicSpec(topic, 3, {"retention.ms": "-1", "min.insync.replicas": "2"}, replication=3)
     missing = kafka.TopicSpec(kafka_topics.name("missing"), 1)
-    assert admin.compare([other, missing]) == [
+    differences = admin.compare([other, missing])
+    assert [text.partition(": ")[0] for text in differences] == [
         f"{missing.name} does not exist",
         f"{topic} has 2 partitions, not 3",
+        f"{topic} has 1 replicas, not 3",
         f"{topic} has retention.ms 60000, not -1",
-        f"{topic} has cleanup.policy delete, not compact",
+        f"{topic} has min.insync.replicas 1, not 2",
     ]
+    assert differences[3].endswith(f"--entity-name {topic} --add-config retention.ms=-1")
+    assert all(text.partition(": ")[2] for text in differences)
+
+
+def test_our_topics_are_made_as_they_should_be(kafka_topics: Any) -> None:
+    wanted = topics.specs(kafka_topics.name("") + "-", 1)
+    kafka_topics.made += kafka_topics.admin.ensure(wanted)
+    assert kafka_topics.admin.compare(wanted) == []
+    others = kafka_topics.admin.compare(topics.specs(kafka_topics.name("") + "-", 3))
+    assert len([text for text in others if "has 1 replicas, not 3" in text]) == len(wanted)
+    assert len([text for text in others if "has min.insync.replicas 1, not 2" in text]) == len(wanted)
 
 
 def test_settings_that_kafka_does_not_know_are_misconfigured(kafka_topics: Any) -> None:
@@ -70,10 +86,42 @@ def test_offsets_and_lag(kafka_topics: Any) -> None:
     assert admin.lag(group, [topic]) == {(topic, 0): ends[topic, 0], (topic, 1): ends[topic, 1] - 5}
 
 
+def remade(kafka_topics: Any, name: str, until: Callable[..., Any]) -> str:
+    """The topic, deleted and made anew."""
+    topic = kafka_topics.name(name)
+    client = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka_topics.bootstrap, "log_level": 0})
+    client.delete_topics([topic])[topic].result(10)
+    until(lambda: not kafka_topics.admin.topic_ids([topic]), "the topic is gone", 10)
+    assert kafka_topics.admin.ensure([kafka.TopicSpec(topic, 2)]) == [topic]
+    return topic
+
+
+def test_a_topic_made_anew_has_another_id_and_all_of_it_is_to_be_read(
+    kafka_topics: Any, until: Callable[..., Any]
+) -> None:
+    admin, group = kafka_topics.admin, kafka_topics.name("group")
+    topic, missing = kafka_topics.make("remade", 2), kafka_topics.name("missing")
+    send(kafka_topics.bootstrap, topic, 100)
+    commit(kafka_topics.bootstrap, group, admin.end_offsets([topic]))
+    assert sum(admin.lag(group, [topic]).values()) == 0
+    before = admin.topic_ids([topic, missing])
+    assert before.keys() == {topic}
+    assert admin.topic_ids([topic]) == before
+    assert remade(kafka_topics, "remade", until) == topic
+    assert admin.topic_ids([topic]).keys() == {topic}
+    assert admin.topic_ids([topic]) != before
+    # As a worker that ran through it would: Kafka forgets what was committed to a topic that is deleted.
+    commit(kafka_topics.bootstrap, group, {(topic, 0): 60, (topic, 1): 60})
+    assert sum(admin.lag(group, [topic]).values()) == 0
+    send(kafka_topics.bootstrap, topic, 50)
+    assert admin.lag(group, [topic]) == admin.end_offsets([topic])
+    assert sum(admin.lag(group, [topic]).values()) == 50
+
+
 def test_a_topic_that_does_not_exist_is_named(kafka_topics: Any) -> None:
     topic = kafka_topics.name("missing")
     for ask in (kafka_topics.admin.end_offsets, lambda topics: kafka_topics.admin.lag("group", topics)):
-        with pytest.raises(errors.Transient, match=topic):
+        with pytest.raises(kafka.TopicMissing, match=f"^Kafka at {kafka_topics.bootstrap} has no topic {topic}$"):
             ask([topic])
 
 
@@ -92,9 +140,10 @@ def test_a_broker_that_is_away_is_told_within_the_deadline() -> None:
         lambda: admin.end_offsets(["orders.changed"]),
         lambda: admin.committed("group", ["orders.changed"]),
         lambda: admin.lag("group", ["orders.changed"]),
+        lambda: admin.topic_ids(["orders.changed"]),
     ]
     for call in calls:
         began = time.monotonic()
-        with pytest.raises(errors.Transient, match="Kafka"):
+        with pytest.raises(errors.Transient, match=f"^Kafka at {NOBODY}, [a-z ]+: "):
             call()
         assert time.monotonic() - began < 3
