@@ -126,7 +126,10 @@ def _stage(
         usual, _ = commands.services(told, ends)
         command = [sys.executable, "-m", "tests.chaos.real.process", *arguments]
         return supervise.Service(
-            name, command, {**usual.environment, **environment}, settings.home / "logs" / f"{name}.log"
+            name,
+            command,
+            {**usual.environment, **environment, "CHAOS_PROCESS": name},
+            settings.home / "logs" / f"{name}.log",
         )
 
     def worker(name: str) -> supervise.Service:

@@ -1,0 +1,196 @@
+"""Named points at which a real process may die. The launcher patches them in at its start; production has no hook.
+
+A strike is a file `<process>.<point>` in the folder of strikes, which holds how many passages are left. The last one
+notes when it died in `<process>.<point>.died` and ends its own process with SIGKILL, there and then. Points can be
+armed while a process runs.
+"""
+
+import functools
+import http.client
+import inspect
+import os
+import signal
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from connectors import journal, kafka, orders, production, staging
+from connectors.monday import transport
+from streams import detect, topics
+
+
+class Point(StrEnum):
+    """In the order in which a change passes them. Each lies right behind the effect that names it."""
+
+    HASH = "hash"
+    PRODUCE = "produce"
+    SNAPSHOT = "snapshot"
+    STAGE_COMMIT = "stage-commit"
+    EMIT = "emit"
+    INTENT = "intent"
+    SEND = "send"
+    RESPONSE = "response"
+    RESULT_EMIT = "result-emit"
+    PROMOTE_COMMIT = "promote-commit"
+    ACK = "ack"
+
+
+DIED, DRAFT = ".died", ".draft"
+OF_POLLER = (Point.HASH, Point.PRODUCE, Point.SNAPSHOT)
+OF_WORKER = tuple(point for point in Point if point not in OF_POLLER)
+
+
+def _to(*wanted: topics.Topic) -> Callable[..., bool]:
+    """Whether any of the messages goes to one of these topics."""
+    names = tuple(topic.name for topic in wanted)
+    return lambda producer, messages: any(message.topic.endswith(names) for message in messages)
+
+
+def _writes(post: transport.Http, body: str, headers: Mapping[str, str]) -> bool:
+    return "Idempotency-Key" in headers
+
+
+def _leaves(post: transport.Http, body: str, headers: Mapping[str, str]) -> None:
+    """The request goes to the kernel as a whole; nobody will read the answer."""
+    url = urllib.parse.urlsplit(post._url)
+    http.client.HTTPConnection(url.netloc).request("POST", url.path, body.encode(), dict(headers))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A method of production, and whether the point lies before or after it.
+
+    `when` chooses among its calls; `last` is done by the last passage before it dies.
+    """
+
+    owner: type
+    method: str
+    before: bool = False
+    when: Callable[..., bool] = lambda *args: True
+    last: Callable[..., None] = lambda *args: None
+
+
+PLACES = {
+    Point.HASH: Place(detect.Detector, "_look"),
+    Point.PRODUCE: Place(kafka.Producer, "send_all", when=_to(topics.CHANGED)),
+    Point.SNAPSHOT: Place(orders.Orders, "move_snapshots"),
+    Point.STAGE_COMMIT: Place(staging.Staging, "write"),
+    Point.EMIT: Place(kafka.Producer, "send_all", when=_to(topics.STAGED)),
+    Point.INTENT: Place(journal.Journal, "open"),
+    Point.SEND: Place(transport.Http, "__call__", before=True, when=_writes, last=_leaves),
+    Point.RESPONSE: Place(transport.Http, "__call__", when=_writes),
+    Point.RESULT_EMIT: Place(kafka.Producer, "send_all", when=_to(topics.SYNCED, topics.FAILED)),
+    Point.PROMOTE_COMMIT: Place(production.Production, "promote"),
+    Point.ACK: Place(faust.Stream, "ack"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Death:
+    """When (seconds since the epoch), who, and where."""
+
+    at: float
+    process: str
+    point: Point
+
+
+@dataclass(frozen=True)
+class Strikes:
+    """The folder of strikes, as the stage sees it."""
+
+    folder: Path
+
+    def arm(self, process: str, point: Point, passages: int = 1) -> None:
+        """This process dies at the n-th passage from now, whichever of its lives makes it."""
+        _write(self.folder / f"{process}.{point}", f"{passages:4d}")
+
+    def disarm(self) -> None:
+        """What has not struck will not strike any more."""
+        for file in self.folder.iterdir():
+            if not file.name.endswith((DIED, DRAFT)):
+                file.unlink(missing_ok=True)
+
+    def deaths(self) -> list[Death]:
+        """Who died since this was asked last, in the order of time."""
+        found = []
+        for file in self.folder.glob(f"*{DIED}"):
+            process, point = file.name.removesuffix(DIED).split(".", 1)
+            found.append(Death(float(file.read_text()), process, Point(point)))
+            file.unlink()
+        return sorted(found)
+
+
+def patch(folder: Path, process: str) -> None:
+    """All points into this process, for as long as it lives. A method that is not there any more fails at once."""
+    for point, place in PLACES.items():
+        strike = _Strike(folder / f"{process}.{point}", place)
+        setattr(place.owner, place.method, strike.around(getattr(place.owner, place.method)))
+
+
+@dataclass(frozen=True)
+class _Strike:
+    """One point of this process."""
+
+    file: Path
+    place: Place
+    counting: threading.Lock = field(default_factory=threading.Lock)
+
+    def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """The method, with the point before or after it."""
+        if inspect.iscoroutinefunction(original):
+
+            @functools.wraps(original)
+            async def awaited(*args: Any, **kw: Any) -> Any:
+                if self.place.before:
+                    self.passed(args)
+                result = await original(*args, **kw)
+                if not self.place.before:
+                    self.passed(args)
+                return result
+
+            return awaited
+
+        @functools.wraps(original)
+        def called(*args: Any, **kw: Any) -> Any:
+            if self.place.before:
+                self.passed(args)
+            result = original(*args, **kw)
+            if not self.place.before:
+                self.passed(args)
+            return result
+
+        return called
+
+    def passed(self, args: Sequence[Any]) -> None:
+        """Counts one passage; the last one does not return."""
+        if self.place.when(*args) and self._is_last():
+            self.place.last(*args)
+            self.file.unlink(missing_ok=True)
+            _write(self.file.with_name(self.file.name + DIED), repr(time.time()))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_last(self) -> bool:
+        with self.counting:
+            try:
+                # Overwritten in place: a strike that was disarmed meanwhile stays away.
+                with self.file.open("r+") as armed:
+                    left = int(armed.read()) - 1
+                    armed.seek(0)
+                    armed.write(f"{left:4d}")
+            except FileNotFoundError:
+                return False
+        return left == 0
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all, for a reader in another process."""
+    draft = file.with_name(file.name + DRAFT)
+    draft.write_text(text)
+    draft.replace(file)

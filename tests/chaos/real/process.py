@@ -1,0 +1,27 @@
+"""python -m tests.chaos.real.process: what `python -m streams` does, in a process that can be struck.
+
+CHAOS_PROCESS is its name and CHAOS_STRIKES the folder of its strikes (points.py); CHAOS_PLANT names the bug of
+tests.chaos.planted that it has, if any.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from streams import cli
+from tests.chaos.real import points
+
+
+def main() -> None:
+    with contextlib.ExitStack() as stack:
+        if bug := os.environ["CHAOS_PLANT"]:
+            # Imported by those processes alone that need it.
+            from tests.chaos import planted
+
+            stack.enter_context(planted.PLANTS[bug].planted())
+        points.patch(Path(os.environ["CHAOS_STRIKES"]), os.environ["CHAOS_PROCESS"])
+        cli.main()
+
+
+if __name__ == "__main__":
+    main()
