@@ -1,4 +1,4 @@
-"""How a worker is doing, as it tells SQL and /health."""
+"""How a worker or the poller is doing, as it tells SQL and /health."""
 
 from datetime import datetime
 
@@ -21,12 +21,13 @@ class ApiBudget(Model):
 
 
 class WorkerState(Model):
-    """One worker. `holding`: topic → why its lane waits on purpose; `events`: topic → worked since the start.
+    """One process. `holding`: topic → why its lane waits on purpose; `events`: topic → worked since the start.
 
-    `trouble` names the lanes that wait for a person: a token, a permission, a board, a day's calls. Waiting for the
-    API's minute is no trouble.
+    `trouble` names what waits for a person, a token, a permission, a board, a day's calls, or for a broker that does
+    not answer ("kafka"). Waiting for the API's minute is no trouble. The poller has no pages and no API budget.
     """
 
+    role: str = "worker"
     name: str
     pid: int
     address: str
@@ -34,9 +35,9 @@ class WorkerState(Model):
     holding: dict[str, str]
     trouble: list[str]
     events: dict[str, int]
-    budget: ApiBudget
+    budget: ApiBudget | None
 
     @property
     def well(self) -> bool:
-        """No lane waits for a person."""
+        """Nothing waits for a person or for the broker."""
         return not self.trouble

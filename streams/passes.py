@@ -4,16 +4,22 @@ import asyncio
 import logging
 import signal
 import threading
+import time
 from collections.abc import Sequence
 
-from connectors import errors, locks
+from connectors import errors, kafka, locks
 from schemas import detection, events
-from streams import boardview, commands, delivery, plans
+from streams import boardview, broker, commands, delivery, health, plans, reporting
 from streams.detect import Detector, Publish
-from streams.resources import Resources
+from streams.resources import Resources, utcnow
 from streams.settings import Settings
+from streams.sweep import Sweep
 
 log = logging.getLogger(__name__)
+
+POLLER = "poller"
+# Seconds between two looks for what was lost with the log.
+SWEEP_EVERY = 2.0
 
 
 def detect(settings: Settings, chosen: detection.Filters | None, *, accept: bool) -> detection.PassReport:
@@ -61,20 +67,48 @@ def poll(settings: Settings, every: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with commands.opened(settings) as parts:
-        parts.ensure_topics()
-        detector = parts.detector(publisher(parts))
-        held: str | None = None
-        while not stop.is_set():
-            try:
-                report = one_pass(parts, detector)
-            except errors.OrdersyncError as error:
-                delivery.end_process(delivery.EXIT_AGAIN, f"detect: {error}")
-                return
+        state = health.Health()
+        reporter = reporting.Reporter(
+            parts.state, state, parts.noise, name=POLLER, bootstrap=parts.bootstrap, role=POLLER, now=utcnow
+        )
+        threading.Thread(target=_report, args=(reporter, stop), name="report", daemon=True).start()
+        if broker.wait_for_topics(parts.ensure_topics, state, stop.wait):
+            _passes(parts, every, stop)
+
+
+def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
+    detector, sweep = parts.detector(publisher(parts)), parts.sweep()
+    held: str | None = None
+    while not stop.is_set():
+        try:
+            report = one_pass(parts, detector)
             if report.held is not None and report.held != held:
                 log.error("the guard holds: %s", report.held)
             held = report.held
             # What was deferred is let in as soon as the window has room again.
-            stop.wait(min(every, 1.0) if report.deferred else every)
+            _pause(parts, sweep, min(every, 1.0) if report.deferred else every, stop)
+        except errors.OrdersyncError as error:
+            delivery.end_process(delivery.EXIT_AGAIN, f"detect: {error}")
+
+
+def _pause(parts: Resources, sweep: Sweep, seconds: float, stop: threading.Event) -> None:
+    """Returns early when orders were found whose events are lost: they are detected again."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not stop.wait(min(left, SWEEP_EVERY)):
+        try:
+            if sweep.look():
+                return
+        except kafka.TopicMissing as error:
+            log.warning("%s: making it again", error)
+            parts.ensure_topics()
+        except errors.Transient as error:
+            # A pass that finds nothing new needs no broker; one that does will say so.
+            log.debug("sweep: %s", error)
+
+
+def _report(reporter: reporting.Reporter, stop: threading.Event) -> None:
+    while not stop.wait(reporting.EVERY):
+        reporter.try_to_tell()
 
 
 def publisher(parts: Resources) -> Publish:

@@ -118,13 +118,13 @@ def status(seen: overview.Overview, *, as_json: bool) -> None:
 def _worker(worker: workers.WorkerState, now: datetime) -> str:
     """One line: where it answers, what it holds and why, and when the day's calls run out."""
     quiet = (now - worker.at).total_seconds()
-    told = f"worker      {worker.name} "
+    told = f"{worker.role:<11} {worker.name} " if worker.role != worker.name else f"{worker.role:<11} "
     if quiet > SILENT:
         return f"{told}[red]has said nothing for {quiet:.0f} s[/]"
     holds = "; ".join(f"{lane}: {escape(why)}" for lane, why in sorted(worker.holding.items()))
     style = "red" if worker.trouble else "yellow"
-    told += f"[{style}]holds {holds}[/]" if holds else f"works, {escape(worker.address)}"
-    if worker.budget.calls_run_out_at is not None:
+    told += f"[{style}]holds {holds}[/]" if holds else ", ".join(filter(None, ("works", escape(worker.address))))
+    if worker.budget is not None and worker.budget.calls_run_out_at is not None:
         told += f", [yellow]the day's API calls run out at {worker.budget.calls_run_out_at:%H:%M} UTC[/]"
     return told
 

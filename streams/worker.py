@@ -5,10 +5,11 @@ import contextlib
 import logging
 import signal
 import threading
+import time
 
 from connectors import locks
 from streams import app as apps
-from streams import delivery, health, membership, reporting, topics, watchdog, web
+from streams import broker, delivery, health, membership, reporting, topics, watchdog, web
 from streams import writing as writings
 from streams.resources import Resources, utcnow
 
@@ -28,7 +29,6 @@ async def work(parts: Resources) -> None:
     folder = settings.home / "locks"
     with locks.FileLock(folder / settings.worker, purpose=f"the worker name {settings.worker!r}"):
         member = membership.Member(folder / f"{settings.worker}.member", settings.worker)
-        await asyncio.to_thread(parts.ensure_topics)
         state = health.Health()
         async with writings.writing(parts, state) as writing:
             in_order = await _run(parts, state, writing, member, stop)
@@ -46,10 +46,26 @@ async def _run(
     app = apps.build(parts, state, writing.step, member.name, port)
     address = f"http://{web.HOST}:{port}/health"
     reporter = reporting.Reporter(
-        parts.state, state, writing.budget, name=parts.settings.worker, address=address, now=utcnow
+        parts.state,
+        state,
+        parts.noise,
+        name=parts.settings.worker,
+        bootstrap=parts.bootstrap,
+        address=address,
+        budget=writing.budget,
+        now=utcnow,
     )
     web.declare(app, state, reporter)
     parts.noise.attach("aiokafka", "faust", "mode")
+    await apps.show_pages(app)
+    telling = asyncio.create_task(delivery.guarded("report", reporter.run()))
+
+    def stopped(seconds: float) -> bool:
+        time.sleep(seconds)
+        return stop.is_set()
+
+    if not await asyncio.to_thread(broker.wait_for_topics, parts.ensure_topics, state, stopped):
+        return True
     try:
         await asyncio.wait_for(apps.start(app), START_WITHIN)
     except TimeoutError:
@@ -69,7 +85,6 @@ async def _run(
         end=member.end,
     )
     dog.start()
-    telling = asyncio.create_task(delivery.guarded("report", reporter.run()))
     log.info("worker %s works", parts.settings.worker)
     if await app.wait_for_stopped(stop.wait()):
         delivery.end_process(delivery.EXIT_AGAIN, f"Faust stopped by itself: {app.crash_reason!r}")
