@@ -19,7 +19,8 @@ from streams import delivery
 
 log = logging.getLogger(__name__)
 
-PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# The last one repeats. Work goes on so soon after what stood in its way has gone.
+PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0)
 # What lived this long is well again: its next end is its first.
 WELL_AFTER = 60.0
 LOOK = 0.1

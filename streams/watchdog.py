@@ -1,4 +1,4 @@
-"""A plain thread that ends the process when the event loop hangs, or when events wait and nobody works.
+"""Plain threads that end the process: when its loop hangs, its topics were made anew, or events wait and nobody works.
 
 Faust can stop consuming without an error (after the broker's data was lost and its topics made again it did nothing
 for 150 s); nothing inside its loop would notice.
@@ -27,15 +27,18 @@ Partition = tuple[str, int]
 class Admin(Protocol):
     """connectors.kafka.Admin."""
 
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]: ...
     def committed(self, group: str, topics: Collection[str]) -> dict[Partition, int]: ...
     def lag(self, group: str, topics: Collection[str]) -> dict[Partition, int]: ...
 
 
-class Watchdog(threading.Thread):
-    """Looks every `every` seconds. Made by the thread of the event loop.
+class Watchdog:
+    """Two threads, which look every `every` seconds: one at the loop, one at the log, where a broker in trouble may
+    take a minute to answer. Made by the thread of the event loop.
 
-    `lanes`: lane name → topic name; `assigned`: the partitions that are ours now; `rebalancing`: whether the group is
-    dealing out its partitions. The loop may stand still for `tick` seconds, anything else for `stuck`.
+    `lanes`: lane name → topic name; `topic_ids`: Kafka's ids of these topics from before the app started; `assigned`:
+    the partitions that are ours now; `rebalancing`: whether the group is dealing out its partitions. The loop may
+    stand still for `tick` seconds, anything else for `stuck`.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Watchdog(threading.Thread):
         *,
         group: str,
         lanes: Mapping[str, str],
+        topic_ids: Mapping[str, str],
         assigned: Callable[[], set[Partition]],
         rebalancing: Callable[[], bool],
         tick: float = TICK,
@@ -52,11 +56,11 @@ class Watchdog(threading.Thread):
         every: float = LOOK,
         end: Callable[[int, str], None] = delivery.end_process,
     ) -> None:
-        super().__init__(name="watchdog", daemon=True)
         self._state = state
         self._admin = admin
         self._group = group
         self._lanes = lanes
+        self._topic_ids = topic_ids
         self._assigned = assigned
         self._rebalancing = rebalancing
         self._tick = tick
@@ -64,15 +68,33 @@ class Watchdog(threading.Thread):
         self._every = every
         self._end = end
         self._loop = threading.get_ident()
-        # Not `_stop`: a Thread has one of its own.
         self._done = threading.Event()
         # What stands still → how it stood, and since when.
         self._still: dict[str, tuple[object, float]] = {}
+        self._threads = [
+            threading.Thread(target=self._watch, args=(look,), name=f"watchdog-{look.__name__}", daemon=True)
+            for look in (self.hangs, self.look)
+        ]
 
-    def run(self) -> None:
+    def start(self) -> None:
+        """The app has started."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """The app stops in order."""
+        self._done.set()
+
+    def join(self, timeout: float) -> bool:
+        """Whether both threads have ended, each at the latest after `timeout` seconds."""
+        for thread in self._threads:
+            thread.join(timeout)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _watch(self, look: Callable[[], str | None]) -> None:
         try:
             while not self._done.wait(self._every):
-                reason = self.look()
+                reason = look()
                 if reason is not None:
                     return self._end(delivery.EXIT_AGAIN, f"watchdog: {reason}")
         except BaseException as error:
@@ -80,22 +102,27 @@ class Watchdog(threading.Thread):
             log.exception("watchdog: unknown error")
             self._end(delivery.EXIT_UNKNOWN, f"watchdog: {type(error).__name__}")
 
-    def stop(self) -> None:
-        """The app stops in order."""
-        self._done.set()
-
-    def look(self) -> str | None:
-        """What is wrong, or None."""
+    def hangs(self) -> str | None:
+        """What is wrong with the loop, or None."""
         still = self._state.clock() - self._state.ticked
         if still > self._tick:
             return f"the event loop has not run for {still:.0f} s, it is in {self._where()}"
+        return None
+
+    def look(self) -> str | None:
+        """What is wrong with the log and our part of it, or None. Takes as long as the broker does."""
         if self._stands_still("rebalancing", True if self._rebalancing() else None):
             return f"the group has been rebalancing for {self._stuck:.0f} s"
         # Asked before the broker is: what moves meanwhile does not stand still.
         moved = {lane: self._state.moved.get(lane, 0.0) for lane in self._lanes}
+        topics = list(self._lanes.values())
         try:
-            lag = self._admin.lag(self._group, list(self._lanes.values()))
-            committed = self._admin.committed(self._group, list(self._lanes.values()))
+            ids = self._admin.topic_ids(topics)
+            if anew := [topic for topic in topics if ids.get(topic) != self._topic_ids.get(topic)]:
+                # Faust goes on with offsets and connections of topics that are no more; nobody's error tells it so.
+                return f"{', '.join(anew)} was deleted or made anew"
+            lag = self._admin.lag(self._group, topics)
+            committed = self._admin.committed(self._group, topics)
         except errors.OrdersyncError as error:
             # A broker that is away is not this worker's fault, and a restart would not bring it back.
             log.debug("watchdog: %s", error)

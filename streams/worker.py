@@ -66,6 +66,9 @@ async def _run(
 
     if not await asyncio.to_thread(broker.wait_for_topics, parts.ensure_topics, state, stopped):
         return True
+    lanes = {topic.name: topics.named(topic, prefix) for topic in topics.ALL}
+    # Before Faust looks: what is made anew while it starts shall not seem to have been there.
+    topic_ids = await asyncio.to_thread(parts.admin.topic_ids, list(lanes.values()))
     try:
         await asyncio.wait_for(apps.start(app), START_WITHIN)
     except TimeoutError:
@@ -79,7 +82,8 @@ async def _run(
         state,
         parts.admin,
         group=app.conf.id,
-        lanes={topic.name: topics.named(topic, prefix) for topic in topics.ALL},
+        lanes=lanes,
+        topic_ids=topic_ids,
         assigned=lambda: apps.assigned(app),
         rebalancing=lambda: bool(app.rebalancing),
         end=member.end,

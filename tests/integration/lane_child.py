@@ -97,12 +97,15 @@ async def main(folder: Path) -> None:
     noise.attach("aiokafka", "faust", "mode")
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    admin, changed = kafka.Admin(bootstrap, noise=noise), topics.named(topics.CHANGED, chosen.topic_prefix)
+    topic_ids = await asyncio.to_thread(admin.topic_ids, [changed])
     await apps.start(app)
     dog = watchdog.Watchdog(
         state,
-        kafka.Admin(bootstrap, noise=noise),
+        admin,
         group=app.conf.id,
-        lanes={topics.CHANGED.name: topics.named(topics.CHANGED, chosen.topic_prefix)},
+        lanes={topics.CHANGED.name: changed},
+        topic_ids=topic_ids,
         assigned=lambda: apps.assigned(app),
         rebalancing=lambda: bool(app.rebalancing),
         tick=2.0,

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Collection
+import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from connectors import errors
 from streams import health, watchdog
 
 ROOT = Path(__file__).parents[2]
+Until = Callable[..., Any]
 STAGED = ("orders.staged", 0)
 SYNCED = ("orders.synced", 3)
 
@@ -26,13 +28,17 @@ class World:
         self.done = {STAGED: 10, SYNCED: 10}
         self.ours = {STAGED, SYNCED}
         self.rebalances = False
+        self.ids = {"orders.staged": "first", "orders.synced": "second"}
         self.away = False
+        self.answers = threading.Event()
+        self.answers.set()
         self.ended: list[tuple[int, str]] = []
         self.dog = watchdog.Watchdog(
             self.health,
             self,
             group="ordersync",
             lanes={"sync": "orders.staged", "promote": "orders.synced"},
+            topic_ids=dict(self.ids),
             assigned=lambda: self.ours,
             rebalancing=lambda: self.rebalances,
             tick=30,
@@ -41,9 +47,13 @@ class World:
             end=lambda code, why: self.ended.append((code, why)),
         )
 
-    def lag(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        self.answers.wait()
         if self.away:
             raise errors.Transient("Kafka is away")
+        return {name: topic_id for name, topic_id in self.ids.items() if name in topics}
+
+    def lag(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
         return dict(self.waiting)
 
     def committed(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
@@ -55,7 +65,7 @@ class World:
             self.now += 5
             self.health.tick()
             each()
-            if (reason := self.dog.look()) is not None:
+            if (reason := self.dog.hangs() or self.dog.look()) is not None:
                 return reason
         return None
 
@@ -135,33 +145,47 @@ def test_a_rebalance_without_end_ends_the_process() -> None:
     assert world.passes(120) == "the group has been rebalancing for 90 s"
 
 
+@pytest.mark.parametrize("now", [{"orders.synced": "second"}, {"orders.staged": "third", "orders.synced": "second"}])
+def test_a_topic_that_was_deleted_or_made_anew_ends_the_process_at_the_next_look(now: dict[str, str]) -> None:
+    world = World()
+    assert world.passes(1000) is None
+    world.ids = now
+    assert world.passes(5) == "orders.staged was deleted or made anew"
+
+
 def test_a_loop_that_stands_still_is_told_with_the_place_where_it_stands() -> None:
     world = World()
     world.now += 29
-    assert world.dog.look() is None
+    assert world.dog.hangs() is None
     world.now += 2
-    reason = world.dog.look()
+    reason = world.dog.hangs()
     assert reason is not None
     assert reason.startswith("the event loop has not run for 31 s, it is in _where, ")
 
 
-def test_the_thread_ends_the_process_with_the_code_for_a_new_start() -> None:
+def test_a_loop_that_hangs_ends_the_process_while_the_broker_has_not_answered(until: Until) -> None:
     world = World()
-    world.now += 60
+    world.answers.clear()
     world.dog.start()
-    world.dog.join(10)
+    world.now += 60
+    until(lambda: world.ended, "it ends the process")
     [(code, why)] = world.ended
     assert code == 75
     assert why.startswith("watchdog: the event loop has not run for 60 s")
+    world.dog.stop()
+    world.answers.set()
+    assert world.dog.join(10)
 
 
 def test_a_watchdog_that_fails_itself_ends_the_process_instead_of_dying_in_silence(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     world = World()
     monkeypatch.setattr(world, "lag", lambda group, topics: {}["no such key"])
     world.dog.start()
-    world.dog.join(10)
+    until(lambda: world.ended, "it ends the process")
+    world.dog.stop()
+    assert world.dog.join(10)
     assert world.ended == [(70, "watchdog: KeyError")]
     assert "watchdog: unknown error" in caplog.text
 
@@ -170,8 +194,7 @@ def test_a_stopped_watchdog_is_gone() -> None:
     world = World()
     world.dog.start()
     world.dog.stop()
-    world.dog.join(10)
-    assert not world.dog.is_alive()
+    assert world.dog.join(10)
     assert world.ended == []
 
 
