@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from schemas import items
+from connectors.journal import Request
+from schemas import events, items
 from schemas.base import ColumnValue
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,17 @@ class Looker:
             elif seen := sizes.get((one.parent_item_id, one.size_label)):
                 found[at] = _adopt(one, seen)
         return found
+
+
+def split(
+    unfinished: Sequence[Request], staged: Sequence[events.OrderStaged]
+) -> tuple[list[events.OrderStaged], list[events.OrderStaged]]:
+    """The events whose orders no request in doubt is about, and the others. A group in doubt concerns every order."""
+    mutations = [mutation for request in unfinished for mutation in request.mutations]
+    everybody = any(isinstance(mutation, items.CreateGroup) for mutation in mutations)
+    orders = {mutation.record_uuid for mutation in mutations if not isinstance(mutation, items.CreateGroup)}
+    clear = [event for event in staged if not everybody and event.record_uuid not in orders]
+    return clear, [event for event in staged if everybody or event.record_uuid in orders]
 
 
 def _adopt(create: items.CreateItem | items.CreateSubitem, seen: Sequence[Seen]) -> Adopted:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from connectors.journal import Request
 from mappings.loading import Mappings
 from schemas import events, items
 from schemas.failures import FailureType
 from schemas.orders import Problem
-from streams import choice, plans
+from streams import choice, doubt, plans
 from streams.choice import Identity, Work
 from streams.outcome import Result, Stale
 from streams.writer import Intent
@@ -34,6 +35,7 @@ class Journal(Protocol):
 
     def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None: ...
     def supersede(self, identities: Sequence[Identity]) -> None: ...
+    def unfinished(self) -> list[Request]: ...
     def stage_left_sizes(self, left: Sequence[tuple[int, str, int, Sequence[str]]]) -> None: ...
 
 
@@ -68,7 +70,17 @@ class Syncer:
 
         Raises what the writer raises; then nothing is emitted, and the same events may come again.
         """
-        await self.writer.recover()
+        unfinished = await asyncio.to_thread(self.journal.unfinished)
+        clear, concerned = doubt.split(unfinished, staged)
+        # Looking for a lost answer takes as long as reads may lag behind writes: who is not concerned does not wait.
+        emitted = await self._batch(clear)
+        if unfinished:
+            await self.writer.recover()
+        return emitted + await self._batch(concerned)
+
+    async def _batch(self, staged: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
+        if not staged:
+            return []
         chosen = await asyncio.to_thread(choice.choose, staged, self.staging)
         if chosen.old:
             await asyncio.to_thread(self.journal.supersede, chosen.old)

@@ -1,5 +1,6 @@
 """The sync step on a real database and a real board: what is staged is shown, and no more is said than needed."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from schemas import events, items
 from schemas import mappings as shapes
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
-from streams import choice, plans
+from streams import choice, doubt, plans
+from tests.chaos.script import Point, Strike
 from tests.chaos.virtual import timeless
+from tests.chaos.world import Killed
 from tests.streams.desk import GROUP, OTHER_GROUP, Desk, desk, event, order, refusal, uuid
 
 
@@ -363,3 +366,37 @@ async def test_the_sizes_of_one_order_may_take_several_requests_of_equal_length(
     async with desk(tmp_path) as at:
         assert await sized(at, 60) == [1, 1, 20, 20, 20]
         assert len(at.sizes(1)) == 60
+
+
+@timeless
+async def test_orders_that_a_lost_answer_is_not_about_do_not_wait_until_it_is_looked_for(tmp_path: Path) -> None:
+    async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
+        staged = at.stage(order(1, sizes={}), order(2, sizes={}))
+        # The first request makes the group; the second one, of order 1 alone, is written down and never leaves.
+        with pytest.raises(Killed):
+            await at.life.step(staged[:1])
+        await at.restart()
+        began = asyncio.get_running_loop().time()
+        told: dict[int, float] = {}
+
+        async def watch() -> None:
+            while len(told) < 2:
+                told.update({n: asyncio.get_running_loop().time() - began for n in (1, 2) if at.items(n)} | told)
+                await asyncio.sleep(0.1)
+
+        watching = asyncio.create_task(watch())
+        emitted = await at.life.step(staged)
+        await watching
+        assert {one.record_uuid for one in emitted} == {uuid(1), uuid(2)}
+        assert told[2] < 2 < sum(doubt.LOOKS) <= told[1]
+
+
+@timeless
+async def test_a_group_in_doubt_is_looked_for_before_anything_else(tmp_path: Path) -> None:
+    async with desk(tmp_path, strikes=(Strike(Point.AFTER_SEND, 1, 0.0),)) as at:
+        staged = at.stage(order(1), order(2))
+        with pytest.raises(Killed):
+            await at.life.step(staged[:1])
+        await at.restart()
+        assert len(synced(*await at.life.step(staged))) == 2
+        assert at.groups().count(GROUP) == 1
