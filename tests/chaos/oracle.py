@@ -5,38 +5,15 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from mappings import items as mapped
 from schemas.orders import StagedOrder
+from tests.chaos.judge import Verdict
 from tests.chaos.script import PER_VERSION
 from tests.chaos.world import World
 
 VERSION_COLUMN = "text_mkr5cz8m"  # PATTERN ID
-
-
-@dataclass
-class Verdict:
-    """Every deviation in words."""
-
-    lost: list[str] = field(default_factory=list)
-    duplicates: list[str] = field(default_factory=list)
-    inversions: list[str] = field(default_factory=list)
-    other: list[str] = field(default_factory=list)
-    # What really happened: a fault that never strikes proves nothing.
-    met: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def wrong(self) -> dict[str, list[str]]:
-        return {name: getattr(self, name) for name in ("lost", "duplicates", "inversions", "other")}
-
-    @property
-    def holds(self) -> bool:
-        return not any(self.wrong.values())
-
-    def __str__(self) -> str:
-        return "\n".join(f"  {name}: {said}" for name, some in self.wrong.items() for said in some)
 
 
 def judge(world: World) -> Verdict:

@@ -108,7 +108,7 @@ def schedule(seed: int) -> Schedule:
     count = rng.randint(3, 5)
     passes = [_pass(rng, orders, version, last=version == count) for version in range(1, count + 1)]
     frozen = rng.random() < 0.15
-    rules = _rules(rng, forgetful=not frozen)
+    rules = board_rules(rng, forgetful=not frozen)
     forgetful = any(rule.kind is Kind.DROP_IDEMPOTENCY for rule in rules)
     late = any(rule.late for rule in rules)
     strikes = _strikes(rng, frozen=frozen and not forgetful)
@@ -189,7 +189,7 @@ def _staged(order: _Order, version: int, *, position: int) -> StagedOrder:
 
 
 # Each draws a rule that strikes the given requests.
-_TROUBLE = (
+TROUBLE = (
     lambda rng, at: Rule(kind=Kind.LOST_RESPONSE, at=at),
     lambda rng, at: Rule(kind=Kind.ERROR_500_BEFORE, at=at),
     lambda rng, at: Rule(kind=Kind.ERROR_500_AFTER, at=at),
@@ -215,9 +215,9 @@ _TROUBLE = (
 )
 
 
-def _rules(rng: random.Random, *, forgetful: bool) -> tuple[Rule, ...]:
+def board_rules(rng: random.Random, *, forgetful: bool) -> tuple[Rule, ...]:
     rules = []
-    for trouble in rng.sample(_TROUBLE, rng.randint(1, 5)):
+    for trouble in rng.sample(TROUBLE, rng.randint(1, 5)):
         at = tuple(sorted(rng.sample(range(1, 20), rng.randint(1, 4))))
         rules.append(trouble(rng, at))
     if forgetful and rng.random() < 0.25:

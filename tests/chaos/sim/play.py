@@ -1,0 +1,268 @@
+"""Plays one schedule: people edit, the poller looks, workers work, and all of them are struck."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from connectors import errors
+from streams import app as apps
+from streams import delivery, health, passes, topics
+from streams import writing as writings
+from tests.chaos import judge
+from tests.chaos.sim import world as worlds
+from tests.chaos.sim.life import Killed, Life
+from tests.chaos.sim.script import SIZES, Outage, schedule
+from tests.chaos.sim.world import World
+
+# Everything has to be at rest so many seconds after the last round, however much went wrong; a day's limit lasts ten
+# minutes, a key half an hour.
+QUIET_WITHIN = 2 * 3600.0
+LOOK = 5.0
+STOP_WITHIN = 3.0
+# Until the watchdog notices that topics were made again.
+DEAF = 20.0
+MEMORY = Path("/dev/shm")
+
+
+class Story:
+    """One schedule on its world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.wanted = asyncio.Event()
+        self.passes = 0
+        self.quiet = False
+        self.mutations = 0
+        self._wanted = 0
+        self._retired: set[str] = set()
+
+    async def play(self) -> judge.Verdict:
+        world = self.world
+        world.loop.set_exception_handler(_unless_killed)
+        supervised = [asyncio.create_task(self._supervise("poller", "poller"))]
+        names = [f"worker-{n}" for n in range(1, world.schedule.workers + 1)]
+        supervised += [asyncio.create_task(self._supervise("worker", name)) for name in names]
+        others = [asyncio.create_task(self._outage(outage)) for outage in world.schedule.outages]
+        others += [asyncio.create_task(self._join(at, for_)) for at, for_ in self._joining()]
+        for one in world.schedule.rounds:
+            for edit in one.edits:
+                world.loop.call_later(edit.after, world.edit, edit)
+            self.want()
+            await asyncio.sleep(one.pause)
+        await asyncio.gather(*others)
+        rests = await self._rest()
+        verdict = judge.judge(
+            world.db,
+            world.board.content(),
+            world.made.mappings,
+            emitted=() if any(outage.wiped for outage in world.schedule.outages) else world.emitted(),
+            history=world.board.history(),
+            told=judge.stamps(((edit.uuid, edit.row) for edit in world.edits), SIZES),
+        )
+        verdict.lost[:0] = rests
+        await self._nothing_is_left(verdict)
+        for task in supervised:
+            task.cancel()
+        self._counts(verdict)
+        return verdict
+
+    # What people and the machine do.
+
+    def want(self) -> None:
+        """Asks the poller for one more pass."""
+        self._wanted += 1
+        self.wanted.set()
+
+    async def _supervise(self, role: str, name: str) -> None:
+        while name not in self._retired:
+            life = Life(self.world, role, name)
+            self.world.lives.add(life)
+            life.start(self._poll if role == "poller" else self._work)
+            await life.over.wait()
+            self.world.met[f"{role} starts"] += 1
+            await asyncio.sleep(life.pause)
+
+    def _joining(self) -> Iterator[tuple[float, float]]:
+        for joining in self.world.schedule.joining:
+            yield joining.at, joining.seconds
+
+    async def _join(self, at: float, seconds: float) -> None:
+        """One more worker, for some time."""
+        await asyncio.sleep(at)
+        extra = asyncio.create_task(self._supervise("worker", "worker-9"))
+        await asyncio.sleep(seconds)
+        self._retired.add("worker-9")
+        for life in [life for life in self.world.lives if life.name == "worker-9"]:
+            life.stopping.set()
+        await extra
+
+    async def _outage(self, outage: Outage) -> None:
+        world = self.world
+        await asyncio.sleep(outage.at)
+        world.met["broker away"] += 1
+        world.log.returns_at = world.loop.elapsed + outage.seconds
+        world.say(f"the broker is away for {outage.seconds:g} s")
+        await asyncio.sleep(outage.seconds)
+        if outage.wiped:
+            world.met["log wiped"] += 1
+            world.say("the broker has lost its data")
+            world.log.wipe()
+            for life in [life for life in world.lives if life.role == "worker"]:
+                world.loop.call_later(world.rng.uniform(0, DEAF), life.end, delivery.EXIT_AGAIN, "topics made again")
+
+    # The processes.
+
+    async def _poll(self, life: Life) -> None:
+        """As streams.passes does, but for passes only when they are wanted: they are what costs time."""
+        parts = self.world.parts(life)
+
+        async def work() -> None:
+            detector, sweep = parts.detector(passes.publisher(parts)), parts.sweep()
+            done = -1
+            while True:
+                if done == self._wanted:
+                    self.wanted.clear()
+                    await self.wanted.wait()
+                done = self._wanted
+                report = await asyncio.to_thread(detector.run)
+                self.passes += 1
+                self.quiet = report.quiet
+                self.mutations = report.emitted
+                if report.deferred:
+                    self.world.met["deferred"] += 1
+                    self.world.loop.call_later(1.0, self.want)
+                with contextlib.suppress(errors.Transient):
+                    if found := await asyncio.to_thread(sweep.look):
+                        self.world.swept += found
+                        self.world.loop.call_later(0.1, self.want)
+
+        await delivery.guarded("detect", work(), life.end)
+
+    async def _work(self, life: Life) -> None:
+        """As streams.worker does."""
+        parts = self.world.parts(life)
+        state = health.Health(clock=self.world.loop.time)
+        async with writings.writing(parts, state) as writing:
+            app = apps.build(parts, state, writing.step, life.name)
+            app.start()
+
+            def owns_board() -> bool:
+                staged = topics.named(topics.STAGED, parts.settings.topic_prefix)
+                return app.rebalancing or any(topic == staged for topic, _ in apps.assigned(app))
+
+            keeping = asyncio.create_task(delivery.guarded("sync", writing.keep(owns_board), life.end))
+            rejoining = asyncio.create_task(self._rejoin(life, app))
+            crashed = asyncio.create_task(app.crashed.wait())
+            stopping = asyncio.create_task(life.stopping.wait())
+            await asyncio.wait({crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (keeping, rejoining, crashed, stopping):
+                task.cancel()
+            try:
+                await asyncio.wait_for(app.stop(holding=bool(state.holding)), STOP_WITHIN)
+            except TimeoutError:
+                life.end(0, "Faust did not stop in time")
+
+    async def _rejoin(self, life: Life, app: "apps.App") -> None:
+        """A member that was frozen finds that it is one no more, and joins again."""
+        group = self.world.group
+        while True:
+            await asyncio.sleep(LOOK)
+            await life.thawed()
+            if group.members.get(life.name) is not app and life.log_number == self.world.log.number:
+                group.join(app)
+
+    # The end.
+
+    async def _rest(self) -> list[str]:
+        """Waits until nothing is on its way any more. What is, if it takes too long."""
+        world = self.world
+        until = world.loop.elapsed + QUIET_WITHIN
+        while world.loop.elapsed < until:
+            self.quiet = False
+            before = self.passes
+            self.want()
+            await asyncio.sleep(LOOK)
+            if self.passes > before and self.quiet and not world.log.lag() and not self._waiting():
+                return []
+        return [f"not at rest after {QUIET_WITHIN:g} s: {world.log.lag()} events wait; {self._waiting()}"]
+
+    def _waiting(self) -> dict[str, int]:
+        with self.world.db.read() as session:
+            found = {name: int(session.value(statement) or 0) for name, statement in _WAITING.items()}
+        return {name: n for name, n in found.items() if n}
+
+    async def _nothing_is_left(self, verdict: judge.Verdict) -> None:
+        """One more pass over unchanged data costs nothing."""
+        world = self.world
+        taken, sent, before = len(world.log.taken), world.board.stats.mutation_requests, self.passes
+        self.want()
+        await asyncio.sleep(LOOK)
+        if self.passes == before:
+            verdict.other.append("the last pass did not come to its end")
+        if len(world.log.taken) != taken:
+            verdict.other.append(f"unchanged data made {len(world.log.taken) - taken} events")
+        if world.board.stats.mutation_requests != sent:
+            verdict.other.append(f"unchanged data cost {world.board.stats.mutation_requests - sent} requests")
+
+    def _counts(self, verdict: judge.Verdict) -> None:
+        world = self.world
+        stats = world.board.stats
+        verdict.met.update(world.met)
+        verdict.met.update(stats.faults)
+        verdict.met.update(requests=stats.mutation_requests, mutations=stats.mutations_done, replays=stats.replays)
+        verdict.met.update(events=len(world.log.taken), passes=self.passes, swept=world.swept)
+        if stats.keys_reused_with_other_body:
+            verdict.other.append(f"{stats.keys_reused_with_other_body} keys were used for another body")
+        if stats.max_writes_in_flight > 1:
+            verdict.other.append(f"{stats.max_writes_in_flight} writes were in flight at once")
+        if world.swept and not world.met["log wiped"]:
+            verdict.lost.append(f"{world.swept} orders waited for events that the log never lost")
+        verdict.other += world.log.misplaced()
+
+
+_WAITING = {
+    "orders": "SELECT COUNT(*) FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING'",
+    "batches": "SELECT COUNT(*) FROM MON_BatchProcessing WHERE end_time IS NULL",
+    "in doubt": "SELECT COUNT(*) FROM SYNC_Requests WHERE finished_at IS NULL",
+    "retries": "SELECT COUNT(*) FROM ERR_MON_CustMasterSchedule"
+    " WHERE resolved_date IS NULL AND retryable = 1 AND max_retries_reached = 0",
+    "retries of sizes": "SELECT COUNT(*) FROM ERR_MON_CustMasterSchedule_Subitems"
+    " WHERE resolved_date IS NULL AND retryable = 1 AND max_retries_reached = 0",
+}
+
+
+def _unless_killed(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    if not isinstance(context.get("exception"), Killed):
+        loop.default_exception_handler(context)
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[worlds.Templates]:
+    """What the stories of this process share, in memory if the machine has a file system there."""
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-sim-", dir=MEMORY if MEMORY.is_dir() else None) as folder,
+        worlds.templates(Path(folder)) as made,
+    ):
+        yield made
+
+
+def verdict(seed: int, made: worlds.Templates, *, told: list[str] | None = None) -> judge.Verdict:
+    """Plays the story of a seed. What it raises is a deviation too."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{seed}-", dir=made.folder))
+    world = World(schedule(seed), folder, made, tells=told is not None)
+    try:
+        with worlds.played(world), asyncio.Runner(loop_factory=lambda: world.loop) as runner:
+            try:
+                return runner.run(Story(world).play())
+            finally:
+                world.close()
+    except Exception:
+        return judge.Verdict(other=[traceback.format_exc()])
+    finally:
+        if told is not None:
+            told += world.told or []
+        shutil.rmtree(folder)
