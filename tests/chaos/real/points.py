@@ -1,20 +1,20 @@
 """Named points at which a real process may die. The launcher patches them in at its start; production has no hook.
 
-A strike is a file `<process>.<point>` in the folder of strikes, which holds how many passages are left. The last one
-notes when it died in `<process>.<point>.died` and ends its own process with SIGKILL, there and then. Points can be
-armed while a process runs.
+A strike is a file `<point>` in the folder of strikes, which holds how many passages are left, by whichever process.
+The last one notes who died when, in `<point>.<time>.died`, and ends its own process with SIGKILL, there and then.
+Points can be armed while a process runs.
 """
 
+import fcntl
 import functools
 import http.client
 import inspect
 import os
 import signal
-import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,6 @@ class Point(StrEnum):
     ACK = "ack"
 
 
-DIED, DRAFT = ".died", ".draft"
 OF_POLLER = (Point.HASH, Point.PRODUCE, Point.SNAPSHOT)
 OF_WORKER = tuple(point for point in Point if point not in OF_POLLER)
 
@@ -94,11 +93,12 @@ PLACES = {
 
 @dataclass(frozen=True, order=True)
 class Death:
-    """When (seconds since the epoch), who, and where."""
+    """When (seconds since the epoch), who and where; whether it held the lease of the board."""
 
     at: float
     process: str
     point: Point
+    writer: bool
 
 
 @dataclass(frozen=True)
@@ -107,30 +107,32 @@ class Strikes:
 
     folder: Path
 
-    def arm(self, process: str, point: Point, passages: int = 1) -> None:
-        """This process dies at the n-th passage from now, whichever of its lives makes it."""
-        _write(self.folder / f"{process}.{point}", f"{passages:4d}")
+    def arm(self, point: Point, passages: int = 1) -> None:
+        """Whoever makes the n-th passage from now dies."""
+        _write(self.folder / point, f"{passages:4d}")
 
     def disarm(self) -> None:
         """What has not struck will not strike any more."""
-        for file in self.folder.iterdir():
-            if not file.name.endswith((DIED, DRAFT)):
-                file.unlink(missing_ok=True)
+        for point in Point:
+            (self.folder / point).unlink(missing_ok=True)
 
     def deaths(self) -> list[Death]:
         """Who died since this was asked last, in the order of time."""
         found = []
-        for file in self.folder.glob(f"*{DIED}"):
-            process, point = file.name.removesuffix(DIED).split(".", 1)
-            found.append(Death(float(file.read_text()), process, Point(point)))
+        for file in self.folder.glob("*.died"):
+            point, process, at, writer = file.read_text().split()
+            found.append(Death(float(at), process, Point(point), writer == "writer"))
             file.unlink()
         return sorted(found)
 
 
-def patch(folder: Path, process: str) -> None:
-    """All points into this process, for as long as it lives. A method that is not there any more fails at once."""
+def patch(folder: Path, process: str, *, lease: Path) -> None:
+    """All points into this process, for as long as it lives. A method that is not there any more fails at once.
+
+    `lease` is the note that this process keeps while it holds the lease of the board.
+    """
     for point, place in PLACES.items():
-        strike = _Strike(folder / f"{process}.{point}", place)
+        strike = _Strike(point, place, folder / point, process, lease)
         setattr(place.owner, place.method, strike.around(getattr(place.owner, place.method)))
 
 
@@ -138,9 +140,11 @@ def patch(folder: Path, process: str) -> None:
 class _Strike:
     """One point of this process."""
 
-    file: Path
+    point: Point
     place: Place
-    counting: threading.Lock = field(default_factory=threading.Lock)
+    file: Path
+    process: str
+    lease: Path
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """The method, with the point before or after it."""
@@ -172,25 +176,27 @@ class _Strike:
         """Counts one passage; the last one does not return."""
         if self.place.when(*args) and self._is_last():
             self.place.last(*args)
-            self.file.unlink(missing_ok=True)
-            _write(self.file.with_name(self.file.name + DIED), repr(time.time()))
+            at = time.time()
+            role = "writer" if self.lease.exists() else "other"
+            _write(self.file.with_name(f"{self.point}.{at}.died"), f"{self.point} {self.process} {at} {role}")
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _is_last(self) -> bool:
-        with self.counting:
-            try:
-                # Overwritten in place: a strike that was disarmed meanwhile stays away.
-                with self.file.open("r+") as armed:
-                    left = int(armed.read()) - 1
-                    armed.seek(0)
-                    armed.write(f"{left:4d}")
-            except FileNotFoundError:
-                return False
+        try:
+            # Overwritten in place: a strike that was disarmed meanwhile stays away.
+            with self.file.open("r+") as armed:
+                fcntl.flock(armed, fcntl.LOCK_EX)
+                left = int(armed.read()) - 1
+                armed.seek(0)
+                armed.write(f"{left:4d}")
+                armed.flush()
+        except FileNotFoundError:
+            return False
         return left == 0
 
 
 def _write(file: Path, text: str) -> None:
     """Whole or not at all, for a reader in another process."""
-    draft = file.with_name(file.name + DRAFT)
+    draft = file.with_name(f"{file.name}.draft")
     draft.write_text(text)
     draft.replace(file)

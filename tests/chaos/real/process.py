@@ -19,7 +19,9 @@ def main() -> None:
             from tests.chaos import planted
 
             stack.enter_context(planted.PLANTS[bug].planted())
-        points.patch(Path(os.environ["CHAOS_STRIKES"]), os.environ["CHAOS_PROCESS"])
+        name = os.environ["CHAOS_PROCESS"]
+        lease = Path(os.environ["ORDERSYNC_HOME"]) / "locks" / f"{name}.lease"
+        points.patch(Path(os.environ["CHAOS_STRIKES"]), name, lease=lease)
         cli.main()
 
 

@@ -58,9 +58,19 @@ class Stage(demo.Stage):
 
     def remove_worker(self, name: str) -> None:
         """Stops one in order, and for good."""
+        self._unsupervised(name).stop()
+
+    def take_away(self, name: str) -> None:
+        """Kills one that nobody starts again, until it is added again."""
+        child = self._unsupervised(name).child
+        if child is not None:
+            child.signal(signal.SIGKILL)
+            child.wait()
+
+    def _unsupervised(self, name: str) -> supervise.Service:
         service = self.supervisor.services[name]
         self.supervisor.services = {n: s for n, s in self.supervisor.services.items() if n != name}
-        service.stop()
+        return service
 
 
 @contextmanager

@@ -1,0 +1,214 @@
+"""Plays schedules on a stage of real processes, one after the other, and says how each ended."""
+
+import json
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from connectors.monday.simulator.faults import Rule, Rules
+from mappings import sizes
+from streams import demo, overview
+from streams.resources import utcnow
+from tests.chaos.oracle import Verdict
+from tests.chaos.real import oracle, recovery
+from tests.chaos.real.points import Strikes
+from tests.chaos.real.schedule import JOINER, WRITER, Act, Arm, Author, Away, Join, Kill, Leave, Schedule, Trouble
+from tests.chaos.real.stage import Stage, stage
+
+SETTLE_WITHIN = 90.0
+LOOK = 0.1
+WORKERS = 2
+# Short pauses everywhere; the lease lives as long as in production.
+QUICK = {"poll_every": 0.3, "retry_first": 0.3, "retry_tries": 4}
+MINUTE = 0.5
+
+
+@dataclass
+class Player:
+    """One stage and what it has seen. `said` gets a line for everything that happens."""
+
+    stage: Stage
+    author: Author
+    told: bool = False
+    _bad: dict[int, frozenset[str]] = field(default_factory=dict)
+    _away: list[tuple[float, float]] = field(default_factory=list)
+    _held: list[str] = field(default_factory=list)
+    _returning: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        self.strikes = Strikes(self.stage.strikes)
+        self.board = self.stage.parts.settings.home / "board" / "board.db"
+        self.log = oracle.Log(self.stage.parts.bootstrap)
+        oracle.watch(self.board)
+
+    def play(self, seed: int) -> tuple[Verdict, recovery.Times]:
+        """The whole schedule of a seed, to its verdict. What happened is counted in `met`."""
+        played = self.author.schedule(seed)
+        met: Counter[str] = Counter()
+        faults, began = self._faults(), time.time()
+        killed: list[recovery.WriterDeath] = []
+        held: list[recovery.WriterDeath] = []
+        self._bad[seed] = played.bad
+        for service in self.stage.services.values():
+            service.pauses.ends = 0
+        started = time.monotonic()
+        for at, act in played.steps:
+            time.sleep(max(0.0, started + at - time.monotonic()))
+            self._say(f"{at:.1f} s: {act if not isinstance(act, tuple) else f'{len(act)} changes'}")
+            self._act(act, met, killed, held)
+        story = self._settle(utcnow())
+        self._end(played)
+        deaths = self.strikes.deaths()
+        for death in deaths:
+            met[f"died at {death.point}"] += 1
+        if story:
+            return Verdict(other=[f"not settled within {SETTLE_WITHIN:.0f} s: {'; '.join(story)}"], met=met), (
+                recovery.Times()
+            )
+        found = oracle.judge(self.stage, self.board, played, frozenset().union(*self._bad.values()))
+        found.other += self.log.misplaced()
+        met.update(self._faults() - faults)
+        found.met = met
+        killed += [recovery.WriterDeath(death.at, str(death.point)) for death in deaths if death.writer]
+        self._say(f"settled {time.time() - began:.1f} s after the start; {dict(met)}")
+        return found, self._times(killed, held)
+
+    def _act(
+        self,
+        act: Act,
+        met: Counter[str],
+        killed: list[recovery.WriterDeath],
+        held: list[recovery.WriterDeath],
+    ) -> None:
+        if isinstance(act, tuple):
+            demo.apply(self.stage.parts, act)
+        elif isinstance(act, Arm):
+            self.strikes.arm(act.point, act.passages)
+        elif isinstance(act, Kill):
+            writer = self._writer()
+            name = (writer or "worker-1") if act.name == WRITER else act.name
+            died = recovery.WriterDeath(time.time(), "held down" if act.held else "kill")
+            if act.held:
+                self.stage.take_away(name)
+                self._held.append(name)
+            else:
+                self.stage.kill(name)
+            met["killed, and held down" if act.held else "killed at a random time"] += 1
+            if name == writer:
+                (held if act.held else killed).append(died)
+        elif isinstance(act, Away):
+            self._broker_away(act.seconds)
+            met["broker killed"] += 1
+        elif isinstance(act, Join):
+            self.stage.add_worker(JOINER)
+            met["rebalance: joined"] += 1
+        elif isinstance(act, Leave):
+            self.stage.remove_worker(JOINER)
+            met["rebalance: left"] += 1
+        elif isinstance(act, Trouble):
+            self._trouble(act.rules)
+
+    def _broker_away(self, seconds: float) -> None:
+        """The schedule goes on meanwhile."""
+        began = time.time()
+        self.stage.broker.kill()
+
+        def bring_back() -> None:
+            time.sleep(seconds)
+            self.stage.broker.start()
+            self._away.append((began, time.time()))
+
+        self._returning = threading.Thread(target=bring_back, name="broker returns")
+        self._returning.start()
+
+    def _writer(self) -> str | None:
+        """The worker that notes a grant of the lease as its own."""
+        locks = self.stage.parts.settings.home / "locks"
+        names = [name for name in self.stage.services if (locks / f"{name}.lease").exists()]
+        return names[0] if names else None
+
+    def _settle(self, since: datetime) -> list[str]:
+        """Waits until nothing is on its way. What still was at the deadline, in words."""
+        if self._returning is not None:
+            self._returning.join()
+            self._returning = None
+            since = utcnow()
+        deadline = time.monotonic() + SETTLE_WITHIN
+        while left := list(self._unsettled(since)):
+            if time.monotonic() > deadline:
+                return left
+            time.sleep(LOOK)
+        return []
+
+    def _unsettled(self, since: datetime) -> Iterator[str]:
+        seen = overview.collect(self.stage.parts)
+        last = seen.last_pass
+        if seen.held:
+            yield f"the guard holds: {seen.held}"
+        if last is None or last.started_at < since or not last.quiet:
+            yield f"no quiet pass since {since:%H:%M:%S}, the last is {last and last.number}"
+        if not seen.settled:
+            waiting = {state.value: n for state, n in seen.total.items() if n}
+            yield f"{waiting}, {seen.undetected} undetected, {seen.leaving} leaving"
+        if seen.open_batches:
+            yield f"{len(seen.open_batches)} open batches"
+        with self.stage.parts.db.read() as session:
+            for what, table in (("orders", "ERR_MON_CustMasterSchedule"),
+                                ("sizes", "ERR_MON_CustMasterSchedule_Subitems")):  # fmt: skip
+                retries = session.value(
+                    f"SELECT COUNT(*) FROM {table} WHERE resolved_date IS NULL AND retryable = 1"
+                    " AND max_retries_reached = 0"
+                )
+                if retries:
+                    yield f"{retries} {what} to try again"
+            if doubted := session.value("SELECT COUNT(*) FROM SYNC_Requests WHERE finished_at IS NULL"):
+                yield f"{doubted} requests in doubt"
+
+    def _end(self, played: Schedule) -> None:
+        """The stage is whole again, for the next schedule."""
+        self.strikes.disarm()
+        if any(isinstance(act, Trouble) for _, act in played.steps):
+            self._trouble(())
+        for name in self._held:
+            self.stage.add_worker(name)
+        self._held.clear()
+
+    def _trouble(self, rules: Sequence[Rule]) -> None:
+        root = self.stage.parts.monday_url.rsplit("/", 1)[0]
+        asked = urllib.request.Request(f"{root}/admin/faults", data=Rules.dump_json(tuple(rules)), method="POST")
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            json.load(answer)
+
+    def _faults(self) -> Counter[str]:
+        return Counter(self.stage.stats()["faults_fired"])
+
+    def _times(self, killed: Sequence[recovery.WriterDeath], held: Sequence[recovery.WriterDeath]) -> recovery.Times:
+        times = recovery.Times()
+        for deaths, into in ((killed, times.restarted), (held, times.taken_over)):
+            for death in deaths:
+                seconds = recovery.to_next_write(self.stage.parts, death.at, self._away)
+                if seconds is not None:
+                    into.setdefault(death.where, []).append(seconds)
+        return times
+
+    def _say(self, text: str) -> None:
+        if self.told:
+            print(f"    {text}", flush=True)
+
+
+@contextmanager
+def player(home: Path, *, pure: bool = False, plant: str = "", told: bool = False) -> Iterator[Player]:
+    """On a fresh stage with two workers; on every stage each seed plays the same schedule."""
+    with ExitStack() as stack:
+        made = stack.enter_context(
+            stage(home, orders=0, seed=0, workers=WORKERS, minute=MINUTE, pure=pure, plant=plant, **QUICK)
+        )
+        live = made.parts.orders.columns()
+        author = Author([name for name, _ in live], sizes.size_columns(live, made.parts.mappings.board.sizes))
+        yield Player(made, author, told)
