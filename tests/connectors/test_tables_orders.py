@@ -159,7 +159,7 @@ def test_an_order_that_left_in_silence_is_seen_again_if_it_was_on_its_way_after_
     OPERATIONS[end](world, 5)
     found = world.snapshot(1)
     assert (found["version"], found["sync_state"], found["row_hash"]) == (6, WAITING, "")
-    assert world.orders.deleted() == [(identity(1), "GREYSON CLOTHIERS", WAITING, True)]
+    assert world.orders.deleted() == [(identity(1), "GREYSON CLOTHIERS", WAITING, False)]
 
 
 def test_states_and_numbers_add_up(world: World) -> None:
