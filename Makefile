@@ -21,7 +21,7 @@ demo: $(INSTALLED)
 	$(BIN)/ordersync demo $(if $(KEEP),--keep) $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check $(FOLDERS)

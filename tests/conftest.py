@@ -11,7 +11,8 @@ import pytest
 
 from connectors import kafka, kafka_local
 
-SEED = os.environ.get("ORDERSYNC_TEST_SEED") or str(random.SystemRandom().randrange(10**6))
+# Set for the processes that share this run's tests.
+SEED = os.environ.setdefault("ORDERSYNC_TEST_SEED", str(random.SystemRandom().randrange(10**6)))
 
 
 def pytest_report_header() -> str:
