@@ -27,7 +27,8 @@ COPIED = {
 FIXED = (
     "stg_id", "stg_batch_id", "stg_customer_batch", "stg_status", "stg_error_message", "stg_retry_count",
     "stg_created_date", "source_uuid", "version", "row_hash", "source_row", "Title", "Group", "CUSTOMER", "UpdateDate",
-    "update_operation", "source_table", "validation_status", "validation_errors", "board_id",
+    "update_operation", "source_table", "validation_status", "validation_errors", "board_id", "kafka_partition",
+    "kafka_offset",
 )  # fmt: skip
 SIZE_COLUMNS = (
     "stg_id", "stg_batch_id", "stg_parent_stg_id", "stg_status", "stg_created_date", "stg_retry_count", "source_uuid",
@@ -104,6 +105,7 @@ class Staging:
             order.row_hash, order.source_row, order.item_name, order.group_name, order.customer, at,
             "DELETE" if order.removed else "CREATE", orders.SOURCE,
             INVALID if order.problems else "VALID", notes if order.problems or order.warnings else None, self._board_id,
+            order.origin.partition if order.origin else None, order.origin.offset if order.origin else None,
         )  # fmt: skip
         return fixed + tuple(order.values.get(column) for column in self._columns)
 

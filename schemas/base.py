@@ -1,6 +1,6 @@
 """What every model shares: frozen, and strict about fields nobody declared."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,6 +10,14 @@ Cell = str | int | None
 
 # What a board column is told, as the API's JSON: a string, an object such as {"label": "PCE"}, or null to clear.
 ColumnValue = Any
+
+
+class Origin(NamedTuple):
+    """Where in Kafka something lies."""
+
+    topic: str
+    partition: int
+    offset: int
 
 
 class Model(BaseModel):

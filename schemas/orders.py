@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from schemas.base import Cell, Model
+from schemas.base import Cell, Model, Origin
 from schemas.batches import StagingStatus
 
 
@@ -46,7 +46,8 @@ class StagedOrder(Model):
     """One version of an order as the staging tables hold it.
 
     `removed` is an order that left the source: nothing of it but its identity. `problems` are why it was refused;
-    then it is staged for the record only. `values` maps staging columns to canonical cells.
+    then it is staged for the record only. `values` maps staging columns to canonical cells. `origin` is where its event
+    lies, when it was staged from one.
     """
 
     stg_id: int
@@ -65,3 +66,4 @@ class StagedOrder(Model):
     warnings: tuple[Problem, ...] = ()
     item_id: str | None = None
     source_row: str | None = None
+    origin: Origin | None = None

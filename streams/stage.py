@@ -13,6 +13,7 @@ from typing import Protocol
 from mappings import items
 from mappings.loading import Mappings
 from schemas import events
+from schemas.base import Origin
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
 from schemas.orders import Problem, Severity, StagedOrder
@@ -37,8 +38,12 @@ class Stager:
     target_lengths: Mapping[str, int | None]
     now: Callable[[], datetime]
 
-    def run(self, changed: Sequence[events.OrderChanged]) -> list[events.OrderEvent]:
-        """Stages what is new, and emits OrderStaged or OrderFailed for each; superseded versions are only counted."""
+    def run(self, changed: Sequence[events.OrderChanged], origins: Sequence[Origin] = ()) -> list[events.OrderEvent]:
+        """Stages what is new, and emits OrderStaged or OrderFailed for each; superseded versions are only counted.
+
+        `origins` are kept on the staged rows: they tell where each event lies.
+        """
+        places = {event.stg_id: origin for event, origin in zip(changed, origins, strict=False)}
         uuids = sorted({event.record_uuid for event in changed})
         known = self.staging.versions(uuids)
         settled = self.staging.settled_versions(uuids)
@@ -55,7 +60,8 @@ class Stager:
             settled_already = event.version <= settled.get(event.record_uuid, 0)
             stale = event.version < newest[event.record_uuid] or settled_already
             if status is None:
-                write.append(order.model_copy(update={"status": _initial(order, stale)}))
+                told = {"status": _initial(order, stale), "origin": places.get(event.stg_id)}
+                write.append(order.model_copy(update=told))
             if stale or status in (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED):
                 continue
             emit.append(self._failed(event, order) if order.problems else _staged(event))

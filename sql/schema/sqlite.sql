@@ -413,6 +413,8 @@ CREATE TABLE IF NOT EXISTS [STG_MON_CustMasterSchedule] (
     [request_key] TEXT NULL,
     [first_sent_at] TEXT NULL,
     [source_row] TEXT NULL,
+    [kafka_partition] INTEGER NULL,
+    [kafka_offset] INTEGER NULL,
     CONSTRAINT [PK_STG_MON_CustMasterSchedule] PRIMARY KEY ([stg_id])
 ) STRICT;
 
@@ -654,6 +656,7 @@ CREATE TABLE IF NOT EXISTS [ERR_MON_CustMasterSchedule] (
     [next_retry_at] TEXT NULL,
     [resolution] TEXT NULL,
     [error_key] TEXT NOT NULL,
+    [resolution_reason] TEXT NULL,
     CONSTRAINT [PK_ERR_MON_CustMasterSchedule] PRIMARY KEY ([err_id])
 ) STRICT;
 
@@ -664,6 +667,8 @@ CREATE INDEX IF NOT EXISTS [IX_ERR_Key] ON [ERR_MON_CustMasterSchedule] ([error_
 CREATE INDEX IF NOT EXISTS [IX_ERR_Due] ON [ERR_MON_CustMasterSchedule] ([resolved_date], [next_retry_at]);
 
 CREATE INDEX IF NOT EXISTS [IX_ERR_Uuid] ON [ERR_MON_CustMasterSchedule] ([record_uuid]);
+
+CREATE INDEX IF NOT EXISTS [IX_ERR_Retried] ON [ERR_MON_CustMasterSchedule] ([last_retry_date]);
 
 -- Sizes that failed and what becomes of them.
 CREATE TABLE IF NOT EXISTS [ERR_MON_CustMasterSchedule_Subitems] (
@@ -696,6 +701,7 @@ CREATE TABLE IF NOT EXISTS [ERR_MON_CustMasterSchedule_Subitems] (
     [next_retry_at] TEXT NULL,
     [resolution] TEXT NULL,
     [error_key] TEXT NOT NULL,
+    [resolution_reason] TEXT NULL,
     CONSTRAINT [PK_ERR_MON_CustMasterSchedule_Subitems] PRIMARY KEY ([err_id])
 ) STRICT;
 
@@ -706,6 +712,8 @@ CREATE INDEX IF NOT EXISTS [IX_ERR_Subitems_Key] ON [ERR_MON_CustMasterSchedule_
 CREATE INDEX IF NOT EXISTS [IX_ERR_Subitems_Due] ON [ERR_MON_CustMasterSchedule_Subitems] ([resolved_date], [next_retry_at]);
 
 CREATE INDEX IF NOT EXISTS [IX_ERR_Subitems_Uuid] ON [ERR_MON_CustMasterSchedule_Subitems] ([record_uuid]);
+
+CREATE INDEX IF NOT EXISTS [IX_ERR_Subitems_Retried] ON [ERR_MON_CustMasterSchedule_Subitems] ([last_retry_date]);
 
 -- One batch per detection pass and customer.
 CREATE TABLE IF NOT EXISTS [MON_BatchProcessing] (

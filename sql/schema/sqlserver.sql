@@ -459,6 +459,8 @@ CREATE TABLE [dbo].[STG_MON_CustMasterSchedule] (
     [request_key] NVARCHAR(64) NULL,
     [first_sent_at] DATETIME2 NULL,
     [source_row] NVARCHAR(MAX) NULL,
+    [kafka_partition] INT NULL,
+    [kafka_offset] BIGINT NULL,
     CONSTRAINT [PK_STG_MON_CustMasterSchedule] PRIMARY KEY ([stg_id])
 )
 GO
@@ -481,6 +483,14 @@ GO
 
 IF COL_LENGTH(N'dbo.STG_MON_CustMasterSchedule', N'source_row') IS NULL
 ALTER TABLE [dbo].[STG_MON_CustMasterSchedule] ADD [source_row] NVARCHAR(MAX) NULL
+GO
+
+IF COL_LENGTH(N'dbo.STG_MON_CustMasterSchedule', N'kafka_partition') IS NULL
+ALTER TABLE [dbo].[STG_MON_CustMasterSchedule] ADD [kafka_partition] INT NULL
+GO
+
+IF COL_LENGTH(N'dbo.STG_MON_CustMasterSchedule', N'kafka_offset') IS NULL
+ALTER TABLE [dbo].[STG_MON_CustMasterSchedule] ADD [kafka_offset] BIGINT NULL
 GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_STG_Version' AND object_id = OBJECT_ID(N'dbo.STG_MON_CustMasterSchedule'))
@@ -808,6 +818,7 @@ CREATE TABLE [dbo].[ERR_MON_CustMasterSchedule] (
     [next_retry_at] DATETIME2 NULL,
     [resolution] NVARCHAR(50) NULL,
     [error_key] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [resolution_reason] NVARCHAR(1000) NULL,
     CONSTRAINT [PK_ERR_MON_CustMasterSchedule] PRIMARY KEY ([err_id])
 )
 GO
@@ -848,6 +859,10 @@ IF COL_LENGTH(N'dbo.ERR_MON_CustMasterSchedule', N'error_key') IS NULL
 ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule] ADD [error_key] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NULL
 GO
 
+IF COL_LENGTH(N'dbo.ERR_MON_CustMasterSchedule', N'resolution_reason') IS NULL
+ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule] ADD [resolution_reason] NVARCHAR(1000) NULL
+GO
+
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_ERR_Key' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule'))
 CREATE UNIQUE INDEX [UX_ERR_Key] ON [dbo].[ERR_MON_CustMasterSchedule] ([error_key]) WHERE [error_key] IS NOT NULL
 GO
@@ -862,6 +877,10 @@ GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Uuid' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule'))
 CREATE INDEX [IX_ERR_Uuid] ON [dbo].[ERR_MON_CustMasterSchedule] ([record_uuid])
+GO
+
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Retried' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule'))
+CREATE INDEX [IX_ERR_Retried] ON [dbo].[ERR_MON_CustMasterSchedule] ([last_retry_date])
 GO
 
 -- Sizes that failed and what becomes of them.
@@ -896,6 +915,7 @@ CREATE TABLE [dbo].[ERR_MON_CustMasterSchedule_Subitems] (
     [next_retry_at] DATETIME2 NULL,
     [resolution] NVARCHAR(50) NULL,
     [error_key] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [resolution_reason] NVARCHAR(1000) NULL,
     CONSTRAINT [PK_ERR_MON_CustMasterSchedule_Subitems] PRIMARY KEY ([err_id])
 )
 GO
@@ -936,6 +956,10 @@ IF COL_LENGTH(N'dbo.ERR_MON_CustMasterSchedule_Subitems', N'error_key') IS NULL
 ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule_Subitems] ADD [error_key] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NULL
 GO
 
+IF COL_LENGTH(N'dbo.ERR_MON_CustMasterSchedule_Subitems', N'resolution_reason') IS NULL
+ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule_Subitems] ADD [resolution_reason] NVARCHAR(1000) NULL
+GO
+
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_ERR_Subitems_Key' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule_Subitems'))
 CREATE UNIQUE INDEX [UX_ERR_Subitems_Key] ON [dbo].[ERR_MON_CustMasterSchedule_Subitems] ([error_key]) WHERE [error_key] IS NOT NULL
 GO
@@ -950,6 +974,10 @@ GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Subitems_Uuid' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule_Subitems'))
 CREATE INDEX [IX_ERR_Subitems_Uuid] ON [dbo].[ERR_MON_CustMasterSchedule_Subitems] ([record_uuid])
+GO
+
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Subitems_Retried' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule_Subitems'))
+CREATE INDEX [IX_ERR_Subitems_Retried] ON [dbo].[ERR_MON_CustMasterSchedule_Subitems] ([last_retry_date])
 GO
 
 -- One batch per detection pass and customer.
