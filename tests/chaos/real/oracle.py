@@ -11,6 +11,7 @@ from pathlib import Path
 
 import confluent_kafka
 from aiokafka.partitioner import murmur2
+from confluent_kafka import TopicPartition
 
 from connectors import lost
 from schemas.batches import StagingStatus
@@ -118,28 +119,34 @@ class Log:
         found = []
         consumer = confluent_kafka.Consumer({"bootstrap.servers": self.bootstrap, "group.id": "chaos-oracle"})
         try:
-            for topic in topics.ALL:
-                for partition in range(topic.partitions):
-                    found += self._look(consumer, topic, partition)
+            ends = self._ends(consumer)
+            places = [TopicPartition(name, at, self._read.get((name, at), 0)) for name, at in ends]
+            new = [place for place in places if place.offset < ends[place.topic, place.partition]]
+            consumer.assign(new)
+            left = {(place.topic, place.partition) for place in new}
+            while left:
+                message = consumer.poll(10.0)
+                if message is None or message.error():
+                    raise RuntimeError(f"the log cannot be read: {message and message.error()}, {left} is left")
+                place = (message.topic(), message.partition())
+                if message.offset() + 1 >= ends[place]:
+                    left.discard(place)
+                found += _misplaced(message)
         finally:
             consumer.close()
+        self._read = ends
         return found
 
-    def _look(self, consumer: confluent_kafka.Consumer, topic: topics.Topic, partition: int) -> Iterator[str]:
-        place = confluent_kafka.TopicPartition(topic.name, partition)
-        _, end = consumer.get_watermark_offsets(place, timeout=10.0)
-        at = self._read.get((topic.name, partition), 0)
-        if at >= end:
-            return
-        place.offset = at
-        consumer.assign([place])
-        while at < end:
-            message = consumer.poll(10.0)
-            if message is None or message.error():
-                raise RuntimeError(f"{topic.name} {partition} cannot be read from {at} to {end}")
-            at = message.offset() + 1
-            # As every Kafka client but librdkafka does by itself.
-            wanted = (murmur2(message.key()) & 0x7FFFFFFF) % topic.partitions
-            if wanted != partition:
-                yield f"{topic.name} has key {message.key()!r} in partition {partition}, not {wanted}"
-        self._read[topic.name, partition] = end
+    def _ends(self, consumer: confluent_kafka.Consumer) -> dict[tuple[str, int], int]:
+        places = [(topic.name, partition) for topic in topics.ALL for partition in range(topic.partitions)]
+        return {
+            (name, at): consumer.get_watermark_offsets(TopicPartition(name, at), timeout=10.0)[1] for name, at in places
+        }
+
+
+def _misplaced(message: confluent_kafka.Message) -> Iterator[str]:
+    partitions = next(topic.partitions for topic in topics.ALL if topic.name == message.topic())
+    # As every Kafka client but librdkafka does by itself.
+    wanted = (murmur2(message.key()) & 0x7FFFFFFF) % partitions
+    if wanted != message.partition():
+        yield f"{message.topic()} has key {message.key()!r} in partition {message.partition()}, not {wanted}"

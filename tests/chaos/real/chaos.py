@@ -1,0 +1,161 @@
+"""python -m tests.chaos.real.chaos --n 200 --seed 1: seeded schedules on real processes, then the named scenarios.
+
+A stage (a Kafka of its own, the bundled board, a supervised poller, two workers) serves twenty schedules, one after the
+other; every second stage runs Faust's pure-Python build. After each schedule source, production and board have to be
+equal, nothing may be there twice, no version after a newer one, and every event has to be accounted for.
+"""
+
+import argparse
+import importlib
+import itertools
+import logging
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.oracle import Verdict
+from tests.chaos.real import play, recovery
+from tests.chaos.real.outcome import Outcome, Scenario
+
+PER_STAGE = 20
+SCENARIOS_OF = ("tests.chaos.real.trouble", "tests.chaos.real.scale")
+RECOVERY_P99, TAKEOVER_P99 = 5.0, 15.0
+
+
+@dataclass
+class Result:
+    """What became of many schedules."""
+
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    times: recovery.Times = field(default_factory=recovery.Times)
+
+    @property
+    def holds(self) -> bool:
+        return all(verdict.holds for verdict in self.verdicts.values())
+
+    @property
+    def met(self) -> Counter[str]:
+        return sum((verdict.met for verdict in self.verdicts.values()), Counter())
+
+    def count(self, name: str) -> int:
+        """How many deviations of a kind."""
+        return sum(len(verdict.wrong[name]) for verdict in self.verdicts.values())
+
+    def told(self, seconds: float) -> Iterator[str]:
+        """What is printed in the end."""
+        yield "met: " + ", ".join(f"{name} {n}" for name, n in sorted(self.met.items()))
+        yield from self.times.by_place()
+        wrong = " ".join(f"{name}={self.count(name)}" for name in Verdict().wrong)
+        yield (
+            f"schedules={len(self.verdicts)} {wrong} recovery_p99_s={self.recovery_p99:.1f}"
+            f" takeover_p99_s={self.takeover_p99:.1f} seconds={seconds:.0f}"
+        )
+
+    @property
+    def recovery_p99(self) -> float:
+        return recovery.percentile(itertools.chain.from_iterable(self.times.restarted.values()), 99)
+
+    @property
+    def takeover_p99(self) -> float:
+        return recovery.percentile(itertools.chain.from_iterable(self.times.taken_over.values()), 99)
+
+    def slow(self) -> list[str]:
+        """The goals that were missed. What was not measured misses none."""
+        goals = (("recovery", self.recovery_p99, RECOVERY_P99), ("takeover", self.takeover_p99, TAKEOVER_P99))
+        return [f"{what} p99 is {seconds:.1f} s, not {goal:g}" for what, seconds, goal in goals if seconds > goal]
+
+
+def run(seeds: Sequence[int], *, plant: str = "", told: bool = False, first: bool = False) -> Result:
+    """Plays these seeds. A stage that failed serves no further seed; `first` ends with the first that fails."""
+    result = Result()
+    for pure, some in itertools.groupby(seeds, key=lambda seed: (seed - 1) // PER_STAGE % 2 == 1):
+        left = list(some)
+        while left:
+            left = _on_one_stage(left[:PER_STAGE], result, plant=plant, pure=pure, told=told) + left[PER_STAGE:]
+            if first and not result.holds:
+                return result
+    return result
+
+
+def _on_one_stage(seeds: list[int], result: Result, *, plant: str, pure: bool, told: bool) -> list[int]:
+    """Plays until one fails. The seeds that are left."""
+    with ExitStack() as stack:
+        home = Path(tempfile.mkdtemp(prefix="chaos-real-"))
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        player = stack.enter_context(play.player(home / "stage", pure=pure, plant=plant, told=told))
+        for at, seed in enumerate(seeds, start=1):
+            began = time.monotonic()
+            try:
+                verdict, times = player.play(seed)
+                result.times.add(times)
+            except Exception:
+                verdict = Verdict(other=[traceback.format_exc()])
+            result.verdicts[seed] = verdict
+            _progress(seed, verdict, time.monotonic() - began)
+            if not verdict.holds:
+                logs = player.stage.parts.settings.home / "logs"
+                kept = Path(tempfile.gettempdir()) / f"chaos-real-logs-{seed}"
+                shutil.copytree(logs, kept, dirs_exist_ok=True)
+                print(f"  logs of the failing stage: {kept}", flush=True)
+                return seeds[at:]
+    return []
+
+
+def _progress(seed: int, verdict: Verdict, seconds: float) -> None:
+    state = "ok" if verdict.holds else f"FAILED (again: python -m tests.chaos.real.chaos --only {seed})\n{verdict}"
+    print(f"seed {seed}: {state}, {seconds:.1f} s", flush=True)
+
+
+def scenarios() -> dict[str, Scenario]:
+    """The named scenarios by name. Raises ImportError when a module of them is not there."""
+    found: dict[str, Scenario] = {}
+    for name in SCENARIOS_OF:
+        found |= importlib.import_module(name).SCENARIOS
+    return found
+
+
+def play_scenario(name: str, scenario: Scenario, seed: int) -> Outcome:
+    """Plays one in an empty folder, and prints its line."""
+    with tempfile.TemporaryDirectory(prefix=f"chaos-{name}-", ignore_cleanup_errors=True) as folder:
+        began = time.monotonic()
+        try:
+            outcome = scenario(Path(folder), seed)
+        except Exception:
+            outcome = Outcome(ok=False, wrong=[traceback.format_exc()])
+    outcome.figures.setdefault("seconds", time.monotonic() - began)
+    print("\n".join([outcome.line(name), *(f"  {wrong}" for wrong in outcome.wrong)]), flush=True)
+    return outcome
+
+
+def main(given: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.real.chaos", description=__doc__)
+    parser.add_argument("--n", type=int, default=200, help="how many schedules")
+    parser.add_argument("--seed", type=int, default=1, help="the first one; the others follow")
+    parser.add_argument("--only", type=int, help="play this one alone on a fresh stage, and tell it")
+    parser.add_argument("--scenario", help="play this named scenario alone")
+    parser.add_argument("--scenarios", choices=("all", "none"), default="all", help="after the schedules")
+    parser.add_argument("-x", "--exitfirst", action="store_true", help="end with the first schedule that fails")
+    told = parser.parse_args(given)
+    logging.basicConfig(level=logging.INFO if told.only else logging.CRITICAL, format="%(name)s: %(message)s")
+    if told.scenario:
+        return 0 if play_scenario(told.scenario, scenarios()[told.scenario], told.seed).ok else 1
+    named = scenarios() if told.scenarios == "all" and told.only is None else {}
+    seeds = [told.only] if told.only is not None else range(told.seed, told.seed + told.n)
+    began = time.monotonic()
+    result = run(seeds, told=told.only is not None, first=told.exitfirst)
+    print("\n".join(result.told(time.monotonic() - began)), flush=True)
+    for slow in result.slow():
+        print(slow)
+    outcomes = [play_scenario(name, scenario, told.seed) for name, scenario in named.items()]
+    return 0 if result.holds and not result.slow() and all(outcome.ok for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
