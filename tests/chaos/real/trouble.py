@@ -1,0 +1,188 @@
+"""Broker trouble as named scenarios of `make chaos`: each ends without a hand, and nothing is lost or made twice.
+
+An act does one thing to a running stage and waits until work goes on; a scenario plays one act on a stage of its own.
+"""
+
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka import admin
+
+from connectors import database
+from streams import demo, topics
+from streams.resources import utcnow
+from tests.chaos.real.outcome import Outcome, Scenario
+from tests.chaos.real.stage import stage
+from tests.chaos.real.trouble_disk import MEGABYTES, Disk
+from tests.chaos.real.trouble_scene import Scene, Source
+
+ORDERS = 80
+RESTARTS = 10
+FROZEN = 40.0
+
+Act = Callable[[Scene], None]
+
+
+def away(scene: Scene, seconds: float) -> None:
+    """The broker is killed and comes back."""
+    scene.stage.broker.kill()
+    scene.lasts(seconds)
+    scene.stage.broker.start()
+    scene.goes_on(utcnow())
+
+
+def restarted(scene: Scene) -> None:
+    """Killed and started again, time after time, some of them before anybody found back."""
+    for _ in range(RESTARTS):
+        scene.stage.broker.kill()
+        scene.lasts(scene.rng.uniform(0.0, 3.0))
+        scene.stage.broker.start()
+        scene.lasts(scene.rng.uniform(0.0, 3.0))
+    scene.goes_on(utcnow())
+
+
+def wiped(scene: Scene) -> None:
+    """All that the broker stored is gone under running workers: topics, offsets, groups, producer ids."""
+    scene.stage.broker.wipe()
+    scene.stage.broker.start()
+    scene.goes_on(utcnow())
+
+
+def deleted(scene: Scene, *chosen: topics.Topic) -> None:
+    """One topic is deleted by somebody, then the next."""
+    client = admin.AdminClient({"bootstrap.servers": scene.stage.broker.bootstrap, "log_level": 0})
+    for topic in chosen:
+        name = topics.named(topic, scene.stage.parts.settings.topic_prefix)
+        client.delete_topics([name])[name].result(10)
+        scene.goes_on(utcnow())
+
+
+def disk_full(scene: Scene, disk: Disk) -> None:
+    """The broker's disk is full: it halts. Somebody makes room and starts it again."""
+    with disk.full(_pid(scene)):
+        broken = scene.stage.broker.wait(60)
+        if broken is None:
+            scene.wrong.append("the broker lives on without a place to write to")
+        scene.lasts(10.0)
+    scene.stage.broker.start()
+    scene.goes_on(utcnow())
+
+
+def broker_frozen(scene: Scene, seconds: float) -> None:
+    """The broker answers nobody and closes no connection."""
+    os.kill(_pid(scene), signal.SIGSTOP)
+    scene.lasts(seconds)
+    os.kill(_pid(scene), signal.SIGCONT)
+    scene.goes_on(utcnow())
+
+
+def writer_frozen(scene: Scene, seconds: float) -> None:
+    """The writer is paused until its lease went to another worker, and wakes up in the midst of its work."""
+    writer, epoch = _writer(scene)
+    scene.stage.kill(writer, signal.SIGSTOP)
+    stopped = time.monotonic()
+    scene.goes_on(utcnow())
+    time.sleep(max(0.0, seconds - (time.monotonic() - stopped)))
+    taken = _writer(scene)
+    if taken[1] <= epoch:
+        scene.wrong.append(f"nobody took over from {writer} in {seconds:g} s")
+    woken = utcnow()
+    scene.stage.kill(writer, signal.SIGCONT)
+    scene.goes_on(woken)
+    with scene.stage.parts.db.read() as session:
+        late = session.value(
+            "SELECT COUNT(*) FROM SYNC_Requests WHERE lease_token <= ? AND (created_at > ? OR finished_at > ?)",
+            (epoch, database.to_db_time(woken), database.to_db_time(woken)),
+        )
+    if late:
+        scene.wrong.append(f"{writer} woke up and wrote {late} requests under its old epoch")
+
+
+def _pid(scene: Scene) -> int:
+    pid = scene.stage.broker.pid
+    assert pid is not None, "the broker does not run"
+    return pid
+
+
+def _writer(scene: Scene) -> tuple[str, int]:
+    """Who holds the lease of the board, and in which epoch."""
+    said = "lease of the board is ours, epoch "
+    epochs = {
+        name: max((int(line.rsplit(said)[1]) for line in scene.stage.log(name).splitlines() if said in line), default=0)
+        for name in scene.stage.services
+    }
+    return max(epochs.items(), key=lambda found: found[1])
+
+
+def play(scene: Scene, act: Act, *, busy: bool, times: int = 1) -> None:
+    """One act on a stage where all is well, while the source keeps changing or is still."""
+    scene.begins()
+    if busy:
+        with scene.source.changing():
+            scene.goes_on(utcnow())
+            scene.figures.clear()
+            act(scene)
+    else:
+        act(scene)
+    scene.was_quiet(times)
+    scene.proves()
+
+
+def scenario(act: Act, *, busy: bool = True, workers: int = 1, times: int = 1) -> Scenario:
+    """The act on a stage of its own. `times`: how many troubles it is, one after the other."""
+
+    def run(folder: Path, seed: int) -> Outcome:
+        began = time.monotonic()
+        with stage(folder, orders=ORDERS, seed=seed, workers=workers) as made:
+            demo.settle(made, on_look=lambda seen: None)
+            scene = Scene(made, Source.of(made.parts, orders=ORDERS, seed=seed), random.Random(seed))
+            play(scene, act, busy=busy, times=times)
+        scene.figures["seconds"] = time.monotonic() - began
+        return Outcome(not scene.wrong, scene.figures, scene.wrong)
+
+    return run
+
+
+def _disk_full(folder: Path, seed: int) -> Outcome:
+    with Disk(folder / "kafka" / "data").limited() as disk:
+        outcome = scenario(partial(disk_full, disk=disk))(folder, seed)
+    outcome.figures["disk"] = f"{MEGABYTES}MB" if disk.mounted else "rlimit"
+    return outcome
+
+
+SCENARIOS: dict[str, Scenario] = {
+    **{
+        f"away-{name}-{how}": scenario(partial(away, seconds=seconds), busy=how == "busy")
+        for name, seconds in {"5s": 5.0, "45s": 45.0, "100s": 100.0, "10min": 600.0}.items()
+        for how in ("idle", "busy")
+    },
+    "restarts-x10": scenario(restarted, times=RESTARTS),
+    "wiped": scenario(wiped),
+    "topic-deleted": scenario(lambda scene: deleted(scene, *topics.ALL), times=len(topics.ALL)),
+    "disk-full": _disk_full,
+    "sigstop": scenario(partial(writer_frozen, seconds=FROZEN), workers=2),
+    "broker-frozen": scenario(partial(broker_frozen, seconds=FROZEN)),
+}
+
+
+def main() -> int:
+    """`python -m tests.chaos.real.trouble away-5s-busy wiped …`: some scenarios, or all. 1 if one fails."""
+    chosen = sys.argv[1:] or list(SCENARIOS)
+    failed = 0
+    for name in chosen:
+        with tempfile.TemporaryDirectory(prefix="ordersync-") as folder:
+            outcome = SCENARIOS[name](Path(folder) / "home", 1)
+        print(outcome.line(name), *outcome.wrong, sep="\n  ", flush=True)
+        failed += not outcome.ok
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

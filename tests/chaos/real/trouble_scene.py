@@ -1,0 +1,218 @@
+"""A stage in trouble: somebody keeps changing its source, and it is noted what an operator sees and how it goes on."""
+
+import json
+import random
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connectors import database, lost, samples
+from mappings import sizes
+from sql import identifiers
+from streams import demo, proof, reporting
+from streams.resources import Resources, utcnow
+from tests.chaos.real.stage import ROOT, Stage
+
+# Of the broker's return to the end of an edit that was made at that moment, in seconds.
+GOES_ON_WITHIN = 30.0
+GIVE_UP = 150.0
+# So soon a trouble that lasts is on /health and in `ordersync status`; and so many lines of log tell of it, at most.
+SAID_WITHIN = 20.0
+LINES = 15
+LOOK = 0.25
+EDIT_EVERY = 0.25
+# Of the orders that are edited again and again: well below the share at which the guard stops a pass.
+HOT = 25
+
+
+@dataclass
+class Source:
+    """People who change quantities in ORDERS_UNIFIED: of a few orders again and again, and one order on demand."""
+
+    parts: Resources
+    rng: random.Random
+    edits: int = 0
+    _quantities: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _marker: str = ""
+
+    @classmethod
+    def of(cls, parts: Resources, *, orders: int, seed: int) -> "Source":
+        live = parts.orders.columns()
+        labels = sizes.size_columns(live, parts.mappings.board.sizes)
+        rows = samples.generate(seed=seed, orders=orders, columns=[name for name, _ in live], size_columns=labels)
+        made = cls(parts, random.Random(f"source of {seed}"))
+        valid = [one for one in rows if one.expected is samples.Expected.VALID]
+        for one in made.rng.sample(valid, HOT + 1):
+            # Of these alone no change of TOTAL QTY is needed: a sum that is wrong is a warning and no error.
+            label = next(label for label in labels if one.row[label])
+            made._quantities[one.record_uuid] = (label, int(str(one.row[label])))
+        made._marker = next(iter(made._quantities))
+        return made
+
+    def edit(self) -> None:
+        """One of the few."""
+        self._more(self.rng.choice([uuid for uuid in self._quantities if uuid != self._marker]))
+
+    def mark(self) -> Callable[[], bool]:
+        """The one order that is changed only here; gives the question whether that has come to production."""
+        self._more(self._marker)
+        label, wanted = self._quantities[self._marker]
+        size = "SELECT [Order Qty] FROM MON_CustMasterSchedule_Subitems WHERE record_uuid = ? AND size_label = ?"
+
+        def settled() -> bool:
+            with self.parts.db.read() as session:
+                found = session.value(size, (self._marker, label))
+            return found is not None and int(str(found)) == wanted
+
+        return settled
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Edits go on meanwhile, in a thread."""
+        done, failure = threading.Event(), []
+
+        def change() -> None:
+            try:
+                while not done.wait(EDIT_EVERY):
+                    self.edit()
+            except BaseException as error:  # Raised again below, where somebody hears it.
+                failure.append(error)
+
+        thread = threading.Thread(target=change, name="source")
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+        if failure:
+            raise failure[0]
+
+    def _more(self, uuid: str) -> None:
+        label, quantity = self._quantities[uuid]
+        self._quantities[uuid] = (label, quantity + 1)
+        update = f"UPDATE ORDERS_UNIFIED SET {identifiers.quote(label)} = ? WHERE record_uuid = ?"
+        with self.parts.db.write() as session:
+            session.execute(update, (quantity + 1, uuid))
+        self.edits += 1
+
+
+@dataclass
+class Scene:
+    """What is noted: `figures` for the line that is printed, `wrong` for what should not have been."""
+
+    stage: Stage
+    source: Source
+    rng: random.Random
+    figures: dict[str, object] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    _lines: Counter[str] = field(default_factory=Counter)
+    _restarts: int = 0
+
+    def begins(self) -> None:
+        """All is well now: what the logs say from here on tells of the trouble."""
+        self._lines = Counter({name: len(self.stage.log(name).splitlines()) for name in self.stage.services})
+        self._restarts = sum(service.restarts for service in self.stage.services.values())
+
+    def lasts(self, seconds: float, *, of: str = "Kafka at") -> None:
+        """Lets it last, and looks whether /health and `ordersync status` say so: each in one line that begins so."""
+        began, said = time.monotonic(), {}
+        command_seen = False
+        while (now := time.monotonic() - began) < seconds:
+            for name in self.stage.services:
+                if name not in said and of in self._told(name):
+                    said[name] = now
+            if not command_seen and len(said) == len(self.stage.services):
+                command_seen = True
+                self._status_says(of)
+            time.sleep(LOOK)
+        if seconds >= SAID_WITHIN:
+            late = {name: said.get(name) for name in self.stage.services if said.get(name, seconds) > SAID_WITHIN}
+            self.wrong += [f"{name} did not say so within {SAID_WITHIN:g} s, but {at}" for name, at in late.items()]
+        if said:
+            self.most("said_s", max(said.values()))
+
+    def goes_on(self, back: datetime) -> None:
+        """Waits until an edit of this moment has arrived; notes how long that took since `back`, in UTC."""
+        arrived = self.source.mark()
+        deadline = time.monotonic() + GIVE_UP
+        while not arrived():
+            if time.monotonic() > deadline:
+                self.wrong.append(f"an edit made when it was over did not arrive within {GIVE_UP:g} s")
+                return
+            time.sleep(LOOK / 5)
+        settled = (utcnow() - back).total_seconds()
+        write = self._first_write(back)
+        self.most("goes_on_s", settled)
+        self.most("write_s", write)
+        if max(settled, write) > GOES_ON_WITHIN:
+            self.wrong.append(f"work went on after {write:.1f} s, and an edit arrived after {settled:.1f} s")
+
+    def most(self, name: str, seconds: float) -> None:
+        """Keeps the largest of several."""
+        before = self.figures.get(name, 0.0)
+        self.figures[name] = max(seconds, before if isinstance(before, float) else 0.0)
+
+    def was_quiet(self, times: int = 1) -> None:
+        """Few lines of log, for so many troubles one after the other."""
+        said = {name: len(self.stage.log(name).splitlines()) - self._lines[name] for name in self.stage.services}
+        self.figures |= {"lines": "/".join(str(n) for n in said.values())}
+        self.figures["restarts"] = sum(one.restarts for one in self.stage.services.values()) - self._restarts
+        self.wrong += [f"{name} wrote {n} lines of log" for name, n in said.items() if n > LINES * times]
+
+    def proves(self) -> None:
+        """Everything settled: source = production = board, the batches ended with right sums, nobody despaired."""
+        demo.settle(self.stage, on_look=lambda seen: None)
+        found: proof.Proof = self.stage.prove()
+        with self.stage.parts.db.read() as session:
+            bad = session.query(
+                "SELECT batch_id, total_records AS n FROM MON_BatchProcessing WHERE end_time IS NULL"
+                " OR total_records <> successful_records + failed_records + superseded_records"
+            )
+        self.wrong += [*found.wrong[:5], *(f"batch {row['batch_id']} of {row['n']} has not ended right" for row in bad)]
+        cries = [name for name in self.stage.services if "Traceback" in self.stage.log(name)]
+        self.wrong += [f"{name} printed a traceback" for name in cries]
+        twice = sum(said.startswith("the board: ") for said in found.wrong)
+        self.figures |= {"lost": len(found.wrong) - twice, "duplicates": twice, "edits": self.source.edits}
+        self.figures["swept"] = self.stage.parts.state.get(lost.FOUND) or 0
+
+    def _told(self, name: str) -> str:
+        """What this process says of itself: a worker on /health (503), the poller in SQL alone."""
+        told = self.stage.parts.state.get(f"{reporting.FAMILY}.{name}")
+        if told is None:
+            return ""
+        if not told["address"]:
+            return json.dumps(told["holding"])
+        try:
+            with urllib.request.urlopen(told["address"], timeout=5):
+                return ""
+        except urllib.error.HTTPError as answer:
+            assert answer.code == 503, answer.code
+            return json.dumps(json.load(answer)["why"])
+        except OSError:  # It is being started.
+            return ""
+
+    def _status_says(self, of: str) -> None:
+        settings = self.stage.parts.settings
+        command = [sys.executable, "-m", "streams", "--home", str(settings.home), "status"]
+        command[-1:-1] = ["--database", settings.database]
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+        said = [line for line in shown.splitlines() if of in line]
+        if len(said) != len(self.stage.services):
+            self.wrong.append(f"`ordersync status` did not say so in one line for each process, but: {said}")
+
+    def _first_write(self, since: datetime) -> float:
+        """Seconds from then to the next confirmed write; both clocks are this machine's."""
+        with self.stage.parts.db.read() as session:
+            at = session.value(
+                "SELECT MIN(finished_at) FROM SYNC_Requests WHERE first_sent_at > ?", (database.to_db_time(since),)
+            )
+        return (database.from_db_time(str(at)) - since).total_seconds()
