@@ -71,38 +71,53 @@ class Orders:
 
         A column of `former` that is None is read as NULL. Streams: memory does not grow with the table.
         """
-        pieces = _texts(columns)
-        former_pieces = _texts(former) if former is not None else []
-        texts = ", ".join(pieces + former_pieces)
+        pieces = texts(columns)
+        former_pieces = texts(former) if former is not None else []
+        selected = ", ".join(pieces + former_pieces)
         params: tuple[Cell, ...] = ()
-        statement = STATEMENTS["scan"].replace("{texts}", texts)
+        statement = STATEMENTS["scan"].replace("{texts}", selected)
         if chosen is not None:
-            statement = STATEMENTS["scan_chosen"].replace("{texts}", texts)
+            statement = STATEMENTS["scan_chosen"].replace("{texts}", selected)
             statement = sql.expand(statement, marks=max(1, len(raw_customers)))
             params = _chosen(chosen, raw_customers)
         n = len(pieces)
         with self._db.read() as session:
             for record_uuid, known, *parts in session.stream(statement, params):
-                yield record_uuid, known, _join(parts[:n]), _join(parts[n:]) if former_pieces else None
+                yield record_uuid, known, join(parts[:n]), join(parts[n:]) if former_pieces else None
 
     def rows(
         self, record_uuids: Sequence[str], columns: Sequence[str]
     ) -> dict[str, tuple[str | None, str | None, str]]:
         """Of each identity that is still there: hash and state of its snapshot, and its text now."""
         found: dict[str, tuple[str | None, str | None, str]] = {}
-        texts = ", ".join(_texts(columns))
+        selected = ", ".join(texts(columns))
         with self._db.read() as session:
             for some in batched(record_uuids):
-                statement = sql.expand(STATEMENTS["rows"].replace("{texts}", texts), marks=len(some))
+                statement = sql.expand(STATEMENTS["rows"].replace("{texts}", selected), marks=len(some))
                 for record_uuid, known, state, *parts in session.stream(statement, tuple(some)):
-                    found[record_uuid] = (known, state, _join(parts))
+                    found[record_uuid] = (known, state, join(parts))
         return found
+
+    def customers_of(self, record_uuids: Sequence[str]) -> set[str]:
+        """Whose these orders were, as their snapshots know."""
+        found: set[str] = set()
+        with self._db.read() as session:
+            for some in batched(record_uuids):
+                rows = session.query(sql.expand(STATEMENTS["customers_of"], marks=len(some)), tuple(some))
+                found.update(str(row["customer"] or "") for row in rows)
+        return found
+
+    def identities_of(self, customers: Sequence[str]) -> frozenset[str]:
+        """Every order that a snapshot knows as one of these customers'."""
+        with self._db.read() as session:
+            statement = sql.expand(STATEMENTS["identities_of"], marks=len(customers))
+            return frozenset(str(uuid) for (uuid,) in session.stream(statement, tuple(customers)))
 
     def without_identity(self, columns: Sequence[str]) -> list[str]:
         """The texts of rows that have no record_uuid."""
-        statement = STATEMENTS["rows_without_identity"].replace("{texts}", ", ".join(_texts(columns)))
+        statement = STATEMENTS["rows_without_identity"].replace("{texts}", ", ".join(texts(columns)))
         with self._db.read() as session:
-            return [_join(parts) for parts in session.stream(statement)]
+            return [join(parts) for parts in session.stream(statement)]
 
     def duplicates(self) -> dict[str, int]:
         """Identities that more than one row claims, and how many rows do."""
@@ -190,12 +205,14 @@ def batched(values: Sequence[T], size: int = MARKS) -> Iterator[Sequence[T]]:
         yield values[start : start + size]
 
 
-def _texts(columns: Sequence[str | None]) -> list[str]:
+def texts(columns: Sequence[str | None]) -> list[str]:
+    """What a query selects for the canonical text of these columns: as many pieces as the engine needs."""
     cells = ["NULL" if name is None else f"s.{identifiers.quote(name)}" for name in columns]
     return [f"json_array({', '.join(some)})" for some in batched(cells, ARGUMENTS)]
 
 
-def _join(arrays: Sequence[str]) -> str:
+def join(arrays: Sequence[str]) -> str:
+    """The canonical text, out of its pieces."""
     text = arrays[0]
     for array in arrays[1:]:
         text = f"{text[:-1]},{array[1:]}"

@@ -38,6 +38,10 @@ class State:
         """The same, to be carried out inside another's transaction."""
         return lambda session: write(session, name, value, self._now())
 
+    def erase(self, name: str) -> Callable[[database.Session], None]:
+        """Takes a fact away, inside another's transaction; none is fine."""
+        return lambda session: erase(session, name)
+
     def next_number(self, name: str) -> int:
         """A number that never comes twice: it is committed before anyone sees it."""
         with self._db.write() as session:
@@ -58,3 +62,8 @@ def write(session: database.Session, name: str, value: Any, now: datetime) -> No
     at = database.to_db_time(now)
     if session.execute(STATEMENTS["set"], (text, at, name)) == 0:
         session.execute(STATEMENTS["add"], (name, text, at, name))
+
+
+def erase(session: database.Session, name: str) -> None:
+    """The same inside a transaction that is open already."""
+    session.execute(STATEMENTS["erase"], (name,))

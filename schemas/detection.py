@@ -59,7 +59,9 @@ class Refusal(Model):
 
 
 class PassReport(Model):
-    """What one pass did. The counts of rows are of the whole pass, before admission."""
+    """What one pass did. The counts of rows are of the whole pass, before admission. `held` is why the guard stopped
+    it; `on_hold` counts changes of customers on hold.
+    """
 
     number: int
     started_at: datetime
@@ -71,6 +73,7 @@ class PassReport(Model):
     emitted: int = 0
     deferred: int = 0
     rebaselined: int = 0
+    on_hold: int = 0
     filtered: bool = False
     held: str | None = None
 

@@ -50,6 +50,14 @@ WHERE p.row_hash <> 'DELETED'
 -- The raw customer names of the source.
 SELECT s.[CUSTOMER NAME] AS name FROM ORDERS_UNIFIED AS s GROUP BY s.[CUSTOMER NAME]
 
+-- name: customers_of
+-- Whose these orders were, as their snapshots know.
+SELECT p.customer FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.record_uuid IN ({marks}) GROUP BY p.customer
+
+-- name: identities_of
+-- The orders of these customers, as their snapshots know.
+SELECT p.record_uuid FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.customer IN ({marks})
+
 -- name: source_rows
 -- How many rows the source has.
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED

@@ -15,3 +15,7 @@ WHERE NOT EXISTS (SELECT 1 FROM SYNC_State WHERE name = ?)
 -- name: between
 -- The facts whose names lie in a range, which is how a prefix is asked for.
 SELECT name, value FROM SYNC_State WHERE name >= ? AND name < ? ORDER BY name
+
+-- name: erase
+-- A fact that is none any more.
+DELETE FROM SYNC_State WHERE name = ?

@@ -50,6 +50,11 @@ class Tally:
         self._kept[customer] = self._kept.get(customer, 0) + candidate.mutations
         self._queues.setdefault(customer, deque()).append(candidate)
 
+    @property
+    def behind(self) -> frozenset[str]:
+        """The customers of whom some candidate was not admitted yet."""
+        return frozenset(customer for customer, queue in self._queues.items() if queue)
+
     def admit(
         self, room: int, limit: int | None = None, turns: Mapping[str, int] = NO_TURNS
     ) -> list[tuple[str, Candidate]]:
@@ -81,6 +86,7 @@ class Tally:
 class Found:
     """What a pass has seen so far: `counts` of all, `admitted` what the window lets in, `deferred` the others.
 
+    `held` are customers, `held_orders` the orders known as theirs; `behind` are customers of whom more is to come.
     Memory does not grow with the table: rows whose hash only has to be made anew wait in the file `unchanged`.
     """
 
@@ -89,6 +95,8 @@ class Found:
     watched: tuple[str, ...]
     size_columns: frozenset[str]
     unchanged: IO[str]
+    held: frozenset[str] = frozenset()
+    held_orders: frozenset[str] = frozenset()
     former: Sequence[str | None] | None = None
     scanned: int = 0
     met: int = 0
@@ -96,6 +104,8 @@ class Found:
     deferred: int = 0
     unchanged_rows: int = 0
     deleted_again: int = 0
+    on_hold: int = 0
+    behind: frozenset[str] = frozenset()
     counts: dict[events.Change, int] = field(default_factory=dict)
     admitted: list[tuple[str, Candidate]] = field(default_factory=list)
     refusals: list[detection.Refusal] = field(default_factory=list)

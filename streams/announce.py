@@ -1,6 +1,6 @@
 """From admitted changes to the events that tell of them and the snapshots that follow. Pure."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from mappings import hashing, items
@@ -107,6 +107,11 @@ def excluded(changed: Sequence[events.OrderChanged], silent: Sequence[detection.
     """How many rows were found to be no orders: those that leave the board, and those that were never on it."""
     leaving = sum(e.change is events.Change.DELETED and e.row_hash != detection.DELETED for e in changed)
     return leaving + sum(snapshot.state is SyncState.EXCLUDED for snapshot in silent)
+
+
+def raw_names(names: Iterable[str | None], wanted: Callable[[str], bool], mappings: Mappings) -> list[str]:
+    """Which names, as the source writes them, mean a customer that is wanted."""
+    return [name for name in names if name and wanted(mappings.customers.canonical(name))]
 
 
 def text(cell: Cell) -> str | None:

@@ -6,7 +6,7 @@ pass begins, so no two detections of a row ever share one.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
@@ -16,15 +16,11 @@ from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas import detection, events
 from schemas import mappings as shapes
-from streams import admission, announce, guard
+from streams import admission, announce, due, emission, guard, hold
 from streams.detect_ports import Batches, Facts, Refusals, Source
 
 PASS, BASELINE, LAST, HELD = "detect.pass", "detect.baseline", "detect.last", "detect.held"
 ACCEPTED, TURNS = "detect.accepted", "detect.turns"
-CHUNK = 500
-
-
-Publish = Callable[[Sequence[events.OrderChanged]], None]
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Detector:
     facts: Facts
     batches: Batches
     refusals: Refusals
-    publish: Publish
+    publish: emission.Publish
     mappings: Mappings
     limits: guard.Limits
     window: int
@@ -60,7 +56,7 @@ class Detector:
         """What a pass would emit now. Nothing is emitted, counted or moved; the guard is not asked."""
         number = int(self.facts.get(PASS) or 0) + 1
         with tempfile.TemporaryFile("w+", encoding="utf-8") as unchanged:
-            return self._announced(self._look(number, chosen, unchanged, accept=True))[0]
+            return self._announced(self._look(number, chosen, unchanged, accept=True)).events
 
     def _pass(
         self,
@@ -105,7 +101,9 @@ class Detector:
         names = {name for name, _ in live}
         if vanished := [name for name in watched if name not in names]:
             raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(vanished)}, which board.yaml reads")
-        found = admission.Found(number, chosen, watched, frozenset(size_columns), unchanged)
+        held = hold.holds(self.facts)
+        found = admission.Found(number, chosen, watched, frozenset(size_columns), unchanged, frozenset(held))
+        found.held_orders = self.source.identities_of(list(held)) if held else frozenset()
         found.former = self._former(found, names, accept=accept)
         duplicates = self.source.duplicates()
         found.refusals = guard.refusals(self.source.without_identity(watched), watched, duplicates)
@@ -117,6 +115,9 @@ class Detector:
         # As many rows met their snapshot as there are snapshots: then none is missed, and nobody has to look for it.
         if chosen is None and found.met != self.source.known_rows():
             for record_uuid, customer, state, first in self.source.deleted():
+                if record_uuid in found.held_orders:
+                    found.on_hold += 1
+                    continue
                 found.count(events.Change.DELETED)
                 found.deleted_again += not first
                 tally.add(customer, admission.Candidate(record_uuid, events.Change.DELETED, 1, state))
@@ -124,6 +125,7 @@ class Detector:
         room = self.window - self.source.unsettled_mutations()
         found.admitted = tally.admit(room, limit, self.facts.get(TURNS) or {})
         found.deferred = tally.total - len(found.admitted)
+        found.behind = tally.behind
         return found
 
     def _changes(self, found: admission.Found, tally: admission.Tally, duplicates: dict[str, int]) -> None:
@@ -147,8 +149,11 @@ class Detector:
                 found.keep(row_hash, str(known), record_uuid)
                 continue
             change = events.Change.UPDATED if known and known != detection.DELETED else events.Change.CREATED
-            found.count(change)
             customer = self.mappings.customers.canonical(announce.text(cells[customer_at]))
+            if customer in found.held or record_uuid in found.held_orders:
+                found.on_hold += 1
+                continue
+            found.count(change)
             quantities = sum(1 for at in found.sizes_at if cells[at])
             tally.add(customer, admission.Candidate(record_uuid, change, admission.cost(change, quantities)))
 
@@ -174,46 +179,36 @@ class Detector:
         if chosen is None or chosen.customer is None:
             return []
         wanted = self.mappings.customers.canonical(chosen.customer).casefold()
-        names = [name for name in self.source.customer_names() if name is not None]
-        raw = [name for name in names if self.mappings.customers.canonical(name).casefold() == wanted]
+        names = self.source.customer_names()
+        raw = announce.raw_names(names, lambda customer: customer.casefold() == wanted, self.mappings)
         if not raw:
             raise errors.Misconfigured(
                 f"no order of customer {chosen.customer!r}: `ordersync status` lists the customers"
             )
         return raw
 
-    def _announced(self, found: admission.Found) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]:
+    @property
+    def _emission(self) -> emission.Emission:
+        return emission.Emission(self.batches, self.publish, self.source, self.mappings, self.now, self.new_id)
+
+    def _announced(self, found: admission.Found) -> emission.Announced:
         wanted = [c.record_uuid for _, c in found.admitted if c.change is not events.Change.DELETED]
-        return announce.announce(
+        return self._emission.announced(
             found.admitted,
             self.source.rows(wanted, found.watched),
             columns=found.watched,
             size_columns=found.size_columns,
             version=found.number,
-            mappings=self.mappings,
-            now=self.now(),
-            new_id=self.new_id,
         )
 
     def _emit(self, found: admission.Found) -> tuple[int, int]:
-        changed, moved = self._announced(found)
-        totals: dict[tuple[str, str], int] = {}
-        for event in changed:
-            totals[event.batch_id, event.customer] = totals.get((event.batch_id, event.customer), 0) + 1
-        self.batches.open(
-            [(batch, customer, total) for (batch, customer), total in totals.items()],
-            version=found.number,
-            started_by="ordersync detect",
-        )
-        for start in range(0, len(changed), CHUNK):
-            some = changed[start : start + CHUNK]
-            self.publish(some)
-            self.source.move_snapshots([moved[event.record_uuid] for event in some])
-        silent = [moved[uuid] for uuid in moved.keys() - {event.record_uuid for event in changed}]
-        if silent:
-            self.source.move_snapshots(silent)
-        self.batches.confirm({batch for batch, _ in totals})
-        return len(changed), announce.excluded(changed, silent)
+        told = self._announced(found)
+        # An order that goes from one customer to another changes both.
+        customers = {snapshot.customer for snapshot in told.snapshots.values()}
+        customers |= self.source.customers_of(list(told.snapshots))
+        due.add(self.facts, customers, behind=found.behind, version=found.number, now=self.now())
+        self._emission.emit(told, version=found.number, started_by="ordersync detect")
+        return len(told.events), announce.excluded(told.events, told.silent)
 
     def _remember(self, found: admission.Found) -> None:
         """The column list of the first hashes; and whose turn it was, while the window holds changes back."""
@@ -240,6 +235,7 @@ class Detector:
             changes=dict(found.counts) if found else {},
             refused=found.refused if found else 0,
             deferred=found.deferred if found and held is None else 0,
+            on_hold=found.on_hold if found else 0,
             filtered=found is not None and found.chosen is not None,
             held=held,
             **counts,

@@ -6,7 +6,7 @@ from typing import Any
 from schemas import detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
-from streams import detect, reporting
+from streams import detect, hold, reporting
 from streams.resources import Resources, utcnow
 
 
@@ -29,6 +29,7 @@ class Overview(Model):
     window: int
     last_pass: detection.PassReport | None
     held: str | None
+    holds: tuple[hold.Hold, ...]
     open_batches: tuple[dict[str, Any], ...]
     failures: dict[str, int]
     calls_today: int
@@ -45,14 +46,12 @@ class Overview(Model):
     @property
     def settled(self) -> bool:
         """Every row of the source reached an end, and nothing is on its way."""
-        return not (self.total[SyncState.WAITING] or self.undetected or self.leaving)
+        return not (self.total[SyncState.WAITING] or self.undetected or self.leaving or self.unsettled_mutations)
 
 
 def collect(parts: Resources) -> Overview:
     """Asks the tables."""
-    customers: dict[str, dict[SyncState, int]] = {}
-    for row in parts.orders.states():
-        customers.setdefault(row["customer"] or "", {})[SyncState(row["sync_state"])] = int(row["orders"])
+    customers = hold.states(parts.state, parts.orders, parts.customers, parts.mappings)
     source_rows = parts.orders.source_rows()
     known = sum(sum(states.values()) for states in customers.values())
     last = parts.state.get(detect.LAST)
@@ -70,6 +69,7 @@ def collect(parts: Resources) -> Overview:
         window=parts.window,
         last_pass=None if last is None else detection.PassReport.model_validate(last),
         held=parts.state.get(detect.HELD),
+        holds=tuple(hold.holds(parts.state).values()),
         open_batches=tuple(parts.batches.active()),
         failures=refused,
         calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),

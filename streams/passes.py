@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from connectors import errors, kafka, locks
 from schemas import detection, events
 from streams import boardview, broker, commands, delivery, health, plans, reporting
-from streams.detect import Detector, Publish
+from streams.detect import Detector
+from streams.emission import Publish
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
 from streams.sweep import Sweep

@@ -12,6 +12,7 @@ from pydantic import SecretStr, ValidationError
 
 from connectors import (
     batches,
+    customers,
     database,
     database_sqlite,
     errors,
@@ -23,13 +24,14 @@ from connectors import (
     lost,
     orders,
     production,
+    retries,
     staging,
     state,
 )
 from connectors.monday import limits as monday_limits
 from mappings import columns as mapped_columns
 from mappings import loading
-from streams import detect, embedded, guard, retry, settings, stage, sweep, topics
+from streams import breaker, detect, embedded, emission, guard, retry, settings, stage, sweep, topics
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,11 @@ class Resources:
         return orders.Orders(self.db, utcnow)
 
     @cached_property
+    def customers(self) -> customers.Customers:
+        """The same by customer."""
+        return customers.Customers(self.db)
+
+    @cached_property
     def batches(self) -> batches.Batches:
         """MON_BatchProcessing."""
         return batches.Batches(self.db, utcnow)
@@ -84,6 +91,11 @@ class Resources:
     def failures(self) -> failures.Failures:
         """The ERR tables."""
         return failures.Failures(self.db, now=utcnow)
+
+    @cached_property
+    def retries(self) -> retries.Retries:
+        """When failures are tried again."""
+        return retries.Retries(self.db, now=utcnow)
 
     @cached_property
     def staged_columns(self) -> list[str]:
@@ -156,7 +168,7 @@ class Resources:
         per_minute = self.limits.complexity_per_minute // self.limits.mutation_weight
         return max(1, int(self.settings.window_minutes * per_minute))
 
-    def detector(self, publish: detect.Publish) -> detect.Detector:
+    def detector(self, publish: emission.Publish) -> detect.Detector:
         """The poller's step."""
         s = self.settings
         return detect.Detector(
@@ -180,7 +192,8 @@ class Resources:
     def retrier(self) -> retry.Retrier:
         """The retry step."""
         s = self.settings
-        return retry.Retrier(self.failures, s.retry_first, s.retry_tries, utcnow, random.Random())
+        holding = breaker.Breaker(self.state, self.retries.outcomes, s.retry_first)
+        return retry.Retrier(self.retries, holding, s.retry_first, s.retry_tries, utcnow, random.Random())
 
     def sweep(self) -> sweep.Sweep:
         """The poller's look for what was lost with the log."""
