@@ -1,5 +1,6 @@
 """The one event producer. What else callers use of Kafka is named here too: `kafka.Admin` and others."""
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,10 @@ from connectors.kafka_admin import TopicMissing as TopicMissing
 from connectors.kafka_client import BrokerNoise as BrokerNoise
 from connectors.kafka_topics import TopicSpec as TopicSpec
 
+log = logging.getLogger(__name__)
+
 _POLL = 0.1  # seconds that the reporting thread sleeps at most
+_LOOK = 0.5  # seconds that it asks a broker that was away, and sleeps between two such looks
 _MARGIN = 5.0  # seconds beyond librdkafka's own deadline, which it looks at about once a second
 
 
@@ -103,11 +107,24 @@ class Producer:
 
     def _report(self) -> None:
         """Hand out delivery reports, logs and errors, until closed."""
+        look_at = 0.0
         while not self._closing.is_set():
             self._producer.poll(_POLL)
+            if self._watch.noise.since is not None and time.monotonic() > look_at:
+                self._look()
+                look_at = time.monotonic() + _LOOK
             if self._watch.refused and len(self._producer):
                 # No use in waiting for the deadline: what is queued fails now, with the refusal as reason.
                 self._producer.purge(in_queue=True, in_flight=False)
+
+    def _look(self) -> None:
+        """Whoever has nothing to send would not notice that the broker is back."""
+        try:
+            self._producer.list_topics(timeout=_LOOK)
+        except KafkaException as error:
+            log.debug("the broker is still away: %s", kafka_client.reason(error).str())
+        else:
+            self._watch.worked()
 
     def close(self) -> None:
         """End; calls of `send_all` under way should have returned."""

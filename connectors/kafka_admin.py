@@ -219,8 +219,7 @@ class Admin:
         except TimeoutError as error:
             said = f"no answer in {self._timeout:g} s"
             raise errors.Transient(f"Kafka at {self._watch.bootstrap}, {doing}: {said}") from error
-        self._client.poll(0)
-        self._watch.worked()
+        self._watch.worked(self._client.poll)
 
 
 def _ready(topic: TopicMetadata) -> bool:

@@ -4,7 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -35,14 +35,23 @@ _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 _AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TRANSPORT}
 # Seen from aiokafka 0.14 (some 100 lines a second) and from librdkafka 2.16 with their broker killed.
 _NOISE = re.compile(
-    r"Unable connect to node|Unable to update metadata|Failed fetch messages|Got error produce response"
+    r"Unable connect to node|Unable to (update|request) metadata|Failed fetch (messages|offsets)"
+    r"|Got error produce response"
     r"|Coordinator Request failed|[Mm]arking (the )?coordinator dead|Heartbeat send request failed"
     r"|Connect to .* failed|Connection setup timed out|Disconnected|Receive failed|Failed to resolve"
     r"|brokers are down"
 )
-# A broker that has just started answers, and asks for patience: both clients ask again by themselves.
-_STARTING = re.compile(r"Coordinator load in progress|GroupCoordinatorNotAvailable|CoordinatorLoadInProgress")
+# A broker that has just started, or a group that deals out its partitions, answers and asks for patience: both clients
+# ask again by themselves.
+_PATIENCE = re.compile(
+    r"Coordinator load in progress|GroupCoordinatorNotAvailable|CoordinatorLoadInProgress"
+    r"|Heartbeat failed for group .* (is either not started or not valid|because it is rebalancing)"
+)
+# Raised to whoever calls; the line would say it again at every attempt to connect.
+_REFUSAL = re.compile(r"SASL authentication error|SSL handshake failed")
 _AIOKAFKA_BACK = "Discovered coordinator"
+# Each client queues its lines: another one's come this much after the broker's return.
+_LATE = timedelta(seconds=2)
 
 
 def translate(error: KafkaError, bootstrap: str, doing: str) -> errors.OrdersyncError:
@@ -82,6 +91,7 @@ class BrokerNoise(logging.Filter):
         super().__init__()
         self.since: datetime | None = None
         self._clock = clock
+        self._returned: datetime | None = None
         self._held_back = 0
         self._lock = threading.Lock()
 
@@ -107,7 +117,7 @@ class BrokerNoise(logging.Filter):
         """Whether this line is about the broker being away, and so need not be shown."""
         if text.startswith(_AIOKAFKA_BACK):
             self.back()
-        if _STARTING.search(text):
+        if _PATIENCE.search(text):
             log.debug("%s", text)
             return True
         if level < logging.WARNING or not _NOISE.search(text):
@@ -118,9 +128,10 @@ class BrokerNoise(logging.Filter):
     def away(self, reason: str) -> None:
         with self._lock:
             self._held_back += 1
-            if self.since is not None:
+            now = self._clock()
+            if self.since is not None or (self._returned is not None and now - self._returned < _LATE):
                 return
-            self.since = self._clock()
+            self.since = now
         log.warning("broker away since %s: %s", self.since.isoformat(timespec="seconds"), reason)
 
     def back(self) -> None:
@@ -128,7 +139,7 @@ class BrokerNoise(logging.Filter):
             return
         with self._lock:
             since, held_back = self.since, self._held_back
-            self.since, self._held_back = None, 0
+            self.since, self._held_back, self._returned = None, 0, self._clock()
         if since is not None:
             seconds = (self._clock() - since).total_seconds()
             log.warning("broker back after %.0f s, %d log lines held back", seconds, held_back)
@@ -144,6 +155,7 @@ class Watch:
         self.bootstrap = bootstrap
         self.noise = noise or BrokerNoise()
         self.refused: errors.OrdersyncError | None = None
+        self._late = False
 
     def settings(self, security: Mapping[str, str]) -> dict[str, Any]:
         """The settings of any client. `security` is in librdkafka's own words: security.protocol, sasl.* …"""
@@ -159,17 +171,25 @@ class Watch:
 
     def log(self, level: int, form: str, *arguments: object) -> None:
         """librdkafka's log lines; the client calls this as it would a logger."""
-        if not self.noise.absorb(level, form % arguments):
-            log.log(level, form, *arguments)
+        text = form % arguments
+        # Below a warning it tells of its own work: of connections that it closes when they are idle, and the like.
+        if self._late or level < logging.WARNING or _REFUSAL.search(text):
+            log.debug("%s", text)
+        elif not self.noise.absorb(level, text):
+            log.log(level, "%s", text)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _REFUSED:
             self.refused = translate(error, self.bootstrap, "connecting")
-        elif error.code() in _AWAY:
+        elif error.code() in _AWAY and not self.refused and not self._late:
             self.noise.away(error.str())
 
-    def worked(self) -> None:
-        """The broker has answered."""
+    def worked(self, serve: Callable[[float], object] | None = None) -> None:
+        """The broker has answered. What the client still has to tell, when it is served, is older than that."""
+        if serve is not None:
+            self._late = True
+            serve(0)
+            self._late = False
         self.refused = None
         self.noise.back()
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import confluent_kafka
@@ -128,3 +129,12 @@ def test_a_broker_that_is_away_is_told_within_the_deadline(caplog: pytest.LogCap
         assert time.monotonic() - began < 5
         assert noise.since is not None
     assert [message.split(":")[0][:17] for message in caplog.messages] == ["broker away since"]
+
+
+def test_who_has_nothing_to_send_notices_all_the_same_that_the_broker_is_back(
+    kafka_topics: Any, until: Callable[..., Any]
+) -> None:
+    noise = kafka.BrokerNoise()
+    with kafka.Producer(kafka_topics.bootstrap, noise=noise):
+        noise.away("a line of another client")
+        until(lambda: noise.since is None, "it is told", 5)
