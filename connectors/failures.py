@@ -1,9 +1,10 @@
-"""The ERR tables: every failure with its reason, until it is resolved.
+"""The ERR tables: every failure with its reason, until it is resolved, superseded or dismissed.
 
-One row an order and version (or size), however often the failure is told: `error_key` is its identity.
+One row an order and version (or size), however often the failure is told: `error_key` is its identity. It is opened
+again when it happens again after it had ended. connectors/retries.py knows when a failure is tried again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +12,17 @@ import sql
 from connectors import batches, database, orders
 from schemas import detection, events
 from schemas.batches import SyncState
-from schemas.failures import FailureType
+from schemas.failures import FailureType, Poison
 
 STATEMENTS = sql.load("retry")
 SETTLE = sql.load("settle")
+# Keys of poison, which belongs to no pass: they lie below those of the first one.
+POISON_IDS = (1 << 27, 1 << 28)
+INVALID = "INVALID"
 
 
 class Failures:
-    """Records, schedules and resolves. Times are UTC."""
+    """Records and resolves. Times are UTC."""
 
     def __init__(self, db: database.Database, *, now: Callable[[], datetime]) -> None:
         self._db = db
@@ -27,7 +31,7 @@ class Failures:
     def record(self, failed: Sequence[events.OrderFailed]) -> int:
         """Writes or renews an ERR row each, in one transaction. Returns how many were news.
 
-        A failure of a version that is settled meanwhile, or older than that, is old news and dropped.
+        A failure from before its version was settled, or of an older version, is old news and dropped.
         """
         now = self._now()
         fresh = 0
@@ -36,45 +40,29 @@ class Failures:
             settled = orders.settled_versions(session, sorted({event.record_uuid for event in failed}))
             for event in failed:
                 staged = _one(session, "order_context", (event.record_uuid, event.version))
-                if staged is None or event.version <= settled.get(event.record_uuid, 0):
+                if staged is None or not _is_news(event, staged, settled.get(event.record_uuid, 0)):
                     continue
                 fresh += _record(session, event, staged, database.to_db_time(now))
+                _supersede(session, event, staged, database.to_db_time(now))
                 end = orders.End(event.record_uuid, event.version, event.customer, SyncState.FAILED)
                 orders.fail(session, [end], now)
+                session.execute(STATEMENTS["repair_failed"], (event.record_uuid, event.version, event.version))
                 touched.add(event.batch_id)
             batches.recount(session, touched, now)
         return fresh
 
-    def schedule(self, event: events.OrderFailed, due: datetime | None) -> bool:
-        """When to try again; None: never by itself. False when the failure is resolved or failed again since."""
-        kind = "schedule_size" if event.size_label else "schedule_order"
-        at = None if due is None else database.to_db_time(due)
+    def poison(self, found: Sequence[Poison]) -> int:
+        """An ERR row for bytes that are no event, once. Returns how many were news."""
+        at, fresh = database.to_db_time(self._now()), 0
         with self._db.write() as session:
-            params = (at, int(due is None), error_key(event), event.attempt)
-            return session.execute(STATEMENTS[kind], params) == 1
-
-    def claim_due(self, again_at: datetime) -> list[events.OrderStaged]:
-        """Takes what is due. If this process dies before it is emitted, it is due again at `again_at`."""
-        now, later = database.to_db_time(self._now()), database.to_db_time(again_at)
-        claimed: dict[tuple[str, int], events.OrderStaged] = {}
-        with self._db.write() as session:
-            for row in session.query(STATEMENTS["due"], (now, now)):
-                kind = "claim_order" if row["kind"] == "ORDER" else "claim_size"
-                if session.execute(STATEMENTS[kind], (later, row["error_key"], now)) == 0:
-                    continue  # Another process was quicker.
-                identity = (str(row["record_uuid"]), int(row["version"]))
-                staged = _one(session, "staged_order", identity)
-                if staged is not None:
-                    claimed[identity] = events.OrderStaged(
-                        customer=staged["customer"],
-                        record_uuid=identity[0],
-                        version=identity[1],
-                        row_hash=staged["row_hash"],
-                        batch_id=staged["batch_id"],
-                        cause=events.Cause.RETRY,
-                        attempt=int(row["retry_count"]) + 1,
-                    )
-        return list(claimed.values())
+            for one in found:
+                if _one(session, "order_error", (one.error_key,)) is not None:
+                    continue
+                first, end = POISON_IDS
+                err_id = int(session.value(STATEMENTS["poison_id"], (first, first, end)))
+                session.execute(STATEMENTS["insert_order_error"], _poison(one, err_id, at))
+                fresh += 1
+        return fresh
 
     def refuse(self, refusals: Sequence[detection.Refusal], version: int) -> int:
         """The source rows without an identity of their own, as they are now: new ones are written, mended resolved."""
@@ -99,6 +87,22 @@ class Failures:
         with self._db.read() as session:
             return session.query(STATEMENTS["open_errors"])
 
+    def dismiss(self, err_id: int, *, reason: str, by: str) -> bool:
+        """A person will not wait for it; its order stays as it is. False when there is no open failure of that id."""
+        params = (database.to_db_time(self._now()), by[:100], reason[:1000], err_id)
+        with self._db.write() as session:
+            return sum(session.execute(STATEMENTS[kind], params) for kind in ("dismiss_order", "dismiss_size")) > 0
+
+
+def resolve(session: database.Session, arrived: Iterable[tuple[str, int, bool]], at: str) -> None:
+    """Identity and version of orders that arrived, or left the board: their failures up to that version have ended."""
+    ends = []
+    for record_uuid, version, removed in arrived:
+        reason = f"the order left the board with version {version}" if removed else f"version {version} arrived"
+        ends.append((at, version, reason, record_uuid, version))
+    session.execute_many(STATEMENTS["resolve_order"], ends)
+    session.execute_many(STATEMENTS["resolve_sizes"], ends)
+
 
 def error_key(event: events.OrderFailed) -> str:
     """A version of an order, or one size of it, fails once; retries renew the same row."""
@@ -112,8 +116,11 @@ def _record(session: database.Session, event: events.OrderFailed, staged: dict[s
     if size:
         session.execute(SETTLE["size_failed"], (*failed, event.record_uuid, event.version, size))
     if _one(session, "size_error" if size else "order_error", (key,)) is not None:
-        renewed = (event.attempt, at, event.message, event.code, event.request_id, key, event.attempt)
-        return session.execute(STATEMENTS["size_failed_again" if size else "order_failed_again"], renewed)
+        again = (
+            event.attempt, at, event.failure.value, event.message, event.code, event.http_status, event.request_id,
+            event.api_payload, int(event.retryable), key, event.attempt, database.to_db_time(event.failed_at),
+        )  # fmt: skip
+        return session.execute(STATEMENTS["size_failed_again" if size else "order_failed_again"], again)
     payload = event.api_payload or staged["stg_api_payload"]
     original = event.original_data or staged["source_row"]
     tail = (
@@ -137,6 +144,32 @@ def _record(session: database.Session, event: events.OrderFailed, staged: dict[s
             staged["stg_customer_batch"], staged["order_number"], size, line.get("order_qty"), f"Size {size}", payload,
             event.failure.value, event.message, event.http_status, *tail,
         ),
+    )  # fmt: skip
+
+
+def _is_news(event: events.OrderFailed, staged: dict[str, Any], settled: int) -> bool:
+    if event.version != settled:
+        return event.version > settled
+    settled_at = staged["stg_processed_date"]
+    return settled_at is not None and database.to_db_time(event.failed_at) > str(settled_at)
+
+
+def _supersede(session: database.Session, event: events.OrderFailed, staged: dict[str, Any], at: str) -> None:
+    """An order has one failure that counts. A version that was refused replaces only what was refused before it."""
+    reason = f"a later failure of the order counts, that of version {event.version}"
+    refused = int(staged["validation_status"] == INVALID)
+    params = (
+        at, reason, event.record_uuid, error_key(event), event.version, refused, event.version, event.attempt,
+    )  # fmt: skip
+    session.execute(STATEMENTS["supersede_orders"], params)
+    session.execute(STATEMENTS["supersede_sizes"], params)
+
+
+def _poison(poison: Poison, err_id: int, at: str) -> tuple[Any, ...]:
+    return (
+        err_id, None, None, None, None, None, None, None, FailureType.UNDECODABLE.value, str(poison), None, at,
+        poison.model_dump_json(), None, None, poison.key[:200] or None, FailureType.UNDECODABLE.value, None, 0,
+        poison.error_key[:300],
     )  # fmt: skip
 
 

@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any
 
 import sql
-from connectors import batches, database, orders
+from connectors import batches, database, failures, orders
 from schemas import detection
 from schemas.batches import StagingStatus, SyncState
 
 MASTER = "MON_CustMasterSchedule"
 SUBITEMS = "MON_CustMasterSchedule_Subitems"
 STATEMENTS = sql.load("settle")
-RETRY = sql.load("retry")
 
 
 class Production:
@@ -27,7 +26,8 @@ class Production:
     def promote(self, settled: Sequence[tuple[str, int, str]]) -> tuple[int, int]:
         """Identity, version and hash of synced orders, the newest of each. Returns how many were promoted, dropped.
 
-        A version that production holds already, or a newer one, is dropped: so an event may come twice.
+        A version that production holds already, or a newer one, is dropped: so an event may come twice. One that was
+        replayed, and that the board has confirmed anew, is promoted anew: its item may have another id now.
         """
         now = self._now()
         at = database.to_db_time(now)
@@ -38,7 +38,7 @@ class Production:
             }
             # Not production's own versions: an order that was deleted has no row there.
             held = orders.settled_versions(session, uuids)
-            fresh = [end for end in settled if end[:2] in staged and end[1] > held.get(end[0], 0)]
+            fresh = [end for end in settled if _is_news(end, staged.get(end[:2]), held.get(end[0], 0))]
             stay = [end for end in fresh if staged[end[:2]]["update_operation"] != "DELETE"]
             session.execute_many(STATEMENTS["remove_order"], [(uuid,) for uuid, _, _ in fresh])
             session.execute_many(STATEMENTS["remove_sizes"], [(uuid,) for uuid, _, _ in fresh])
@@ -47,9 +47,8 @@ class Production:
             ends = [(at, uuid, version) for uuid, version, _ in fresh]
             session.execute_many(STATEMENTS["order_promoted"], ends)
             session.execute_many(STATEMENTS["sizes_promoted"], ends)
-            resolved = [(at, version, uuid, version) for uuid, version, _ in fresh]
-            session.execute_many(RETRY["resolve_order"], resolved)
-            session.execute_many(RETRY["resolve_sizes"], resolved)
+            removed = {end[:2] for end in fresh} - {end[:2] for end in stay}
+            failures.resolve(session, [(uuid, v, (uuid, v) in removed) for uuid, v, _ in fresh], at)
             newest = held | {uuid: version for uuid, version, _ in fresh}
             passed = [end for end in staged if end[1] < newest.get(end[0], 0) and _is_open(staged[end])]
             older = [(at, uuid, newest[uuid]) for uuid, _ in passed]
@@ -65,6 +64,12 @@ class Production:
         with self._db.read() as session:
             orders = session.query(sql.expand(STATEMENTS["production_orders"], columns=self._columns))
             return orders, session.query(STATEMENTS["production_sizes"])
+
+
+def _is_news(end: tuple[str, int, str], staged: dict[str, Any] | None, held: int) -> bool:
+    if staged is None:
+        return False
+    return end[1] > held or (end[1] == held and staged["stg_status"] == StagingStatus.API_SUCCESS)
 
 
 def _is_open(row: dict[str, Any]) -> bool:

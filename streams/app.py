@@ -9,9 +9,8 @@ orders.dead-letter  schedule_retries
 """
 
 import asyncio
-import dataclasses
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import faust
@@ -20,8 +19,9 @@ from mode.supervisors import CrashingSupervisor
 
 from connectors import errors, kafka
 from schemas import events
-from streams import delivery, health, settings, settle, topics
-from streams.delivery import Lane, outgoing
+from schemas.failures import Poison
+from streams import delivery, health, letters, settings, settle, topics
+from streams.delivery import Batch, Lane, outgoing
 from streams.resources import Resources, security, tls
 
 App = faust.App
@@ -59,8 +59,8 @@ def build(resources: Resources, state: health.Health, sync: SyncStep, member: st
         rebalancing=lambda: bool(app.rebalancing),
     )
 
-    async def stage_step(changed: list[events.OrderChanged]) -> list[kafka.OutgoingMessage]:
-        return outgoing(await asyncio.to_thread(stager.run, changed), prefix)
+    async def stage_step(changed: Batch[events.OrderChanged]) -> list[kafka.OutgoingMessage]:
+        return outgoing(await asyncio.to_thread(stager.run, changed, changed.origins), prefix)
 
     async def sync_step(staged: list[events.OrderStaged]) -> list[kafka.OutgoingMessage]:
         return outgoing(await sync(staged), prefix)
@@ -69,21 +69,23 @@ def build(resources: Resources, state: health.Health, sync: SyncStep, member: st
         await asyncio.to_thread(settle.promote, synced, resources.production)
         return []
 
-    async def record_step(failed: list[events.OrderFailed]) -> list[kafka.OutgoingMessage]:
+    async def record_step(failed: Batch[events.OrderFailed]) -> list[kafka.OutgoingMessage]:
         again = await asyncio.to_thread(settle.record, failed, resources.failures)
-        dead_letter = topics.named(topics.DEAD_LETTER, prefix)
-        return [dataclasses.replace(message, topic=dead_letter) for message in outgoing(again, prefix)]
+        return letters.failed(again, failed, failed.origins, topics.named(topics.DEAD_LETTER, prefix))
 
     async def schedule_step(dead: list[events.OrderFailed]) -> list[kafka.OutgoingMessage]:
         await asyncio.to_thread(retrier.schedule, dead)
         return []
+
+    async def keep_poison(found: Sequence[Poison]) -> None:
+        await asyncio.to_thread(resources.failures.poison, found)
 
     lanes: dict[str, Lane[Any]] = {
         "stage_orders": Lane(topics.CHANGED, stage_step, take=200),
         "sync_orders": Lane(topics.STAGED, sync_step, take=50),
         "promote_orders": Lane(topics.SYNCED, promote_step, take=200),
         "record_failures": Lane(topics.FAILED, record_step, take=100),
-        "schedule_retries": Lane(topics.DEAD_LETTER, schedule_step, take=100),
+        "schedule_retries": Lane(topics.DEAD_LETTER, schedule_step, take=100, poison=keep_poison),
     }
     for name, lane in lanes.items():
         declare(app, name, lane, deliver)

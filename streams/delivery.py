@@ -18,7 +18,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from connectors import backoff, errors, kafka
 from schemas import codec, events
-from streams import health, topics
+from schemas.base import Origin
+from schemas.failures import Poison
+from streams import health, letters, topics
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +32,6 @@ TRIES = 5
 HOLD = 30.0
 # How soon a pause notices that the app stops or that its group rebalances, in seconds.
 SLICE = 0.25
-# Of an undecodable value so many bytes are kept: a dead letter must not itself be too large for Kafka.
-KEPT = 500_000
 LAST_WORDS = 2.0
 
 
@@ -48,17 +48,27 @@ class Producer(Protocol):
     def send_all(self, messages: Sequence[kafka.OutgoingMessage]) -> None: ...
 
 
+class Batch(list[E]):
+    """Events that were taken together; `origins` tells of each where it lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.origins: list[Origin] = []
+
+
 @dataclass(frozen=True)
 class Lane(Generic[E]):
     """One agent: its topic, its step, and how many events it takes at once.
 
-    `step` returns the events to emit, once whatever it wrote is committed.
+    `step` returns the events to emit, once whatever it wrote is committed. `poison` takes what cannot be decoded, in
+    place of the dead letters.
     """
 
     topic: topics.Topic
-    step: Callable[[list[E]], Awaitable[list[kafka.OutgoingMessage]]]
+    step: Callable[[Batch[E]], Awaitable[list[kafka.OutgoingMessage]]]
     take: int
     within: float = 0.05
+    poison: Callable[[Sequence[Poison]], Awaitable[None]] | None = None
 
     @property
     def name(self) -> str:
@@ -131,13 +141,16 @@ class Delivery:
 
     async def _batch(self, lane: Lane[Any], batch: Sequence[Any]) -> bool:
         """Works one batch to its confirmed end. False: the app stops, acknowledge nothing."""
-        good: list[Any] = []
-        poison: list[kafka.OutgoingMessage] = []
+        good: Batch[Any] = Batch()
+        dead: list[kafka.OutgoingMessage] = []
+        poison: list[Poison] = []
         for event in batch:
             try:
                 good.append(codec.decode(lane.topic.event, event.value))
+                good.origins.append(letters.origin(event))
             except codec.Undecodable as error:
-                poison += self._poison(lane, event, error)
+                poison.append(letters.poison(event, error))
+                dead += self._letters(lane, event, error)
         # Kept from try to try: a step whose result could not be sent is done, only the sending is repeated.
         emitted: list[kafka.OutgoingMessage] | None = None if good else []
 
@@ -145,8 +158,10 @@ class Delivery:
             nonlocal emitted
             if emitted is None:
                 emitted = await lane.step(good)
-            if emitted or poison:
-                await asyncio.to_thread(self.producer.send_all, [*poison, *emitted])
+            if poison and lane.poison is not None:
+                await lane.poison(poison)
+            if emitted or dead:
+                await asyncio.to_thread(self.producer.send_all, [*dead, *emitted])
 
         return await self._persist(lane.name, work)
 
@@ -188,27 +203,13 @@ class Delivery:
             seconds -= SLICE
         return not self.stopping()
 
-    def _poison(self, lane: Lane[Any], event: Any, error: codec.Undecodable) -> list[kafka.OutgoingMessage]:
-        """The dead letter, with where it came from. What is undecodable among the dead letters stays there."""
+    def _letters(self, lane: Lane[Any], event: Any, error: codec.Undecodable) -> list[kafka.OutgoingMessage]:
+        """The dead letter. What is undecodable among the dead letters stays there."""
         message = event.message
         if lane.topic is topics.DEAD_LETTER:
             return []
         log.error("%s: %s (partition %s, offset %s)", message.topic, error, message.partition, message.offset)
-        value: bytes = event.value or b""
-        letter = kafka.OutgoingMessage(
-            topic=topics.named(topics.DEAD_LETTER, self.prefix),
-            key=_text(event.key),
-            value=value[:KEPT],
-            headers={
-                "origin-topic": message.topic,
-                "origin-partition": str(message.partition),
-                "origin-offset": str(message.offset),
-                "origin-bytes": str(len(value)),
-                "error-class": "Undecodable",
-                "error": str(error),
-            },
-        )
-        return [letter]
+        return [letters.undecodable(event, error, topics.named(topics.DEAD_LETTER, self.prefix))]
 
 
 def outgoing(emitted: Sequence[events.OrderEvent], prefix: str) -> list[kafka.OutgoingMessage]:
@@ -218,7 +219,3 @@ def outgoing(emitted: Sequence[events.OrderEvent], prefix: str) -> list[kafka.Ou
         kafka.OutgoingMessage(topic=by_class[type(event)], key=event.customer, value=codec.encode(event))
         for event in emitted
     ]
-
-
-def _text(key: Any) -> str:
-    return key.decode(errors="replace") if isinstance(key, bytes) else str(key or "")

@@ -21,6 +21,7 @@ from connectors import (
     ledger,
     orders,
     production,
+    retries,
     staging,
     state,
 )
@@ -30,7 +31,7 @@ from schemas.base import Cell
 from schemas.batches import BatchStatus, StagingStatus
 from schemas.failures import FailureType
 from sql import identifiers, tables
-from streams import detect, guard, retry, settle, stage
+from streams import breaker, detect, guard, retry, settle, stage
 from tests import fakes
 
 BOARD = "9200517329"
@@ -113,6 +114,7 @@ class World:
         self.state = state.State(self.db, self.clock)
         self.batches = batches.Batches(self.db, self.clock)
         self.failures = failures.Failures(self.db, now=self.clock)
+        self.retries = retries.Retries(self.db, now=self.clock)
         self.ledger = ledger.Ledger(self.db, board_id=BOARD, now=self.clock)
         self.journal = journal.Journal(self.db, board_id=BOARD, now=self.clock)
         staged = [column.staging for column in self.mappings.board.columns]
@@ -121,7 +123,14 @@ class World:
         held = set(tables.get(tables.PRODUCTION).names)
         self.production = production.Production(self.db, [n for n in shared if n in held], now=self.clock)
         self.stager = stage.Stager(self.staging, self.mappings, columns.text_lengths([]) | LENGTHS, self.clock)
-        self.retrier = retry.Retrier(self.failures, 60.0, 5, self.clock, random.Random(7))
+        self.retrier = retry.Retrier(
+            self.retries,
+            breaker.Breaker(self.state, self.retries.outcomes, 60.0),
+            60.0,
+            5,
+            self.clock,
+            random.Random(7),
+        )
         ids = random.Random(11)
         self.detector = detect.Detector(
             source=self.orders,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,7 +97,15 @@ class Stream:
     """One batch for an agent."""
 
     def __init__(self, *events: events.OrderEvent) -> None:
-        self.batch = [type("Event", (), {"value": codec.encode(event), "key": b"EXOTIC"}) for event in events]
+        self.batch = [
+            SimpleNamespace(
+                value=codec.encode(event),
+                key=b"EXOTIC",
+                headers={},
+                message=SimpleNamespace(topic="t-orders.failed", partition=3, offset=number),
+            )
+            for number, event in enumerate(events, 41)
+        ]
         self.acknowledged = 0
 
     def noack(self) -> Any:
@@ -144,6 +153,16 @@ async def test_a_failure_becomes_an_err_row_and_goes_to_the_dead_letters_when_it
     [letter] = parts.__dict__["producer"].sent
     assert (letter.topic, letter.key) == ("t-orders.dead-letter", "EXOTIC")
     assert codec.decode(events.OrderFailed, letter.value) == failed[0]
+    assert letter.headers == {
+        "origin-topic": "t-orders.failed",
+        "origin-partition": "3",
+        "origin-offset": "41",
+        "origin-bytes": str(len(letter.value)),
+        "error-class": "API_ERROR",
+        "error-code": "X",
+        "error": "no",
+        "attempt": "0",
+    }
     assert stream.acknowledged == 2
 
 

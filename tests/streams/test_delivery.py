@@ -14,7 +14,7 @@ import pytest
 
 from connectors import errors, kafka
 from schemas import codec, events, failures
-from streams import delivery, health, topics
+from streams import delivery, health, letters, topics
 
 
 def staged(number: int) -> events.OrderStaged:
@@ -37,6 +37,7 @@ class Event:
     value: bytes | None
     message: Message
     key: bytes = b"GREYSON CLOTHIERS"
+    headers: dict[str, bytes] = field(default_factory=dict)
 
 
 class Stream:
@@ -262,7 +263,7 @@ async def test_poison_says_where_it_came_from_and_an_endless_one_is_cut() -> Non
     process, stream, step = Process(), Stream([b"x" * 2_000_000, None, *good(1)]), Step()
     await process.run(stream, step)
     large, missing, emitted = process.sent[0]
-    assert len(large.value) == delivery.KEPT
+    assert len(large.value) == letters.KEPT
     assert large.headers["origin-bytes"] == "2000000"
     assert (large.headers["origin-topic"], large.headers["origin-partition"]) == ("p-orders.staged", "0")
     assert (large.headers["origin-offset"], missing.headers["origin-offset"]) == ("0", "1")

@@ -1,6 +1,6 @@
 """retry: the times are in SQL, they outlive the process, and one process takes each failure."""
 
-import random
+import dataclasses
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors import database, failures
+from connectors import database, retries
 from schemas import events
 from sql import tables
 from streams import retry
@@ -115,7 +115,7 @@ def test_two_processes_take_each_failure_once(world: World) -> None:
         try:
             gate.wait()
             again_at = world.clock() + timedelta(hours=1)
-            taken.extend(e.record_uuid for e in failures.Failures(mine, now=world.clock).claim_due(again_at))
+            taken.extend(e.record_uuid for e in retries.Retries(mine, now=world.clock).claim_due(again_at, 40))
         finally:
             mine.close()
 
@@ -156,7 +156,7 @@ def test_a_dead_letter_that_comes_late_does_not_set_the_clock_back(world: World)
     due = world.errors()[0]["next_retry_at"]
     world.retrier.schedule([first])
     assert world.errors()[0]["next_retry_at"] == due
-    assert not world.failures.schedule(first, None)
+    assert not world.retries.schedule(first, None)
     # And the failure itself, told once more, changes nothing either.
     world.record(first)
     assert world.errors()[0]["retry_count"] == 1 and world.errors()[0]["next_retry_at"] == due
@@ -164,7 +164,7 @@ def test_a_dead_letter_that_comes_late_does_not_set_the_clock_back(world: World)
 
 def test_a_failure_that_nobody_recorded_cannot_be_scheduled(world: World) -> None:
     failed = world.refuse(changed(1), retryable=True)
-    assert not world.failures.schedule(failed, world.clock())
+    assert not world.retries.schedule(failed, world.clock())
 
 
 class _Scheduled:
@@ -175,13 +175,16 @@ class _Scheduled:
         self.due.append(due)
         return True
 
-    def claim_due(self, again_at: datetime) -> list[events.OrderStaged]:
+    def is_due(self) -> bool:
+        raise AssertionError("nobody asked")
+
+    def claim_due(self, again_at: datetime, most: int) -> list[events.OrderStaged]:
         raise AssertionError("nobody asked")
 
 
 @pytest.mark.parametrize(("attempt", "tries", "tried"), [(0, 0, False), (0, 1, True), (1, 1, False), (4, 5, True)])
 def test_the_number_of_tries_is_a_setting(world: World, attempt: int, tries: int, tried: bool) -> None:
     told = _Scheduled()
-    retrier = retry.Retrier(told, 60.0, tries, world.clock, random.Random(1))
+    retrier = dataclasses.replace(world.retrier, failures=told, tries=tries)
     retrier.schedule([world.refuse(changed(1), retryable=True, attempt=attempt)])
     assert [due is not None for due in told.due] == [tried]

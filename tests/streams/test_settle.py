@@ -249,12 +249,13 @@ def test_only_what_may_pass_by_itself_goes_to_the_dead_letters(world: World) -> 
 
 def test_a_newer_version_that_arrives_resolves_older_failures_and_a_retry_its_own(world: World) -> None:
     one, two = staged(world, 1), staged(world, 2)
-    world.record(world.refuse(one), world.refuse(one, size_label="S"), world.refuse(two))
+    world.record(world.refuse(two), world.refuse(one), world.refuse(one, size_label="S"))
     assert len(world.failures.waiting()) == 3
     world.promote(*world.arrive([two]))
     assert {line["version"]: line["resolution"] for line in world.errors()} == {1: "SUPERSEDED", 2: "RESOLVED"}
     assert [line["resolution"] for line in world.errors(tables.ERRORS_SUBITEMS)] == ["SUPERSEDED"]
-    assert {line["resolved_by"] for line in world.errors()} == {"ordersync"}
+    told = {(line["resolved_by"], line["resolution_reason"]) for line in world.errors()}
+    assert told == {("ordersync", "version 2 arrived")}
     assert world.failures.waiting() == []
     assert world.snapshot(1)["sync_state"] == SyncState.IN_SYNC
 

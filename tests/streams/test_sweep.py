@@ -165,10 +165,10 @@ def test_a_retry_whose_dead_letter_was_lost_becomes_due(world: World, log: Log, 
     (event,) = world.passed()
     (staged,) = world.stage(event)
     world.record(world.refuse(staged, retryable=True))
-    assert world.failures.claim_due(world.clock()) == []
+    assert world.retries.claim_due(world.clock(), 10) == []
     look.look()
     world.clock.advance(61)
-    (again,) = world.failures.claim_due(world.clock())
+    (again,) = world.retries.claim_due(world.clock(), 10)
     assert again.record_uuid == event.record_uuid
 
 
