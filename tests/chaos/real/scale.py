@@ -1,0 +1,144 @@
+"""Many workers as a named scenario of `make chaos`: three share the work, one is killed every ten seconds.
+
+The board's budget is raised until the bundled board, one process on graphql-core, is what limits: the kills fall into
+work at full speed.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import confluent_kafka
+
+from schemas import codec, events
+from streams import overview, topics
+from streams.resources import utcnow
+from tests.chaos import judge
+from tests.chaos.real import oracle
+from tests.chaos.real.outcome import Outcome, Scenario
+from tests.chaos.real.stage import Stage, stage
+
+ORDERS = 20_000
+WORKERS = 3
+KILL_EVERY = 10.0
+SETTLE_WITHIN = 1800.0
+LOOK = 0.5
+MINUTE = 1.0
+# More than the bundled board can answer, a scaled minute; and calls for as long as it takes.
+LIMITS = {"complexity_per_minute": 60_000_000, "requests_per_minute": 1_000, "calls_per_day": 10_000_000}
+
+
+@dataclass
+class Kills:
+    """One worker after the other is killed with SIGKILL; the seed says which. Their supervisor starts them again.
+
+    At once: its growing pauses are for a worker that keeps ending by itself.
+    """
+
+    shown: Stage
+    rng: random.Random
+    every: float
+    fell_on: Counter[str] = field(default_factory=Counter)
+    _next: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._next = time.monotonic() + self.every
+
+    def look(self) -> None:
+        """Kills one if it is time to."""
+        if time.monotonic() < self._next:
+            return
+        self._next += self.every
+        chosen = self.rng.choice(self.shown.workers)
+        if chosen.child is not None and chosen.child.running:
+            chosen.pauses.ends = 0
+            self.shown.kill(chosen.name)
+            self.fell_on[chosen.name] += 1
+
+
+@contextmanager
+def many(home: Path, *, orders: int, seed: int, **changed: object) -> Iterator[Stage]:
+    """A stage with three workers and a backlog of sample orders."""
+    with stage(
+        home, orders=orders, seed=seed, workers=WORKERS, minute=MINUTE, monday_limits=LIMITS, **changed
+    ) as made:  # fmt: skip
+        yield made
+
+
+def settled(shown: Stage, since: datetime) -> bool:
+    """Whether a pass that began after `since` found nothing, and nothing is on its way."""
+    seen = overview.collect(shown.parts)
+    assert not seen.held, seen.held
+    last = seen.last_pass
+    return seen.settled and last is not None and last.started_at > since and last.quiet and not seen.open_batches
+
+
+def until_settled(shown: Stage, meanwhile: Callable[[], None], within: float = SETTLE_WITHIN) -> bool:
+    """Whether all that the source holds now was settled in time."""
+    since, deadline = utcnow(), time.monotonic() + within
+    while not settled(shown, since):
+        if time.monotonic() > deadline:
+            return False
+        meanwhile()
+        time.sleep(LOOK)
+    return True
+
+
+def proof(shown: Stage) -> judge.Verdict:
+    """Source = production = board, all accounted for, each event where its key says, never two writes at once."""
+    parts = shown.parts
+    found = judge.judge(parts.db, shown.ask("board"), parts.mappings)
+    found.lost += shown.prove().wrong
+    found.other += oracle.Log(parts.bootstrap).misplaced()
+    if (writes := shown.stats()["max_writes_in_flight"]) > 1:
+        found.other.append(f"{writes} writes were in flight at once")
+    return found
+
+
+def repeated(shown: Stage) -> int:
+    """How many events came on `orders.staged` that had come before: what a kill makes a worker do again."""
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": shown.parts.bootstrap, "group.id": "chaos-scale"})
+    try:
+        place = confluent_kafka.TopicPartition(topics.STAGED.name, 0, 0)
+        end = consumer.get_watermark_offsets(place, timeout=10.0)[1]
+        consumer.assign([place])
+        told: Counter[tuple[str, int]] = Counter()
+        while told.total() < end:
+            for message in consumer.consume(1000, 10.0):
+                staged = codec.decode(events.OrderStaged, message.value())
+                told[staged.record_uuid, staged.version] += 1
+    finally:
+        consumer.close()
+    return told.total() - len(told)
+
+
+def scale(folder: Path, seed: int, *, orders: int = ORDERS, every: float = KILL_EVERY) -> Outcome:
+    """Three workers and a backlog; one of them killed every so many seconds until it is worked off."""
+    with many(folder, orders=orders, seed=seed) as shown:
+        kills = Kills(shown, random.Random(f"kills of {seed}"), every)
+        started = time.monotonic()
+        in_time = until_settled(shown, kills.look)
+        seconds = time.monotonic() - started
+        stats = shown.stats()
+        figures: dict[str, object] = {"orders": orders, "kills": kills.fell_on.total(), "seconds": seconds}
+        if not in_time:
+            return Outcome(False, figures, [f"not settled within {SETTLE_WITHIN:.0f} s"])
+        found = proof(shown)
+        figures = {
+            "lost": len(found.lost),
+            "duplicates": len(found.duplicates),
+            **figures,
+            "mutations": stats["mutations_done"],
+            "mutations_per_s": stats["mutations_done"] / seconds,
+            "repeated_events": repeated(shown),
+        }
+        wrong = [f"{name}: {said}" for name, some in found.wrong.items() for said in some]
+        return Outcome(not wrong, figures, wrong)
+
+
+SCENARIOS: dict[str, Scenario] = {"scale": scale}
