@@ -116,6 +116,12 @@ class Journal:
                 session.execute(STATEMENTS["order_done"], (at, number, number, record_uuid, version))
             batches.recount(session, _batches(session, [end[:2] for end in ends]), self._now())
 
+    def begin_again(self, identities: Sequence[tuple[str, int]]) -> None:
+        """Settled versions that were replayed: `finish` ends them like any other, and they are promoted once more."""
+        with self._db.write() as session:
+            session.execute_many(STATEMENTS["order_again"], identities)
+            batches.recount(session, _batches(session, identities), self._now())
+
     def supersede(self, identities: Sequence[tuple[str, int]]) -> None:
         """Versions that a newer staged one replaces."""
         at = database.to_db_time(self._now())

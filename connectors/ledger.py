@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import sql
-from connectors import database, orders
+from connectors import database, errors, orders
+from connectors import lease as leases
 from schemas import items
 
 STATEMENTS = sql.load("sync")
@@ -43,6 +44,28 @@ class Ledger:
         with self._db.read() as session:
             rows = session.query(STATEMENTS["groups"], (self._board_id,))
         return {str(row["group_name"]): str(row["group_id"]) for row in rows}
+
+    def owners(self, item_ids: Sequence[str]) -> dict[str, str]:
+        """The orders whose items these are known to be, by item id; others are absent."""
+        found: dict[str, str] = {}
+        with self._db.read() as session:
+            for some in orders.batched(item_ids):
+                statement = sql.expand(STATEMENTS["items_of_others"], marks=len(some))
+                for row in session.query(statement, tuple(some)):
+                    found[str(row["item_id"])] = str(row["record_uuid"])
+        return found
+
+    def correct(self, entities: Sequence[tuple[items.Entity, int]], grant: leases.Grant) -> None:
+        """What the board was seen to show, each with the version it was compared with, in place of what was known.
+
+        Raises LeaseLost when another process is the writer: what it wrote since is news to the one that looked.
+        """
+        at = database.to_db_time(self._now())
+        with self._db.write() as session:
+            if session.execute(STATEMENTS["hold_lease"], (grant.name, grant.owner, grant.token)) == 0:
+                raise errors.LeaseLost(f"the lease {grant.name!r} is held by another process")
+            for entity, version in entities:
+                remember(session, entity, version, at)
 
     def remember_groups(self, groups: Mapping[str, str]) -> None:
         """The board's groups as it told them, in place of what was known."""

@@ -70,6 +70,8 @@ def plan_sizes(
             )
             continue
         changed = changed_columns(columns, entity.columns)
+        if entity.name != name_of(size):
+            changed["name"] = name_of(size)
         if changed:
             mutations.append(
                 items.UpdateSubitem(
@@ -119,7 +121,8 @@ def apply(known: items.Entity | None, mutation: items.Mutation, done: items.Done
     if isinstance(mutation, items.MoveItem):
         return known.model_copy(update={"group_name": mutation.group_name})
     if isinstance(mutation, items.RemoveItem):
-        return known.model_copy(update={"active": False})
+        # A copy that a person made goes without a trace: what is known is the other one.
+        return known.model_copy(update={"active": False}) if mutation.item_id == known.item_id else known
     sent = {column: value for column, value in mutation.columns.items() if column != "name"}
     columns = {column: value for column, value in (known.columns | sent).items() if value is not None}
     return known.model_copy(update={"columns": columns, "name": mutation.columns.get("name", known.name)})

@@ -49,10 +49,11 @@ class OrderChanged(OrderEvent):
     """A watched row differs from its snapshot. `row` and `sizes` hold its watched columns that are not NULL.
 
     `position` counts the events of a pass: with the version it makes the key of the staged row, the same one
-    however often the event comes.
+    however often the event comes. Of cause REPLAY it tells a version once more, so that whatever differs is mended.
     """
 
     change: Change
+    cause: Cause = Cause.LIVE
     position: int
     detected_at: datetime
     row: dict[str, Cell]

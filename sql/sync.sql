@@ -37,6 +37,11 @@ UPDATE STG_MON_CustMasterSchedule
 SET stg_status = 'API_SUCCESS', stg_processed_date = ?, stg_monday_item_id = ?, [Item ID] = ?, stg_error_message = NULL
 WHERE source_uuid = ? AND version = ? AND stg_status <> 'PROMOTED'
 
+-- name: order_again
+-- A settled version that was replayed: once the board shows it, it is promoted again.
+UPDATE STG_MON_CustMasterSchedule SET stg_status = 'INFLIGHT'
+WHERE source_uuid = ? AND version = ? AND stg_status IN ('PROMOTED', 'SUPERSEDED')
+
 -- name: order_superseded
 -- A newer version was staged before this one was written.
 UPDATE STG_MON_CustMasterSchedule SET stg_status = 'SUPERSEDED', stg_processed_date = ?
@@ -51,6 +56,14 @@ WHERE source_uuid = ? AND version = ? AND stg_status <> 'PROMOTED'
 -- What the board holds of these orders, as the API confirmed it.
 SELECT record_uuid, size_label, item_id, board_id, name, group_name, columns_json, active, version
 FROM SYNC_Ledger WHERE record_uuid IN ({marks})
+
+-- name: items_of_others
+-- Whose these items are, as far as the board is known.
+SELECT g.item_id, g.record_uuid FROM SYNC_Ledger AS g WHERE g.active = 1 AND g.item_id IN ({marks})
+
+-- name: hold_lease
+-- Writes nothing; who holds the lease keeps it until the transaction ends.
+UPDATE SYNC_Lease SET token = token WHERE name = ? AND owner = ? AND token = ?
 
 -- name: forget_entity
 -- Makes room for a newer confirmation.

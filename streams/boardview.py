@@ -26,7 +26,7 @@ class LabelBook:
 
 
 class BoardView:
-    """Answers the questions of streams.doubt out of the API."""
+    """Answers the questions of streams.doubt and streams.refresh out of the API."""
 
     def __init__(self, board: boards.Board, mappings: Mappings) -> None:
         self._board = board
@@ -50,6 +50,14 @@ class BoardView:
                 if one.state == shown.ItemState.ACTIVE:
                     found.setdefault((parent, label), []).append(_filled(one, self._subitem_columns))
         return found
+
+    async def whole(self, record_uuids: Sequence[str]) -> dict[str, list[shown.BoardItem]]:
+        """The same as `find`, with the subitems: one call for 100 of them."""
+        return await self._board.find_items(self._key, record_uuids, columns=self._ours, subitems=True)
+
+    async def by_id(self, item_ids: Sequence[str]) -> dict[str, shown.BoardItem]:
+        """Those that are active on the board, whole, whatever their key column holds."""
+        return await self._board.items_by_id(item_ids, columns=[self._key, *self._ours]) if item_ids else {}
 
     async def groups(self) -> dict[str, str]:
         """Group ids by title."""

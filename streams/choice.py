@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas import events
+from schemas import events, items
 from schemas.batches import StagingStatus
 from schemas.orders import StagedOrder
 
@@ -24,10 +24,14 @@ class Staging(Protocol):
 
 @dataclass
 class Work:
-    """One order in a batch, and what became of it so far. `stale`: why it has to be planned again."""
+    """One order in a batch, and what became of it so far. `stale`: why it has to be planned again.
+
+    `copies`: what the board shows of it twice, as the mutations that take it away.
+    """
 
     event: events.OrderStaged
     order: StagedOrder
+    copies: list[items.RemoveItem] = field(default_factory=list)
     mutations: int = 0
     failure: events.OrderFailed | None = None
     stale: str | None = None
@@ -36,6 +40,11 @@ class Work:
     def goes_on(self) -> bool:
         """Neither failed nor to be planned again."""
         return self.failure is None and self.stale is None
+
+    @property
+    def replayed(self) -> bool:
+        """Planned against the board itself, not against what it is known to hold."""
+        return self.event.cause is events.Cause.REPLAY
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,10 @@ class Chosen:
 
 
 def choose(staged: Sequence[events.OrderStaged], staging: Staging) -> Chosen:
-    """What is to be done about these events; an event of what is settled, or recorded as failed, is left out."""
+    """What is to be done about these events; an event of what is settled, or recorded as failed, is left out.
+
+    A replay is the exception: the version that is settled is done once more, as long as no newer one is there.
+    """
     latest = {(event.record_uuid, event.version): event for event in staged}
     versions = staging.versions(sorted({uuid for uuid, _ in latest}))
     failed = {
@@ -65,13 +77,19 @@ def choose(staged: Sequence[events.OrderStaged], staging: Staging) -> Chosen:
             continue
         if order.status is StagingStatus.API_SUCCESS:
             chosen.told.append((event, order.item_id))
-        elif order.status in OVER or (order.status is StagingStatus.API_FAILED and event.cause is events.Cause.LIVE):
+        elif _is_over(order.status, event.cause):
             continue
         elif _newest(event.record_uuid, versions, loaded) > event.version:
             chosen.old.append(identity)
         else:
             chosen.work.append(Work(event, order))
     return chosen
+
+
+def _is_over(status: StagingStatus, cause: events.Cause) -> bool:
+    if status is StagingStatus.API_FAILED:
+        return cause is events.Cause.LIVE
+    return status in OVER and cause is not events.Cause.REPLAY
 
 
 def _newest(

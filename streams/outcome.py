@@ -130,7 +130,8 @@ class Judge:
             return Stale(f"{what} is not on the board any more"), None
         uuid, size = _place(mutation)
         known = held.get((uuid, "" if isinstance(mutation, items.CreateSubitem) else size))
-        entity = known.model_copy(update={"active": False}) if known is not None else None
+        ours = known is not None and (mutation.kind != "remove_item" or known.item_id == mutation.item_id)
+        entity = known.model_copy(update={"active": False}) if known is not None and ours else None
         if isinstance(mutation, items.RemoveItem):
             return items.Done(id=mutation.item_id), entity
         log.warning("%s of order %s is not on the board any more: it is made again", what, uuid)

@@ -11,7 +11,7 @@ from mappings import items as mapped
 from mappings import sizes
 from schemas.base import Cell
 from schemas.orders import Order
-from streams import compare
+from streams import compare, facts
 from streams.resources import Resources
 
 SHOWN = 5
@@ -19,7 +19,10 @@ SHOWN = 5
 
 @dataclass
 class Proof:
-    """What was counted, and every disagreement in words. Holds when there is none."""
+    """What was counted, and every disagreement in words. Holds when there is none.
+
+    `unkeyed` items of the board carry no identity: they belong to people.
+    """
 
     source_rows: int = 0
     valid: int = 0
@@ -28,6 +31,7 @@ class Proof:
     refused: int = 0
     items: int = 0
     subitems: int = 0
+    unkeyed: int = 0
     wrong: list[str] = field(default_factory=list)
 
     @property
@@ -43,7 +47,9 @@ def prove(parts: Resources, board: Iterable[shown.BoardItem]) -> Proof:
     found = Proof()
     mappings, items = parts.mappings, list(board)
     open_errors = {str(row["record_uuid"]) for row in parts.failures.waiting() if row["error_message"]}
-    facts: list[compare.Fact] = []
+    # What people wrote into columns of their own is on no other side.
+    people = mapped_columns.owned_by_people(mappings)
+    said: list[facts.Fact] = []
     refused: set[str] = set()
     for record_uuid, row in _source(parts, found):
         if mapped.is_excluded(row, mappings):
@@ -57,20 +63,20 @@ def prove(parts: Resources, board: Iterable[shown.BoardItem]) -> Proof:
                 found.wrong.append(f"{record_uuid} was refused and no ERR row says why")
             continue
         found.valid += 1
-        facts += compare.source_facts(record_uuid, order, mappings)
+        said += facts.of_source(record_uuid, order, mappings, people=people)
     refused |= set(parts.orders.duplicates())
-    source = compare.frame(facts)
-    production = compare.frame(compare.production_facts(*parts.production.everything(), mappings))
-    shown_facts = compare.frame(compare.board_facts(items, mappings))
+    source = compare.frame(said)
+    production = compare.frame(facts.of_production(*parts.production.everything(), mappings, people=people))
+    shown_facts = compare.frame(facts.of_board(items, mappings, people=people))
     sides = {"production": production, "board": shown_facts}
     for name, side in sides.items():
-        ours = side[~side["record_uuid"].isin(refused)]
-        found.wrong += [_said("source", name, one) for one in compare.differences(source, ours)]
+        known = side[~side["record_uuid"].isin(refused)]
+        found.wrong += [_said("source", name, one) for one in compare.differences(source, known)]
     found.wrong += [_said("production", "board", one) for one in compare.differences(production, shown_facts)]
     found.wrong += [f"the board: {said}" for said in compare.duplicates(items, mappings)]
-    strangers = [item.id for item in items if not compare.text_of(item, mappings.board.key.id)]
-    found.wrong += [f"the board has item {one} without an identity" for one in strangers]
-    found.items, found.subitems = len(items), sum(len(item.subitems) for item in items)
+    ours = [item for item in items if facts.key_of(item, mappings)]
+    found.unkeyed = len(items) - len(ours)
+    found.items, found.subitems = len(ours), sum(len(item.subitems) for item in ours)
     return found
 
 

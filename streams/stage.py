@@ -57,14 +57,15 @@ class Stager:
         for event in {event.stg_id: event for event in changed}.values():
             order = orders[event.stg_id]
             status = known.get(event.record_uuid, {}).get(event.version)
-            settled_already = event.version <= settled.get(event.record_uuid, 0)
+            again = _again(event, settled, newest) and (status is not None or not order.problems)
+            settled_already = event.version <= settled.get(event.record_uuid, 0) and not again
             stale = event.version < newest[event.record_uuid] or settled_already
             if status is None:
                 told = {"status": _initial(order, stale), "origin": places.get(event.stg_id)}
                 write.append(order.model_copy(update=told))
-            if stale or status in (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED):
+            if stale or (status in (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED) and not again):
                 continue
-            emit.append(self._failed(event, order) if order.problems else _staged(event))
+            emit.append(self._failed(event, order) if order.problems and not again else _staged(event))
         self.staging.write(write)
         return emit
 
@@ -122,7 +123,17 @@ def failed_validation(
 
 
 def _staged(event: events.OrderChanged) -> events.OrderStaged:
-    return events.OrderStaged(**event.identity)
+    return events.OrderStaged(**event.identity, cause=event.cause)
+
+
+def _again(event: events.OrderChanged, settled: Mapping[str, int], newest: Mapping[str, int]) -> bool:
+    """A replay of exactly what is settled: it is planned against the board itself, and mends what differs there."""
+    version = event.version
+    return (
+        event.cause is events.Cause.REPLAY
+        and version == settled.get(event.record_uuid, 0)
+        and version >= newest[event.record_uuid]
+    )
 
 
 def _counts(status: StagingStatus) -> bool:

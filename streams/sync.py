@@ -2,7 +2,8 @@
 
 Three waves a batch: groups that are missing, then items, then the sizes of the items that exist. What the ledger
 says is planned against, so an order that comes twice costs nothing. What turns out otherwise than planned (found on
-the board, or taken away by a person) changes the ledger and is planned again.
+the board, or taken away by a person) changes the ledger and is planned again. Before a replay is planned, the board is
+read and the ledger brought to it.
 """
 
 import asyncio
@@ -14,11 +15,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from connectors.journal import Request
+from connectors.lease import Grant
 from mappings.loading import Mappings
 from schemas import events, items
 from schemas.failures import FailureType
-from schemas.orders import Problem
-from streams import choice, doubt, plans
+from schemas.orders import Problem, StagedOrder
+from streams import choice, doubt, plans, refresh
 from streams.choice import Identity, Work
 from streams.outcome import Result, Stale
 from streams.writer import Intent
@@ -34,6 +36,7 @@ class Journal(Protocol):
     """The ends of staged orders (connectors.journal.Journal)."""
 
     def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None: ...
+    def begin_again(self, identities: Sequence[Identity]) -> None: ...
     def supersede(self, identities: Sequence[Identity]) -> None: ...
     def unfinished(self) -> list[Request]: ...
     def stage_left_sizes(self, left: Sequence[tuple[int, str, int, Sequence[str]]]) -> None: ...
@@ -53,10 +56,18 @@ class Writer(Protocol):
     async def write(self, intents: Sequence[Intent]) -> list[Result]: ...
 
 
+class Refresher(Protocol):
+    """Brings the ledger to what the board shows (streams.refresh.Refresher)."""
+
+    async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, refresh.Seen]: ...
+
+
 @dataclass(frozen=True)
 class Syncer:
-    """One writer's parts."""
+    """One writer's parts, and its right to write."""
 
+    grant: Grant
+    refresher: Refresher
     staging: choice.Staging
     journal: Journal
     ledger: Ledger
@@ -84,6 +95,7 @@ class Syncer:
         chosen = await asyncio.to_thread(choice.choose, staged, self.staging)
         if chosen.old:
             await asyncio.to_thread(self.journal.supersede, chosen.old)
+        await self._look_again([one for one in chosen.work if one.replayed])
         left = chosen.work
         for _ in range(ROUNDS):
             await self._write_items(left)
@@ -112,6 +124,14 @@ class Syncer:
     def _planner(self) -> plans.Planner:
         return plans.Planner(self.mappings, self.labels)
 
+    async def _look_again(self, replayed: Sequence[Work]) -> None:
+        seen = await self.refresher.refresh([one.order for one in replayed], self.grant)
+        for one in replayed:
+            one.copies = seen[one.order.record_uuid].copies
+            # Sizes that were staged as 0 because they had left: a board without them shows the same.
+            sizes = {label: n for label, n in one.order.sizes.items() if n}
+            one.order = one.order.model_copy(update={"sizes": sizes})
+
     async def _write_items(self, work: Sequence[Work]) -> None:
         known = await asyncio.to_thread(self.ledger.known, [one.order.record_uuid for one in work])
         planned: list[tuple[Work, items.Mutation]] = []
@@ -121,7 +141,7 @@ class Syncer:
             mutations, problems = self._planner.item(one.order, item)
             if problems:
                 one.failure = self._invalid(one, problems)
-            planned += [(one, mutation) for mutation in mutations]
+            planned += [(one, mutation) for mutation in (*one.copies, *mutations)]
         await self._write_groups(planned)
         await self._write([pair for pair in planned if pair[0].goes_on])
 
@@ -163,6 +183,8 @@ class Syncer:
             one.failure = one.failure or self._refused(one, mutation, result)
         elif isinstance(result, Stale):
             one.stale = result.reason
+        elif isinstance(mutation, items.RemoveItem) and mutation in one.copies:
+            one.copies.remove(mutation)
         elif isinstance(mutation, items.CreateItem | items.UpdateItem) and mutation.create_labels:
             self.labels.created(mutation.columns)
 
@@ -178,6 +200,9 @@ class Syncer:
             item_id = item.item_id if item is not None and item.active and not one.order.removed else None
             ends.append((one.order.record_uuid, one.order.version, item_id))
             emit.append(self._synced(one.event, item_id, one.mutations))
+        again = [end[:2] for one, end in zip((w for w in work if w.failure is None), ends, strict=True) if one.replayed]
+        if again:
+            await asyncio.to_thread(self.journal.begin_again, again)
         await asyncio.to_thread(self.journal.finish, ends)
         return emit
 

@@ -14,7 +14,7 @@ from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
 from schemas import events
-from streams import boardview, doubt, health, sync, topics, writer
+from streams import boardview, doubt, health, refresh, sync, topics, writer
 from streams.resources import Resources, new_id, utcnow
 
 log = logging.getLogger(__name__)
@@ -132,12 +132,13 @@ class Writing:
                 "the board has no record_uuid column: run `ordersync setup`", code="NO_KEY_COLUMN"
             )
         await asyncio.to_thread(parts.ledger.remember_groups, await board.groups())
+        view = boardview.BoardView(board, parts.mappings)
         write = writer.Writer(
             client=self._client,
             journal=parts.journal,
             ledger=parts.ledger,
             looker=doubt.Looker(
-                boardview.BoardView(board, parts.mappings),
+                view,
                 self._state.sleeper(SYNC, "looking on the board for a lost answer"),
             ),
             board_id=board.board_id,
@@ -151,6 +152,8 @@ class Writing:
             progress=lambda: self._state.progress(SYNC),
         )
         return sync.Syncer(
+            grant=grant,
+            refresher=refresh.Refresher(view, parts.ledger, parts.mappings),
             staging=parts.staging,
             journal=parts.journal,
             ledger=parts.ledger,

@@ -134,13 +134,23 @@ class Board:
             found[str(raw["id"])] = [shown.read_item(child) for child in raw.get("subitems") or () if child]
         return found
 
+    async def items_by_id(
+        self, item_ids: Iterable[str], *, columns: Sequence[str] | None = None
+    ) -> dict[str, shown.BoardItem]:
+        """Each item of this board that is active, whole with its subitems; any other is absent."""
+        chosen = {} if columns is None else {"columns": list(dict.fromkeys(columns))}
+        found = [shown.read_item(raw) async for raw in self._by_id("items_by_id", item_ids, **chosen)]
+        return {
+            item.id: item for item in found if item.state == shown.ItemState.ACTIVE and item.board_id == self.board_id
+        }
+
     async def exists(self, item_ids: Iterable[str]) -> dict[str, shown.ItemState]:
         """The state of each item or subitem; one that the API does not know is absent."""
         return {str(raw["id"]): shown.ItemState(raw["state"]) async for raw in self._by_id("item_states", item_ids)}
 
-    async def _by_id(self, name: str, item_ids: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
+    async def _by_id(self, name: str, item_ids: Iterable[str], **more: Any) -> AsyncIterator[dict[str, Any]]:
         for ids in _chunks(list(dict.fromkeys(item_ids)), IDS_PER_CALL):
-            data = await self._client.query(name, {"items": ids, "limit": IDS_PER_CALL})
+            data = await self._client.query(name, {"items": ids, "limit": IDS_PER_CALL, **more})
             for raw in data.get("items") or ():
                 if raw:
                     yield raw

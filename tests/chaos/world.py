@@ -19,7 +19,7 @@ from connectors.monday import budget, client, formats, limits, responses, transp
 from connectors.monday.simulator import config, faults, server
 from mappings import loading
 from schemas import events, items
-from streams import boardview, doubt, sync, writer
+from streams import boardview, doubt, refresh, sync, writer
 from tests.chaos import virtual
 from tests.chaos.script import Person, Point, Schedule, Strike
 
@@ -232,11 +232,12 @@ class Life:
         books = ledger.Ledger(self._db, board_id=board.board_id, now=world.clock.now)
         books.remember_groups(await board.groups())
         log = _Journal(world, self._db)
+        view = boardview.BoardView(board, world.mappings)
         write = writer.Writer(
             client=_Client(api, self._struck),
             journal=log,
             ledger=books,
-            looker=doubt.Looker(boardview.BoardView(board, world.mappings), world.clock.sleep),
+            looker=doubt.Looker(view, world.clock.sleep),
             board_id=board.board_id,
             grant=self._grant,
             batch_size=world.schedule.batch_size,
@@ -248,6 +249,8 @@ class Life:
             progress=lambda: None,
         )
         return sync.Syncer(
+            grant=self._grant,
+            refresher=refresh.Refresher(view, books, world.mappings),
             staging=staging.Staging(
                 self._db,
                 [column.staging for column in world.mappings.board.columns],

@@ -29,6 +29,7 @@ WHOLE = {
     "detect.source_rows": "a person asks, now and then",
     "detect.known_rows": "once a pass",
     "detect.states": "a person asks, now and then",
+    "sync.items_of_others": "only for items of a replay that are there twice",
     "settle.batches": "a person asks, now and then",
     "settle.active_batches": "a person asks, now and then",
     "settle.production_orders": "a comparison of everything",

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -140,9 +141,15 @@ class Desk:
     def groups(self) -> list[str]:
         return [group["title"] for group in self.world.simulator.admin.board()["groups"]]
 
-    def by_hand(self, action: str, item_id: str) -> None:
-        """What a person does on the board."""
-        self.world.simulator.admin.edit(f'{{"action": "{action}", "item_id": "{item_id}"}}'.encode())
+    def by_hand(self, action: str, item_id: str | None = None, **told: Any) -> str:
+        """What a person does on the board. The id of the item that was edited or made."""
+        edit = {"action": action, **({} if item_id is None else {"item_id": item_id}), **told}
+        return str(self.world.simulator.admin.edit(json.dumps(edit).encode())["item_id"])
+
+    @property
+    def requests(self) -> int:
+        """Requests of any kind since the start or the last reset."""
+        return self.world.simulator.service.stats.requests
 
 
 def event(one: StagedOrder, cause: events.Cause = events.Cause.LIVE, attempt: int = 0) -> events.OrderStaged:

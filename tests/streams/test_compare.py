@@ -6,7 +6,7 @@ import pytest
 import mappings
 from connectors.monday import shown
 from schemas.orders import Order
-from streams import compare
+from streams import compare, facts
 
 MAPPING = mappings.load()
 UUID = "6F1F2A34-0000-4000-8000-000000000001"
@@ -46,11 +46,11 @@ def item(*, name: str = "A WHITE 1", price: str = "28.86", sizes: tuple[shown.Bo
 
 
 def source() -> pd.DataFrame:
-    return compare.frame(compare.source_facts(UUID, ORDER, MAPPING))
+    return compare.frame(facts.of_source(UUID, ORDER, MAPPING))
 
 
 def board(*items: shown.BoardItem) -> pd.DataFrame:
-    return compare.frame(compare.board_facts(items, MAPPING))
+    return compare.frame(facts.of_board(items, MAPPING))
 
 
 def test_the_same_order_in_two_forms_is_the_same() -> None:
@@ -65,12 +65,12 @@ def test_a_size_of_zero_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("other", "field", "left", "right"),
     [
-        (item(name="B"), compare.NAME, "A WHITE 1", "B"),
+        (item(name="B"), facts.NAME, "A WHITE 1", "B"),
         (item(price="28.87"), PRICE.id, "28.86", "28.87"),
         (item(price=""), PRICE.id, "28.86", None),
-        (item(sizes=(subitem("S", "11"), subitem("M", "20"))), compare.QUANTITY, "10", "11"),
-        (item(sizes=(subitem("S", "10"),)), compare.QUANTITY, "20", None),
-        (item(sizes=(subitem("S", "10"), subitem("M", "20"), subitem("L", "5"))), compare.QUANTITY, None, "5"),
+        (item(sizes=(subitem("S", "11"), subitem("M", "20"))), facts.QUANTITY, "10", "11"),
+        (item(sizes=(subitem("S", "10"),)), facts.QUANTITY, "20", None),
+        (item(sizes=(subitem("S", "10"), subitem("M", "20"), subitem("L", "5"))), facts.QUANTITY, None, "5"),
     ],
 )
 def test_every_kind_of_difference_is_seen(
@@ -100,5 +100,5 @@ def test_production_is_read_like_the_board() -> None:
     master = [{**ORDER.values, "source_uuid": UUID, "Title": ORDER.item_name, "Group": ORDER.group_name}]
     sizes = [{"record_uuid": UUID, "size_label": size, "Order Qty": str(n)} for size, n in ORDER.sizes.items()]
     zero = {"record_uuid": UUID, "size_label": "XL", "Order Qty": "0"}
-    facts = compare.production_facts(master, [*sizes, zero], MAPPING)
-    assert compare.differences(source(), compare.frame(facts)) == []
+    told = facts.of_production(master, [*sizes, zero], MAPPING)
+    assert compare.differences(source(), compare.frame(told)) == []

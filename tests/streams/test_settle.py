@@ -312,3 +312,19 @@ def test_of_one_order_only_the_newest_synced_version_is_promoted(world: World) -
     ]
     assert settle.promote(synced, told) == (2, 2)  # type: ignore[arg-type]
     assert told.told == [(identity(1), 3, "HASH-3"), (identity(2), 1, "HASH-1")]
+
+
+def test_a_replayed_version_that_the_board_confirmed_anew_is_promoted_anew(world: World) -> None:
+    event = staged(world, 1)
+    (first,) = world.arrive([event])
+    world.promote(first)
+    world.run("UPDATE MON_CustMasterSchedule SET NOTES = 'edited by hand'")
+    assert world.promote(first) == (0, 1)
+    world.journal.begin_again([(event.record_uuid, 1)])
+    (again,) = world.arrive([event])
+    assert again.item_id != first.item_id
+    assert world.promote(again) == (1, 0)
+    (order,) = world.query("SELECT [Item ID], NOTES FROM MON_CustMasterSchedule")
+    assert order == {"Item ID": int(str(again.item_id)), "NOTES": None}
+    assert world.snapshot(1)["sync_state"] == SyncState.IN_SYNC
+    world.check_batches()

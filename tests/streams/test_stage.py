@@ -223,3 +223,41 @@ def test_the_alias_in_the_row_is_staged_under_its_canonical_name(world: World) -
     world.stage(*world.passed())
     (line,) = world.query("SELECT [CUSTOMER], [Group], stg_customer_batch FROM STG_MON_CustMasterSchedule")
     assert tuple(line.values()) == ("GREYSON CLOTHIERS", "GREYSON CLOTHIERS 2025 FALL", "GREYSON CLOTHIERS")
+
+
+def replay(event: events.OrderChanged) -> events.OrderChanged:
+    return event.model_copy(update={"cause": events.Cause.REPLAY})
+
+
+def test_a_replay_of_what_is_settled_goes_on_and_an_older_one_does_not(world: World) -> None:
+    first, second = changed(1, 1, batch_id="BATCH-1"), changed(1, 2, batch_id="BATCH-2")
+    world.settle(first)
+    world.settle(second)
+    assert world.stage(replay(first)) == []
+    (staged,) = world.stage(replay(second))
+    assert isinstance(staged, events.OrderStaged)
+    assert (staged.identity, staged.cause) == (second.identity, events.Cause.REPLAY)
+    assert world.staged() == {1: StagingStatus.PROMOTED, 2: StagingStatus.PROMOTED}
+    world.check_batches()
+
+
+def test_a_replay_gives_way_to_a_newer_version_that_is_staged(world: World) -> None:
+    first = changed(1, 1, batch_id="BATCH-1")
+    world.settle(first)
+    world.stage(changed(1, 2, batch_id="BATCH-2"))
+    assert world.stage(replay(first)) == []
+
+
+def test_a_refused_newer_version_does_not_keep_a_replay_back(world: World) -> None:
+    first = changed(1, 1, batch_id="BATCH-1")
+    world.settle(first)
+    world.settle(changed(1, 2, batch_id="BATCH-2", CUSTOMER_PRICE="a lot"))
+    assert [event.version for event in world.stage(replay(first))] == [1]
+
+
+def test_a_settled_version_whose_staged_row_was_cleaned_away_is_staged_again(world: World) -> None:
+    first = changed(1, 1, DELETED, batch_id="BATCH-1")
+    world.settle(first)
+    world.run("DELETE FROM STG_MON_CustMasterSchedule")
+    assert [event.version for event in world.stage(replay(first))] == [1]
+    assert world.staged() == {1: StagingStatus.PENDING}

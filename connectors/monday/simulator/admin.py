@@ -28,8 +28,25 @@ class Act(base.Model):
     item_id: str
 
 
-Edit = Annotated[SetValue | Act, Field(discriminator="action")]
-Edits: TypeAdapter[SetValue | Act] = TypeAdapter(Edit)
+class Move(base.Model):
+    """Drag an item into another group, by its title; one that is not there is made."""
+
+    action: Literal["move"]
+    item_id: str
+    group: str
+
+
+class Add(base.Model):
+    """Write a new item into the first group, or a new subitem under `parent_id`; values as JSON by column id."""
+
+    action: Literal["add"]
+    name: str
+    parent_id: str | None = None
+    columns: dict[str, base.ColumnValue] = {}
+
+
+Edit = Annotated[SetValue | Act | Move | Add, Field(discriminator="action")]
+Edits: TypeAdapter[SetValue | Act | Move | Add] = TypeAdapter(Edit)
 
 
 class Admin:
@@ -94,14 +111,25 @@ class Admin:
     def edit(self, body: bytes) -> dict[str, Any]:
         """Returns the id of the item that was edited or made. Raises ValidationError or GraphQLError."""
         edit = Edits.validate_json(body)
-        state, rules, now = self._api.state, self._api.rules, self._api.clock.now().timestamp()
-        with state.transaction():
-            if isinstance(edit, SetValue):
-                board_id = str(rules.item(edit.item_id).board_id)
-                values = json.dumps({edit.column_id: edit.value})
-                item = rules.change(board_id, edit.item_id, values, True, now)
-            elif edit.action == "duplicate":
-                item = rules.duplicate(edit.item_id, now)
-            else:
-                item = rules.remove(edit.item_id, "deleted" if edit.action == "delete" else "archived", now)
+        with self._api.state.transaction():
+            item = self._edited(edit, self._api.clock.now().timestamp())
         return {"item_id": str(item.id)}
+
+    def _edited(self, edit: SetValue | Act | Move | Add, now: float) -> store.Item:
+        rules, board_id = self._api.rules, str(self._api.settings.board_id)
+        match edit:
+            case SetValue():
+                values = json.dumps({edit.column_id: edit.value})
+                return rules.change(str(rules.item(edit.item_id).board_id), edit.item_id, values, True, now)
+            case Move():
+                groups = {group.title: group.id for group in self._api.state.groups[int(board_id)].values()}
+                group_id = groups.get(edit.group) or rules.create_group(board_id, edit.group).id
+                return rules.move(edit.item_id, group_id, now)
+            case Add(parent_id=None):
+                return rules.create_item(board_id, edit.name, None, json.dumps(edit.columns), True, now)
+            case Add(parent_id=str(parent)):
+                return rules.create_subitem(parent, edit.name, json.dumps(edit.columns), True, now)
+            case Act(action="duplicate"):
+                return rules.duplicate(edit.item_id, now)
+            case _:
+                return rules.remove(edit.item_id, "deleted" if edit.action == "delete" else "archived", now)

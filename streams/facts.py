@@ -1,0 +1,126 @@
+"""What each side says of an order, as facts of one form: record_uuid, size ("" for the item itself), field, value.
+
+Two sides agree on a fact when their values are the same text. Numbers are in one form, so 28.8600 and 28.86 are the
+same, and so are a blank quantity and 0. `people` are the columns that people own: what the board shows there is theirs.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from connectors.monday import shown
+from mappings import items as mapped
+from mappings.loading import Mappings
+from schemas.base import Cell, ColumnValue
+from schemas.mappings import ColumnType
+from schemas.orders import Order
+
+NAME, GROUP, QUANTITY = "(name)", "(group)", "(quantity)"
+NOBODY: frozenset[str] = frozenset()
+
+Fact = tuple[str, str, str, str]
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def of_source(record_uuid: str, order: Order, mappings: Mappings, *, people: Collection[str] = NOBODY) -> list[Fact]:
+    """What the board and production shall say of a valid order."""
+    columns = mapped.board_columns(order.values, record_uuid, mappings)
+    facts = _of_item(record_uuid, order.item_name, order.group_name, columns, mappings, people)
+    return facts + [(record_uuid, size, QUANTITY, str(n)) for size, n in order.sizes.items()]
+
+
+def of_production(
+    master: Iterable[Mapping[str, Cell]],
+    sizes: Iterable[Mapping[str, Cell]],
+    mappings: Mappings,
+    *,
+    people: Collection[str] = NOBODY,
+) -> list[Fact]:
+    """What the MON tables say. A size of 0 says nothing: the order does not have it."""
+    facts: list[Fact] = []
+    for row in master:
+        record_uuid = str(row["source_uuid"])
+        columns = mapped.board_columns(row, record_uuid, mappings)
+        facts += _of_item(record_uuid, str(row["Title"]), str(row["Group"]), columns, mappings, people)
+    facts += [
+        (str(row["record_uuid"]), str(row["size_label"]), QUANTITY, number(str(row["Order Qty"])))
+        for row in sizes
+        if number(str(row["Order Qty"])) != "0"
+    ]
+    return facts
+
+
+def of_board(
+    items: Iterable[shown.BoardItem],
+    mappings: Mappings,
+    *,
+    people: Collection[str] = NOBODY,
+    whose: Mapping[str, str] | None = None,
+) -> list[Fact]:
+    """What the board shows of the items that carry an identity, in the columns that are ours.
+
+    `whose` tells the identity of items by id, for those whose key a person has changed.
+    """
+    board = mappings.board
+    ours = {column.id for column in board.columns} | {board.key.id}
+    facts: list[Fact] = []
+    for item in items:
+        record_uuid = (whose or {}).get(item.id) or key_of(item, mappings)
+        if not record_uuid:
+            continue
+        columns = {name: cell.text for name, cell in item.columns.items() if name in ours and cell.text}
+        facts += _of_item(record_uuid, item.name, item.group_title, columns, mappings, people)
+        for subitem in item.subitems:
+            quantity = number(text_of(subitem, board.subitem.quantity.id))
+            if quantity != "0":
+                facts.append((record_uuid, text_of(subitem, board.subitem.size.id), QUANTITY, quantity))
+    return facts
+
+
+def key_of(item: shown.BoardItem, mappings: Mappings) -> str:
+    """The identity that an item carries; "" for a line of people's own, whatever they wrote into the key column."""
+    written = text_of(item, mappings.board.key.id)
+    return written if _UUID.fullmatch(written) else ""
+
+
+def text_of(item: shown.BoardItem, column_id: str) -> str:
+    """What a person reads in this cell."""
+    cell = item.columns.get(column_id)
+    return (cell.text or "") if cell is not None else ""
+
+
+def text(value: ColumnValue) -> str:
+    """What a person will read once the API was told this value."""
+    if isinstance(value, dict):
+        inner: Any = next(iter(value.values()))
+        return ", ".join(str(one) for one in inner) if isinstance(inner, list) else str(inner)
+    return "" if value is None else str(value)
+
+
+def number(written: str) -> str:
+    """A number in the one form that is compared."""
+    return (written.rstrip("0").rstrip(".") if "." in written else written) or "0"
+
+
+def numbers(mappings: Mappings) -> frozenset[str]:
+    """Ids of the columns that hold numbers, the quantity of a size among them."""
+    columns = {column.id for column in mappings.board.columns if column.type is ColumnType.NUMBERS}
+    return frozenset(columns | {mappings.board.subitem.quantity.id})
+
+
+def _of_item(
+    record_uuid: str,
+    name: str,
+    group: str,
+    columns: Mapping[str, ColumnValue],
+    mappings: Mappings,
+    people: Collection[str],
+) -> list[Fact]:
+    as_numbers = numbers(mappings)
+    facts = [(record_uuid, "", NAME, name), (record_uuid, "", GROUP, group)]
+    return facts + [
+        (record_uuid, "", column, number(text(value)) if column in as_numbers else text(value))
+        for column, value in columns.items()
+        if column not in people
+    ]

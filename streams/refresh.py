@@ -1,0 +1,198 @@
+"""The board read again: what it really shows of some orders, in place of what the ledger believes.
+
+A replay is planned against this. The ledger learns which columns show what the order shall be and which do not, what is
+missing and what was moved; the ordinary plan then finds the differences. What is there twice is given back, to be taken
+away: the ledger's own item stays, else the oldest. Columns that people own never count as different.
+
+What the search does not show is asked for by its id before it is believed gone: searches lag behind writes, and a
+person may have changed the key.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from connectors.lease import Grant
+from connectors.monday import shown
+from mappings import columns
+from mappings import items as mapped
+from mappings.loading import Mappings
+from schemas import items
+from schemas.base import ColumnValue
+from schemas.orders import StagedOrder
+from streams import doubt, facts
+
+Known = tuple[items.Entity | None, Sequence[items.Entity]]
+NOTHING: Known = (None, ())
+
+
+class Board(Protocol):
+    """What can be asked of the board (streams.boardview.BoardView)."""
+
+    async def whole(self, record_uuids: Sequence[str]) -> Mapping[str, Sequence[shown.BoardItem]]: ...
+    async def by_id(self, item_ids: Sequence[str]) -> Mapping[str, shown.BoardItem]: ...
+    async def gone(self, item_ids: Sequence[str]) -> set[str]: ...
+
+
+class Ledger(Protocol):
+    """What the board is known to hold (connectors.ledger.Ledger)."""
+
+    def known(self, record_uuids: Sequence[str]) -> Mapping[str, Known]: ...
+    def owners(self, item_ids: Sequence[str]) -> Mapping[str, str]: ...
+    def correct(self, entities: Sequence[tuple[items.Entity, int]], grant: Grant) -> None: ...
+
+
+@dataclass
+class Seen:
+    """What the board shows of one order: item and sizes, not active when they are gone; and what is superfluous."""
+
+    item: items.Entity | None = None
+    sizes: list[items.Entity] = field(default_factory=list)
+    copies: list[items.RemoveItem] = field(default_factory=list)
+
+    @property
+    def known(self) -> Known:
+        """As the ledger would tell it."""
+        return self.item, self.sizes
+
+
+@dataclass(frozen=True)
+class Refresher:
+    """Reads the board for orders, one call for each 100 of them as long as nothing is missing."""
+
+    board: Board
+    ledger: Ledger
+    mappings: Mappings
+
+    async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, Seen]:
+        """Looks, and brings the ledger to it. Raises what the board raises, and LeaseLost."""
+        if not orders:
+            return {}
+        known = await asyncio.to_thread(self.ledger.known, [order.record_uuid for order in orders])
+        seen = await self.look(orders)
+        news: list[tuple[items.Entity, int]] = []
+        for order in orders:
+            item, sizes = known.get(order.record_uuid, NOTHING)
+            before = {entity.size_label: entity for entity in ([item] if item else []) + list(sizes)}
+            found = seen[order.record_uuid]
+            # An item that is gone takes its sizes along: it comes first, so that nothing is told after it.
+            after = ([found.item] if found.item else []) + found.sizes
+            news += [(entity, order.version) for entity in after if before.get(entity.size_label) != entity]
+        if news:
+            await asyncio.to_thread(self.ledger.correct, news, grant)
+        return seen
+
+    async def look(self, orders: Sequence[StagedOrder]) -> dict[str, Seen]:
+        """What the board shows of each of these orders. Writes nothing."""
+        uuids = [order.record_uuid for order in orders]
+        known = await asyncio.to_thread(self.ledger.known, uuids)
+        found = await self.board.whole(uuids)
+        ours = {uuid: item.item_id for uuid, (item, _) in known.items() if item is not None and item.active}
+        hidden = [item_id for uuid, item_id in ours.items() if item_id not in {one.id for one in found[uuid]}]
+        rekeyed = await self.board.by_id(hidden)
+        strange = [one.id for uuid in uuids for one in found[uuid] if one.id != ours.get(uuid)]
+        owners = await asyncio.to_thread(self.ledger.owners, strange) if strange else {}
+        seen: dict[str, Seen] = {}
+        missing: dict[str, str] = {}
+        for order in orders:
+            uuid = order.record_uuid
+            candidates = {one.id: one for one in found[uuid] if owners.get(one.id, uuid) == uuid}
+            if ours.get(uuid) in rekeyed:
+                candidates[ours[uuid]] = rekeyed[ours[uuid]]
+            seen[uuid] = self._seen(order, known.get(uuid, NOTHING), candidates)
+            if seen[uuid].item is not None and not order.removed:
+                missing |= {size.item_id: uuid for size in seen[uuid].sizes if not size.active}
+        gone = await self.board.gone(list(missing)) if missing else set()
+        for item_id in missing.keys() - gone:
+            # Somebody hung it under another item.
+            seen[missing[item_id]].copies.append(self._removal(missing[item_id], item_id))
+        return seen
+
+    def _seen(self, order: StagedOrder, known: Known, candidates: Mapping[str, shown.BoardItem]) -> Seen:
+        item, sizes = known
+        if not candidates:
+            return Seen(None if item is None else item.model_copy(update={"active": False}))
+        known_id = item.item_id if item is not None else ""
+        main = candidates.get(known_id) or candidates[min(candidates, key=int)]
+        entity = items.Entity(
+            record_uuid=order.record_uuid,
+            item_id=main.id,
+            board_id=main.board_id,
+            name=main.name,
+            group_name=main.group_title,
+            columns=self._believed(self._desired(order), main),
+        )
+        found = Seen(entity, copies=[self._removal(order.record_uuid, one) for one in candidates if one != main.id])
+        if not order.removed:
+            self._look_at_sizes(order, sizes if known_id == main.id else (), main, found)
+        return found
+
+    def _look_at_sizes(
+        self, order: StagedOrder, known: Sequence[items.Entity], main: shown.BoardItem, found: Seen
+    ) -> None:
+        subitem, numbers = self.mappings.board.subitem, facts.numbers(self.mappings)
+        label_of = {size.item_id: size.size_label for size in known}
+        taken: set[str] = set()
+        active = [one for one in main.subitems if one.state == shown.ItemState.ACTIVE]
+        for one in sorted(active, key=lambda one: (one.id not in label_of, int(one.id))):
+            # Ours keeps its size, whatever a person has written over it.
+            label = label_of.get(one.id) or facts.text_of(one, subitem.size.id)
+            quantity = facts.number(facts.text_of(one, subitem.quantity.id))
+            if not label:
+                continue  # A line that a person wrote.
+            if label in taken:
+                found.copies.append(self._removal(order.record_uuid, one.id))
+                continue
+            taken.add(label)
+            wanted = mapped.subitem_columns(label, order.sizes.get(label, 0), self.mappings)
+            believed = {
+                name: value
+                for name, value in wanted.items()
+                if _reads(one, name, value, numbers) or (name in numbers and quantity == facts.text(value))
+            }
+            unsure = {name: doubt.UNSURE for name in wanted if name not in believed}
+            found.sizes.append(
+                items.Entity(
+                    record_uuid=order.record_uuid,
+                    size_label=label,
+                    item_id=one.id,
+                    board_id=one.board_id,
+                    name=one.name,
+                    columns=believed | unsure,
+                )
+            )
+        left = [size for size in known if size.active and size.size_label not in taken]
+        found.sizes += [size.model_copy(update={"active": False}) for size in left]
+
+    def _desired(self, order: StagedOrder) -> dict[str, ColumnValue]:
+        if order.removed:
+            return {}
+        return mapped.board_columns(order.values, order.record_uuid, self.mappings)
+
+    def _believed(self, desired: Mapping[str, ColumnValue], item: shown.BoardItem) -> dict[str, ColumnValue]:
+        """Our columns as the plan shall know them: what they shall be, or unsure, or absent where they are blank."""
+        board, numbers = self.mappings.board, facts.numbers(self.mappings)
+        people = columns.owned_by_people(self.mappings)
+        believed: dict[str, ColumnValue] = {}
+        for name in (board.key.id, *(column.id for column in board.columns)):
+            wanted = desired.get(name)
+            if wanted is not None and (name in people or _reads(item, name, wanted, numbers)):
+                believed[name] = wanted
+            elif name not in people and facts.text_of(item, name):
+                believed[name] = doubt.UNSURE
+        return believed
+
+    def _removal(self, record_uuid: str, item_id: str) -> items.RemoveItem:
+        # What is kept on the board are orders that left, never a second item of one.
+        policy = self.mappings.board.board.removal
+        removal = items.Removal.ARCHIVE if policy is items.Removal.KEEP else policy
+        return items.RemoveItem(record_uuid=record_uuid, item_id=item_id, removal=removal)
+
+
+def _reads(item: shown.BoardItem, column_id: str, wanted: ColumnValue, numbers: frozenset[str]) -> bool:
+    """Does a person read there what was told?"""
+    seen, told = facts.text_of(item, column_id), facts.text(wanted)
+    if column_id in numbers:
+        return bool(seen) and facts.number(seen) == facts.number(told)
+    return seen == told
