@@ -15,7 +15,9 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_vali
 from connectors import errors
 
 FILE = Path("ordersync.yaml")
-SECRETS = ("monday_token", "kafka_password")
+SECRETS = ("monday_token", "kafka_password", "archive")
+# Plain http is for the bundled board alone: on this machine, or under its name in docker-compose.yml.
+OURS = ("http://127.0.0.1:", "http://localhost:", "http://simulator:")
 
 
 class Settings(pydantic_settings.BaseSettings):
@@ -29,6 +31,12 @@ class Settings(pydantic_settings.BaseSettings):
     mappings: Path | None = Field(None, description="folder of board.yaml and its tables; default: the bundled one")
 
     database: str = Field("", description="path of the SQLite file; default: orders.db in the home folder")
+
+    archive: SecretStr = Field(
+        SecretStr(""), description="postgresql:// address of the snapshot archive; default: the embedded database"
+    )
+    archive_days: int = Field(30, ge=1, description="how far back every customer can be rolled back")
+    archive_snapshots: int = Field(100, ge=1, description="kept of a customer: dense of late, sparse long ago")
 
     kafka_bootstrap_servers: str = Field(
         "",
@@ -67,16 +75,18 @@ class Settings(pydantic_settings.BaseSettings):
 
     retry_first: float = Field(60.0, gt=0, description="pause before the first retry; four times as long each time")
     retry_tries: int = Field(5, ge=0)
+    keep_days: int = Field(30, ge=2, description="how long staged versions and requests that have ended are kept")
     lease_seconds: float = Field(10.0, gt=0, description="life of the writer's lease")
     worker: str = Field("worker-1", pattern=r"^[A-Za-z0-9._-]+$", description="unique, stable name of the worker")
-    web_port: int = Field(6066, ge=0, le=65535, description="/health, on loopback; another free one if it is taken")
+    web_port: int = Field(6066, ge=0, le=65535, description="/health and /metrics; another free one if it is taken")
+    web_bind: str = Field("127.0.0.1", min_length=1, description="address of the pages, which ask for no login")
 
     @model_validator(mode="after")
     def _https(self) -> Self:
-        loopback = self.monday_url.startswith(("http://127.0.0.1:", "http://localhost:"))
-        if self.monday_url and not loopback and not self.monday_url.startswith("https://"):
+        bundled = self.monday_url.startswith(OURS)
+        if self.monday_url and not bundled and not self.monday_url.startswith("https://"):
             raise ValueError("monday_url must be https: a token never travels in the clear")
-        if self.monday_url and not loopback and self.monday_minute != 60:
+        if self.monday_url and not bundled and self.monday_minute != 60:
             raise ValueError("monday_minute is 60 with the real API")
         return self
 

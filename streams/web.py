@@ -1,7 +1,12 @@
-"""The worker's pages, on loopback: /health for machines. 200 while all is well, 503 with the reason otherwise."""
+"""The worker's pages: /health, 200 while all is well and 503 with the reason otherwise, and /metrics for Prometheus.
 
+On loopback, unless `web_bind` says otherwise: they ask for no login.
+"""
+
+import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from schemas import workers
@@ -24,15 +29,15 @@ class Reporter(Protocol):
     def state(self) -> workers.WorkerState: ...
 
 
-def free_port(wanted: int) -> int:
-    """`wanted`, or another free port of loopback when it is taken: a second worker on a machine is no mistake."""
+def free_port(wanted: int, host: str = HOST) -> int:
+    """`wanted`, or another free port of `host` when it is taken: a second worker on a machine is no mistake."""
     for port in (wanted, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             # As the server will do it: a port in its last seconds of closing is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
+            probe.bind((host, port))
             return int(probe.getsockname()[1])
-    raise OSError("no free port on loopback")
+    raise OSError(f"no free port on {host}")
 
 
 def declare(app: App, state: health.Health, reporter: Reporter) -> None:
@@ -50,3 +55,13 @@ def declare(app: App, state: health.Health, reporter: Reporter) -> None:
         return web.json(body, status=200 if well else 503)
 
     app.page("/health")(show_health)
+
+
+def declare_metrics(app: App, render: Callable[[], bytes], content_type: str) -> None:
+    """Adds the page that Prometheus reads. `render` may block."""
+
+    async def show_metrics(web: Any, request: Any) -> Any:
+        body = await asyncio.to_thread(render)
+        return web.bytes(body, headers={"Content-Type": content_type})
+
+    app.page("/metrics")(show_metrics)
