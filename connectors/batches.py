@@ -64,7 +64,8 @@ def recount(session: database.Session, batch_ids: Iterable[str], now: datetime) 
     for batch_id in sorted(set(batch_ids)):
         session.execute(STATEMENTS["lock_batch"], (batch_id,))
         found = session.query(STATEMENTS["batch"], (batch_id,))
-        if found:
+        # Once rows of it were cleaned up, what it has counted is all that is known.
+        if found and found[0]["cleanup_completed"] is None:
             _update(session, found[0], database.to_db_time(now))
 
 

@@ -80,7 +80,7 @@ WHERE s.stg_batch_id = ? AND s.stg_status IN ('API_SUCCESS', 'PROMOTED')
 -- name: batch
 -- One batch.
 SELECT batch_id, total_records, status, start_time, end_time, staging_load_completed, items_creation_completed,
-  subitems_creation_completed, promotion_completed
+  subitems_creation_completed, promotion_completed, cleanup_completed
 FROM MON_BatchProcessing WHERE batch_id = ?
 
 -- name: open_batch

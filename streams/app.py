@@ -6,6 +6,7 @@ orders.synced       promote_orders
 orders.failed       record_failures   → orders.dead-letter
 orders.dead-letter  schedule_retries
 (timer)             retry_failures    → orders.staged
+(timer)             clean_up
 """
 
 import asyncio
@@ -22,12 +23,15 @@ from schemas import events
 from schemas.failures import Poison
 from streams import delivery, health, letters, settings, settle, topics
 from streams.delivery import Batch, Lane, outgoing
-from streams.resources import Resources, security, tls
+from streams.resources import Resources
+from streams.security import security, tls
 
 App = faust.App
 
 RETRY_EVERY = 1.0
 TICK_EVERY = 1.0
+# Between two looks whether the day's clean-up is due, and between two steps of it.
+CLEAN_EVERY, CLEAN_PAUSE = 60.0, 0.2
 
 SyncStep = Callable[[list[events.OrderStaged]], Awaitable[list[events.OrderEvent]]]
 
@@ -93,10 +97,14 @@ def build(resources: Resources, state: health.Health, sync: SyncStep, member: st
     async def retry_failures() -> None:
         await deliver.repeat("retry_failures", retrying(retrier.due, deliver), RETRY_EVERY)
 
+    async def clean_up() -> None:
+        await deliver.repeat("clean_up", cleaning(resources.cleaner().step, deliver), CLEAN_EVERY)
+
     async def tick() -> None:
         state.tick()
 
     app.task(retry_failures)
+    app.task(clean_up)
     app.timer(TICK_EVERY)(tick)
     app.finalize()
     return app
@@ -136,6 +144,18 @@ def retrying(due: Callable[[], list[events.OrderStaged]], deliver: delivery.Deli
         if claimed:
             await asyncio.to_thread(deliver.producer.send_all, outgoing(claimed, deliver.prefix))
             claimed.clear()
+
+    return work
+
+
+def cleaning(step: Callable[[], bool], deliver: delivery.Delivery) -> Callable[[], Awaitable[None]]:
+    """The timer's work: step by step, with pauses for who has work to do, for as long as there is more."""
+
+    async def work() -> None:
+        more = True
+        while more and not deliver.stopping():
+            more = await asyncio.to_thread(step)
+            await asyncio.sleep(CLEAN_PAUSE)
 
     return work
 

@@ -10,7 +10,7 @@ import typer
 from connectors import errors
 from schemas import detection
 from schemas.mappings import MappingError
-from streams import commands, passes, settings, show
+from streams import cli_failures, commands, passes, settings, show
 
 HELD = 3
 
@@ -120,16 +120,6 @@ def status(
     show.status(commands.status(context.obj()), as_json=as_json)
 
 
-@app.command("errors")
-def list_errors(
-    context: typer.Context,
-    customer: Customer = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
-) -> None:
-    """The orders that did not arrive: which, why, and what to do."""
-    show.failures(commands.failures(context.obj(), customer), as_json=as_json)
-
-
 @app.command()
 def board(
     context: typer.Context,
@@ -156,6 +146,9 @@ def demo(
 
     if not demo_story.run(context.obj(), orders=orders, seed=seed, minute=minute, keep=keep):
         raise typer.Exit(1)
+
+
+cli_failures.register(app)
 
 
 def main() -> None:

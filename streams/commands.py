@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from connectors import errors, samples, staging
 from connectors.monday import board as boards
@@ -160,14 +160,6 @@ def status(settings: Settings) -> overview.Overview:
     """Where everything stands, out of SQL alone: it works while broker and board are away."""
     with database_only(settings) as parts:
         return overview.collect(parts)
-
-
-def failures(settings: Settings, customer: str | None) -> list[dict[str, Any]]:
-    """The failures that wait, of one customer or of all."""
-    with database_only(settings) as parts:
-        wanted = None if customer is None else parts.mappings.customers.canonical(customer)
-        canonical = parts.mappings.customers.canonical
-        return [row for row in parts.failures.waiting() if wanted in (None, canonical(row["customer"] or ""))]
 
 
 def serve_board(settings: Settings) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from schemas import detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
-from streams import detect, hold, reporting
+from streams import breaker, detect, hold, reporting
 from streams.resources import Resources, utcnow
 
 
@@ -18,7 +18,10 @@ class CustomerState(Model):
 
 
 class Overview(Model):
-    """What `ordersync status` shows. All states, `undetected` and `refused` add up to `source_rows`."""
+    """What `ordersync status` shows. All states, `undetected` and `refused` add up to `source_rows`.
+
+    `rows` counts the tables that grow with every change.
+    """
 
     source_rows: int
     undetected: int
@@ -32,6 +35,8 @@ class Overview(Model):
     holds: tuple[hold.Hold, ...]
     open_batches: tuple[dict[str, Any], ...]
     failures: dict[str, int]
+    retries_paused: str | None
+    rows: dict[str, int]
     calls_today: int
     calls_limit: int
     writer: str | None
@@ -58,6 +63,7 @@ def collect(parts: Resources) -> Overview:
     refused: dict[str, int] = {}
     for failure in parts.failures.waiting():
         refused[failure["error_code"]] = refused.get(failure["error_code"], 0) + 1
+    retries = breaker.read(parts.state)
     limits, holder = parts.limits, parts.journal.holder(f"board-{parts.mappings.board.board.id}")
     return Overview(
         source_rows=source_rows,
@@ -72,6 +78,8 @@ def collect(parts: Resources) -> Overview:
         holds=tuple(hold.holds(parts.state).values()),
         open_batches=tuple(parts.batches.active()),
         failures=refused,
+        retries_paused=None if retries.code is None else str(retries),
+        rows=parts.growth.rows(),
         calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),
         calls_limit=limits.calls_per_day,
         writer=holder,

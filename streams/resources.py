@@ -2,7 +2,6 @@
 
 import logging
 import random
-import ssl
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,8 @@ from connectors import (
     database_sqlite,
     errors,
     failures,
+    growth,
+    history,
     journal,
     kafka,
     lease,
@@ -31,7 +32,8 @@ from connectors import (
 from connectors.monday import limits as monday_limits
 from mappings import columns as mapped_columns
 from mappings import loading
-from streams import breaker, detect, embedded, emission, guard, retry, settings, stage, sweep, topics
+from streams import breaker, cleanup, detect, embedded, emission, guard, retry, settings, stage, sweep, topics
+from streams.security import security
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,16 @@ class Resources:
     def failures(self) -> failures.Failures:
         """The ERR tables."""
         return failures.Failures(self.db, now=utcnow)
+
+    @cached_property
+    def growth(self) -> growth.Growth:
+        """The tables that grow with every change."""
+        return growth.Growth(self.db, now=utcnow)
+
+    @cached_property
+    def history(self) -> history.History:
+        """What the tables remember of one order."""
+        return history.History(self.db)
 
     @cached_property
     def retries(self) -> retries.Retries:
@@ -195,6 +207,11 @@ class Resources:
         holding = breaker.Breaker(self.state, self.retries.outcomes, s.retry_first)
         return retry.Retrier(self.retries, holding, s.retry_first, s.retry_tries, utcnow, random.Random())
 
+    def cleaner(self) -> cleanup.Cleaner:
+        """The worker's daily clean-up."""
+        keep = timedelta(days=self.settings.keep_days)
+        return cleanup.Cleaner(self.growth, self.state, keep, utcnow)
+
     def sweep(self) -> sweep.Sweep:
         """The poller's look for what was lost with the log."""
         s = self.settings
@@ -212,35 +229,3 @@ class Resources:
             self.producer.close()
         if "db" in self.__dict__:
             self.db.close()
-
-
-def security(s: settings.Settings) -> dict[str, str]:
-    """librdkafka's security settings, out of ours. A broker's certificate is always verified, its host name too.
-
-    Raises Misconfigured when the file of the password or of the CA cannot be used.
-    """
-    if s.kafka_security_protocol == "PLAINTEXT":
-        return {}
-    found: dict[str, str] = {"security.protocol": s.kafka_security_protocol}
-    if s.kafka_security_protocol.startswith("SASL"):
-        found |= {
-            "sasl.mechanism": s.kafka_sasl_mechanism,
-            "sasl.username": s.kafka_username,
-            "sasl.password": s.password().get_secret_value(),
-        }
-    if s.kafka_security_protocol.endswith("SSL"):
-        found |= {"enable.ssl.certificate.verification": "true", "ssl.endpoint.identification.algorithm": "https"}
-        if s.kafka_ca_file is not None:
-            tls(s)
-            found["ssl.ca.location"] = str(s.kafka_ca_file)
-    return found
-
-
-def tls(s: settings.Settings) -> ssl.SSLContext:
-    """The same for Python's own TLS: the CA that a setting names, or the system's. Raises Misconfigured."""
-    try:
-        return ssl.create_default_context(cafile=s.kafka_ca_file)
-    except OSError as error:  # A file that holds no certificate is one too (ssl.SSLError).
-        raise errors.Misconfigured(
-            f"kafka_ca_file {s.kafka_ca_file}: {error.strerror or error}. Name a PEM file that holds the CA"
-        ) from None

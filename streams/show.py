@@ -109,8 +109,11 @@ def status(seen: overview.Overview, *, as_json: bool) -> None:
         plain(f"last pass   {seen.last_pass.number} at {at}, {seen.last_pass.emitted} events")
     for code, n in sorted(seen.failures.items()):
         plain(f"failed      {n} × {code}: `ordersync errors`")
+    if seen.retries_paused:
+        console.print(f"[yellow]retries     {escape(seen.retries_paused)}[/]", soft_wrap=True)
     if seen.open_batches:
         plain(f"batches     {len(seen.open_batches)} open")
+    plain("tables      " + ", ".join(f"{name} {n:,}" for name, n in seen.rows.items()))
     if seen.held:
         console.print(f"[red]guard       {escape(seen.held)}[/]", soft_wrap=True)
 
@@ -127,27 +130,6 @@ def _worker(worker: workers.WorkerState, now: datetime) -> str:
     if worker.budget is not None and worker.budget.calls_run_out_at is not None:
         told += f", [yellow]the day's API calls run out at {worker.budget.calls_run_out_at:%H:%M} UTC[/]"
     return told
-
-
-def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
-    """The orders that did not arrive."""
-    if as_json:
-        plain(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    if not rows:
-        plain("no order failed")
-        return
-    for row in rows[:MOST]:
-        who = whose(row)
-        size = f", size {row['size_label']}" if row["size_label"] else ""
-        due = f"next try at {str(row['next_retry_at'])[:19]} UTC" if row["next_retry_at"] else "waits for a person"
-        tries = f", tried {row['retry_count'] + 1} times" if row["retry_count"] else ""
-        kind = row["error_code"] or row["error_type"]
-        console.print(f"[bold]{escape(who)}[/]{escape(size)}  [red]{escape(kind)}[/], {due}{tries}")
-        console.print(Padding(escape(str(row["error_message"])), (0, 0, 0, 4)))
-    if len(rows) > MOST:
-        plain(f"and {len(rows) - MOST} more: `ordersync errors --json`")
-    plain(f"{len(rows)} failures wait")
 
 
 def whose(row: dict[str, Any]) -> str:
