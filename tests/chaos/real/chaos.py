@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.oracle import Verdict
+from tests.chaos.judge import Verdict
 from tests.chaos.real import play, recovery
 from tests.chaos.real.outcome import Outcome, Scenario
 

@@ -22,6 +22,19 @@ POLLER = "poller"
 
 
 @dataclass
+class Watched(supervise.Service):
+    """A service that remembers how it ended each time: exit codes, minus the signal where one ended it."""
+
+    ends: list[int] = field(default_factory=list)
+
+    def start(self) -> None:
+        code = self.child.wait(0) if self.child is not None else None
+        if code is not None:
+            self.ends.append(code)
+        super().start()
+
+
+@dataclass
 class Stage(demo.Stage):
     """A demo stage whose parts can be broken one by one. `strikes` is the folder of points.py, empty at first."""
 
@@ -109,6 +122,8 @@ def stage(
             key = parts.mappings.board.key
             asyncio.run(commands.with_board(parts, lambda live: live.ensure_key_column(key.id, key.title)))
             environment = {"CHAOS_STRIKES": str(strikes), "CHAOS_PLANT": plant, "PYTHONPATH": str(ROOT)}
+            # A crash inside a library says where it was.
+            environment["PYTHONFAULTHANDLER"] = "1"
             environment |= {"NO_CYTHON": "1"} if pure else {}
             made = _stage(parts, broker, board, strikes, workers, environment)
             made.supervisor.start()
@@ -135,7 +150,7 @@ def _stage(
     def service(name: str, told: Settings, *arguments: str) -> supervise.Service:
         usual, _ = commands.services(told, ends)
         command = [sys.executable, "-m", "tests.chaos.real.process", *arguments]
-        return supervise.Service(
+        return Watched(
             name,
             command,
             {**usual.environment, **environment, "CHAOS_PROCESS": name},
