@@ -36,7 +36,7 @@ RUNNABLE = {
     if block.engine in (None, "sqlite")
 }
 # Columns that staging and production, or the source, really have.
-SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]"}
+SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
 
 
 @pytest.fixture(scope="module")
