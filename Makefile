@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
-.PHONY: help demo test check format schema kafka chaos-monday bench-monday clean
+.PHONY: help demo test check format schema kafka chaos chaos-mutants chaos-monday bench-monday clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
@@ -13,6 +13,8 @@ help:
 	@echo "make check          lint and types"
 	@echo "make format         formats the code"
 	@echo "make kafka          the embedded Kafka alone, until ctrl-C"
+	@echo "make chaos          N=200 SEED=1: kill -9 of real processes at every point, then the named scenarios (SCENARIO=, SCENARIOS=none)"
+	@echo "make chaos-mutants  which planted bug is caught by which of the two levels; 1 if one is not"
 	@echo "make chaos-monday   N=500 SEED=1: seeded faults around the Monday writer; 1 if anything is lost or made twice"
 	@echo "make bench-monday   is the API's budget used up, and never overdrawn?"
 	@echo "make schema         writes sql/schema/*.sql from the tables' CSV files"
@@ -37,6 +39,13 @@ schema: $(INSTALLED)
 
 kafka: $(INSTALLED)
 	$(BIN)/python -m connectors.kafka_local --folder .ordersync/kafka
+
+chaos: $(INSTALLED)
+	$(BIN)/python -m tests.chaos.real.chaos --n $(or $(N),200) --seed $(or $(SEED),1) \
+		$(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
+
+chaos-mutants: $(INSTALLED)
+	$(BIN)/python -m tests.chaos.mutants $(if $(PLANT),--plant "$(PLANT)")
 
 chaos-monday: $(INSTALLED)
 	$(BIN)/python -m tests.chaos.monday --n $(or $(N),500) --seed $(or $(SEED),1)

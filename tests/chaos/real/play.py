@@ -141,12 +141,16 @@ class Player:
             self._returning = None
             since = utcnow()
         deadline = time.monotonic() + SETTLE_WITHIN
+        drained = False
         while True:
-            behind = self.log.behind()
-            # A pass counts that began after the last event was worked: what a dead poller told last may undo a row.
-            since = utcnow() if behind else since
-            left = [*behind, *self._unsettled(since)]
-            if not left or time.monotonic() > deadline:
+            left = list(self._unsettled(since))
+            if not left and not (left := self.log.behind()):
+                if drained:
+                    return []
+                # One pass more, now that every event is worked: what a dead poller told last may undo a row.
+                drained, since = True, utcnow()
+                continue
+            if time.monotonic() > deadline:
                 return left
             time.sleep(LOOK)
 

@@ -190,6 +190,8 @@ class _Strike:
                 armed.seek(0)
                 armed.write(f"{left:4d}")
                 armed.flush()
+                if left == 0:
+                    self.file.unlink()
         except FileNotFoundError:
             return False
         return left == 0

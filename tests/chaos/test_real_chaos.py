@@ -1,0 +1,66 @@
+"""Ten schedules on real processes, on one stage; `make chaos` plays as many as you like."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mappings import loading, sizes
+from sql import tables
+from tests.chaos.real import chaos, recovery
+from tests.chaos.real.points import PLACES, Point, Strikes
+from tests.chaos.real.schedule import Arm, Author, Schedule
+from tests.chaos.real.stage import ROOT
+
+SAMPLE = range(1, 11)
+
+
+@pytest.fixture(scope="module")
+def author() -> Author:
+    live = [(column.name, column.type) for column in tables.get(tables.SOURCE).columns]
+    return Author([name for name, _ in live], sizes.size_columns(live, loading.load().board.sizes))
+
+
+def test_source_production_and_board_are_equal_whoever_was_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    result = chaos.run(SAMPLE)
+    with capsys.disabled():
+        print("", *result.told(0.0), sep="\n")
+    assert result.holds, "\n".join(f"seed {seed}\n{one}" for seed, one in result.verdicts.items() if not one.holds)
+    assert sum(n for what, n in result.met.items() if what.startswith("died at")) >= 5, "the strikes really struck"
+
+
+def test_a_seed_tells_the_same_story_every_time(author: Author) -> None:
+    assert str(author.schedule(7)) == str(author.schedule(7))
+    assert str(author.schedule(7)) != str(author.schedule(8))
+
+
+def test_many_schedules_strike_every_point(author: Author) -> None:
+    def armed(played: Schedule) -> set[Point]:
+        return {act.point for _, act in played.steps if isinstance(act, Arm)}
+
+    assert set().union(*(armed(author.schedule(seed)) for seed in range(1, 41))) == set(Point) == set(PLACES)
+
+
+def test_a_point_ends_its_process_at_the_passage_it_was_armed_for(tmp_path: Path) -> None:
+    script = (
+        "from tests.chaos.real import points\nfrom connectors import orders\nfrom pathlib import Path\nimport sys\n"
+        "orders.Orders.move_snapshots = lambda self, snapshots: print('moved', flush=True)\n"
+        "folder = Path(sys.argv[1])\npoints.patch(folder, 'poller', lease=folder / 'lease')\n"
+        "points.Strikes(folder).arm(points.Point.SNAPSHOT, 2)\n"
+        "for _ in range(3): orders.Orders.move_snapshots(None, [])\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout.split()) == (-9, ["moved", "moved"])
+    death = Strikes(tmp_path).deaths()
+    assert [(one.process, one.point, one.writer) for one in death] == [("poller", Point.SNAPSHOT, False)]
+    assert not (tmp_path / Point.SNAPSHOT).exists()
+
+
+def test_the_99th_percentile_is_the_worst_of_few() -> None:
+    assert recovery.percentile([3.0, 1.0, 2.0], 99) == 3.0
+    assert recovery.percentile(range(1, 201), 99) == 198
