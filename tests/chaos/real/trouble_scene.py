@@ -28,6 +28,7 @@ GIVE_UP = 150.0
 SAID_WITHIN = 20.0
 LINES = 15
 LOOK = 0.25
+AWAY = "Kafka at"
 EDIT_EVERY = 0.25
 # Of the orders that are edited again and again: well below the share at which the guard stops a pass.
 HOT = 25
@@ -122,39 +123,44 @@ class Scene:
         self._lines = Counter({name: len(self.stage.log(name).splitlines()) for name in self.stage.services})
         self._restarts = sum(service.restarts for service in self.stage.services.values())
 
-    def lasts(self, seconds: float, *, of: str = "Kafka at") -> None:
-        """Lets it last, and looks whether /health and `ordersync status` say so: each in one line that begins so."""
-        began, said = time.monotonic(), {}
-        command_seen = False
+    def lasts(self, seconds: float, *, said_within: float = SAID_WITHIN) -> None:
+        """Lets it last, and looks whether /health and `ordersync status` say so, each process in one line.
+
+        A trouble that is over sooner than `said_within` need not be told of.
+        """
+        began, said = time.monotonic(), dict[str, float]()
+        asked = seconds < said_within
         while (now := time.monotonic() - began) < seconds:
-            for name in self.stage.services:
-                if name not in said and of in self._told(name):
+            for name in self.stage.services.keys() - said.keys():
+                if AWAY in self._told(name):
                     said[name] = now
-            if not command_seen and len(said) == len(self.stage.services):
-                command_seen = True
-                self._status_says(of)
+            if not asked and len(said) == len(self.stage.services):
+                asked = True
+                self._status_says()
             time.sleep(LOOK)
-        if seconds >= SAID_WITHIN:
-            late = {name: said.get(name) for name in self.stage.services if said.get(name, seconds) > SAID_WITHIN}
-            self.wrong += [f"{name} did not say so within {SAID_WITHIN:g} s, but {at}" for name, at in late.items()]
+        if seconds >= said_within:
+            late = {name: said.get(name) for name in self.stage.services if said.get(name, seconds) > said_within}
+            self.wrong += [f"{name} did not say so within {said_within:g} s, but {at}" for name, at in late.items()]
         if said:
             self.most("said_s", max(said.values()))
 
     def goes_on(self, back: datetime) -> None:
         """Waits until an edit of this moment has arrived; notes how long that took since `back`, in UTC."""
-        arrived = self.source.mark()
-        deadline = time.monotonic() + GIVE_UP
-        while not arrived():
-            if time.monotonic() > deadline:
-                self.wrong.append(f"an edit made when it was over did not arrive within {GIVE_UP:g} s")
-                return
-            time.sleep(LOOK / 5)
+        self.until(self.source.mark(), "an edit that was made when it was over arrives")
         settled = (utcnow() - back).total_seconds()
         write = self._first_write(back)
         self.most("goes_on_s", settled)
         self.most("write_s", write)
         if max(settled, write) > GOES_ON_WITHIN:
             self.wrong.append(f"work went on after {write:.1f} s, and an edit arrived after {settled:.1f} s")
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Waits for it. Raises TimeoutError, and the scenario is over."""
+        deadline = time.monotonic() + GIVE_UP
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {GIVE_UP:g} s: {what}")
+            time.sleep(LOOK / 5)
 
     def most(self, name: str, seconds: float) -> None:
         """Keeps the largest of several."""
@@ -200,12 +206,12 @@ class Scene:
         except OSError:  # It is being started.
             return ""
 
-    def _status_says(self, of: str) -> None:
+    def _status_says(self) -> None:
         settings = self.stage.parts.settings
         command = [sys.executable, "-m", "streams", "--home", str(settings.home), "status"]
         command[-1:-1] = ["--database", settings.database]
         shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
-        said = [line for line in shown.splitlines() if of in line]
+        said = [line for line in shown.splitlines() if AWAY in line]
         if len(said) != len(self.stage.services):
             self.wrong.append(f"`ordersync status` did not say so in one line for each process, but: {said}")
 

@@ -1,0 +1,47 @@
+"""The quick ones of the named broker troubles, one after the other on one stage of real processes."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from streams import topics
+from tests.chaos.real import trouble
+from tests.chaos.real.trouble_scene import Scene
+
+SEED = 5
+# Seconds: shorter than the session of a member of the group, so that a paused worker loses both.
+LEASE = 4.0
+PAUSED = 12.0
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Scene]]:
+    """A new scene for each trouble, on one stage."""
+    home = tmp_path_factory.mktemp("trouble") / "home"
+    with trouble.scenes(home, SEED, workers=2, lease_seconds=LEASE) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(partial(trouble.away, seconds=5.0), id="away-5s-busy"),
+        pytest.param(partial(trouble.deleted, chosen=[topics.CHANGED]), id="topic-deleted"),
+        pytest.param(trouble.wiped, id="wiped"),
+        pytest.param(partial(trouble.writer_frozen, seconds=PAUSED), id="sigstop"),
+    ],
+)
+def test_work_goes_on_by_itself(scene: Callable[[], Scene], act: trouble.Act) -> None:
+    one = scene()
+    trouble.happens(one, act, busy=True)
+    print(one.figures)
+    assert one.wrong == []
+
+
+def test_nothing_was_lost_or_made_twice_through_all_of_it(scene: Callable[[], Scene]) -> None:
+    one = scene()
+    one.proves()
+    print(one.figures)
+    assert one.wrong == []
+    assert one.figures["edits"]
