@@ -58,6 +58,11 @@ class Customers:
         with self._db.read() as session:
             return int(session.value(STATEMENTS["forgotten"], (customer,)) or 0)
 
+    def waiting(self, customer: str) -> int:
+        """How many orders of a customer are on their way."""
+        with self._db.read() as session:
+            return int(session.value(STATEMENTS["waiting"], (customer,)) or 0)
+
     def forget(self, record_uuids: Sequence[str], mark: Callable[[database.Session], None]) -> None:
         """These orders will be detected again, and `mark` in the same transaction: all or nothing."""
         with self._db.write() as session:

@@ -7,7 +7,8 @@ A step's statements live in `<step>.sql` as blocks:
     UPDATE ...
 
 A block is portable: SQLite and SQL Server run the same bytes (tests/sql/test_lint.py). A second line
-`-- engine: sqlite` (or `sqlserver`) marks a block for one engine; the other may have one of the same name.
+`-- engine: sqlite` (or `sqlserver`, `postgresql`) marks a block for one engine; the others may have one of the same
+name. PostgreSQL has only the archive; connectors/archive_postgres.py turns its brackets and marks into that dialect.
 
 Placeholders are filled by `expand`, and say by the end of their name what they take: `{table}` is one name,
 `{columns}` (any plural) a list of names, `{marks}` a count of `?`, `{texts}` expressions built from quoted
@@ -24,7 +25,7 @@ from types import MappingProxyType
 
 from sql import identifiers
 
-ENGINES = ("sqlite", "sqlserver")
+ENGINES = ("sqlite", "sqlserver", "postgresql")
 
 _FOLDER = Path(__file__).parent
 _NAME = re.compile(r"-- name: (\w+)")
@@ -34,7 +35,7 @@ _PLACEHOLDER = re.compile(r"\{(?:(?P<alias>\w+)\.)?(?P<name>\w+)(?P<assign>=\?)?
 
 @dataclass(frozen=True)
 class Block:
-    """One named statement. `engine` is None when both engines run it."""
+    """One named statement. `engine` is None when every engine runs it."""
 
     name: str
     description: str

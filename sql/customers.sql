@@ -21,6 +21,10 @@ WHERE p.customer = ? AND p.row_hash <> 'DELETED'
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT AS p
 WHERE p.sync_state = 'WAITING' AND p.row_hash = '' AND p.customer = ?
 
+-- name: waiting
+-- Orders of one customer that are on their way.
+SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.sync_state = 'WAITING' AND p.customer = ?
+
 -- name: forget
 -- An order that is to be detected again: an empty hash differs from every row, and a row that left is missed by it.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', sync_state = 'WAITING', planned_mutations = 0 WHERE record_uuid = ?

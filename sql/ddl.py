@@ -24,6 +24,9 @@ _SQLITE_TYPES = {
     **dict.fromkeys(["VARBINARY", "BYTEA"], "BLOB"),
 }
 
+# Tables that PostgreSQL shares with the others; those of its own are declared in its own words.
+_POSTGRESQL_TYPES = {"NVARCHAR": "VARCHAR", "DATETIME2": "TIMESTAMP", "INT": "INTEGER"}
+
 # schemas/batches.py: a batch in one of these is over (tests/sql/test_ddl.py holds the two together).
 _BATCH_OVER = ("PROMOTED", "FAILED")
 
@@ -176,7 +179,7 @@ def _mend(table: tables.Table, found: Sequence[LiveColumn], engine: str) -> Iter
 
 def _column(column: tables.Column, engine: str, *, nullable: bool | None = None, default: bool = True) -> str:
     nullable = column.nullable if nullable is None else nullable
-    words = [_quoted(column.name, engine), _SQLITE_TYPES[column.base] if engine == "sqlite" else column.type]
+    words = [_quoted(column.name, engine), _type(column, engine)]
     if engine == "sqlserver" and column.binary:
         words.append(f"COLLATE {BINARY_COLLATION}")
     words.append("NULL" if nullable else "NOT NULL")
@@ -184,6 +187,14 @@ def _column(column: tables.Column, engine: str, *, nullable: bool | None = None,
     if default and column.default is not None and (engine != "sqlite" or _is_literal(column.default)):
         words.append(f"DEFAULT {column.default}")
     return " ".join(words)
+
+
+def _type(column: tables.Column, engine: str) -> str:
+    if engine == "sqlite":
+        return _SQLITE_TYPES[column.base]
+    if engine == "postgresql":
+        return column.type.replace(column.base, _POSTGRESQL_TYPES.get(column.base, column.base))
+    return column.type
 
 
 def _is_literal(default: str) -> bool:

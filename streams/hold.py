@@ -8,25 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from connectors import errors
 from mappings.loading import Mappings
 from schemas.base import Model
 from schemas.batches import SyncState
 from streams import announce
 
 FAMILY = "hold"
+# What SYNC_State takes for a name.
+LONGEST = 100
 
 
 class Hold(Model):
     """Who put a customer on hold, and when.
 
-    `since` is the number of a pass: what was emitted for this customer from there on is the hold's own doing.
     `complete` says that every order of the `snapshot` was emitted; until then the poller goes on with it.
     """
 
     customer: str
     by: str
     at: datetime
-    since: int
     snapshot: int | None = None
     taken_at: datetime | None = None
     complete: bool = True
@@ -60,7 +61,9 @@ def holds(facts: Facts) -> dict[str, Hold]:
 
 
 def keep(facts: Facts, hold: Hold) -> None:
-    """Puts a customer on hold, or notes how far its roll back came."""
+    """Puts a customer on hold, or notes how far its roll back came. Raises Misconfigured for a name too long."""
+    if len(_name(hold.customer)) > LONGEST:
+        raise errors.Misconfigured(f"the name of {hold.customer!r} is too long for a hold: shorten it in customers.csv")
     facts.set(_name(hold.customer), hold.model_dump(mode="json"))
 
 
@@ -69,9 +72,7 @@ def end(facts: Facts, customer: str) -> Callable[[Any], None]:
     return facts.erase(_name(customer))
 
 
-def states(
-    facts: Facts, orders: Orders, customers: Customers, mappings: Mappings
-) -> dict[str, dict[SyncState, int]]:
+def states(facts: Facts, orders: Orders, customers: Customers, mappings: Mappings) -> dict[str, dict[SyncState, int]]:
     """Orders of the source by customer and state. Every row of a customer on hold is HELD, known before or not.
 
     Added up, they are the rows of the source but for those that are refused or not detected yet.

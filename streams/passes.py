@@ -5,7 +5,9 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from connectors import errors, kafka, locks
 from schemas import detection, events
@@ -15,6 +17,9 @@ from streams.emission import Publish
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
 from streams.sweep import Sweep
+
+if TYPE_CHECKING:
+    from streams import archiving
 
 log = logging.getLogger(__name__)
 
@@ -27,39 +32,59 @@ def detect(settings: Settings, chosen: detection.Filters | None, *, accept: bool
     """One pass."""
     with commands.opened(settings) as parts:
         parts.ensure_topics()
-        return one_pass(parts, parts.detector(publisher(parts)), chosen, accept=accept)
+        report = one_pass(parts, parts.detector(publisher(parts)), chosen, accept=accept)
+        _between(parts).archive(lambda: True)
+        return report
 
 
 def one_pass(
     parts: Resources, detector: Detector, chosen: detection.Filters | None = None, *, accept: bool = False
 ) -> detection.PassReport:
     """One pass at a time on this machine: two at once would emit every change twice, harmlessly but in vain."""
+    with alone(parts):
+        return detector.run(chosen, accept=accept)
+
+
+@contextmanager
+def alone(parts: Resources) -> Iterator[None]:
+    """While no pass runs on this machine."""
     lock = locks.FileLock(parts.settings.home / "locks" / "detect")
     lock.acquire(wait=True)
     try:
-        return detector.run(chosen, accept=accept)
+        yield
     finally:
         lock.release()
+
+
+def _between(parts: Resources) -> "archiving.Between":
+    # Here, not above: the worker loads this file too, and Parquet is half of what it would load then.
+    from streams import archiving
+
+    return archiving.Between(parts, publisher(parts), lambda: alone(parts))
 
 
 def dry_run(settings: Settings, chosen: detection.Filters | None) -> list[plans.Planned]:
     """What one pass would tell the board, order by order. Nothing is emitted, staged or sent."""
     with commands.opened(settings) as parts:
-        stager, known_groups = parts.stager(), parts.ledger.groups()
-        changed = parts.detector(publisher(parts)).preview(chosen)
-        known = parts.ledger.known([event.record_uuid for event in changed])
-        labels = boardview.LabelBook(asyncio.run(commands.with_board(parts, lambda board: board.columns())))
-        planner = plans.Planner(parts.mappings, labels)
-        planned: list[plans.Planned] = []
-        for event in changed:
-            order, staged = stager.order(event), events.OrderStaged(**event.identity)
-            if order.problems:
-                planned.append(plans.Planned(event=staged, problems=order.problems))
-                continue
-            held = known.get(event.record_uuid, plans.NOTHING)
-            planned.append(planner.whole(staged, order, held, known_groups))
-            known_groups |= {m.group_name: "" for m in planned[-1].mutations if m.kind == "create_group"}
-        return planned
+        return planned(parts, parts.detector(publisher(parts)).preview(chosen))
+
+
+def planned(parts: Resources, changed: Sequence[events.OrderChanged]) -> list[plans.Planned]:
+    """What the board would be told of these events, against what it is known to hold."""
+    stager, known_groups = parts.stager(), parts.ledger.groups()
+    known = parts.ledger.known([event.record_uuid for event in changed])
+    labels = boardview.LabelBook(asyncio.run(commands.with_board(parts, lambda board: board.columns())))
+    planner = plans.Planner(parts.mappings, labels)
+    found: list[plans.Planned] = []
+    for event in changed:
+        order, staged = stager.order(event), events.OrderStaged(**event.identity)
+        if order.problems:
+            found.append(plans.Planned(event=staged, problems=order.problems))
+            continue
+        held = known.get(event.record_uuid, plans.NOTHING)
+        found.append(planner.whole(staged, order, held, known_groups))
+        known_groups |= {m.group_name: "" for m in found[-1].mutations if m.kind == "create_group"}
+    return found
 
 
 def poll(settings: Settings, every: float) -> None:
@@ -78,7 +103,7 @@ def poll(settings: Settings, every: float) -> None:
 
 
 def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
-    detector, sweep = parts.detector(publisher(parts)), parts.sweep()
+    detector, sweep, between = parts.detector(publisher(parts)), parts.sweep(), _between(parts)
     held: str | None = None
     while not stop.is_set():
         try:
@@ -86,15 +111,17 @@ def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
             if report.held is not None and report.held != held:
                 log.error("the guard holds: %s", report.held)
             held = report.held
+            between.go_on()
             # What was deferred is let in as soon as the window has room again.
-            _pause(parts, sweep, min(every, 1.0) if report.deferred else every, stop)
+            _pause(parts, sweep, between, min(every, 1.0) if report.deferred else every, stop)
         except errors.OrdersyncError as error:
             delivery.end_process(delivery.EXIT_AGAIN, f"detect: {error}")
 
 
-def _pause(parts: Resources, sweep: Sweep, seconds: float, stop: threading.Event) -> None:
-    """Returns early when orders were found whose events are lost: they are detected again."""
+def _pause(parts: Resources, sweep: Sweep, between: "archiving.Between", seconds: float, stop: threading.Event) -> None:
+    """Archives first. Returns early when orders were found whose events are lost: they are detected again."""
     until = time.monotonic() + seconds
+    between.archive(lambda: not stop.is_set() and time.monotonic() < until)
     while (left := until - time.monotonic()) > 0 and not stop.wait(min(left, SWEEP_EVERY)):
         try:
             if sweep.look():

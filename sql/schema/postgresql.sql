@@ -1,5 +1,13 @@
 -- Written by `python -m sql.ddl` from sql/tables/*.csv, for postgresql. Do not edit.
 
+-- Which form of this schema was applied and when.
+CREATE TABLE IF NOT EXISTS "SYNC_SchemaVersion" (
+    "version" INTEGER NOT NULL,
+    "applied_at" TIMESTAMP NOT NULL,
+    "checksum" VARCHAR(64) NOT NULL,
+    CONSTRAINT "PK_SYNC_SchemaVersion" PRIMARY KEY ("version")
+);
+
 -- Snapshots of a customer as Parquet: what roll back goes back to.
 CREATE TABLE IF NOT EXISTS "snapshot_archive" (
     "id" BIGSERIAL NOT NULL,
@@ -20,7 +28,10 @@ CREATE TABLE IF NOT EXISTS "snapshot_archive" (
     "created_by" VARCHAR(100) NULL DEFAULT 'data-orchestration',
     "retention_until" DATE NULL,
     "tags" JSONB NULL,
+    "version" BIGINT NOT NULL,
     CONSTRAINT "PK_snapshot_archive" PRIMARY KEY ("id")
 );
 
 CREATE INDEX IF NOT EXISTS "IX_Archive_Customer" ON "snapshot_archive" ("customer_filter", "snapshot_date");
+
+CREATE UNIQUE INDEX IF NOT EXISTS "UX_Archive_Pass" ON "snapshot_archive" ("customer_filter", "version") WHERE "version" IS NOT NULL;

@@ -838,10 +838,13 @@ CREATE TABLE IF NOT EXISTS [snapshot_archive] (
     [created_by] TEXT NULL DEFAULT 'data-orchestration',
     [retention_until] TEXT NULL,
     [tags] TEXT NULL,
+    [version] INTEGER NOT NULL,
     CONSTRAINT [PK_snapshot_archive] PRIMARY KEY ([id])
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS [IX_Archive_Customer] ON [snapshot_archive] ([customer_filter], [snapshot_date]);
+
+CREATE UNIQUE INDEX IF NOT EXISTS [UX_Archive_Pass] ON [snapshot_archive] ([customer_filter], [version]) WHERE [version] IS NOT NULL;
 
 DROP VIEW IF EXISTS [VW_MON_ActiveBatches];
 
