@@ -30,15 +30,20 @@ def watch(board: Path) -> None:
         )
 
 
-def look(stage: Stage, board: Path, log: "Log", played: Sequence[Schedule]) -> judge.Verdict:
-    """The end of the last of these schedules; all that the stage has ever played must still be right."""
+def look(
+    stage: Stage, board: Path, log: "Log", played: Sequence[Schedule] = (), *, wiped: bool = False
+) -> judge.Verdict:
+    """The end of the last of these schedules; all that the stage has ever played must still be right.
+
+    Where the log was `wiped`, the sweep may have found something.
+    """
     parts = stage.parts
     misplaced = log.read()
     told = {(uuid, ""): marks for one in played for uuid, marks in one.marks.items()}
     shown = stage.ask("board")
     found = judge.judge(parts.db, shown, parts.mappings, emitted=log.emitted, history=_history(parts, board), told=told)
     found.lost += stage.prove().wrong
-    found.lost += _swept(parts)
+    found.lost += [] if wiped else swept(parts)
     found.inversions += _went_back(parts)
     bad = frozenset().union(*(one.bad for one in played))
     found.other += [
@@ -79,7 +84,8 @@ def _history(parts: Resources, board: Path) -> list[judge.Written]:
     ]
 
 
-def _swept(parts: Resources) -> list[str]:
+def swept(parts: Resources) -> list[str]:
+    """What the sweep gave back to detection, in words."""
     found = parts.state.get(lost.FOUND) or 0
     return [f"the sweep found {found} events lost, and the log was never wiped"] if found else []
 
@@ -134,7 +140,7 @@ class Log:
         finally:
             consumer.close()
         lag = {(one.topic, one.partition): ends[one.topic, one.partition] - max(0, one.offset) for one in done}
-        return [f"{n} events of {topic} {partition} are not worked" for (topic, partition), n in lag.items() if n]
+        return [f"{n} events of {topic} {partition} are not worked" for (topic, partition), n in lag.items() if n > 0]
 
     def _consumer(self) -> confluent_kafka.Consumer:
         settings = {"bootstrap.servers": self.bootstrap, "group.id": self.group, "enable.auto.commit": False}

@@ -22,7 +22,7 @@ from tests.chaos.real.points import Strikes
 from tests.chaos.real.schedule import JOINER, WRITER, Act, Arm, Author, Away, Join, Kill, Leave, Schedule, Trouble
 from tests.chaos.real.stage import Stage, Watched, stage
 
-SETTLE_WITHIN = 90.0
+SETTLE_WITHIN = 120.0
 LOOK = 0.1
 WORKERS = 2
 # Short pauses everywhere; the lease lives as long as in production.
@@ -63,7 +63,7 @@ class Player:
             time.sleep(max(0.0, started + at - time.monotonic()))
             self._say(f"{at:.1f} s: {act if not isinstance(act, tuple) else f'{len(act)} changes'}")
             self._act(act, met, killed, held)
-        story = self._settle(utcnow())
+        story = self.settle(utcnow())
         self._end(played)
         deaths = self.strikes.deaths()
         for death in deaths:
@@ -134,13 +134,13 @@ class Player:
         names = [name for name in self.stage.services if (locks / f"{name}.lease").exists()]
         return names[0] if names else None
 
-    def _settle(self, since: datetime) -> list[str]:
+    def settle(self, since: datetime, *, within: float = SETTLE_WITHIN) -> list[str]:
         """Waits until nothing is on its way. What still was at the deadline, in words."""
         if self._returning is not None:
             self._returning.join()
             self._returning = None
             since = utcnow()
-        deadline = time.monotonic() + SETTLE_WITHIN
+        deadline = time.monotonic() + within
         drained = False
         while True:
             left = list(self._unsettled(since))
@@ -224,11 +224,14 @@ class Player:
 
 
 @contextmanager
-def player(home: Path, *, pure: bool = False, plant: str = "", told: bool = False) -> Iterator[Player]:
-    """On a fresh stage with two workers; on every stage each seed plays the same schedule."""
+def player(
+    home: Path, *, orders: int = 0, seed: int = 0, workers: int = WORKERS, pure: bool = False, plant: str = "",
+    told: bool = False,
+) -> Iterator[Player]:  # fmt: skip
+    """On a fresh stage, which may have sample orders to begin with. On every stage a seed plays the same schedule."""
     with ExitStack() as stack:
         made = stack.enter_context(
-            stage(home, orders=0, seed=0, workers=WORKERS, minute=MINUTE, pure=pure, plant=plant, **QUICK)
+            stage(home, orders=orders, seed=seed, workers=workers, minute=MINUTE, pure=pure, plant=plant, **QUICK)
         )
         live = made.parts.orders.columns()
         author = Author([name for name, _ in live], sizes.size_columns(live, made.parts.mappings.board.sizes))

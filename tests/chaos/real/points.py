@@ -1,8 +1,9 @@
 """Named points at which a real process may die. The launcher patches them in at its start; production has no hook.
 
 A strike is a file `<point>` in the folder of strikes, which holds how many passages are left, by whichever process.
-The last one notes who died when, in `<point>.<time>.died`, and ends its own process with SIGKILL, there and then.
-Points can be armed while a process runs.
+The last one notes who died when, in `<point>.<time>.died`, and ends its own process with SIGKILL, there and then; or,
+for the check of the checker, it raises what nobody knows, or stalls before it dies. Points can be armed while a process
+runs.
 """
 
 import fcntl
@@ -91,6 +92,17 @@ PLACES = {
 }
 
 
+class How(StrEnum):
+    """What the last passage does."""
+
+    KILL = "kill"
+    FAIL = "fail"  # raises an error that nobody expects
+    STALL = "stall"  # takes STALL_SECONDS, in its thread, and dies then
+
+
+STALL_SECONDS = 5.0
+
+
 @dataclass(frozen=True, order=True)
 class Death:
     """When (seconds since the epoch), who and where; whether it held the lease of the board."""
@@ -107,9 +119,9 @@ class Strikes:
 
     folder: Path
 
-    def arm(self, point: Point, passages: int = 1) -> None:
-        """Whoever makes the n-th passage from now dies."""
-        _write(self.folder / point, f"{passages:4d}")
+    def arm(self, point: Point, passages: int = 1, how: How = How.KILL) -> None:
+        """Whoever makes the n-th passage from now is struck."""
+        _write(self.folder / point, f"{passages:4d} {how}")
 
     def disarm(self) -> None:
         """What has not struck will not strike any more."""
@@ -174,27 +186,34 @@ class _Strike:
 
     def passed(self, args: Sequence[Any]) -> None:
         """Counts one passage; the last one does not return."""
-        if self.place.when(*args) and self._is_last():
+        how = self._struck() if self.place.when(*args) else None
+        if how is How.FAIL:
+            raise RuntimeError(f"struck at {self.point}")
+        if how is How.STALL:
+            time.sleep(STALL_SECONDS)
+        if how is not None:
             self.place.last(*args)
             at = time.time()
             role = "writer" if self.lease.exists() else "other"
             _write(self.file.with_name(f"{self.point}.{at}.died"), f"{self.point} {self.process} {at} {role}")
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _is_last(self) -> bool:
+    def _struck(self) -> How | None:
+        """How, if this is the last passage."""
         try:
             # Overwritten in place: a strike that was disarmed meanwhile stays away.
             with self.file.open("r+") as armed:
                 fcntl.flock(armed, fcntl.LOCK_EX)
-                left = int(armed.read()) - 1
+                left, how = armed.read().split()
                 armed.seek(0)
-                armed.write(f"{left:4d}")
+                armed.write(f"{int(left) - 1:4d}")
                 armed.flush()
-                if left == 0:
-                    self.file.unlink()
+                if int(left) > 1:
+                    return None
+                self.file.unlink(missing_ok=True)
+                return How(how)
         except FileNotFoundError:
-            return False
-        return left == 0
+            return None
 
 
 def _write(file: Path, text: str) -> None:

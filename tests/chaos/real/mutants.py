@@ -1,0 +1,111 @@
+"""Bugs of tests.chaos.planted on real processes: would the harness see them?
+
+Each trial brings about what its bug is bad at, and tells the first thing that is wrong in the end. Without a bug it has
+to tell of nothing.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from streams import commands, overview
+from streams.resources import utcnow
+from tests.chaos.real import chaos, oracle, play
+from tests.chaos.real.points import How, Point
+
+# Enough for several batches of the stage lane, on every partition.
+ORDERS = 500
+FEW = 80
+SCHEDULES = 10
+WITHIN = 180.0
+WORKER = "worker-1"
+Trial = Callable[[str, int], str | None]
+
+
+def schedules(plant: str, seed: int) -> str | None:
+    """What `make chaos` plays."""
+    result = chaos.run(range(seed, seed + SCHEDULES), plant=plant, first=True)
+    return next((said for one in result.verdicts.values() for some in one.wrong.values() for said in some), None)
+
+
+def fails_with_a_backlog(plant: str, seed: int) -> str | None:
+    """A worker meets an error that nobody knows, while events of every partition wait in its buffers."""
+    return _with_a_backlog(plant, seed, How.FAIL)
+
+
+def dies_slowly(plant: str, seed: int) -> str | None:
+    """A batch takes its time, and its worker dies before it is done; another batch could be done meanwhile."""
+    return _with_a_backlog(plant, seed, How.STALL)
+
+
+def _with_a_backlog(plant: str, seed: int, how: How) -> str | None:
+    with _player(plant, seed, ORDERS, workers=0) as player:
+        _wait_for_backlog(player)
+        player.strikes.arm(Point.STAGE_COMMIT, 1, how)
+        player.stage.add_worker(WORKER)
+        return _end(player)
+
+
+def log_is_wiped(plant: str, seed: int) -> str | None:
+    """Events wait in Kafka, and all that it stored is lost."""
+    with _player(plant, seed, FEW, workers=0) as player:
+        _wait_for_backlog(player)
+        _wipe(player)
+        player.stage.add_worker(WORKER)
+        return _end(player, wiped=True)
+
+
+def topics_are_remade(plant: str, seed: int) -> str | None:
+    """The log is wiped under a worker that has nothing to do; then there is something."""
+    with _player(plant, seed, 0, workers=1) as player:
+        if story := player.settle(utcnow()):
+            return story[0]
+        _wipe(player)
+        commands.fill_with_samples(player.stage.parts, orders=FEW, seed=seed)
+        return _end(player, wiped=True)
+
+
+@contextmanager
+def _player(plant: str, seed: int, orders: int, *, workers: int) -> Iterator[play.Player]:
+    with tempfile.TemporaryDirectory(prefix="chaos-mutant-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder) / "stage"
+        with play.player(home, orders=orders, seed=seed, workers=workers, plant=plant) as made:
+            yield made
+
+
+def _wait_for_backlog(player: play.Player) -> None:
+    """Until the poller has told of all orders."""
+    deadline = time.monotonic() + WITHIN
+    while not (last := overview.collect(player.stage.parts).last_pass) or not last.quiet:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the poller does not come to rest")
+        time.sleep(play.LOOK)
+
+
+def _wipe(player: play.Player) -> None:
+    player.stage.broker.wipe()
+    player.stage.broker.start()
+
+
+def _end(player: play.Player, *, wiped: bool = False) -> str | None:
+    """The first thing that is wrong once all is settled, or that is not settled in time."""
+    if story := player.settle(utcnow(), within=WITHIN):
+        return f"not settled within {WITHIN:.0f} s: {story[0]}"
+    verdict = oracle.look(player.stage, player.board, player.log, wiped=wiped)
+    return next((said for some in verdict.wrong.values() for said in some), None)
+
+
+TRIALS: dict[str, Trial] = {
+    "plain noack_take": fails_with_a_backlog,
+    "orderly stop": fails_with_a_backlog,
+    "concurrency 2": dies_slowly,
+    "no sweep": log_is_wiped,
+    "no watchdog": topics_are_remade,
+}
+
+
+def caught(name: str, seed: int = 1) -> str | None:
+    """By what the bug of this name is caught, None if it is not."""
+    return TRIALS.get(name, schedules)(name, seed)
