@@ -19,16 +19,21 @@ class History:
         self._db = db
 
     def find(self, text: str) -> list[Row]:
-        """Orders with this record_uuid, order number or PO number: as the source has them, else as they were seen."""
+        """Orders with this record_uuid, order number or PO number, now or in a version that is still kept.
+
+        Each is told as the source has it now, else as it was staged or seen last.
+        """
         wanted = text.strip()
         identity = _identity(wanted)
         ways = "by_number" if identity is None else "by_uuid"
         params = (wanted, wanted) if identity is None else (identity,)
+        found: dict[str, Row] = {}
         with self._db.read() as session:
-            found = session.query(STATEMENTS[f"known_{ways}"], params) + session.query(
-                STATEMENTS[f"source_{ways}"], params
-            )
-        return list({str(row["record_uuid"]): row for row in found}.values())
+            for place in ("known", "staged", "source"):
+                for row in session.query(STATEMENTS[f"{place}_{ways}"], params):
+                    told = {name: value for name, value in row.items() if value}
+                    found.setdefault(str(row["record_uuid"]), dict.fromkeys(row)).update(told)
+        return list(found.values())
 
     def snapshot(self, record_uuid: str) -> Row | None:
         """The newest version and where it stands; None before the order was detected."""

@@ -19,6 +19,16 @@ FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.record_uuid = ?
 SELECT p.record_uuid, p.customer, p.[AAG ORDER NUMBER] AS number, p.[PO NUMBER] AS po
 FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE TRIM(p.[AAG ORDER NUMBER]) = ? OR TRIM(p.[PO NUMBER]) = ?
 
+-- name: staged_by_uuid
+-- An order as it was staged: of one that left, only that is still known.
+SELECT s.source_uuid AS record_uuid, s.[CUSTOMER] AS customer, s.[AAG ORDER NUMBER] AS number, s.[PO NUMBER] AS po
+FROM STG_MON_CustMasterSchedule AS s WHERE s.source_uuid = ? ORDER BY s.version
+
+-- name: staged_by_number
+-- Orders that were staged with a number.
+SELECT s.source_uuid AS record_uuid, s.[CUSTOMER] AS customer, s.[AAG ORDER NUMBER] AS number, s.[PO NUMBER] AS po
+FROM STG_MON_CustMasterSchedule AS s WHERE s.[AAG ORDER NUMBER] = ? OR s.[PO NUMBER] = ? ORDER BY s.version
+
 -- name: snapshot
 -- The newest version of an order and where it stands.
 SELECT p.record_uuid, p.row_hash, p.snapshot_date, p.version, p.settled_version, p.failed_version, p.settled_hash,

@@ -74,9 +74,10 @@ def trace(settings: Settings, order: Order) -> Life:
     """Everything that SQL remembers of it. Versions that were cleaned up are not among it."""
     with commands.database_only(settings) as parts:
         staged, snapshot = parts.history.staged(order.record_uuid), parts.history.snapshot(order.record_uuid)
-        moments = [*_detected_only(snapshot, staged), *_failed(parts.history.errors(order.record_uuid))]
+        moments = [*_detected_only(snapshot, staged)]
         for row in staged:
             moments += [*_staged(row), *_written(parts, order.record_uuid, row)]
+        moments += _failed(parts.history.errors(order.record_uuid))
         held = hold.holds(parts.state).get(str(snapshot["customer"])) if snapshot else None
         if held is not None:
             details: dict[str, Cell] = {"customer": held.customer, "by": held.by}

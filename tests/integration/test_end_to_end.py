@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from connectors import sample_changes
+from connectors import kafka, sample_changes
+from connectors.retries import Way
 from schemas.batches import BatchStatus, SyncState
-from streams import commands, demo, overview, passes, settings
+from streams import commands, demo, overview, passes, settings, topics, trace, triage
 
 ORDERS, SEED = 120, 7
 GREYSON = "GREYSON CLOTHIERS 2025 FALL"
@@ -147,3 +148,52 @@ def test_the_logs_of_a_day_without_trouble_are_short_and_without_tracebacks(stor
         assert len(text.splitlines()) < 30, name
         assert not re.search(r"ERROR|CRITICAL", text), name
     assert [one.restarts for one in story.stage.supervisor.services.values()] == [0, 0]
+
+
+def test_bytes_that_are_no_event_become_one_err_row_that_says_where_they_lie(story: Story) -> None:
+    topic = topics.named(topics.CHANGED, story.parts.settings.topic_prefix)
+    before = sum(story.parts.admin.end_offsets([topic]).values())
+    for _ in range(2):
+        story.parts.producer.send_all([kafka.OutgoingMessage(topic, "GREYSON CLOTHIERS", b"\xffnonsense")])
+
+    def rows() -> list[dict[str, Any]]:
+        return [row for row in story.parts.failures.waiting() if row["error_type"] == "UNDECODABLE"]
+
+    began = time.monotonic()
+    while len(rows()) < 2:
+        assert time.monotonic() - began < 40, rows()
+        time.sleep(0.05)
+    assert sum(story.parts.admin.end_offsets([topic]).values()) == before + 2
+    assert all(f"{topic}, partition" in row["error_message"] for row in rows())
+    assert all("9 bytes are no event" in row["error_message"] for row in rows())
+
+
+def test_a_retry_by_hand_detects_a_refused_order_again(
+    story: Story, changes: list[sample_changes.SourceChange]
+) -> None:
+    [bad] = [change for change in changes if change.kind is sample_changes.Kind.BAD_PRICE]
+    [row] = [row for row in story.parts.failures.waiting() if row["record_uuid"] == bad.record_uuid]
+    done = triage.again(
+        story.parts.settings, triage.Filters(ids=(row["err_id"],)), dry_run=False, progress=lambda done, of: None
+    )
+    assert [verdict.way for _, verdict in done] == [Way.DETECT]
+    began = time.monotonic()
+    while True:
+        [newest] = [row for row in story.parts.failures.waiting() if row["record_uuid"] == bad.record_uuid]
+        if newest["version"] > row["version"]:
+            break
+        assert time.monotonic() - began < 40
+        time.sleep(0.05)
+    story.settle()
+    assert story.stage.prove().wrong == []
+
+
+def test_a_trace_tells_an_orders_life_with_the_offset_of_its_event(story: Story) -> None:
+    uuid = story.parts.production.everything()[0][0]["source_uuid"]
+    [order] = trace.find(story.parts.settings, uuid)
+    life = trace.trace(story.parts.settings, order)
+    whats = {moment.what for moment in life.moments}
+    assert {"detected", "staged", "sent to the board", "settled"} <= whats
+    [staged, *_] = [moment for moment in life.moments if moment.what == "staged"]
+    assert "offset" in str(staged.details["orders.changed partition"])
+    assert life.differences == ()
