@@ -151,7 +151,7 @@ def _writer(scene: Scene) -> tuple[str, int]:
     return max(epochs.items(), key=lambda found: found[1])
 
 
-def happens(scene: Scene, act: Act, *, busy: bool, times: int = 1) -> None:
+def happens(scene: Scene, act: Act, *, busy: bool) -> None:
     """One act on a stage where all is well, while the source keeps changing or is still."""
     scene.begins()
     if busy:
@@ -161,7 +161,6 @@ def happens(scene: Scene, act: Act, *, busy: bool, times: int = 1) -> None:
             act(scene)
     else:
         act(scene)
-    scene.was_quiet(times)
 
 
 @contextmanager
@@ -181,7 +180,8 @@ def scenario(act: Act, *, busy: bool = True, workers: int = 1, times: int = 1) -
         with scenes(folder, seed, workers=workers) as made:
             scene = made()
             try:
-                happens(scene, act, busy=busy, times=times)
+                happens(scene, act, busy=busy)
+                scene.was_quiet(times)
                 scene.proves()
             except (TimeoutError, errors.OrdersyncError) as error:
                 scene.wrong.append(str(error))
