@@ -23,6 +23,11 @@ class Production:
         self._insert = sql.expand(STATEMENTS["promote_order"], columns=self._columns)
         self._now = now
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are copied from staging as they are."""
+        return self._columns
+
     def promote(self, settled: Sequence[tuple[str, int, str]]) -> tuple[int, int]:
         """Identity, version and hash of synced orders, the newest of each. Returns how many were promoted, dropped.
 
@@ -58,6 +63,11 @@ class Production:
             touched = [*passed, *(end[:2] for end in fresh)]
             batches.recount(session, {str(staged[end]["batch_id"]) for end in touched}, now)
         return len(fresh), len(settled) - len(fresh)
+
+    def count(self) -> int:
+        """How many orders there are."""
+        with self._db.read() as session:
+            return int(session.value(STATEMENTS["production_count"]) or 0)
 
     def everything(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """All orders (the promoted columns and `source_uuid`) and all sizes, for a comparison."""

@@ -135,6 +135,10 @@ FROM VW_MON_ActiveBatches AS v ORDER BY v.start_time, v.customer_name
 -- Production, for a comparison.
 SELECT {columns}, source_uuid FROM MON_CustMasterSchedule
 
+-- name: production_count
+-- How many orders production has.
+SELECT COUNT(*) AS n FROM MON_CustMasterSchedule
+
 -- name: production_sizes
 -- Its sizes, for a comparison.
 SELECT record_uuid, size_label, [Order Qty] FROM MON_CustMasterSchedule_Subitems

@@ -86,7 +86,7 @@ def build(resources: Resources, state: health.Health, sync: SyncStep, member: st
 
     lanes: dict[str, Lane[Any]] = {
         "stage_orders": Lane(topics.CHANGED, stage_step, take=200),
-        "sync_orders": Lane(topics.STAGED, sync_step, take=50),
+        "sync_orders": Lane(topics.STAGED, sync_step, take=100),
         "promote_orders": Lane(topics.SYNCED, promote_step, take=200),
         "record_failures": Lane(topics.FAILED, record_step, take=100),
         "schedule_retries": Lane(topics.DEAD_LETTER, schedule_step, take=100, poison=keep_poison),

@@ -10,7 +10,7 @@ import typer
 from connectors import errors
 from schemas import detection
 from schemas.mappings import MappingError
-from streams import cli_failures, commands, passes, settings, show
+from streams import cli_archive, cli_failures, cli_repair, commands, passes, settings, show
 
 HELD = 3
 
@@ -149,6 +149,8 @@ def demo(
 
 
 cli_failures.register(app)
+cli_archive.register(app)
+cli_repair.register(app)
 
 
 def main() -> None:

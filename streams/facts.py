@@ -72,9 +72,9 @@ def of_board(
         columns = {name: cell.text for name, cell in item.columns.items() if name in ours and cell.text}
         facts += _of_item(record_uuid, item.name, item.group_title, columns, mappings, people)
         for subitem in item.subitems:
-            quantity = number(text_of(subitem, board.subitem.quantity.id))
-            if quantity != "0":
-                facts.append((record_uuid, text_of(subitem, board.subitem.size.id), QUANTITY, quantity))
+            size, quantity = text_of(subitem, board.subitem.size.id), text_of(subitem, board.subitem.quantity.id)
+            if size and number(quantity) != "0":
+                facts.append((record_uuid, size, QUANTITY, number(quantity)))
     return facts
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from schemas import detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
-from streams import breaker, detect, hold, reporting
+from streams import breaker, detect, hold, reporting, rounds
 from streams.resources import Resources, utcnow
 
 
@@ -33,6 +33,8 @@ class Overview(Model):
     last_pass: detection.PassReport | None
     held: str | None
     holds: tuple[hold.Hold, ...]
+    verified: dict[str, Any] | None
+    audited: dict[str, Any] | None
     open_batches: tuple[dict[str, Any], ...]
     failures: dict[str, int]
     retries_paused: str | None
@@ -76,6 +78,8 @@ def collect(parts: Resources) -> Overview:
         last_pass=None if last is None else detection.PassReport.model_validate(last),
         held=parts.state.get(detect.HELD),
         holds=tuple(hold.holds(parts.state).values()),
+        verified=parts.state.get(rounds.LAST),
+        audited=parts.state.get(rounds.BOARD),
         open_batches=tuple(parts.batches.active()),
         failures=refused,
         retries_paused=None if retries.code is None else str(retries),

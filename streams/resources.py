@@ -27,12 +27,13 @@ from connectors import (
     production,
     retries,
     staging,
+    standing,
     state,
 )
 from connectors.monday import limits as monday_limits
 from mappings import columns as mapped_columns
 from mappings import loading
-from streams import breaker, cleanup, detect, embedded, emission, guard, retry, settings, stage, sweep, topics
+from streams import breaker, cleanup, detect, embedded, emission, guard, retry, settings, stage, sweep, topics, verify
 from streams.security import security
 
 log = logging.getLogger(__name__)
@@ -211,6 +212,15 @@ class Resources:
         """The worker's daily clean-up."""
         keep = timedelta(days=self.settings.keep_days)
         return cleanup.Cleaner(self.growth, self.state, keep, utcnow)
+
+    @cached_property
+    def standings(self) -> standing.Standings:
+        """How every row of the source stands."""
+        return standing.Standings(self.db, self.production.columns)
+
+    def verifier(self) -> verify.Verifier:
+        """The look at how every row stands."""
+        return verify.Verifier(self.standings, self.orders, self.state, self.mappings, utcnow)
 
     def sweep(self) -> sweep.Sweep:
         """The poller's look for what was lost with the log."""

@@ -76,6 +76,10 @@ class Settings(pydantic_settings.BaseSettings):
     retry_first: float = Field(60.0, gt=0, description="pause before the first retry; four times as long each time")
     retry_tries: int = Field(5, ge=0)
     keep_days: int = Field(30, ge=2, description="how long staged versions and requests that have ended are kept")
+    verify_every: float = Field(60.0, gt=0, description="pause between two looks of a worker at how every row stands")
+    verify_board_every: float = Field(
+        0.0, ge=0, description="pause between two comparisons of the whole board by the worker that writes; 0: never"
+    )
     lease_seconds: float = Field(10.0, gt=0, description="life of the writer's lease")
     worker: str = Field("worker-1", pattern=r"^[A-Za-z0-9._-]+$", description="unique, stable name of the worker")
     web_port: int = Field(6066, ge=0, le=65535, description="/health and /metrics; another free one if it is taken")

@@ -107,6 +107,9 @@ def status(seen: overview.Overview, *, as_json: bool) -> None:
     if seen.last_pass is not None:
         at = f"{seen.last_pass.finished_at:%Y-%m-%d %H:%M:%S} UTC"
         plain(f"last pass   {seen.last_pass.number} at {at}, {seen.last_pass.emitted} events")
+    for what, told in (("verified", seen.verified), ("board", seen.audited)):
+        if told is not None:
+            plain(f"{what:<11} {told['wrong'] or 'no'} orders wrong at {told['at'][:19]} UTC")
     for code, n in sorted(seen.failures.items()):
         plain(f"failed      {n} × {code}: `ordersync errors`")
     if seen.retries_paused:

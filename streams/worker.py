@@ -9,7 +9,7 @@ import time
 
 from connectors import locks
 from streams import app as apps
-from streams import broker, delivery, health, membership, reporting, topics, watchdog, web
+from streams import broker, delivery, health, membership, reporting, rounds, topics, watchdog, web
 from streams import writing as writings
 from streams.resources import Resources, utcnow
 
@@ -77,6 +77,7 @@ async def _run(
     def owns_board() -> bool:
         return app.rebalancing or any(topic == staged for topic, _ in apps.assigned(app))
 
+    looking = asyncio.create_task(delivery.guarded("verify", _rounds(parts, writing).run()))
     keeping = asyncio.create_task(delivery.guarded("sync", writing.keep(owns_board)))
     dog = watchdog.Watchdog(
         state,
@@ -94,11 +95,33 @@ async def _run(
         delivery.end_process(delivery.EXIT_AGAIN, f"Faust stopped by itself: {app.crash_reason!r}")
     dog.stop()
     keeping.cancel()
+    looking.cancel()
     telling.cancel()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(apps.stop(app, holding=bool(state.holding)), STOP_WITHIN)
         return True
     return False
+
+
+def _rounds(parts: Resources, writing: writings.Writing) -> rounds.Rounds:
+    """Verify, as this worker does it beside its work."""
+
+    async def board() -> rounds.Summary | None:
+        if not writing.writes:
+            return None
+        # Tables of facts are what a worker needs for nothing else.
+        from streams import verifying
+
+        return (await verifying.audited(parts, writing.client)).summary(utcnow())
+
+    return rounds.Rounds(
+        parts.state,
+        lambda: parts.verifier().look(thorough=False).summary,
+        board,
+        every=parts.settings.verify_every,
+        board_every=parts.settings.verify_board_every,
+        now=utcnow,
+    )
 
 
 def _stop_on_signal() -> asyncio.Event:

@@ -14,7 +14,7 @@ from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
 from schemas import events
-from streams import boardview, doubt, health, refresh, sync, topics, writer
+from streams import boardview, doubt, health, refresh, spending, sync, topics, writer
 from streams.resources import Resources, new_id, utcnow
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,7 @@ ASK_EVERY = 0.5
 @contextlib.asynccontextmanager
 async def writing(parts: Resources, state: health.Health) -> AsyncIterator["Writing"]:
     """The sync step's side of a worker, with the client's connections and, at the end, without a lease."""
-    used = await asyncio.to_thread(
-        parts.journal.calls_since, utcnow().replace(hour=0, minute=0, second=0, microsecond=0)
-    )
+    used = await asyncio.to_thread(spending.calls_today, parts.state, parts.journal.calls_since, utcnow())
     budget = budgets.Budget(parts.limits, sleep=state.sleeper(SYNC, "the API's budget is used up"), calls_today=used)
     client = clients.Client(
         parts.monday_url, parts.token(), budget=budget, sleep=state.sleeper(SYNC, "the API asked to wait")
@@ -49,7 +47,7 @@ class Writing:
     def __init__(self, parts: Resources, state: health.Health, client: clients.Client, budget: budgets.Budget) -> None:
         self._parts = parts
         self._state = state
-        self._client = client
+        self.client = client
         self.budget = budget
         self._lease = parts.lease()
         self._grant: lease.Grant | None = None
@@ -57,6 +55,11 @@ class Writing:
         self._busy = asyncio.Lock()
         # The grant of this worker's name, for its next life.
         self._note = parts.settings.home / "locks" / f"{parts.settings.worker}.lease"
+
+    @property
+    def writes(self) -> bool:
+        """Is the right to write this worker's?"""
+        return self._grant is not None
 
     async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]:
         """Brings the board to what is staged. What `_begin` reached before it raised is used by the next try."""
@@ -125,7 +128,7 @@ class Writing:
     async def _begin(self, grant: lease.Grant) -> sync.Syncer:
         """The syncer, with what the board has now. Raises Misconfigured when the board is not set up."""
         parts = self._parts
-        board = boards.Board(self._client, parts.mappings.board.board.id)
+        board = boards.Board(self.client, parts.mappings.board.board.id)
         columns = await board.columns()
         if parts.mappings.board.key.id not in {column.id for column in columns}:
             raise errors.Misconfigured(
@@ -134,7 +137,7 @@ class Writing:
         await asyncio.to_thread(parts.ledger.remember_groups, await board.groups())
         view = boardview.BoardView(board, parts.mappings)
         write = writer.Writer(
-            client=self._client,
+            client=self.client,
             journal=parts.journal,
             ledger=parts.ledger,
             looker=doubt.Looker(

@@ -33,6 +33,7 @@ WHOLE = {
     "settle.batches": "a person asks, now and then",
     "settle.active_batches": "a person asks, now and then",
     "settle.production_orders": "a comparison of everything",
+    "settle.production_count": "before a comparison of everything",
     "settle.production_sizes": "a comparison of everything",
 }
 

@@ -4,7 +4,7 @@ Loopback only, no token, no limits: this is the tester's side door, not part of 
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field, TypeAdapter
 
@@ -125,11 +125,14 @@ class Admin:
                 groups = {group.title: group.id for group in self._api.state.groups[int(board_id)].values()}
                 group_id = groups.get(edit.group) or rules.create_group(board_id, edit.group).id
                 return rules.move(edit.item_id, group_id, now)
-            case Add(parent_id=None):
-                return rules.create_item(board_id, edit.name, None, json.dumps(edit.columns), True, now)
-            case Add(parent_id=str(parent)):
-                return rules.create_subitem(parent, edit.name, json.dumps(edit.columns), True, now)
+            case Add():
+                values = json.dumps(edit.columns)
+                if edit.parent_id is None:
+                    return rules.create_item(board_id, edit.name, None, values, True, now)
+                return rules.create_subitem(edit.parent_id, edit.name, values, True, now)
             case Act(action="duplicate"):
                 return rules.duplicate(edit.item_id, now)
-            case _:
+            case Act():
                 return rules.remove(edit.item_id, "deleted" if edit.action == "delete" else "archived", now)
+            case _:
+                assert_never(edit)

@@ -1,0 +1,26 @@
+-- name: settled_orders
+-- What is settled of these orders, as it was staged; and whether the source has them.
+SELECT p.record_uuid, p.customer, p.version, p.settled_version, p.row_hash AS known_hash, p.sync_state,
+  s.stg_id, CAST(s.stg_batch_id AS NVARCHAR(36)) AS batch_id, s.row_hash, s.source_row, s.update_operation,
+  s.[CUSTOMER] AS staged_customer
+FROM ORDERS_UNIFIED_SNAPSHOT AS p
+LEFT JOIN STG_MON_CustMasterSchedule AS s ON s.source_uuid = p.record_uuid AND s.version = p.settled_version
+WHERE p.record_uuid IN ({marks})
+
+-- name: in_source
+-- Which of these the source has.
+SELECT o.record_uuid FROM ORDERS_UNIFIED AS o WHERE o.record_uuid IN ({marks})
+
+-- name: wait_again
+-- A settled order is on its way once more. One that has gone on, or that failed since, keeps its state.
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'WAITING', planned_mutations = 1
+WHERE record_uuid = ? AND settled_version = ? AND version <= settled_version AND sync_state IN ('IN_SYNC', 'EXCLUDED')
+
+-- name: still_waiting
+-- How many of these orders are on their way.
+SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING' AND record_uuid IN ({marks})
+
+-- name: detect_again
+-- An order that says it is in sync and never was: an empty hash differs from every row.
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', planned_mutations = 0, sync_state = 'WAITING'
+WHERE record_uuid = ? AND row_hash <> 'DELETED'
