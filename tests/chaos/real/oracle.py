@@ -41,7 +41,8 @@ def look(
     misplaced = log.read()
     told = {(uuid, ""): marks for one in played for uuid, marks in one.marks.items()}
     shown = stage.ask("board")
-    found = judge.judge(parts.db, shown, parts.mappings, emitted=log.emitted, history=_history(parts, board), told=told)
+    history = [written for written in _history(parts, board) if (written.record_uuid, written.size) in told]
+    found = judge.judge(parts.db, shown, parts.mappings, emitted=log.emitted, history=history, told=told)
     found.lost += stage.prove().wrong
     found.lost += [] if wiped else swept(parts)
     found.inversions += _went_back(parts)
