@@ -4,6 +4,7 @@ Detect notes which customers (`streams.due`); here they are worked off, one at a
 crash in between, puts a snapshot off and stops nothing.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,22 +66,18 @@ class Retention:
         whose neighbours tell nearly the same, so that snapshots are dense of late and sparse long ago.
         """
         horizon = now - timedelta(days=self.days)
-        old = [entry for entry in entries if entry.taken_at < horizon]
-        gone = [entry for entry in old[:-1] if entry.id not in pinned]
-        left = [entry for entry in entries if entry not in gone]
+        before = sum(entry.taken_at < horizon for entry in entries)
+        left = [entry for at, entry in enumerate(entries) if at >= before - 1 or entry.id in pinned]
+        ages = [(now - entry.taken_at).total_seconds() for entry in left]
         while len(left) > self.most:
-            inner = [at for at in range(1, len(left) - 1) if left[at].id not in pinned]
-            outer = [at for at in (0,) if left[at].id not in pinned]
-            if not inner and not outer:
+            spare = [at for at in range(len(left) - 1) if left[at].id not in pinned]
+            if not spare:
                 break
-            gone.append(left.pop(min(inner, key=lambda at: _loss(left, at, now)) if inner else 0))
-        return gone
-
-
-def _loss(entries: Sequence[Entry], at: int, now: datetime) -> float:
-    """How wide the gap would be without this one, measured by how long ago it was."""
-    gap = entries[at + 1].taken_at - entries[at - 1].taken_at
-    return gap.total_seconds() / (1.0 + (now - entries[at].taken_at).total_seconds())
+            # The gap that would be left, measured by how long ago it was; the oldest goes when nothing else can.
+            at = min(spare, key=lambda at: (ages[at - 1] - ages[at + 1]) / (1.0 + ages[at]) if at else math.inf)
+            del left[at], ages[at]
+        kept = {entry.id for entry in left}
+        return [entry for entry in entries if entry.id not in kept]
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def alone(parts: Resources) -> Iterator[None]:
 
 
 def _between(parts: Resources) -> "archiving.Between":
-    # Here, not above: the worker loads this file too, and Parquet is half of what it would load then.
+    # Here, not above: the worker loads this file too, and has no use for Parquet.
     from streams import archiving
 
     return archiving.Between(parts, publisher(parts), lambda: alone(parts))

@@ -39,7 +39,7 @@ ONLY_IN = {
     "psycopg": {"connectors/archive_postgres.py"},
     "pyarrow": {"connectors/parquet.py"},
     "pydantic_settings": {"streams/settings.py"},
-    "confluent_kafka": {"connectors/kafka.py", "connectors/kafka_admin.py", "connectors/kafka_client.py"},
+    "confluent_kafka": {f"connectors/kafka{part}.py" for part in ("", "_admin", "_client", "_replay")},
     "jgo": {"connectors/kafka_fetch.py"},
     "aiolimiter": {"connectors/monday/budget.py"},
 }
