@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
-.PHONY: help demo test check format schema kafka chaos chaos-mutants chaos-monday bench-monday clean
+.PHONY: help demo test check format schema kafka chaos chaos-mutants chaos-monday bench-monday bench-scale bench-recovery clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
@@ -17,6 +17,8 @@ help:
 	@echo "make chaos-mutants  which planted bug is caught by which of the two levels; 1 if one is not"
 	@echo "make chaos-monday   N=500 SEED=1: seeded faults around the Monday writer; 1 if anything is lost or made twice"
 	@echo "make bench-monday   is the API's budget used up, and never overdrawn?"
+	@echo "make bench-scale    what three workers stage against one, and what limits them"
+	@echo "make bench-recovery from the writer's kill -9 to the next confirmed write, restarted and taken over"
 	@echo "make schema         writes sql/schema/*.sql from the tables' CSV files"
 
 demo: $(INSTALLED)
@@ -52,6 +54,12 @@ chaos-monday: $(INSTALLED)
 
 bench-monday: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench_monday $(ARGS)
+
+bench-scale: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench_scale $(ARGS)
+
+bench-recovery: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench_recovery $(ARGS)
 
 clean:
 	rm -rf $(VENV) .ordersync
