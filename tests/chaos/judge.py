@@ -182,7 +182,9 @@ def _unequal(uuid: str, where: str, wanted: tuple[Any, ...], got: tuple[Any, ...
 def _difference(wanted: Any, got: Any) -> str:
     if not isinstance(wanted, dict):
         return f"{wanted!r}, {got!r}"
-    return str({name: (wanted.get(name), got.get(name)) for name in {*wanted, *got} if wanted.get(name) != got.get(name)})
+    return str(
+        {name: (wanted.get(name), got.get(name)) for name in {*wanted, *got} if wanted.get(name) != got.get(name)}
+    )
 
 
 def _shown(item: Item | None, mappings: Mappings) -> tuple[Any, ...] | None:
@@ -285,7 +287,9 @@ def label(value: Any) -> str:
     return ", ".join(value["labels"]) if value else ""
 
 
-def stamps(rows: Iterable[tuple[str, Mapping[str, Cell] | None]], sizes: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+def stamps(
+    rows: Iterable[tuple[str, Mapping[str, Cell] | None]], sizes: Sequence[str]
+) -> dict[tuple[str, str], list[str]]:
     """What the source said of each place, out of its rows in the order in which they were written; None: it left."""
     found: dict[tuple[str, str], list[str]] = {}
     for uuid, row in rows:
@@ -295,5 +299,3 @@ def stamps(rows: Iterable[tuple[str, Mapping[str, Cell] | None]], sizes: Sequenc
         for size in sizes:
             found.setdefault((uuid, size), []).append(str(row.get(size) or 0))
     return found
-
-

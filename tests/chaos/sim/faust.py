@@ -1,9 +1,9 @@
 """A model of Faust and of its group, with the contract on which streams.delivery and streams.app build.
 
-A stream gives what it was assigned; acknowledgements are kept in memory and committed by a timer, up to the end of the
-first run of offsets that have no gap; a crash forgets them. Membership is static: a worker that comes back in time finds its
-partitions where they were. Every rebalance stops all of them and begins again at what is committed, also while the
-batch before it is still at work.
+A stream gives what it was assigned; acknowledgements are kept in memory and committed by a timer, up to the end of
+the first run of offsets without a gap; a crash forgets them. Membership is static: a worker that comes back in time
+finds its partitions where they were. Every rebalance stops all of them and begins again at what is committed, also
+while the batch before it is still at work.
 """
 
 import asyncio

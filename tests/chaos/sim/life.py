@@ -129,7 +129,7 @@ class Life:
 
     async def thawed(self) -> None:
         """Once it runs again."""
-        while self.frozen:
+        if self.frozen:
             await asyncio.sleep(self.frozen_until - self.world.loop.elapsed)
         self.check()
 

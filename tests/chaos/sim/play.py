@@ -22,6 +22,8 @@ from tests.chaos.sim.world import World
 # minutes, a key half an hour.
 QUIET_WITHIN = 2 * 3600.0
 LOOK = 5.0
+# So many looks after a pass there is one more, whatever still waits: the sweep is part of it.
+PATIENCE = 6
 STOP_WITHIN = 3.0
 # Until the watchdog notices that topics were made again.
 DEAF = 20.0
@@ -36,8 +38,9 @@ class Story:
         self.wanted = asyncio.Event()
         self.passes = 0
         self.quiet = False
-        self.mutations = 0
-        self._wanted = 0
+        # Passes that were asked for, and that came to their end.
+        self._wanted = self._done = 0
+        self._passed = asyncio.Condition()
         self._retired: set[str] = set()
 
     async def play(self) -> judge.Verdict:
@@ -122,16 +125,17 @@ class Story:
 
         async def work() -> None:
             detector, sweep = parts.detector(passes.publisher(parts)), parts.sweep()
-            done = -1
             while True:
-                if done == self._wanted:
+                if self._done == self._wanted:
                     self.wanted.clear()
                     await self.wanted.wait()
-                done = self._wanted
+                wanted = self._wanted
                 report = await asyncio.to_thread(detector.run)
+                async with self._passed:
+                    self._done = wanted
+                    self._passed.notify_all()
                 self.passes += 1
                 self.quiet = report.quiet
-                self.mutations = report.emitted
                 if report.deferred:
                     self.world.met["deferred"] += 1
                     self.world.loop.call_later(1.0, self.want)
@@ -182,27 +186,34 @@ class Story:
         world = self.world
         until = world.loop.elapsed + QUIET_WITHIN
         while world.loop.elapsed < until:
-            self.quiet = False
-            before = self.passes
-            self.want()
-            await asyncio.sleep(LOOK)
-            if self.passes > before and self.quiet and not world.log.lag() and not self._waiting():
+            await self._pass()
+            for _ in range(PATIENCE):
+                if not self._waiting():
+                    break
+                await asyncio.sleep(LOOK)
+            if self.quiet and not self._waiting():
                 return []
-        return [f"not at rest after {QUIET_WITHIN:g} s: {world.log.lag()} events wait; {self._waiting()}"]
+        return [f"not at rest after {QUIET_WITHIN:g} s: {self._waiting()}"]
+
+    async def _pass(self) -> None:
+        """One whole pass, begun after this moment."""
+        self.want()
+        wanted = self._wanted
+        async with self._passed:
+            await self._passed.wait_for(lambda: self._done >= wanted)
 
     def _waiting(self) -> dict[str, int]:
         with self.world.db.read() as session:
             found = {name: int(session.value(statement) or 0) for name, statement in _WAITING.items()}
+        found["events"] = self.world.log.lag()
         return {name: n for name, n in found.items() if n}
 
     async def _nothing_is_left(self, verdict: judge.Verdict) -> None:
         """One more pass over unchanged data costs nothing."""
         world = self.world
-        taken, sent, before = len(world.log.taken), world.board.stats.mutation_requests, self.passes
-        self.want()
+        taken, sent = len(world.log.taken), world.board.stats.mutation_requests
+        await self._pass()
         await asyncio.sleep(LOOK)
-        if self.passes == before:
-            verdict.other.append("the last pass did not come to its end")
         if len(world.log.taken) != taken:
             verdict.other.append(f"unchanged data made {len(world.log.taken) - taken} events")
         if world.board.stats.mutation_requests != sent:
@@ -214,7 +225,9 @@ class Story:
         verdict.met.update(world.met)
         verdict.met.update(stats.faults)
         verdict.met.update(requests=stats.mutation_requests, mutations=stats.mutations_done, replays=stats.replays)
-        verdict.met.update(events=len(world.log.taken), passes=self.passes, swept=world.swept)
+        verdict.met.update(
+            events=len(world.log.taken), passes=self.passes, seconds=round(world.loop.elapsed), swept=world.swept
+        )
         if stats.keys_reused_with_other_body:
             verdict.other.append(f"{stats.keys_reused_with_other_body} keys were used for another body")
         if stats.max_writes_in_flight > 1:
@@ -241,13 +254,17 @@ def _unless_killed(loop: asyncio.AbstractEventLoop, context: dict[str, object]) 
 
 
 @contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """For a run's files: in memory, if the machine has a file system there."""
+    with tempfile.TemporaryDirectory(prefix="chaos-sim-", dir=MEMORY if MEMORY.is_dir() else None) as made:
+        yield Path(made)
+
+
+@contextlib.contextmanager
 def prepared() -> Iterator[worlds.Templates]:
-    """What the stories of this process share, in memory if the machine has a file system there."""
-    with (
-        tempfile.TemporaryDirectory(prefix="chaos-sim-", dir=MEMORY if MEMORY.is_dir() else None) as folder,
-        worlds.templates(Path(folder)) as made,
-    ):
-        yield made
+    """What the stories of this process share."""
+    with folder() as made:
+        yield worlds.templates(made)
 
 
 def verdict(seed: int, made: worlds.Templates, *, told: list[str] | None = None) -> judge.Verdict:

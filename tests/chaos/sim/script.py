@@ -1,4 +1,4 @@
-"""A schedule of the whole flow: what people do to the orders, and what goes wrong meanwhile. All of it from the seed."""
+"""A schedule of the whole flow: what people do to the orders, and what goes wrong meanwhile. Made from the seed."""
 
 import random
 from collections.abc import Iterator
@@ -92,9 +92,9 @@ class Schedule:
 
     def __str__(self) -> str:
         lines = [
-            f"seed {self.seed}: {self.workers} workers, board lags {self.lookup_lag} s and gives {self.complexity} points,"
-            f" batches of {self.batch_size}, window of {self.window_minutes} min, {self.interleaved:.0%} interleaved"
-            + (", the whole table" if self.wide else "")
+            f"seed {self.seed}: {self.workers} workers, board lags {self.lookup_lag} s and gives {self.complexity}"
+            f" points, batches of {self.batch_size}, window of {self.window_minutes} min,"
+            f" {self.interleaved:.0%} interleaved" + (", the whole table" if self.wide else "")
         ]
         lines += [f"  {rule.kind} {rule.model_dump(exclude={'kind'}, exclude_defaults=True)}" for rule in self.rules]
         lines += [f"  {one}" for one in (*self.strikes, *self.outages, *self.joining)]
@@ -109,7 +109,8 @@ def _shown(row: Row | None) -> str:
     if row is None:
         return "leaves"
     sizes = {name: row[name] for name in SIZES if name in row}
-    return f"{row.get('PATTERN ID')} {row['CUSTOMER NAME']} {row.get('CUSTOMER SEASON')} {row.get('CUSTOMER PRICE')} {sizes}"
+    told = ("PATTERN ID", "CUSTOMER NAME", "CUSTOMER SEASON", "CUSTOMER PRICE")
+    return f"{', '.join(str(row.get(name)) for name in told)}, {sizes}"
 
 
 def uuid(number: int) -> str:
@@ -137,7 +138,9 @@ def schedule(seed: int) -> Schedule:
         strikes=tuple(strikes),
         outages=tuple(_outages(rng, wiped=wiped)),
         joining=(Joining(rng.uniform(1, 60), rng.uniform(5, 60)),) if rng.random() < 0.2 else (),
-        failing_sends={rng.randint(1, 25): rng.choice((0.0, 0.5, 1.0, 1.0)) for _ in range(rng.choice((0, 0, 0, 1, 2)))},
+        failing_sends={
+            rng.randint(1, 25): rng.choice((0.0, 0.5, 1.0, 1.0)) for _ in range(rng.choice((0, 0, 0, 1, 2)))
+        },
         rules=rules,
         # What is done late, remembered by no key and shown later still, nobody could know of.
         lookup_lag=0.0 if forgetful and late else rng.choice((0.0, 0.0, 1.0, 10.0, 18.0)),
@@ -150,8 +153,8 @@ def schedule(seed: int) -> Schedule:
 
 
 def _rounds(rng: random.Random) -> Iterator[Round]:
-    orders = [_Order(number, rng) for number in range(1, rng.randint(2, 7) + 1)]
-    count = rng.randint(3, 7)
+    orders = [_Order(number, rng) for number in range(1, rng.randint(2, 6) + 1)]
+    count = rng.choice((3, 3, 4, 4, 5, 6, 7))
     for at in range(count):
         edits = []
         for order in orders:
@@ -209,8 +212,13 @@ class _Order:
             **sizes,
         }
         if rng.random() < 0.04:
-            # No order at all.
-            row = {"record_uuid": self.uuid, "CUSTOMER NAME": self._customer, "PATTERN ID": f"v{self._edits}", "TOTAL QTY": 0}
+            # No order at all: excluded.
+            row = {
+                "record_uuid": self.uuid,
+                "CUSTOMER NAME": self._customer,
+                "PATTERN ID": f"v{self._edits}",
+                "TOTAL QTY": 0,
+            }
         return row
 
 

@@ -1,21 +1,22 @@
 """Everything that outlives a process: tables, log, group, board, and what the schedule has in store."""
 
+import functools
 import itertools
 import logging
 import random
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from connectors import database
 from connectors.database_sqlite import SqliteDatabase
+from connectors.monday import budget, client
 from mappings import columns as mapped_columns
 from mappings import loading
 from mappings import sizes as mapped_sizes
@@ -41,6 +42,7 @@ class Templates:
     folder: Path
     mappings: loading.Mappings
     settings: settings.Settings
+    partition_of: Callable[[str, int], int]
 
     @property
     def board(self) -> Path:
@@ -50,11 +52,15 @@ class Templates:
         return self.folder / ("wide.template" if wide else "narrow.template")
 
 
-@contextmanager
-def templates(folder: Path) -> Iterator[Templates]:
-    """Prepares a process: its templates, and production without the machine's clock, network and ids."""
+def templates(folder: Path) -> Templates:
+    """Makes them, in an empty folder."""
     mappings = loading.load()
-    made = Templates(folder, mappings, settings.Settings(home=folder, monday_token=TOKEN, monday_url="", web_port=0))
+    made = Templates(
+        folder,
+        mappings,
+        settings.Settings(home=folder, monday_token=TOKEN, monday_url="", web_port=0),
+        partitioner_of_production(),
+    )
     board.template(made.board, mappings)
     for wide in (True, False):
         db = SqliteDatabase(made.tables(wide=wide))
@@ -62,7 +68,7 @@ def templates(folder: Path) -> Iterator[Templates]:
         if not wide:
             _narrow(db, mappings)
         db.close()
-    yield made
+    return made
 
 
 def _narrow(db: SqliteDatabase, mappings: loading.Mappings) -> None:
@@ -99,7 +105,7 @@ class World:
         # A worker's own; its file lock makes it.
         (folder / "locks").mkdir()
         self.db = SqliteDatabase(folder / "orders.db")
-        self.log = Log(partitioner_of_production(), self.loop.time)
+        self.log = Log(made.partition_of, self.loop.time)
         self.group = faust.Group(self.log, random.Random(f"group {schedule.seed}"), self._met)
         self.log.heard = self.group.heard
         self.board = board.Board(
@@ -226,31 +232,29 @@ def played(world: World) -> Iterator[None]:
         life.end(code, why)
 
     rng = random.Random(f"pauses {world.schedule.seed}")
+    pauses = functools.partial(delivery.backoff.delays, rng=rng, tries=delivery.TRIES)
+    clock = world.loop.time
+    stand_ins = (
+        (resources, "utcnow", now),
+        (writing, "utcnow", now),
+        (resources, "new_id", world.new_id),
+        (writing, "new_id", world.new_id),
+        (delivery, "SLICE", SLICE),
+        (apps, "RETRY_EVERY", RETRY_EVERY),
+        (apps, "bare", lambda s, bootstrap, member, web_port=0: _app(world, member)),
+        (delivery, "Delivery", functools.partial(delivery.Delivery, end=end, pauses=pauses)),
+        (writing.budgets, "Budget", functools.partial(budget.Budget, clock=clock, utcnow=now)),
+        (writing.clients, "Client", functools.partial(client.Client, clock=clock, rng=rng, post=world.board.post)),
+        (identifiers, "quote", _quote),
+    )
     with ExitStack() as stack:
-        for where, name, stands_for in (
-            (resources, "utcnow", now),
-            (writing, "utcnow", now),
-            (resources, "new_id", world.new_id),
-            (writing, "new_id", world.new_id),
-            (delivery, "SLICE", SLICE),
-            (apps, "RETRY_EVERY", RETRY_EVERY),
-            (apps, "bare", lambda s, bootstrap, member, web_port=0: _app(world, member)),
-            (
-                delivery,
-                "Delivery",
-                partial(
-                    delivery.Delivery, end=end, pauses=partial(delivery.backoff.delays, rng=rng, tries=delivery.TRIES)
-                ),
-            ),
-            (writing.budgets, "Budget", partial(writing.budgets.Budget, clock=world.loop.time, utcnow=now)),
-            (
-                writing.clients,
-                "Client",
-                partial(writing.clients.Client, clock=world.loop.time, rng=rng, post=world.board.post),
-            ),
-        ):
+        for where, name, stands_for in stand_ins:
             stack.enter_context(mock.patch.object(where, name, stands_for))
         yield
+
+
+# Pure, and asked for every column in every pass.
+_quote = functools.cache(identifiers.quote)
 
 
 def _app(world: World, member: str) -> faust.App:
