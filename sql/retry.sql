@@ -153,15 +153,15 @@ SELECT s.stg_id, s.[Order Qty] AS order_qty FROM STG_MON_CustMasterSchedule_Subi
 WHERE s.source_uuid = ? AND s.version = ? AND s.stg_size_label = ?
 
 -- name: refusals
--- Source rows that were refused for their identity, and still are on the list.
+-- Source rows that were refused for their identity, and were not mended since. A dismissed one is known too.
 SELECT error_key FROM ERR_MON_CustMasterSchedule
-WHERE resolved_date IS NULL AND error_code IN ('NO_IDENTITY', 'DUPLICATE_IDENTITY')
+WHERE error_code IN ('NO_IDENTITY', 'DUPLICATE_IDENTITY') AND (resolved_date IS NULL OR resolution = 'DISMISSED')
 
 -- name: resolve_refusal
 -- Such a row was mended in the source.
 UPDATE ERR_MON_CustMasterSchedule SET resolved_date = ?, resolved_by = 'ordersync', resolution = 'RESOLVED',
   resolution_reason = 'mended in the source'
-WHERE error_key = ? AND resolved_date IS NULL
+WHERE error_key = ? AND (resolved_date IS NULL OR resolution = 'DISMISSED')
 
 -- name: poison_id
 -- A number for an ERR row of bytes that are no event: such rows are of no pass.

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from connectors import database, errors
-from connectors.retries import Verdict
+from connectors.retries import Verdict, Way
 from mappings.loading import Mappings
 from schemas.base import Model
 from streams import advice, breaker, commands, delivery, retry
@@ -54,16 +54,15 @@ def again(settings: Settings, chosen: Filters, *, dry_run: bool, progress: Progr
     """Has the chosen failures tried again now. What was refused is detected again by the next pass; what the board
     refused is sent again by the worker, whatever the breaker holds back. A dry run only says what would be done.
     """
-    if dry_run:
-        with commands.database_only(settings) as parts:
-            rows = _wanted(parts, chosen)
-            return list(zip(rows, parts.retries.look(rows), strict=True))
     with commands.database_only(settings) as parts:
-        # Before a broker is asked for: mostly there is nothing to do.
-        if not _wanted(parts, chosen):
-            return []
-    with commands.opened(settings) as parts:
-        return _again(parts, _wanted(parts, chosen), progress)
+        rows = _wanted(parts, chosen)
+        looked = parts.retries.look(rows)
+    if dry_run or not rows:
+        return list(zip(rows, looked, strict=True))
+    # A broker is asked for only when something is to be sent.
+    sends = any(verdict.way is Way.SEND for verdict in looked)
+    with (commands.opened if sends else commands.database_only)(settings) as parts:
+        return _again(parts, rows, progress)
 
 
 def person() -> str:
@@ -81,7 +80,8 @@ def _again(parts: Resources, rows: Sequence[Row], progress: Progress) -> list[tu
         verdicts = parts.retries.again(some, utcnow() + retry.CLAIM)
         # Several sizes of one order are one event.
         events = {(v.event.record_uuid, v.event.version): v.event for v in verdicts if v.event is not None}
-        parts.producer.send_all(delivery.outgoing(list(events.values()), parts.settings.topic_prefix))
+        if events:
+            parts.producer.send_all(delivery.outgoing(list(events.values()), parts.settings.topic_prefix))
         done += zip(some, verdicts, strict=True)
         progress(len(done), len(rows))
     return done

@@ -670,6 +670,8 @@ CREATE INDEX IF NOT EXISTS [IX_ERR_Uuid] ON [ERR_MON_CustMasterSchedule] ([recor
 
 CREATE INDEX IF NOT EXISTS [IX_ERR_Retried] ON [ERR_MON_CustMasterSchedule] ([last_retry_date]);
 
+CREATE INDEX IF NOT EXISTS [IX_ERR_Code] ON [ERR_MON_CustMasterSchedule] ([error_code], [resolution]);
+
 -- Sizes that failed and what becomes of them.
 CREATE TABLE IF NOT EXISTS [ERR_MON_CustMasterSchedule_Subitems] (
     [err_id] INTEGER NOT NULL,

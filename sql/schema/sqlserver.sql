@@ -883,6 +883,10 @@ IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Retried' AND obje
 CREATE INDEX [IX_ERR_Retried] ON [dbo].[ERR_MON_CustMasterSchedule] ([last_retry_date])
 GO
 
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_ERR_Code' AND object_id = OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule'))
+CREATE INDEX [IX_ERR_Code] ON [dbo].[ERR_MON_CustMasterSchedule] ([error_code], [resolution])
+GO
+
 -- Sizes that failed and what becomes of them.
 IF OBJECT_ID(N'dbo.ERR_MON_CustMasterSchedule_Subitems', N'U') IS NULL
 CREATE TABLE [dbo].[ERR_MON_CustMasterSchedule_Subitems] (

@@ -14,8 +14,8 @@ from sql import ddl
 from tests import factories
 from tests.factories import World
 
-STEPS = ("detect", "stage", "sync", "settle", "retry", "state")
-SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE]"}
+STEPS = ("detect", "stage", "sync", "settle", "retry", "state", "cleanup")
+SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE]", "table": "SYNC_Requests"}
 
 # What may read a table from end to end, and why.
 WHOLE = {
@@ -30,6 +30,7 @@ WHOLE = {
     "detect.known_rows": "once a pass",
     "detect.states": "a person asks, now and then",
     "sync.items_of_others": "only for items of a replay that are there twice",
+    "cleanup.rows": "a person asks, now and then",
     "settle.batches": "a person asks, now and then",
     "settle.active_batches": "a person asks, now and then",
     "settle.production_orders": "a comparison of everything",

@@ -26,7 +26,7 @@ def ordersync(folder: Path, *arguments: str, **variables: str) -> subprocess.Com
     )
 
 
-COMMANDS = ["setup", "validate", "detect", "work", "run", "status", "errors", "board", "demo"]
+COMMANDS = ["setup", "validate", "detect", "work", "run", "status", "errors", "retry", "trace", "board", "demo"]
 
 
 def test_help_names_every_command_and_where_to_begin() -> None:

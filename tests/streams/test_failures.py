@@ -98,6 +98,21 @@ def test_a_person_dismisses_it(world: World) -> None:
     assert world.retrier.due() == [] and world.failures.waiting() == []
 
 
+def test_a_row_without_identity_that_was_dismissed_is_told_again_only_once_it_was_mended(world: World) -> None:
+    world.add(row(1), row(1), row(2))
+    world.flow()
+    (waiting,) = world.failures.waiting()
+    world.failures.dismiss(waiting["err_id"], reason="known", by="ada")
+    world.flow()
+    assert world.failures.waiting() == []
+    world.remove(1)
+    world.flow()
+    assert [line["resolution"] for line in world.errors()] == ["RESOLVED"]
+    world.add(row(1), row(1))
+    world.flow()
+    assert [line["error_code"] for line in world.failures.waiting()] == ["DUPLICATE_IDENTITY"]
+
+
 def test_a_later_failure_of_the_order_takes_its_place(world: World) -> None:
     one, two = (world.stage(changed(1, version))[0] for version in (1, 2))
     fail(world, one, size_label="S", retryable=True)
