@@ -13,7 +13,7 @@ BY_CODE = {
     "LABEL": "make the label on the board, or let the mapping make it",
     "NO_IDENTITY": "give the row a record_uuid in ORDERS_UNIFIED: every pass looks at it",
     "DUPLICATE_IDENTITY": "give each row a record_uuid of its own in ORDERS_UNIFIED: every pass looks at them",
-    "UNDECODABLE": "find who writes such bytes to the topic; what they meant to say is detected again if it was ours",
+    "UNDECODABLE": "find who writes such bytes to the topic",
     "ColumnValueException": "mend the value in ORDERS_UNIFIED, the next pass sees it; or mend the board's column",
     "InvalidArgumentException": "mend the value in ORDERS_UNIFIED, the next pass sees it; or mend the mapping",
     "InvalidColumnIdException": "run `ordersync validate` and mend the mapping",
@@ -35,17 +35,17 @@ def what_next(row: Mapping[str, Any], *, now: str, paused: str | None = None, he
     err_id, due = row["err_id"], row["next_retry_at"]
     if due is not None:
         if str(due) > now:
-            return f"retried by itself at {str(due)[:19]} UTC"
+            return f"retried by itself at {str(due)[:19].replace('T', ' ')} UTC"
         return f"due; {paused}" if paused else "due: retried within a second or two while a worker runs"
     if row["retryable"] and not row["max_retries_reached"]:
         return "retried by itself: its time is being set"
     if row["error_type"] == FailureType.UNDECODABLE:
-        return f"{_mend(row)}; then `ordersync errors --dismiss {err_id} --reason …`"
+        return f"waits for a person: {_mend(row)}; then `ordersync errors --dismiss {err_id} --reason …`"
     if row["error_code"] in NEVER_RETRIED:
         return _mend(row)
     tried = f"tried {row['retry_count'] + 1} times; " if row["retry_count"] else ""
     holding = "its customer is on hold; " if held else ""
-    return f"{holding}{tried}waits for a person: {_mend(row)}; then `ordersync retry {err_id}`"
+    return f"{holding}{tried}waits for a person: {_mend(row)}; `ordersync retry {err_id}` tries it again"
 
 
 def _mend(row: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     for row in rows[:MOST]:
         size = f"\nsize {row['size_label']}" if row["size_label"] else ""
         tries = f"\ntried {row['retry_count'] + 1} times" if row["retry_count"] else ""
-        since = f"\nsince {str(row['created_date'])[:16]}"
+        since = f"\nsince {str(row['created_date'])[:16].replace('T', ' ')}"
         table.add_row(
             str(row["err_id"]),
             escape(show.whose(row) + size),

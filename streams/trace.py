@@ -208,7 +208,7 @@ def _stands(parts: Resources, order: Order, snapshot: Row | None, held: bool) ->
     if promoted is None:
         yield "settled  no row in production"
     else:
-        yield f"settled  version {promoted['version']}, since {str(promoted['promoted_at'])[:19]} UTC"
+        yield f"settled  version {promoted['version']}, since {str(promoted['promoted_at'])[:19].replace('T', ' ')} UTC"
 
 
 def _compared(source: dict[str, Cell] | None, settled: Row | None, differences: Sequence[Difference]) -> str:

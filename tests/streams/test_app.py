@@ -176,3 +176,22 @@ async def test_a_retry_that_could_not_be_sent_is_sent_by_the_next_try() -> None:
     await work()
     await work()
     assert [message.topic for message in sender.sent] == ["t-orders.staged"]
+
+
+async def test_the_clean_up_goes_step_by_step_until_there_is_no_more_or_the_worker_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(apps, "CLEAN_PAUSE", 0.0)
+    steps, left = [], [True, True, False]
+
+    def step() -> bool:
+        steps.append(len(left))
+        return left.pop(0)
+
+    stops = [False]
+    deliver = delivery.Delivery(Sender(), health.Health(), "t-", stopping=lambda: stops[0], rebalancing=lambda: False)
+    await apps.cleaning(step, deliver)()
+    assert steps == [3, 2, 1]
+    stops[0] = True
+    await apps.cleaning(step, deliver)()
+    assert len(steps) == 3

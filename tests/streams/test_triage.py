@@ -114,14 +114,14 @@ ROW = {
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        ({"next_retry_at": "2026-11-21T10:04:00.000000"}, "retried by itself at 2026-11-21T10:04:00 UTC"),
+        ({"next_retry_at": "2026-11-21T10:04:00.000000"}, "retried by itself at 2026-11-21 10:04:00 UTC"),
         ({"next_retry_at": "2026-11-21T09:59:00.000000"}, "due"),
         ({"retryable": 1, "max_retries_reached": 0}, "its time is being set"),
         ({}, "waits for a person: mend the value in ORDERS_UNIFIED"),
-        ({}, "then `ordersync retry 42`"),
+        ({}, "`ordersync retry 42` tries it again"),
         ({"error_code": "COLUMN_VALUE_EXCEPTION"}, "mend the value in ORDERS_UNIFIED"),
         ({"retryable": 1, "retry_count": 5, "error_code": "UNSETTLED"}, "tried 6 times; waits for a person: look who"),
-        ({"error_code": "NobodyKnows"}, "mend what the message names; then `ordersync retry 42`"),
+        ({"error_code": "NobodyKnows"}, "mend what the message names; `ordersync retry 42`"),
         ({"error_type": "UNDECODABLE", "error_code": "UNDECODABLE"}, "`ordersync errors --dismiss 42 --reason …`"),
         ({"error_code": "NO_IDENTITY"}, "give the row a record_uuid"),
         ({"error_code": "VALIDATION"}, "the next pass sees it"),
