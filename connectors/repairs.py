@@ -1,5 +1,6 @@
 """What repairs read and mark: the settled version of an order as it was staged, and that it is on its way again."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -69,6 +70,11 @@ class Repairs:
         """
         with self._db.write() as session:
             session.execute_many(STATEMENTS["wait_again"], settled)
+
+    def on_their_way_again(self, most: int) -> list[str]:
+        """Orders whose settled version was emitted again and has not arrived, so many of them at most."""
+        with self._db.read() as session:
+            return [str(uuid) for (uuid,) in itertools.islice(session.stream(STATEMENTS["waiting_again"]), most)]
 
     def still_waiting(self, record_uuids: Sequence[str]) -> int:
         """How many of these are on their way."""

@@ -16,6 +16,11 @@ SELECT o.record_uuid FROM ORDERS_UNIFIED AS o WHERE o.record_uuid IN ({marks})
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'WAITING', planned_mutations = 1
 WHERE record_uuid = ? AND settled_version = ? AND version <= settled_version AND sync_state IN ('IN_SYNC', 'EXCLUDED')
 
+-- name: waiting_again
+-- Orders that are on their way once more.
+SELECT p.record_uuid FROM ORDERS_UNIFIED_SNAPSHOT AS p
+WHERE p.sync_state = 'WAITING' AND p.settled_version >= p.version AND p.row_hash <> ''
+
 -- name: still_waiting
 -- How many of these orders are on their way.
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING' AND record_uuid IN ({marks})

@@ -148,9 +148,8 @@ class Auditor:
             twice = one.left is None and (one.record_uuid, one.size, one.field) in named
             kind = Kind.DUPLICATE if twice else Kind.EDITED
             item_id = ours[one.record_uuid].id
-            seen.drift.append(
-                _drift(kind, one.record_uuid, item_id, self._title(one.field), one.size, one.left, one.right)
-            )
+            title = facts.title(one.field, self.mappings)
+            seen.drift.append(_drift(kind, one.record_uuid, item_id, title, one.size, one.left, one.right))
 
     def _steady(self, drift: Sequence[Drift], known: Mapping[str, tuple[str, int]]) -> list[Drift]:
         """What is true of orders that stood still meanwhile."""
@@ -169,11 +168,6 @@ class Auditor:
             return stood and one.record_uuid not in refused
 
         return [one for one in drift if holds(one)]
-
-    def _title(self, field_id: str) -> str:
-        board = self.mappings.board
-        titles = {column.id: column.title for column in board.columns} | {board.key.id: board.key.title}
-        return titles.get(field_id, field_id)
 
 
 def _foreign(uuid: str, item_id: str, known: Mapping[str, tuple[str, int]], seen: _Seen) -> Drift:

@@ -103,6 +103,13 @@ def number(written: str) -> str:
     return (written.rstrip("0").rstrip(".") if "." in written else written) or "0"
 
 
+def title(field: str, mappings: Mappings) -> str:
+    """The title of the column that a fact is about; what is no column names itself."""
+    board = mappings.board
+    titles = {column.id: column.title for column in board.columns} | {board.key.id: board.key.title}
+    return titles.get(field, field)
+
+
 def numbers(mappings: Mappings) -> frozenset[str]:
     """Ids of the columns that hold numbers, the quantity of a size among them."""
     columns = {column.id for column in mappings.board.columns if column.type is ColumnType.NUMBERS}

@@ -9,7 +9,7 @@ person may have changed the key.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,10 @@ from schemas import items
 from schemas.base import ColumnValue
 from schemas.orders import StagedOrder
 from streams import doubt, facts
+
+# Orders that one call tells about; and how long it is believed what was read ahead, in seconds.
+CALL = 100
+AHEAD = 30.0
 
 Known = tuple[items.Entity | None, Sequence[items.Entity]]
 NOTHING: Known = (None, ())
@@ -45,11 +49,15 @@ class Ledger(Protocol):
 
 @dataclass
 class Seen:
-    """What the board shows of one order: item and sizes, not active when they are gone; and what is superfluous."""
+    """What the board shows of one order: item and sizes, not active when they are gone; and what is superfluous.
+
+    `read` is the item as it stood there.
+    """
 
     item: items.Entity | None = None
     sizes: list[items.Entity] = field(default_factory=list)
     copies: list[items.RemoveItem] = field(default_factory=list)
+    read: shown.BoardItem | None = None
 
     @property
     def known(self) -> Known:
@@ -57,13 +65,18 @@ class Seen:
         return self.item, self.sizes
 
 
-@dataclass(frozen=True)
+@dataclass
 class Refresher:
-    """Reads the board for orders, one call for each 100 of them as long as nothing is missing."""
+    """Reads the board for orders, one call for each 100 of them as long as nothing is missing.
+
+    `expected` names orders that are on their way here, so many at most: what room a call has left is for them.
+    """
 
     board: Board
     ledger: Ledger
+    expected: Callable[[int], Sequence[str]]
     mappings: Mappings
+    _ahead: dict[str, tuple[float, Sequence[shown.BoardItem]]] = field(default_factory=dict, init=False)
 
     async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, Seen]:
         """Looks, and brings the ledger to it. Raises what the board raises, and LeaseLost."""
@@ -87,7 +100,7 @@ class Refresher:
         """What the board shows of each of these orders. Writes nothing."""
         uuids = [order.record_uuid for order in orders]
         known = await asyncio.to_thread(self.ledger.known, uuids)
-        found = await self.board.whole(uuids)
+        found = await self._whole(uuids)
         ours = {uuid: item.item_id for uuid, (item, _) in known.items() if item is not None and item.active}
         hidden = [item_id for uuid, item_id in ours.items() if item_id not in {one.id for one in found[uuid]}]
         rekeyed = await self.board.by_id(hidden)
@@ -109,6 +122,22 @@ class Refresher:
             seen[missing[item_id]].copies.append(self._removal(missing[item_id], item_id))
         return seen
 
+    async def _whole(self, uuids: Sequence[str]) -> dict[str, Sequence[shown.BoardItem]]:
+        """What was read ahead a moment ago, or is read now; and ahead, for those that come next."""
+        now = asyncio.get_running_loop().time()
+        self._ahead = {uuid: one for uuid, one in self._ahead.items() if now - one[0] < AHEAD}
+        found = {uuid: self._ahead.pop(uuid)[1] for uuid in uuids if uuid in self._ahead}
+        asked = [uuid for uuid in uuids if uuid not in found]
+        if not asked:
+            return found
+        room = -len(asked) % CALL
+        known = {*uuids, *self._ahead}
+        waiting = await asyncio.to_thread(self.expected, room + len(known)) if room else ()
+        others = [uuid for uuid in waiting if uuid not in known][:room]
+        read = await self.board.whole([*asked, *others])
+        self._ahead |= {uuid: (now, read[uuid]) for uuid in others}
+        return found | {uuid: read[uuid] for uuid in asked}
+
     def _seen(self, order: StagedOrder, known: Known, candidates: Mapping[str, shown.BoardItem]) -> Seen:
         item, sizes = known
         if not candidates:
@@ -123,7 +152,8 @@ class Refresher:
             group_name=main.group_title,
             columns=self._believed(self._desired(order), main),
         )
-        found = Seen(entity, copies=[self._removal(order.record_uuid, one) for one in candidates if one != main.id])
+        copies = [self._removal(order.record_uuid, one) for one in candidates if one != main.id]
+        found = Seen(entity, copies=copies, read=main)
         if not order.removed:
             self._look_at_sizes(order, sizes if known_id == main.id else (), main, found)
         return found

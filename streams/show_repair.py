@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from schemas.batches import SyncState
-from streams import audit, show, verifying
+from streams import audit, replay, replaying, show, verifying
 
 MOST = 40
 
@@ -99,3 +99,36 @@ def _as_json(result: verifying.Result) -> dict[str, Any]:
         "left": result.left,
         "sound": result.sound,
     }
+
+
+def replayed(done: replaying.Result) -> None:
+    """What a replay did."""
+    went_on = "went on where it had been stopped: " if done.went_on else ""
+    show.plain(f"{went_on}{done.told} orders were told again, out of {_read(done.found)}")
+    if done.told:
+        show.plain("`ordersync status` shows them on their way")
+
+
+def preview(found: replaying.Preview) -> None:
+    """What a replay would do: the fields that differ, and the cost."""
+    if found.differences:
+        table = Table(title=f"{len(found.differences)} fields differ on the board")
+        for column in ("order", "where", "the log says", "the board shows"):
+            table.add_column(column, overflow="fold")
+        for one in found.differences[:MOST]:
+            where = f"{one.field}, size {one.size}" if one.size else one.field
+            table.add_row(one.record_uuid, *(escape(cell) for cell in (where, one.left or "", one.right or "")))
+        show.console.print(table)
+        if len(found.differences) > MOST:
+            show.plain(f"and {len(found.differences) - MOST} more")
+    show.planned(found.planned)
+    if found.ordinary:
+        show.plain(f"{found.ordinary} orders are newer than what is settled: they take the ordinary way")
+    show.plain(f"{len(found.found.told)} orders would be told again, out of {_read(found.found)}")
+    show.plain(f"cost: {found.reads} API calls to read the board, {found.writes} to mend it")
+
+
+def _read(found: replay.Found) -> str:
+    rest = f"{found.read} events read, {found.foreign} of other customers"
+    rest += f", {found.older} orders settled in a newer version" if found.older else ""
+    return rest + (f", {found.undecodable} undecodable" if found.undecodable else "")

@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from connectors import errors, lease
+from connectors import errors, lease, repairs
 from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
@@ -156,7 +156,9 @@ class Writing:
         )
         return sync.Syncer(
             grant=grant,
-            refresher=refresh.Refresher(view, parts.ledger, parts.mappings),
+            refresher=refresh.Refresher(
+                view, parts.ledger, repairs.Repairs(parts.db).on_their_way_again, parts.mappings
+            ),
             staging=parts.staging,
             journal=parts.journal,
             ledger=parts.ledger,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors import journal, lease, ledger, staging
+from connectors import journal, lease, ledger, repairs, staging
 from connectors.database_sqlite import SqliteDatabase
 from connectors.journal import Request
 from connectors.monday import board as boards
@@ -250,7 +250,7 @@ class Life:
         )
         return sync.Syncer(
             grant=self._grant,
-            refresher=refresh.Refresher(view, books, world.mappings),
+            refresher=refresh.Refresher(view, books, repairs.Repairs(self._db).on_their_way_again, world.mappings),
             staging=staging.Staging(
                 self._db,
                 [column.staging for column in world.mappings.board.columns],

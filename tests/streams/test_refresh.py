@@ -1,5 +1,6 @@
 """A replay is planned against the board itself: whatever a person did there is found, and mended."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,6 +83,24 @@ async def test_no_difference_is_no_mutation_and_one_call_for_a_hundred_orders(tm
         await arrived(at, *orders)
         assert await replayed(at, *orders) == [0] * 99
         assert (at.mutations, at.requests) == (0, 1)
+
+
+@timeless
+async def test_orders_that_come_in_pieces_are_read_in_one_call(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        orders = [order(number) for number in range(1, 100)]
+        await arrived(at, *orders)
+        with at.world.db.write() as session:
+            for one in orders:
+                params = (one.record_uuid, "2026-11-21T10:00:00.000000", one.customer, one.record_uuid)
+                session.execute(sql.load("detect")["ensure_snapshot"], params)
+            session.execute("UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = 'H', version = 1, settled_version = 1")
+        for start in range(0, 99, 11):
+            assert await replayed(at, *orders[start : start + 11]) == [0] * 11
+        assert (at.mutations, at.requests) == (0, 1)
+        await asyncio.sleep(60)
+        await replayed(at, *orders[:11])
+        assert at.requests == 2
 
 
 @timeless

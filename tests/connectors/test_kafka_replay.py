@@ -1,0 +1,78 @@
+"""Reading a partition again: from a place, a time or the beginning up to now, beside everybody."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import confluent_kafka
+import confluent_kafka.admin
+import pytest
+
+from connectors import errors, kafka, kafka_replay
+
+KEYS = ["GREYSON CLOTHIERS", "JOHNNIE O", "A", "AB", "ABC", "ÄÖÜ", "", "TRACKSMITH", "PEERLESS CLOTHING"]
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def produce(bootstrap: str, topic: str, *events: tuple[str, str, datetime]) -> None:
+    """Key, value and time of events, in this order."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
+    for key, value, at in events:
+        producer.produce(topic, value, key, timestamp=round(at.timestamp() * 1000))
+    assert producer.flush(10) == 0
+
+
+def values(read: Any) -> list[tuple[str, bytes | None]]:
+    return [(message.key, message.value) for message in read]
+
+
+def test_a_key_lies_where_the_producer_puts_it(broker: str, kafka_topics: Any) -> None:
+    topic = kafka_topics.make("replayed", partitions=8)
+    with kafka.Producer(broker) as producer:
+        keys = [key for key in KEYS if key]
+        producer.send_all([kafka.OutgoingMessage(topic, key, key.encode()) for key in keys])
+    for key in keys:
+        with kafka_replay.PartitionReader(broker, topic, key) as reader:
+            found = values(reader.read(*reader.bounds()))
+        assert (key, key.encode()) in found
+
+
+def test_it_reads_from_an_offset_or_a_time_up_to_the_end(broker: str, kafka_topics: Any) -> None:
+    topic = kafka_topics.make("replayed")
+    told = [("A", str(n), NOON + timedelta(minutes=n)) for n in range(5)]
+    produce(broker, topic, *told)
+    with kafka_replay.PartitionReader(broker, topic, "A") as reader:
+        assert reader.bounds() == (0, 5)
+        assert [message.value for message in reader.read(2, 4)] == [b"2", b"3"]
+        assert [message.at for message in reader.read(0, 2)] == [NOON, NOON + timedelta(minutes=1)]
+        assert list(reader.read(5, 5)) == []
+        assert reader.offset_at(NOON + timedelta(seconds=90)) == 2
+        assert reader.offset_at(NOON - timedelta(days=1)) == 0
+        assert reader.offset_at(NOON + timedelta(days=1)) is None
+
+
+def test_what_comes_meanwhile_is_not_read_and_no_group_is_left(broker: str, kafka_topics: Any) -> None:
+    topic = kafka_topics.make("replayed")
+    produce(broker, topic, ("A", "1", NOON), ("A", "2", NOON))
+    with kafka_replay.PartitionReader(broker, topic, "A") as reader:
+        bounds = reader.bounds()
+        produce(broker, topic, ("A", "3", NOON))
+        assert [message.value for message in reader.read(*bounds)] == [b"1", b"2"]
+        assert reader.bounds().end == 3
+
+
+def test_what_expired_is_known_by_the_bounds(broker: str, kafka_topics: Any) -> None:
+    topic = kafka_topics.make("replayed")
+    produce(broker, topic, *(("A", str(n), NOON) for n in range(4)))
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker})
+    for future in admin.delete_records([confluent_kafka.TopicPartition(topic, 0, 3)]).values():
+        future.result(10)
+    with kafka_replay.PartitionReader(broker, topic, "A") as reader:
+        assert reader.bounds() == (3, 4)
+        assert [message.value for message in reader.read(3, 4)] == [b"3"]
+        with pytest.raises(errors.Transient, match="expired"):
+            list(reader.read(0, 4))
+
+
+def test_a_topic_that_is_not_there_is_named(broker: str, kafka_topics: Any) -> None:
+    with pytest.raises(errors.Transient, match="setup"):
+        kafka_replay.PartitionReader(broker, kafka_topics.name("nothing"), "A")
