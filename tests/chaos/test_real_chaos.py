@@ -14,7 +14,9 @@ from tests.chaos.real.points import PLACES, Point, Strikes
 from tests.chaos.real.schedule import Arm, Author, Schedule
 from tests.chaos.real.stage import ROOT
 
-SAMPLE = range(1, 11)
+# The first nine that take no broker away, hold no writer down and leave no create in doubt, for each of these costs 20
+# to 40 s; and the first that leaves one in doubt. `make chaos` plays them all.
+SAMPLE = (1, 2, 5, 6, 7, 9, 10, 11, 12, 13)
 
 
 @pytest.fixture(scope="module")
