@@ -6,7 +6,7 @@ from typing import Any
 from schemas import detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
-from streams import breaker, detect, hold, reporting, rounds
+from streams import breaker, detect, due, hold, reporting, rounds
 from streams.resources import Resources, utcnow
 
 
@@ -20,7 +20,8 @@ class CustomerState(Model):
 class Overview(Model):
     """What `ordersync status` shows. All states, `undetected` and `refused` add up to `source_rows`.
 
-    `rows` counts the tables that grow with every change.
+    `unarchived` are customers whose newest snapshot is not in the archive yet; `rows` counts the tables that grow with
+    every change.
     """
 
     source_rows: int
@@ -33,6 +34,7 @@ class Overview(Model):
     last_pass: detection.PassReport | None
     held: str | None
     holds: tuple[hold.Hold, ...]
+    unarchived: tuple[due.Due, ...]
     verified: dict[str, Any] | None
     audited: dict[str, Any] | None
     open_batches: tuple[dict[str, Any], ...]
@@ -53,7 +55,9 @@ class Overview(Model):
     @property
     def settled(self) -> bool:
         """Every row of the source reached an end, and nothing is on its way."""
-        return not (self.total[SyncState.WAITING] or self.undetected or self.leaving or self.unsettled_mutations)
+        rolling_back = not all(one.complete for one in self.holds)
+        on_the_way = self.total[SyncState.WAITING] or self.leaving or self.unsettled_mutations
+        return not (on_the_way or self.undetected or rolling_back)
 
 
 def collect(parts: Resources) -> Overview:
@@ -78,6 +82,7 @@ def collect(parts: Resources) -> Overview:
         last_pass=None if last is None else detection.PassReport.model_validate(last),
         held=parts.state.get(detect.HELD),
         holds=tuple(hold.holds(parts.state).values()),
+        unarchived=tuple(due.read(parts.state).values()),
         verified=parts.state.get(rounds.LAST),
         audited=parts.state.get(rounds.BOARD),
         open_batches=tuple(parts.batches.active()),

@@ -57,6 +57,7 @@ def detected(report: detection.PassReport) -> None:
     later = f", {report.deferred} left for later passes" if report.deferred else ""
     excluded = f", {report.excluded} excluded" if report.excluded else ""
     refused = f", {report.refused} refused for their identity" if report.refused else ""
+    refused += f", {report.on_hold} of customers on hold left alone" if report.on_hold else ""
     looked = f"pass {report.number}: {report.scanned} rows, {found}"
     plain(f"{looked}; {report.emitted} events emitted{later}{excluded}{refused}")
 
@@ -117,6 +118,13 @@ def status(seen: overview.Overview, *, as_json: bool) -> None:
     if seen.open_batches:
         plain(f"batches     {len(seen.open_batches)} open")
     plain("tables      " + ", ".join(f"{name} {n:,}" for name, n in seen.rows.items()))
+    for one in seen.holds:
+        at = "" if one.taken_at is None else f" at its snapshot of {one.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+        more = "" if one.complete else ", not all of it emitted yet"
+        console.print(f"[magenta]on hold     {escape(one.customer)}{at}, by {escape(one.by)}{more}[/]", soft_wrap=True)
+    if seen.unarchived:
+        since = min(one.since for one in seen.unarchived)
+        plain(f"archive     {len(seen.unarchived)} customers to archive, the first since {since:%Y-%m-%d %H:%M:%S} UTC")
     if seen.held:
         console.print(f"[red]guard       {escape(seen.held)}[/]", soft_wrap=True)
 

@@ -87,7 +87,10 @@ class Place(factories.World):
             sizes = {one["name"]: one["columns"][quantity] for one in there}
             assert len(sizes) == len(there)
             # A size that an order no longer has stays on the board with a quantity of 0.
-            found[uuid] = (item["name"], columns | {name: n for name, n in sizes.items() if n != "0"})
+            found[uuid] = (
+                f"{item['group']}: {item['name']}",
+                columns | {name: n for name, n in sizes.items() if n != "0"},
+            )
         return found
 
     def production_rows(self) -> dict[str, Any]:

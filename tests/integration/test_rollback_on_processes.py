@@ -1,0 +1,92 @@
+"""Archive, roll back and release with the commands that people type, on real processes."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.batches import SyncState
+from streams import demo, overview, settings, supervise
+from streams.resources import utcnow
+
+ORDERS, SEED = 90, 5
+GREYSON = "GREYSON CLOTHIERS"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[demo.Stage]:
+    base = settings.Settings(home=tmp_path)
+    with demo.stage(demo.settings_of(base, minute=3.0), orders=ORDERS, seed=SEED) as shown:
+        yield shown
+
+
+def ordersync(stage: demo.Stage, *arguments: str) -> str:
+    """What a command prints; it must succeed."""
+    environment = {**stage.supervisor.services["worker"].environment, "COLUMNS": "200"}
+    done = subprocess.run(supervise.ordersync(*arguments), env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def settle(stage: demo.Stage) -> overview.Overview:
+    """Until nothing is on its way; then every row of the source is counted once."""
+    demo.settle(stage, within=90, on_look=lambda seen: None)
+    seen = overview.collect(stage.parts)
+    assert sum(seen.total.values()) + seen.refused == seen.source_rows
+    return seen
+
+
+def board(stage: demo.Stage) -> dict[str, tuple[Any, ...]]:
+    """Every item by identity: its name, group, columns and sizes."""
+    key = stage.parts.mappings.board.key.id
+    quantity = stage.parts.mappings.board.subitem.quantity.id
+    found: dict[str, tuple[Any, ...]] = {}
+    for item in stage.ask("board")["items"]:
+        if item["state"] == "active":
+            sizes = [one for one in item["subitems"] if one["state"] == "active" and one["columns"][quantity] != "0"]
+            assert item["columns"][key] not in found
+            shown = sorted((one["name"], one["columns"][quantity]) for one in sizes)
+            found[item["columns"][key]] = (item["name"], item["group"], item["columns"], shown)
+    return found
+
+
+def test_a_customer_goes_back_to_the_morning_and_is_released(stage: demo.Stage, until: Callable[..., Any]) -> None:
+    parts = stage.parts
+    settle(stage)
+    until(lambda: not overview.collect(parts).unarchived, "every customer is archived")
+    assert GREYSON in ordersync(stage, "archive", "list")
+    morning, before = utcnow(), board(stage)
+    some = (
+        "record_uuid IN (SELECT source_uuid FROM MON_CustMasterSchedule WHERE [CUSTOMER] = ? ORDER BY source_uuid"
+        " LIMIT ? OFFSET ?)"
+    )
+    with parts.db.write() as session:
+        session.execute(f"UPDATE ORDERS_UNIFIED SET [CUSTOMER STYLE] = 'ROLLED' WHERE {some}", (GREYSON, 40, 0))
+        session.execute(f"DELETE FROM ORDERS_UNIFIED WHERE {some}", (GREYSON, 3, 40))
+    settle(stage)
+    after = board(stage)
+    assert len(before) - len(after) == 3 and "ROLLED" in str(after)
+
+    at = morning.isoformat()
+    told = ordersync(stage, "rollback", "--customer", "greyson", "--to", at, "--dry-run")
+    assert "3 created, 40 updated" in told and "mutations in" in told and "→" in told
+    assert board(stage) == after
+
+    ordersync(stage, "rollback", "--customer", "greyson", "--to", at, "--yes")
+    seen = settle(stage)
+    assert seen.total[SyncState.HELD] > 0 and [one.customer for one in seen.holds] == [GREYSON]
+    assert board(stage) == before
+    assert "on hold" in ordersync(stage, "status")
+
+    ordersync(stage, "rollback", "--customer", "greyson", "--release")
+    assert not settle(stage).holds
+    assert board(stage) == after
+    assert stage.prove().wrong == []
+
+    csv = parts.settings.home / "morning.csv"
+    later = (utcnow() + timedelta(hours=1)).isoformat()
+    ordersync(stage, "archive", "show", "--customer", "greyson", "--at", later, "--csv", str(csv))
+    assert csv.read_text().count("ROLLED") == 40
