@@ -118,10 +118,12 @@ def status(seen: overview.Overview, *, as_json: bool) -> None:
     if seen.open_batches:
         plain(f"batches     {len(seen.open_batches)} open")
     plain("tables      " + ", ".join(f"{name} {n:,}" for name, n in seen.rows.items()))
-    for one in seen.holds:
-        at = "" if one.taken_at is None else f" at its snapshot of {one.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-        more = "" if one.complete else ", not all of it emitted yet"
-        console.print(f"[magenta]on hold     {escape(one.customer)}{at}, by {escape(one.by)}{more}[/]", soft_wrap=True)
+    for held in seen.holds:
+        at = "" if held.taken_at is None else f" at its snapshot of {held.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+        more = "" if held.complete else ", not all of it emitted yet"
+        console.print(
+            f"[magenta]on hold     {escape(held.customer)}{at}, by {escape(held.by)}{more}[/]", soft_wrap=True
+        )
     if seen.unarchived:
         since = min(one.since for one in seen.unarchived)
         plain(f"archive     {len(seen.unarchived)} customers to archive, the first since {since:%Y-%m-%d %H:%M:%S} UTC")
