@@ -7,6 +7,7 @@ import sql
 from connectors import batches, database, state
 
 STATEMENTS = sql.load("lost")
+SETTLE = sql.load("settle")
 LOST = "Kafka lost events of this batch: what did not arrive was detected again"
 FOUND = "sweep.found"
 
@@ -43,6 +44,7 @@ class Lost:
             orders = session.execute(STATEMENTS["forget_orders"], (version,))
             due = database.to_db_time(now + self._again)
             retries = sum(session.execute(STATEMENTS[name], (due, version)) for name in _RETRIES)
+            self._end_passed_over(session, version, database.to_db_time(now))
             open_batches = [str(row["batch_id"]) for row in session.query(STATEMENTS["open_batches"], (version,))]
             for batch in open_batches:
                 session.execute(batches.STATEMENTS["shrink_batch"], (LOST, batch))
@@ -50,6 +52,14 @@ class Lost:
             if orders or retries:
                 state.write(session, FOUND, int(state.read(session, FOUND) or 0) + orders + retries, now)
         return orders
+
+    @staticmethod
+    def _end_passed_over(session: database.Session, version: int, at: str) -> None:
+        """Older versions whose events are lost, of orders whose newest one failed: no arrival will ever end them."""
+        for row in session.query(STATEMENTS["passed_over"], (version,)):
+            newest = (at, row["record_uuid"], row["version"])
+            session.execute(SETTLE["older_sizes_superseded"], newest)
+            session.execute(SETTLE["older_superseded"], newest)
 
 
 _WAITING = ("waiting_orders", "waiting_order_retries", "waiting_size_retries", "waiting_batches")

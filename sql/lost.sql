@@ -34,3 +34,10 @@ WHERE retryable = 1 AND resolved_date IS NULL AND next_retry_at IS NULL AND max_
 -- name: open_batches
 -- Batches that have not ended, of passes whose events have all been worked or are lost.
 SELECT batch_id FROM MON_BatchProcessing WHERE end_time IS NULL AND version <= ?
+
+-- name: passed_over
+-- Orders whose newest version failed while an older one was on its way.
+SELECT p.record_uuid, p.version FROM ORDERS_UNIFIED_SNAPSHOT AS p
+WHERE p.sync_state = 'FAILED' AND p.version <= ?
+  AND EXISTS (SELECT 1 FROM STG_MON_CustMasterSchedule AS s WHERE s.source_uuid = p.record_uuid
+    AND s.version < p.version AND s.stg_status IN ('PENDING', 'INFLIGHT', 'API_SUCCESS'))
