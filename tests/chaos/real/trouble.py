@@ -123,9 +123,10 @@ def writer_frozen(scene: Scene, seconds: float) -> None:
     taken = _writer(scene)
     if taken[1] <= epoch:
         scene.wrong.append(f"nobody took over from {writer} in {seconds:g} s")
-    woken = utcnow()
+    woken, known = utcnow(), _ends(scene, writer)
     scene.stage.kill(writer, signal.SIGCONT)
     scene.goes_on(woken)
+    scene.until(lambda: _ends(scene, writer) > known, f"{writer} knows that it is the writer no more")
     with scene.stage.parts.db.read() as session:
         late = session.value(
             "SELECT COUNT(*) FROM SYNC_Requests WHERE lease_token <= ? AND (created_at > ? OR finished_at > ?)",
@@ -133,6 +134,11 @@ def writer_frozen(scene: Scene, seconds: float) -> None:
         )
     if late:
         scene.wrong.append(f"{writer} woke up and wrote {late} requests under its old epoch")
+
+
+def _ends(scene: Scene, writer: str) -> int:
+    """How often it ended, or gave its lease back."""
+    return scene.stage.services[writer].restarts + scene.stage.log(writer).count("lease of the board is given back")
 
 
 def _pid(scene: Scene) -> int:
