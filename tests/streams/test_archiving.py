@@ -1,0 +1,80 @@
+"""What the poller does between its passes: none of its trouble stops the pipeline, and all of it is made up for."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from connectors import archive as archives
+from streams import archiving, due, hold, resources, settings
+from tests import factories
+from tests.factories import World, identity, row
+
+GREYSON, OTHER = "GREYSON CLOTHIERS", "JOHNNIE O"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with factories.world(tmp_path) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def between(world: World, archive: str = "") -> Iterator[archiving.Between]:
+    given = settings.Settings(home=world.path.parent, database=str(world.path), archive=SecretStr(archive))
+    parts = resources.Resources(given)
+    try:
+        yield archiving.Between(parts, world.topic, contextlib.nullcontext)
+    finally:
+        parts.close()
+
+
+def test_an_archive_that_is_away_is_said_once_and_made_up_for(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.add(row(1), row(2, CUSTOMER_NAME=OTHER))
+    world.flow()
+    with between(world, "postgresql://me:hunter2@127.0.0.1:1/archive") as away:
+        for _ in range(3):
+            away.archive(lambda: True)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "127.0.0.1:1/archive does not answer" in said and "hunter2" not in said
+    assert due.read(world.state).keys() == {GREYSON, OTHER}
+    with between(world) as back:
+        back.archive(lambda: True)
+    assert due.read(world.state) == {}
+
+
+def test_at_least_one_customer_is_archived_however_short_the_pause(world: World) -> None:
+    world.add(row(1), row(2, CUSTOMER_NAME=OTHER))
+    world.flow()
+    with between(world) as poller:
+        poller.archive(lambda: False)
+        assert len(due.read(world.state)) == 1
+        poller.archive(lambda: False)
+        assert due.read(world.state) == {}
+
+
+def test_a_snapshot_that_is_damaged_stops_its_own_roll_back_and_no_other(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.add(row(1), row(2, CUSTOMER_NAME=OTHER))
+    world.flow()
+    with between(world) as poller:
+        poller.archive(lambda: True)
+        world.edit(1, {"NOTES": "new"})
+        world.edit(2, {"NOTES": "new"})
+        world.flow()
+        store = archives.Archive(world.db, days=30, now=world.clock)
+        for customer in (GREYSON, OTHER):
+            (entry,) = store.entries(customer)
+            told = hold.Hold(customer=customer, by="me", at=world.clock(), snapshot=entry.id, complete=False)
+            hold.keep(world.state, told)
+        world.run("UPDATE snapshot_archive SET file_checksum = 'x' WHERE customer_filter = ?", GREYSON)
+        for _ in range(2):
+            poller.go_on()
+    assert [event.record_uuid for event in world.topic.take()] == [identity(2)]
+    assert [one.complete for one in hold.holds(world.state).values()] == [False, True]
+    (said,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said.startswith(f"roll back of {GREYSON}: snapshot") and "is damaged" in said
