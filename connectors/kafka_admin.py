@@ -1,17 +1,12 @@
 """Topics: made, compared, and how far each is read."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 
 # The package's own import of these names is not marked as an export.
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -64,7 +59,10 @@ class Admin:
         self._timeout = timeout
         self._sleep = sleep
         self._watch = kafka_client.Watch(bootstrap, noise)
-        self._client = kafka_client.made(AdminClient, self._watch.settings(security or {}))
+        self._settings = self._watch.settings(security or {})
+        self._client = kafka_client.made(AdminClient, self._settings)
+        self._readers: dict[str, Consumer] = {}
+        self._lock = threading.Lock()
 
     def reachable(self, timeout: float) -> bool:
         """Whether a broker answers within `timeout` seconds. A refused login raises Misconfigured."""
@@ -132,11 +130,13 @@ class Admin:
 
     def committed(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
         """The next offset that the group will read, for each partition for which it has committed one."""
-        request = [ConsumerGroupTopicPartitions(group, [TopicPartition(*p) for p in self._all_partitions(topics)])]
+        asked = [TopicPartition(*partition) for partition in self._all_partitions(topics)]
 
         def ask() -> dict[tuple[str, int], int]:
-            future = self._client.list_consumer_group_offsets(request, request_timeout=self._timeout)[group]
-            found = future.result(self._timeout).topic_partitions
+            found = self._reader(group).committed(asked, self._timeout)
+            for partition in found:
+                if partition.error is not None:
+                    raise KafkaException(partition.error)
             return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
         return self._patiently(f"reading the offsets of {group}", ask)
@@ -149,6 +149,24 @@ class Admin:
         committed, ends = self.committed(group, topics), self.end_offsets(topics)
         starts = self._offsets(topics, _EARLIEST)
         return {p: _ahead(committed.get(p, 0), starts[p], end) for p, end in ends.items()}
+
+    def _reader(self, group: str) -> Consumer:
+        """Who asks for the group's offsets, and never subscribes, so is no member.
+
+        The admin client could ask too; but where a coordinator answers that it is none, as a broker does that has just
+        started, librdkafka 2.16 then follows a null pointer, and the process is gone.
+        """
+        with self._lock:
+            if group not in self._readers:
+                told = self._settings | {"group.id": group, "enable.auto.commit": False}
+                self._readers[group] = kafka_client.made(Consumer, told)
+            return self._readers[group]
+
+    def _serve(self, timeout: float) -> None:
+        """Hand out what the clients have to tell: only so is a refused login known."""
+        self._client.poll(timeout)
+        for reader in list(self._readers.values()):
+            reader.poll(timeout)
 
     def _offsets(self, topics: Collection[str], which: OffsetSpec) -> dict[tuple[str, int], int]:
         asked = {TopicPartition(*partition): which for partition in self._all_partitions(topics)}
@@ -190,8 +208,7 @@ class Admin:
                     found = self._client.list_topics(timeout=min(max(left, _LOOK_EVERY), _ASK_AGAIN)).topics
                     return {name: topic for name, topic in found.items() if topic.error is None}
                 except KafkaException:
-                    # Serves the callbacks: only there a refused login is told.
-                    self._client.poll(0)
+                    self._serve(0)
                     if self._watch.refused or left <= _ASK_AGAIN:
                         raise
 
@@ -210,8 +227,7 @@ class Admin:
         try:
             yield
         except KafkaException as error:
-            # Serves the callbacks: only there a refused login is told.
-            self._client.poll(0)
+            self._serve(0)
             verdict = self._watch.verdict(kafka_client.reason(error), doing)
             if kafka_client.reason(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise TopicMissing(str(verdict)) from error
@@ -219,7 +235,7 @@ class Admin:
         except TimeoutError as error:
             said = f"no answer in {self._timeout:g} s"
             raise errors.Transient(f"Kafka at {self._watch.bootstrap}, {doing}: {said}") from error
-        self._watch.worked(self._client.poll)
+        self._watch.worked(self._serve)
 
 
 def _ready(topic: TopicMetadata) -> bool:
