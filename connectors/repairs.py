@@ -2,7 +2,8 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import sql
@@ -42,8 +43,9 @@ class Settled(Model):
 class Repairs:
     """The snapshot, as repairs see it."""
 
-    def __init__(self, db: database.Database) -> None:
+    def __init__(self, db: database.Database, now: Callable[[], datetime]) -> None:
         self._db = db
+        self._now = now
 
     def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]:
         """By identity; an order that was never detected is absent."""
@@ -69,12 +71,21 @@ class Repairs:
         Before they are emitted: what is lost on the way is found by the sweep like anything that waits.
         """
         with self._db.write() as session:
-            session.execute_many(STATEMENTS["wait_again"], settled)
+            at = database.to_db_time(self._now())
+            session.execute_many(STATEMENTS["wait_again"], [(at, uuid, version) for uuid, version in settled])
 
-    def on_their_way_again(self, most: int) -> list[str]:
-        """Orders whose settled version was emitted again and has not arrived, so many of them at most."""
+    def on_their_way_again(self, most: int) -> dict[str, str]:
+        """Orders whose settled version was emitted again and has not arrived, so many at most; and since when."""
         with self._db.read() as session:
-            return [str(uuid) for (uuid,) in itertools.islice(session.stream(STATEMENTS["waiting_again"]), most)]
+            return dict(itertools.islice(session.stream(STATEMENTS["waiting_again"]), most))
+
+    def waiting_since(self, record_uuids: Sequence[str]) -> dict[str, str]:
+        """Since when these are on their way; absent when they are not."""
+        found: dict[str, str] = {}
+        with self._db.read() as session:
+            for some in orders.batched(record_uuids):
+                found.update(session.stream(sql.expand(STATEMENTS["waiting_since"], marks=len(some)), tuple(some)))
+        return found
 
     def still_waiting(self, record_uuids: Sequence[str]) -> int:
         """How many of these are on their way."""

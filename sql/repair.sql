@@ -12,14 +12,19 @@ WHERE p.record_uuid IN ({marks})
 SELECT o.record_uuid FROM ORDERS_UNIFIED AS o WHERE o.record_uuid IN ({marks})
 
 -- name: wait_again
--- A settled order is on its way once more. One that has gone on, or that failed since, keeps its state.
-UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'WAITING', planned_mutations = 1
+-- A settled order is on its way once more, from this moment. One that has gone on, or failed since, keeps its state.
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'WAITING', planned_mutations = 1, snapshot_date = ?
 WHERE record_uuid = ? AND settled_version = ? AND version <= settled_version AND sync_state IN ('IN_SYNC', 'EXCLUDED')
 
 -- name: waiting_again
 -- Orders that are on their way once more.
-SELECT p.record_uuid FROM ORDERS_UNIFIED_SNAPSHOT AS p
+SELECT p.record_uuid, p.snapshot_date FROM ORDERS_UNIFIED_SNAPSHOT AS p
 WHERE p.sync_state = 'WAITING' AND p.settled_version >= p.version AND p.row_hash <> ''
+
+-- name: waiting_since
+-- Since when these are on their way.
+SELECT p.record_uuid, p.snapshot_date FROM ORDERS_UNIFIED_SNAPSHOT AS p
+WHERE p.sync_state = 'WAITING' AND p.record_uuid IN ({marks})
 
 -- name: still_waiting
 -- How many of these orders are on their way.

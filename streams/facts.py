@@ -27,7 +27,9 @@ def of_source(record_uuid: str, order: Order, mappings: Mappings, *, people: Col
     """What the board and production shall say of a valid order."""
     columns = mapped.board_columns(order.values, record_uuid, mappings)
     facts = _of_item(record_uuid, order.item_name, order.group_name, columns, mappings, people)
-    return facts + [(record_uuid, size, QUANTITY, str(n)) for size, n in order.sizes.items()]
+    for size, quantity in order.sizes.items():
+        facts += _of_size(record_uuid, size, mapped.subitem_name(size, mappings), str(quantity))
+    return facts
 
 
 def of_production(
@@ -43,11 +45,11 @@ def of_production(
         record_uuid = str(row["source_uuid"])
         columns = mapped.board_columns(row, record_uuid, mappings)
         facts += _of_item(record_uuid, str(row["Title"]), str(row["Group"]), columns, mappings, people)
-    facts += [
-        (str(row["record_uuid"]), str(row["size_label"]), QUANTITY, number(str(row["Order Qty"])))
-        for row in sizes
-        if number(str(row["Order Qty"])) != "0"
-    ]
+    for row in sizes:
+        size = str(row["size_label"])
+        facts += _of_size(
+            str(row["record_uuid"]), size, mapped.subitem_name(size, mappings), number(str(row["Order Qty"]))
+        )
     return facts
 
 
@@ -73,8 +75,8 @@ def of_board(
         facts += _of_item(record_uuid, item.name, item.group_title, columns, mappings, people)
         for subitem in item.subitems:
             size, quantity = text_of(subitem, board.subitem.size.id), text_of(subitem, board.subitem.quantity.id)
-            if size and number(quantity) != "0":
-                facts.append((record_uuid, size, QUANTITY, number(quantity)))
+            if size:
+                facts += _of_size(record_uuid, size, subitem.name, number(quantity))
     return facts
 
 
@@ -114,6 +116,12 @@ def numbers(mappings: Mappings) -> frozenset[str]:
     """Ids of the columns that hold numbers, the quantity of a size among them."""
     columns = {column.id for column in mappings.board.columns if column.type is ColumnType.NUMBERS}
     return frozenset(columns | {mappings.board.subitem.quantity.id})
+
+
+def _of_size(record_uuid: str, size: str, name: str, quantity: str) -> list[Fact]:
+    if quantity == "0":
+        return []
+    return [(record_uuid, size, NAME, name), (record_uuid, size, QUANTITY, quantity)]
 
 
 def _of_item(

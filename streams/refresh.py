@@ -9,7 +9,7 @@ person may have changed the key.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,9 +23,8 @@ from schemas.base import ColumnValue
 from schemas.orders import StagedOrder
 from streams import doubt, facts
 
-# Orders that one call tells about; and how long it is believed what was read ahead, in seconds.
+# Orders that one call tells about.
 CALL = 100
-AHEAD = 30.0
 
 Known = tuple[items.Entity | None, Sequence[items.Entity]]
 NOTHING: Known = (None, ())
@@ -45,6 +44,13 @@ class Ledger(Protocol):
     def known(self, record_uuids: Sequence[str]) -> Mapping[str, Known]: ...
     def owners(self, item_ids: Sequence[str]) -> Mapping[str, str]: ...
     def correct(self, entities: Sequence[tuple[items.Entity, int]], grant: Grant) -> None: ...
+
+
+class Coming(Protocol):
+    """Orders that were told once more, and since when they are on their way (connectors.repairs.Repairs)."""
+
+    def on_their_way_again(self, most: int) -> Mapping[str, str]: ...
+    def waiting_since(self, record_uuids: Sequence[str]) -> Mapping[str, str]: ...
 
 
 @dataclass
@@ -69,14 +75,15 @@ class Seen:
 class Refresher:
     """Reads the board for orders, one call for each 100 of them as long as nothing is missing.
 
-    `expected` names orders that are on their way here, so many at most: what room a call has left is for them.
+    What room a call has left is for orders that are on their way here.
     """
 
     board: Board
     ledger: Ledger
-    expected: Callable[[int], Sequence[str]]
+    coming: Coming
     mappings: Mappings
-    _ahead: dict[str, tuple[float, Sequence[shown.BoardItem]]] = field(default_factory=dict, init=False)
+    # Since when the order was on its way, and what the board showed then.
+    _ahead: dict[str, tuple[str, Sequence[shown.BoardItem]]] = field(default_factory=dict, init=False)
 
     async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, Seen]:
         """Looks, and brings the ledger to it. Raises what the board raises, and LeaseLost."""
@@ -123,19 +130,25 @@ class Refresher:
         return seen
 
     async def _whole(self, uuids: Sequence[str]) -> dict[str, Sequence[shown.BoardItem]]:
-        """What was read ahead a moment ago, or is read now; and ahead, for those that come next."""
-        now = asyncio.get_running_loop().time()
-        self._ahead = {uuid: one for uuid, one in self._ahead.items() if now - one[0] < AHEAD}
-        found = {uuid: self._ahead.pop(uuid)[1] for uuid in uuids if uuid in self._ahead}
+        """What was read ahead, or is read now; and ahead, for those that come next.
+
+        What was read before an order was told once more is not believed: it was told for what has happened since.
+        """
+        before = [uuid for uuid in uuids if uuid in self._ahead]
+        since = await asyncio.to_thread(self.coming.waiting_since, before) if before else {}
+        kept = {uuid: self._ahead.pop(uuid) for uuid in before}
+        found = {uuid: items for uuid, (told, items) in kept.items() if since.get(uuid) == told}
         asked = [uuid for uuid in uuids if uuid not in found]
         if not asked:
             return found
         room = -len(asked) % CALL
         known = {*uuids, *self._ahead}
-        waiting = await asyncio.to_thread(self.expected, room + len(known)) if room else ()
-        others = [uuid for uuid in waiting if uuid not in known][:room]
+        coming = await asyncio.to_thread(self.coming.on_their_way_again, room + len(known)) if room else {}
+        others = [uuid for uuid in coming if uuid not in known][:room]
+        # Nothing is kept for long that nobody came for.
+        self._ahead = {uuid: one for uuid, one in self._ahead.items() if coming.get(uuid) == one[0]}
         read = await self.board.whole([*asked, *others])
-        self._ahead |= {uuid: (now, read[uuid]) for uuid in others}
+        self._ahead |= {uuid: (coming[uuid], read[uuid]) for uuid in others}
         return found | {uuid: read[uuid] for uuid in asked}
 
     def _seen(self, order: StagedOrder, known: Known, candidates: Mapping[str, shown.BoardItem]) -> Seen:

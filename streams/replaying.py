@@ -97,7 +97,7 @@ def dry_run(settings: Settings, asked: replay.Asked, progress: verifying.Progres
 
 async def _preview(parts: Resources, found: replay.Found) -> Preview:
     told = {event.record_uuid: event for _, event in found.told}
-    settled = repairs.Repairs(parts.db).settled(list(told))
+    settled = repairs.Repairs(parts.db, utcnow).settled(list(told))
     again = [event for uuid, event in told.items() if uuid in settled and event.version == settled[uuid].version]
     stager, staged = parts.stager(), parts.staging.load([(e.record_uuid, e.version) for e in again])
     orders = [staged.get((e.record_uuid, e.version)) or stager.order(e) for e in again]
@@ -108,7 +108,7 @@ async def _preview(parts: Resources, found: replay.Found) -> Preview:
         board = boards.Board(client, parts.mappings.board.board.id)
         labels, groups = boardview.LabelBook(await board.columns()), await board.groups()
         seen = await refresh.Refresher(
-            boardview.BoardView(board, parts.mappings), parts.ledger, lambda most: [], parts.mappings
+            boardview.BoardView(board, parts.mappings), parts.ledger, repairs.Repairs(parts.db, utcnow), parts.mappings
         ).look(orders)
     spending.note(parts.state, budget.snapshot().requests, utcnow())
     planner = plans.Planner(parts.mappings, labels)
@@ -166,7 +166,7 @@ def _replayer(parts: Resources, log: kafka_replay.PartitionReader, progress: ver
     return replay.Replayer(
         log,
         parts.state,
-        repairs.Repairs(parts.db),
+        repairs.Repairs(parts.db, utcnow),
         lambda: f"replay-{new_id()[:8]}",
         lambda done, total: progress("reading the log", done, total),
     )

@@ -91,13 +91,13 @@ def auditor(parts: Resources) -> audit.Auditor:
         rows = parts.failures.waiting()
         return {str(row["record_uuid"]) for row in rows if row["error_type"] != FailureType.VALIDATION_ERROR}
 
-    return audit.Auditor(parts.standings, repairs.Repairs(parts.db), refused, parts.mappings)
+    return audit.Auditor(parts.standings, repairs.Repairs(parts.db, utcnow), refused, parts.mappings)
 
 
 def repairer(parts: Resources) -> repair.Repairer:
     """What emits."""
     return repair.Repairer(
-        repairs.Repairs(parts.db),
+        repairs.Repairs(parts.db, utcnow),
         parts.orders,
         parts.state,
         parts.batches,
@@ -195,7 +195,7 @@ class _Work:
         told = self._repairer.again(sorted(again))
         unknown = sorted(again - {event.record_uuid for event in told})
         if never or unknown:
-            repairs.Repairs(self._parts.db).detect_again([*never, *unknown])
+            repairs.Repairs(self._parts.db, utcnow).detect_again([*never, *unknown])
             self._detect()
         return told + self._repairer.leaving(extra)
 

@@ -156,9 +156,7 @@ class Writing:
         )
         return sync.Syncer(
             grant=grant,
-            refresher=refresh.Refresher(
-                view, parts.ledger, repairs.Repairs(parts.db).on_their_way_again, parts.mappings
-            ),
+            refresher=refresh.Refresher(view, parts.ledger, repairs.Repairs(parts.db, utcnow), parts.mappings),
             staging=parts.staging,
             journal=parts.journal,
             ledger=parts.ledger,

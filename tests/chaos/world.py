@@ -250,7 +250,7 @@ class Life:
         )
         return sync.Syncer(
             grant=self._grant,
-            refresher=refresh.Refresher(view, books, repairs.Repairs(self._db).on_their_way_again, world.mappings),
+            refresher=refresh.Refresher(view, books, repairs.Repairs(self._db, world.clock.now), world.mappings),
             staging=staging.Staging(
                 self._db,
                 [column.staging for column in world.mappings.board.columns],

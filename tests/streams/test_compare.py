@@ -27,9 +27,9 @@ def cell(text: str) -> shown.Shown:
     return shown.Shown(text=text)
 
 
-def subitem(size: str, quantity: str) -> shown.BoardItem:
+def subitem(size: str, quantity: str, name: str | None = None) -> shown.BoardItem:
     columns = {SIZE: cell(size), QUANTITY: cell(quantity)}
-    return shown.BoardItem(id="2", name=f"Size {size}", state="active", board_id="9", columns=columns)
+    return shown.BoardItem(id="2", name=name or f"Size {size}", state="active", board_id="9", columns=columns)
 
 
 def item(*, name: str = "A WHITE 1", price: str = "28.86", sizes: tuple[shown.BoardItem, ...] = ()) -> shown.BoardItem:
@@ -69,8 +69,7 @@ def test_a_size_of_zero_says_nothing() -> None:
         (item(price="28.87"), PRICE.id, "28.86", "28.87"),
         (item(price=""), PRICE.id, "28.86", None),
         (item(sizes=(subitem("S", "11"), subitem("M", "20"))), facts.QUANTITY, "10", "11"),
-        (item(sizes=(subitem("S", "10"),)), facts.QUANTITY, "20", None),
-        (item(sizes=(subitem("S", "10"), subitem("M", "20"), subitem("L", "5"))), facts.QUANTITY, None, "5"),
+        (item(sizes=(subitem("S", "10"), subitem("M", "20", "mine"))), facts.NAME, "Size M", "mine"),
     ],
 )
 def test_every_kind_of_difference_is_seen(
@@ -78,6 +77,18 @@ def test_every_kind_of_difference_is_seen(
 ) -> None:
     found = compare.differences(source(), board(other))
     assert [(one.field, one.left, one.right) for one in found] == [(field, left, right)]
+
+
+def test_a_missing_and_an_extra_size_are_seen() -> None:
+    one, three = (subitem("S", "10"),), (subitem("S", "10"), subitem("M", "20"), subitem("L", "5"))
+    missing = compare.differences(source(), board(item(sizes=one)))
+    assert [(d.size, d.field, d.left, d.right) for d in missing] == [
+        ("M", facts.NAME, "Size M", None), ("M", facts.QUANTITY, "20", None),
+    ]  # fmt: skip
+    extra = compare.differences(source(), board(item(sizes=three)))
+    assert [(d.size, d.field, d.left, d.right) for d in extra] == [
+        ("L", facts.NAME, None, "Size L"), ("L", facts.QUANTITY, None, "5"),
+    ]  # fmt: skip
 
 
 def test_a_missing_and_an_extra_order_are_seen() -> None:

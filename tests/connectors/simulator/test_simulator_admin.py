@@ -36,6 +36,19 @@ async def test_a_person_deletes_archives_and_duplicates(api):
     assert states == {child: "active", gone: "deleted", twin: "active"}
 
 
+async def test_a_person_moves_an_item_and_writes_lines_of_their_own(api):
+    item_id = await api.item("Polo")
+    await _edit(api, action="move", item_id=item_id, group="THEIRS")
+    await _edit(api, action="move", item_id=item_id, group="THEIRS")
+    own = (await _edit(api, action="add", name="own", columns={"text_mkr5wya6": "x"})).json["item_id"]
+    sub = (await _edit(api, action="add", name="size", parent_id=item_id)).json["item_id"]
+    board = (await api.admin("admin/board")).json
+    items = {item["id"]: item for item in board["items"]}
+    assert (items[item_id]["group"], items[own]["columns"]) == ("THEIRS", {"text_mkr5wya6": "x"})
+    assert [one["id"] for one in items[item_id]["subitems"]] == [sub]
+    assert [group["title"] for group in board["groups"]].count("THEIRS") == 1
+
+
 async def test_an_edit_that_makes_no_sense_is_refused(api):
     item_id = await api.item()
     assert (await _edit(api, action="explode", item_id=item_id)).status == 400
