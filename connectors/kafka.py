@@ -60,6 +60,7 @@ class Producer:
                 "compression.type": "gzip",
                 "linger.ms": 5,
                 "message.timeout.ms": round(timeout * 1000),
+                "request.timeout.ms": round(min(timeout, kafka_client.ANSWER_WITHIN) * 1000),
                 "queue.buffering.max.kbytes": 65536,
             },
         )
@@ -109,7 +110,11 @@ class Producer:
         """Hand out delivery reports, logs and errors, until closed."""
         look_at = 0.0
         while not self._closing.is_set():
-            self._producer.poll(_POLL)
+            try:
+                self._producer.poll(_POLL)
+            except KafkaException as error:
+                # A fatal error is raised here, once. What is queued fails with it, and so does all that is sent later.
+                log.debug("Kafka at %s: %s", self._watch.bootstrap, kafka_client.reason(error).str())
             if self._watch.noise.since is not None and time.monotonic() > look_at:
                 self._look()
                 look_at = time.monotonic() + _LOOK

@@ -30,8 +30,11 @@ _NOT_YET = {
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
+# What our own deadlines say, in librdkafka's words.
+_SILENT = KafkaError(KafkaError._TIMED_OUT)
 _LOOK_EVERY = 0.05  # seconds, while topics or groups become known
 _ASK_AGAIN = 1.0  # seconds, between which a login that was refused meanwhile is noticed
 
@@ -226,15 +229,15 @@ class Admin:
         """Translate what goes wrong inside."""
         try:
             yield
-        except KafkaException as error:
+        except (KafkaException, TimeoutError) as error:
             self._serve(0)
-            verdict = self._watch.verdict(kafka_client.reason(error), doing)
-            if kafka_client.reason(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            reason = _SILENT if isinstance(error, TimeoutError) else kafka_client.reason(error)
+            verdict = self._watch.verdict(reason, doing)
+            if reason.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise TopicMissing(str(verdict)) from error
+            if reason.code() == KafkaError._TIMED_OUT:
+                self._watch.noise.away(str(verdict))
             raise verdict from error
-        except TimeoutError as error:
-            said = f"no answer in {self._timeout:g} s"
-            raise errors.Transient(f"Kafka at {self._watch.bootstrap}, {doing}: {said}") from error
         self._watch.worked(self._serve)
 
 

@@ -32,20 +32,24 @@ _REFUSED = {
     KafkaError.UNSUPPORTED_SASL_MECHANISM,
 }
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
-_AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TRANSPORT}
+_AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT, KafkaError._TRANSPORT}
+# Seconds that one request may take: then the broker hangs, be its connections open or not.
+ANSWER_WITHIN = 10.0
 # Seen from aiokafka 0.14 (some 100 lines a second) and from librdkafka 2.16 with their broker killed.
 _NOISE = re.compile(
     r"Unable connect to node|Unable to (update|request) metadata|Failed fetch (messages|offsets)"
     r"|Got error produce response"
     r"|Coordinator Request failed|[Mm]arking (the )?coordinator dead|Heartbeat send request failed"
     r"|Connect to .* failed|Connection setup timed out|Disconnected|Receive failed|Failed to resolve"
-    r"|brokers are down"
+    r"|brokers are down|request\(s\) timed out"
 )
 # A broker that has just started, or a group that deals out its partitions, answers and asks for patience: both clients
 # ask again by themselves.
 _PATIENCE = re.compile(
     r"Coordinator load in progress|GroupCoordinatorNotAvailable|CoordinatorLoadInProgress"
     r"|Heartbeat failed for group .* (is either not started or not valid|because it is rebalancing)"
+    # A topic that was deleted: the watchdog says so once, and ends the process.
+    r"|not found in cluster metadata|not found in cache|OffsetCommit failed .* Unknown topic|Ignoring missing topic"
 )
 # Raised to whoever calls; the line would say it again at every attempt to connect.
 _REFUSAL = re.compile(r"SASL authentication error|SSL handshake failed")
@@ -164,6 +168,7 @@ class Watch:
             "client.id": "ordersync",
             # Default 10 s: too long for a broker on the same machine that is started again.
             "reconnect.backoff.max.ms": 1000,
+            "socket.timeout.ms": round(ANSWER_WITHIN * 1000),
             "error_cb": self._on_error,
             "logger": self,
             **security,

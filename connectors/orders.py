@@ -171,7 +171,7 @@ def settle(session: database.Session, ends: Sequence[End], now: datetime) -> Non
     _ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
     session.execute_many(
         STATEMENTS["settle"],
-        [(e.version, e.row_hash, *[e.version] * 3, e.state.value, e.record_uuid, e.version) for e in ends],
+        [(e.version, e.row_hash, *[e.version] * 4, e.state.value, e.record_uuid, e.version) for e in ends],
     )
 
 
@@ -180,7 +180,7 @@ def fail(session: database.Session, ends: Sequence[End], now: datetime) -> None:
     _ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
     session.execute_many(
         STATEMENTS["fail"],
-        [(e.version, e.version, e.version, e.record_uuid, e.version, e.version) for e in ends],
+        [(*[e.version] * 4, e.record_uuid, e.version, e.version) for e in ends],
     )
 
 

@@ -92,19 +92,21 @@ UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = ? WHERE record_uuid = ? AND row_ha
 
 -- name: settle
 -- A version arrived: its order is in sync, or excluded; a newer one on its way keeps its order waiting. Where the newer
--- one was silent (no batch), because nothing was thought to be on the board, the order has to be detected again.
+-- one was silent (no batch), because nothing was thought to be on the board, the order has to be detected again. So it
+-- has where the snapshot lags behind: if its poller died, the row may equal the old snapshot again by now.
 UPDATE ORDERS_UNIFIED_SNAPSHOT
 SET settled_version = ?, settled_hash = ?,
-  row_hash = CASE WHEN version > ? AND batch_id IS NULL THEN '' ELSE row_hash END,
+  row_hash = CASE WHEN version > ? AND batch_id IS NULL OR version < ? THEN '' ELSE row_hash END,
   sync_state = CASE WHEN failed_version > ? THEN sync_state WHEN version <= ? THEN ?
     WHEN batch_id IS NULL THEN 'WAITING' ELSE sync_state END
 WHERE record_uuid = ? AND settled_version <= ?
 
 -- name: fail
--- A version did not arrive, or only in part; where a newer one was silent, its order has to be detected again.
+-- A version did not arrive, or only in part; where a newer one was silent, or the snapshot lags behind, its order has to
+-- be detected again.
 UPDATE ORDERS_UNIFIED_SNAPSHOT
 SET failed_version = ?,
-  row_hash = CASE WHEN version > ? AND batch_id IS NULL THEN '' ELSE row_hash END,
+  row_hash = CASE WHEN version > ? AND batch_id IS NULL OR version < ? THEN '' ELSE row_hash END,
   sync_state = CASE WHEN version <= ? THEN 'FAILED' WHEN batch_id IS NULL THEN 'WAITING' ELSE sync_state END
 WHERE record_uuid = ? AND settled_version < ? AND failed_version <= ?
 

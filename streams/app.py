@@ -120,8 +120,12 @@ async def start(app: App) -> None:
 
 async def show_pages(app: App) -> None:
     """Opens the pages before anything else is started: they tell why nothing else starts."""
-    if app.conf.web_enabled:
+    if not app.conf.web_enabled:
+        return
+    try:
         await app.web.maybe_start()
+    except OSError as error:
+        raise errors.Transient(f"the pages: {error}") from error  # Another worker was quicker to take the port.
 
 
 async def stop(app: App, *, holding: bool) -> None:
@@ -203,7 +207,7 @@ def bare(s: settings.Settings, bootstrap: str, member: str, web_port: int = 0) -
         web_enabled=bool(web_port),
         # Kept by the group with a static member and compared at its next start: it must not hold a port that changes.
         canonical_url=f"http://{s.worker}",
-        web_bind="127.0.0.1",
+        web_bind=s.web_bind,
         web_port=web_port or 6066,  # Faust refuses 0 even when it opens no port.
         web_host="127.0.0.1",
         agent_supervisor=CrashingSupervisor,

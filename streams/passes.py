@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from connectors import errors, kafka, locks
 from schemas import detection, events
-from streams import boardview, broker, commands, delivery, health, plans, reporting
+from streams import boardview, broker, commands, delivery, health, plans, reporting, topics
 from streams.detect import Detector
 from streams.emission import Publish
 from streams.resources import Resources, utcnow
@@ -140,9 +140,20 @@ def _report(reporter: reporting.Reporter, stop: threading.Event) -> None:
 
 
 def publisher(parts: Resources) -> Publish:
-    """Returns once Kafka has confirmed every event."""
+    """Returns once Kafka has confirmed every event.
+
+    Raises Transient when the topic was made anew since the first one. A broker that lost its data gives producer ids
+    out a second time, and may take events under an old one for repetitions of another's: confirmed and not stored.
+    """
+    name = topics.named(topics.CHANGED, parts.settings.topic_prefix)
+    ids: dict[str, str] = {}
 
     def publish(changed: Sequence[events.OrderChanged]) -> None:
+        if not ids:
+            ids.update(parts.admin.topic_ids([name]))
         parts.producer.send_all(delivery.outgoing(changed, parts.settings.topic_prefix))
+        # After it was sent and before the snapshot moves: what is in doubt is emitted again by a process of its own.
+        if parts.admin.topic_ids([name]) != ids:
+            raise errors.Transient(f"{name} was deleted or made anew")
 
     return publish

@@ -9,7 +9,7 @@ import time
 
 from connectors import locks
 from streams import app as apps
-from streams import broker, delivery, health, membership, reporting, rounds, topics, watchdog, web
+from streams import broker, delivery, health, membership, metrics, reporting, rounds, topics, watchdog, web
 from streams import writing as writings
 from streams.resources import Resources, utcnow
 
@@ -42,7 +42,7 @@ async def _run(
     """From start to stop. Whether it stopped in order."""
     prefix = parts.settings.topic_prefix
     staged = topics.named(topics.STAGED, prefix)
-    port = web.free_port(parts.settings.web_port)
+    port = web.free_port(parts.settings.web_port, parts.settings.web_bind)
     app = apps.build(parts, state, writing.step, member.name, port)
     address = f"http://{web.HOST}:{port}/health"
     reporter = reporting.Reporter(
@@ -56,6 +56,8 @@ async def _run(
         now=utcnow,
     )
     web.declare(app, state, reporter)
+    shown = metrics.of_worker(parts, state, reporter, app.conf.id)
+    web.declare_metrics(app, shown.render, metrics.CONTENT_TYPE)
     parts.noise.attach("aiokafka", "faust", "mode")
     await apps.show_pages(app)
     telling = asyncio.create_task(delivery.guarded("report", reporter.run()))

@@ -28,6 +28,7 @@ WHOLE = {
     "detect.deleted": "once a pass, part of looking at every row: both tables once, whatever the engine has of indexes",
     "detect.source_rows": "a person asks, now and then",
     "detect.known_rows": "once a pass",
+    "detect.identities_of": "only while customers are on hold",
     "detect.states": "a person asks, now and then",
     "sync.items_of_others": "only for items of a replay that are there twice",
     "cleanup.rows": "a person asks, now and then",

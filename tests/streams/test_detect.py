@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -551,3 +552,33 @@ class _Dying:
         if name == self._at:
             raise _Crash
         return getattr(self._orders, name)
+
+
+def test_a_row_that_was_edited_back_while_its_poller_was_dead_is_told_again(world: World) -> None:
+    world.add(row(1))
+    world.flow()
+    world.edit(1, {"CUSTOMER STYLE": "EDITED"})
+    # The event is out, and the poller dies before its snapshot moves.
+    with pytest.raises(errors.Transient):
+        world.detect(source=Dying(world.orders))
+    (edited,) = world.topic.take()
+    world.edit(1, {"CUSTOMER STYLE": row(1)["CUSTOMER STYLE"]})
+    assert world.passed() == [], "the row equals its snapshot"
+    world.settle(edited)
+    (back,) = world.passed()
+    assert (back.version > edited.version, back.row["CUSTOMER STYLE"]) == (True, row(1)["CUSTOMER STYLE"])
+    world.settle(back)
+    assert world.passed() == []
+
+
+class Dying:
+    """The order table of a poller that ends before its snapshot moves."""
+
+    def __init__(self, orders: Any) -> None:
+        self._orders = orders
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._orders, name)
+
+    def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
+        raise errors.Transient("killed")
