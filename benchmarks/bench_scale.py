@@ -36,6 +36,8 @@ CUSTOMERS = 240
 GOAL = 1.5
 # Above this share of its time, what is busy is what limits.
 BUSY = 0.85
+# Cores that other programs may use before a run says nothing.
+DISTURBED = 0.2
 TICKS = os.sysconf("SC_CLK_TCK")
 CORES = os.cpu_count() or 1
 
@@ -61,6 +63,9 @@ class Run:
     def limit(self) -> str:
         """What was used up."""
         cpu = sum(self.worker_cpu) + self.broker_cpu + self.other_cpu
+        if self.other_cpu > DISTURBED:
+            # A process that holds the lock and is not let on a core makes the others wait for it, too.
+            return f"other work on this machine, {self.other_cpu:.2f} of {CORES} cores: this run says nothing"
         if self.lock_held > BUSY:
             return f"SQLite's write lock, held {self.lock_held:.0%} of the time"
         if cpu > BUSY * CORES:
@@ -138,7 +143,7 @@ def measure(broker: kafka_local.LocalKafka, home: Path, *, workers: int, orders:
             parts.producer.send_all(messages)
             _until(lambda: _staged(parts) >= orders, f"{orders} orders are staged")
             after = _cpu(broker, children)
-            broker_cpu, machine, *each = (b - a for a, b in zip(before[1:], after[1:], strict=True))
+            broker_cpu, machine, own, *each = (b - a for a, b in zip(before[1:], after[1:], strict=True))
             elapsed = after[0] - before[0]
         first, last = _times(settings, orders)
         rows = _rows(parts)
@@ -153,7 +158,7 @@ def measure(broker: kafka_local.LocalKafka, home: Path, *, workers: int, orders:
         seconds=last - first,
         worker_cpu=tuple(one / elapsed for one in each),
         broker_cpu=broker_cpu / elapsed,
-        other_cpu=(machine - broker_cpu - sum(each)) / elapsed,
+        other_cpu=(machine - own - broker_cpu - sum(each)) / elapsed,
         lock_held=sum(one["held"] for one in told) / elapsed,
         lock_waited=sum(one["waited"] for one in told) / elapsed,
     )
@@ -220,12 +225,18 @@ def _times(settings: Settings, count: int) -> tuple[float, float]:
 
 
 def _cpu(broker: kafka_local.LocalKafka, children: Sequence[processes.Child]) -> list[float]:
-    """The time now, then the seconds of CPU used by the broker, by the machine as a whole, by each child."""
+    """The time now, then seconds of CPU: of the broker, of the whole machine, of this process, of each child."""
     with open("/proc/stat") as file:
         user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
     assert broker.pid is not None
     machine = (user + nice + system + irq + softirq) / TICKS
-    return [time.monotonic(), _used(broker.pid), machine, *(_used(child.pid) for child in children)]
+    return [
+        time.monotonic(),
+        _used(broker.pid),
+        machine,
+        time.process_time(),
+        *(_used(child.pid) for child in children),
+    ]
 
 
 def _used(pid: int) -> float:
@@ -256,10 +267,14 @@ def main(given: list[str] | None = None) -> int:
         for number, workers in enumerate([1, 3] * told.rounds, start=1):
             home = Path(name) / f"run-{number}"
             found = measure(broker, home, workers=workers, orders=told.orders, seed=told.seed)
-            rates[workers].append(found.rate)
+            if found.other_cpu <= DISTURBED:
+                rates[workers].append(found.rate)
             print(found, flush=True)
+    if not all(rates.values()):
+        print("ratio=none: the machine was busy with other work in every run with one, or with three workers")
+        return 1
     ratio = statistics.median(rates[3]) / statistics.median(rates[1])
-    print(f"ratio={ratio:.2f} (medians) {'ok' if ratio >= GOAL else 'MISSED'}")
+    print(f"ratio={ratio:.2f} (medians of undisturbed runs) {'ok' if ratio >= GOAL else 'MISSED'}")
     return int(ratio < GOAL)
 
 

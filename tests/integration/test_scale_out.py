@@ -25,7 +25,7 @@ Until = Callable[..., Any]
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with scale.many(tmp_path / "stage", orders=ORDERS, seed=SEED, per_second=PER_SECOND) as made:
+    with scale.many(tmp_path / "stage", orders=ORDERS, seed=SEED, per_second=PER_SECOND, minute=1.0) as made:
         yield made
 
 
