@@ -1,11 +1,13 @@
 """Real workers: `ordersync work` in processes of their own, on the real broker, with the board in another process."""
 
 import asyncio
+import json
 import os
 import re
 import signal
 import subprocess
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -149,8 +151,14 @@ def test_a_stop_is_quick_and_gives_the_lease_back(plant: Plant) -> None:
     assert len({item.columns[key].text for item in items}) == len(items)
 
 
-def test_an_idle_worker_stops_within_two_seconds(plant: Plant) -> None:
+def test_an_idle_worker_shows_its_pages_and_stops_within_two_seconds(plant: Plant) -> None:
     worker = plant.start()
+    health = plant.until(lambda: plant.parts.state.all_of("worker").get("worker-1"), "it has told SQL")["address"]
+    with urllib.request.urlopen(health, timeout=10) as page:
+        assert json.load(page)["status"] == "ok"
+    with urllib.request.urlopen(health.replace("/health", "/metrics"), timeout=10) as page:
+        assert page.headers["Content-Type"].startswith("text/plain")
+        assert b"ordersync_loop_idle_seconds" in page.read()
     began = time.monotonic()
     worker.signal(signal.SIGTERM)
     assert worker.wait(10) == 0
