@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sql
 from connectors import batches, database, state
@@ -10,6 +11,15 @@ STATEMENTS = sql.load("lost")
 SETTLE = sql.load("settle")
 LOST = "Kafka lost events of this batch: what did not arrive was detected again"
 FOUND = "sweep.found"
+# What is told once more waits from before its event leaves: longer than the producer may take for it.
+LEAVES_WITHIN = timedelta(seconds=45)
+
+
+class Emitted(NamedTuple):
+    """All that is emitted by a moment (UTC), at most: up to a version, and of older versions what is told once more."""
+
+    version: int
+    at: datetime
 
 
 class Lost:
@@ -24,24 +34,27 @@ class Lost:
         self._again = again
         self._now = now
 
-    def newest(self) -> int:
-        """The version of everything that is emitted by now, at most."""
+    def newest(self) -> Emitted:
+        """Everything that is emitted by now, at most."""
+        at = self._now()
         with self._db.read() as session:
-            return int(state.read(session, self._numbers) or 0)
+            return Emitted(int(state.read(session, self._numbers) or 0), at)
 
-    def waiting(self, version: int) -> int:
-        """How many orders wait for an event, failures for their time, batches for their end, all up to this version."""
+    def waiting(self, emitted: Emitted) -> int:
+        """How many orders wait for an event, failures for their time, batches for their end, all of what is emitted."""
         with self._db.read() as session:
-            return sum(int(session.value(STATEMENTS[name], (version,)) or 0) for name in _WAITING)
+            return sum(int(session.value(STATEMENTS[name], (emitted.version,)) or 0) for name in _WAITING)
 
-    def forget(self, version: int) -> int:
+    def forget(self, emitted: Emitted) -> int:
         """Orders that still wait will be detected again, retries become due, batches count what arrived.
 
-        Returns how many orders there were. All of it in one transaction, and harmless where it was not needed.
+        Returns how many orders there were. All of it in one transaction. Harmless where it was not needed, but for
+        what is told once more: its repair would be left out. So that is forgotten only if it surely had left by then.
         """
-        now = self._now()
+        now, version = self._now(), emitted.version
         with self._db.write() as session:
-            orders = session.execute(STATEMENTS["forget_orders"], (version,))
+            had_left = database.to_db_time(emitted.at - LEAVES_WITHIN)
+            orders = session.execute(STATEMENTS["forget_orders"], (version, had_left))
             due = database.to_db_time(now + self._again)
             retries = sum(session.execute(STATEMENTS[name], (due, version)) for name in _RETRIES)
             self._end_passed_over(session, version, database.to_db_time(now))

@@ -17,9 +17,10 @@ WHERE retryable = 1 AND resolved_date IS NULL AND next_retry_at IS NULL AND max_
 SELECT COUNT(*) AS n FROM MON_BatchProcessing WHERE end_time IS NULL AND version <= ?
 
 -- name: forget_orders
--- An empty hash differs from every row, and a row that left is missed by it.
+-- An empty hash differs from every row, and a row that left is missed by it. What is told once more has the version of
+-- old: it counts by the time since which it waits.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', planned_mutations = 0
-WHERE sync_state = 'WAITING' AND row_hash <> '' AND version <= ?
+WHERE sync_state = 'WAITING' AND row_hash <> '' AND version <= ? AND (version > settled_version OR snapshot_date < ?)
 
 -- name: schedule_lost_orders
 -- A time for failures whose dead letter was lost.

@@ -5,13 +5,17 @@ still knows as waiting. A watermark shows which: the ends of the first lane's to
 committed them, those of the next lane. An event is acknowledged only after its results are confirmed, so when the
 watermark has passed the last lane, every order that waited before it and waits still has no event left in the log.
 
-A false alarm costs one more event, which finds nothing to do; so nothing here needs to be exact about time.
+A false alarm costs one more event, which finds nothing to do; so nothing here needs to be exact about time. But it
+would take the place of a repair, which is told in a version that is settled: of these, only what has waited for a while
+when the watermark sets out is its business.
 """
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from connectors.lost import Emitted
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +32,16 @@ class Log(Protocol):
 class Tables(Protocol):
     """What waits for events (connectors.lost.Lost)."""
 
-    def newest(self) -> int: ...
-    def waiting(self, version: int) -> int: ...
-    def forget(self, version: int) -> int: ...
+    def newest(self) -> Emitted: ...
+    def waiting(self, emitted: Emitted) -> int: ...
+    def forget(self, emitted: Emitted) -> int: ...
 
 
 @dataclass
 class _Watermark:
-    """On its way through the lanes. `version`: what was emitted before it; `ends`: what `lane` has to commit."""
+    """On its way through the lanes. `emitted`: what was so before it; `ends`: what `lane` has to commit."""
 
-    version: int
+    emitted: Emitted
     lane: int
     ends: Mapping[Partition, int]
 
@@ -59,15 +63,15 @@ class Sweep:
         all; the watermark stays where it is.
         """
         if self._mark is None:
-            version = self.tables.newest()
-            if not self.tables.waiting(version):
+            emitted = self.tables.newest()
+            if not self.tables.waiting(emitted):
                 return 0
-            self._mark = _Watermark(version, 0, self.log.end_offsets(self.lanes[0]))
+            self._mark = _Watermark(emitted, 0, self.log.end_offsets(self.lanes[0]))
         while self._passed(self._mark):
             if self._mark.lane + 1 == len(self.lanes):
-                return self._over(self._mark.version)
+                return self._over(self._mark.emitted)
             lane = self._mark.lane + 1
-            self._mark = _Watermark(self._mark.version, lane, self.log.end_offsets(self.lanes[lane]))
+            self._mark = _Watermark(self._mark.emitted, lane, self.log.end_offsets(self.lanes[lane]))
         return 0
 
     def _passed(self, mark: _Watermark) -> bool:
@@ -79,9 +83,9 @@ class Sweep:
         now = self.log.end_offsets(topics)
         return all(committed.get(p, 0) >= min(end, now.get(p, 0)) for p, end in mark.ends.items())
 
-    def _over(self, version: int) -> int:
+    def _over(self, emitted: Emitted) -> int:
         self._mark = None
-        found = self.tables.forget(version)
+        found = self.tables.forget(emitted)
         if found:
             log.warning("%d orders waited for events that Kafka has lost: they are detected again", found)
         return found

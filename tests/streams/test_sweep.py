@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors import lost
+from connectors import lost, repairs
 from schemas import events
 from streams import detect, sweep
 from tests import factories
@@ -128,6 +128,41 @@ def test_what_was_emitted_after_the_watermark_is_not_its_business(world: World, 
     log.emitted("changed")
     assert look.look() == 1
     assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
+
+
+def test_an_order_that_is_told_once_more_after_the_watermark_is_not_its_business_either(
+    world: World, log: Log, look: sweep.Sweep
+) -> None:
+    world.add(row(1), row(2))
+    world.flow()
+    tables = repairs.Repairs(world.db, now=world.clock)
+    known = {uuid: one.version for uuid, one in tables.settled([factories.identity(1), factories.identity(2)]).items()}
+    tables.wait_again([(factories.identity(1), known[factories.identity(1)])])
+    log.emitted("changed")
+    world.clock.advance(60)
+    assert look.look() == 0
+    # The same version as ever, and its event is not among those that the watermark waits for.
+    world.clock.advance(1)
+    tables.wait_again([(factories.identity(2), known[factories.identity(2)])])
+    log.worked("changed")
+    log.emitted("changed")
+    assert look.look() == 1
+    assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
+    # Its turn comes, and it is found when its own event is lost.
+    world.clock.advance(60)
+    log.worked("changed")
+    assert look.look() >= 1
+    assert world.snapshot(2)["row_hash"] == ""
+
+
+def test_an_order_waits_before_its_event_has_left(world: World, log: Log, look: sweep.Sweep) -> None:
+    world.add(row(1))
+    world.flow()
+    tables = repairs.Repairs(world.db, now=world.clock)
+    (one,) = tables.settled([factories.identity(1)]).values()
+    tables.wait_again([(one.record_uuid, one.version)])
+    assert look.look() == 0
+    assert world.snapshot(1)["row_hash"]
 
 
 def test_a_deletion_that_was_lost_is_told_again_and_the_guard_lets_it_pass(
