@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
-.PHONY: help demo test check format schema kafka chaos chaos-mutants chaos-monday bench-monday bench-scale bench-recovery clean
+.PHONY: help demo test check format schema kafka chaos chaos-sim chaos-mutants chaos-monday bench-monday bench-scale bench-recovery clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
@@ -14,6 +14,7 @@ help:
 	@echo "make format         formats the code"
 	@echo "make kafka          the embedded Kafka alone, until ctrl-C"
 	@echo "make chaos          N=200 SEED=1: kill -9 of real processes at every point, then the named scenarios (SCENARIO=, SCENARIOS=none)"
+	@echo "make chaos-sim      N=10000 SEED=1: the whole flow in made-up time, struck at every effect; 1 if anything deviates (ONLY=7 tells one)"
 	@echo "make chaos-mutants  which planted bug is caught by which of the two levels; 1 if one is not"
 	@echo "make chaos-monday   N=500 SEED=1: seeded faults around the Monday writer; 1 if anything is lost or made twice"
 	@echo "make bench-monday   is the API's budget used up, and never overdrawn?"
@@ -45,6 +46,9 @@ kafka: $(INSTALLED)
 chaos: $(INSTALLED)
 	$(BIN)/python -m tests.chaos.real.chaos --n $(or $(N),200) --seed $(or $(SEED),1) \
 		$(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
+
+chaos-sim: $(INSTALLED)
+	$(BIN)/python -m tests.chaos.sim --n $(or $(N),10000) --seed $(or $(SEED),1) $(if $(ONLY),--only $(ONLY))
 
 chaos-mutants: $(INSTALLED)
 	$(BIN)/python -m tests.chaos.mutants $(if $(PLANT),--plant "$(PLANT)")

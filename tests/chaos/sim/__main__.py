@@ -16,7 +16,7 @@ def tell(seed: int) -> Verdict:
     print(schedule(seed))
     told: list[str] = []
     with play.prepared() as made:
-        found = play.verdict(seed, made, told=told)
+        found = play.verdict(schedule(seed), made, told=told)
     print("\n".join(told))
     return found
 

@@ -27,8 +27,8 @@ class Life:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.over = asyncio.Event()
         self.stopping = asyncio.Event()
-        # How long its supervisor waits before it starts the next one.
-        self.pause = 0.5
+        # How long its supervisor waits before it starts the next one; None: as it always does.
+        self.pause: float | None = None
         # The log that it met at its start: it does not find its way in another.
         self.log_number = world.log.number
         self._about_to_send = False

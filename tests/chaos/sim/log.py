@@ -73,6 +73,8 @@ class Log:
     heard: Callable[[str], None] = lambda topic: None
     number: int = 0
     returns_at: float = 0.0
+    # By then whoever failed to send has tried again.
+    troubled_until: float = 0.0
     partitions: dict[Partition, list[Event]] = field(init=False)
     committed: dict[Partition, int] = field(init=False)
     # All that was ever taken, over all wipes.
@@ -88,6 +90,10 @@ class Log:
     @property
     def away(self) -> bool:
         return self.time() < self.returns_at
+
+    def failed(self) -> None:
+        """Somebody was told that its events were not sent, and will send them again."""
+        self.troubled_until = self.time() + AGAIN_WITHIN
 
     def append(self, sent: kafka.OutgoingMessage) -> None:
         """Stores one event."""
@@ -135,8 +141,9 @@ POINTS = {
     topics.FAILED.name: "result-emit",
     topics.DEAD_LETTER.name: "dead-letter",
 }
-# The producer's own deadline.
+# The producer's own deadline, and the longest until delivery.py has sent again what was not told to be sent.
 TIMEOUT = 30.0
+AGAIN_WITHIN = TIMEOUT + 20.0
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,7 @@ class Producer:
             self.process.takes(min(TIMEOUT, self.log.returns_at - self.log.time() + 0.01))
             self.process.check()
             if self.log.away or trouble:
+                self.log.failed()
                 raise errors.Transient("Kafka, sending: no broker answers")
             # A call that stood still meanwhile goes on as librdkafka would.
         stored = len(messages) if trouble is None else round(trouble.stored * len(messages))
@@ -171,6 +179,7 @@ class Producer:
             self.log.append(message)
         if trouble is not None:
             self.process.met(f"sent {'all' if stored == len(messages) else 'some'} and failed")
+            self.log.failed()
             self.process.takes(TIMEOUT)
             raise errors.Transient("Kafka, sending: message timed out")
         self.process.reached(POINTS[messages[0].topic])

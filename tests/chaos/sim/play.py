@@ -10,23 +10,23 @@ from pathlib import Path
 
 from connectors import errors
 from streams import app as apps
-from streams import delivery, health, passes, topics
+from streams import delivery, health, passes, supervise, topics
 from streams import writing as writings
 from tests.chaos import judge
 from tests.chaos.sim import world as worlds
 from tests.chaos.sim.life import Killed, Life
-from tests.chaos.sim.script import SIZES, Outage, schedule
+from tests.chaos.sim.script import SIZES, Edit, Outage, Schedule
 from tests.chaos.sim.world import World
 
-# Everything has to be at rest so many seconds after the last round, however much went wrong; a day's limit lasts ten
-# minutes, a key half an hour.
-QUIET_WITHIN = 2 * 3600.0
+# So many seconds after the last round everything has to be at rest. A day's limit alone lasts ten minutes.
+QUIET_WITHIN = 3000.0
 LOOK = 5.0
 # So many looks after a pass there is one more, whatever still waits: the sweep is part of it.
 PATIENCE = 6
 STOP_WITHIN = 3.0
 # Until the watchdog notices that topics were made again.
 DEAF = 20.0
+NO_EDITS = (Edit("", None),)
 MEMORY = Path("/dev/shm")
 
 
@@ -56,6 +56,8 @@ class Story:
                 world.loop.call_later(edit.after, world.edit, edit)
             self.want()
             await asyncio.sleep(one.pause)
+        # The last edits may come later than the last pass.
+        await asyncio.sleep(max(edit.after for edit in world.schedule.rounds[-1].edits or NO_EDITS))
         await asyncio.gather(*others)
         rests = await self._rest()
         verdict = judge.judge(
@@ -67,7 +69,8 @@ class Story:
             told=judge.stamps(((edit.uuid, edit.row) for edit in world.edits), SIZES),
         )
         verdict.lost[:0] = rests
-        await self._nothing_is_left(verdict)
+        if not rests:
+            await self._nothing_is_left(verdict)
         for task in supervised:
             task.cancel()
         self._counts(verdict)
@@ -81,13 +84,16 @@ class Story:
         self.wanted.set()
 
     async def _supervise(self, role: str, name: str) -> None:
+        pauses = supervise.Pauses(self.world.loop.time)
         while name not in self._retired:
+            pauses.started()
             life = Life(self.world, role, name)
             self.world.lives.add(life)
             life.start(self._poll if role == "poller" else self._work)
             await life.over.wait()
-            self.world.met[f"{role} starts"] += 1
-            await asyncio.sleep(life.pause)
+            self.world.met[f"{role} started again"] += 1
+            usual = pauses.ended() or 0.0
+            await asyncio.sleep(usual if life.pause is None else life.pause)
 
     def _joining(self) -> Iterator[tuple[float, float]]:
         for joining in self.world.schedule.joining:
@@ -125,19 +131,22 @@ class Story:
 
         async def work() -> None:
             detector, sweep = parts.detector(passes.publisher(parts)), parts.sweep()
+            held = False
             while True:
                 if self._done == self._wanted:
                     self.wanted.clear()
                     await self.wanted.wait()
                 wanted = self._wanted
-                report = await asyncio.to_thread(detector.run)
+                # What the guard stops a person looks at, and lets pass.
+                report = await asyncio.to_thread(detector.run, accept=held)
+                held = report.held is not None
                 async with self._passed:
                     self._done = wanted
                     self._passed.notify_all()
                 self.passes += 1
                 self.quiet = report.quiet
-                if report.deferred:
-                    self.world.met["deferred"] += 1
+                if report.deferred or held:
+                    self.world.met["held" if held else "deferred"] += 1
                     self.world.loop.call_later(1.0, self.want)
                 with contextlib.suppress(errors.Transient):
                     if found := await asyncio.to_thread(sweep.look):
@@ -183,17 +192,19 @@ class Story:
 
     async def _rest(self) -> list[str]:
         """Waits until nothing is on its way any more. What is, if it takes too long."""
-        world = self.world
-        until = world.loop.elapsed + QUIET_WITHIN
-        while world.loop.elapsed < until:
-            await self._pass()
-            for _ in range(PATIENCE):
-                if not self._waiting():
-                    break
-                await asyncio.sleep(LOOK)
-            if self.quiet and not self._waiting():
-                return []
-        return [f"not at rest after {QUIET_WITHIN:g} s: {self._waiting()}"]
+        try:
+            async with asyncio.timeout(QUIET_WITHIN):
+                while True:
+                    await self._pass()
+                    for _ in range(PATIENCE):
+                        await asyncio.sleep(1.0)
+                        if not self._waiting():
+                            break
+                        await asyncio.sleep(LOOK)
+                    if self.quiet and not self._waiting():
+                        return []
+        except TimeoutError:
+            return [f"not at rest after {QUIET_WITHIN:g} s: {self._waiting()}"]
 
     async def _pass(self) -> None:
         """One whole pass, begun after this moment."""
@@ -206,6 +217,7 @@ class Story:
         with self.world.db.read() as session:
             found = {name: int(session.value(statement) or 0) for name, statement in _WAITING.items()}
         found["events"] = self.world.log.lag()
+        found["sends"] = int(self.world.loop.elapsed < self.world.log.troubled_until)
         return {name: n for name, n in found.items() if n}
 
     async def _nothing_is_left(self, verdict: judge.Verdict) -> None:
@@ -267,10 +279,10 @@ def prepared() -> Iterator[worlds.Templates]:
         yield worlds.templates(made)
 
 
-def verdict(seed: int, made: worlds.Templates, *, told: list[str] | None = None) -> judge.Verdict:
-    """Plays the story of a seed. What it raises is a deviation too."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{seed}-", dir=made.folder))
-    world = World(schedule(seed), folder, made, tells=told is not None)
+def verdict(chosen: Schedule, made: worlds.Templates, *, told: list[str] | None = None) -> judge.Verdict:
+    """Plays a schedule, and tells every effect if asked to. What the story raises is a deviation too."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{chosen.seed}-", dir=made.folder))
+    world = World(chosen, folder, made, tells=told is not None)
     try:
         with worlds.played(world), asyncio.Runner(loop_factory=lambda: world.loop) as runner:
             try:

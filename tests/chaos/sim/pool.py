@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.chaos.judge import Verdict
 from tests.chaos.sim import play, world
+from tests.chaos.sim.script import schedule
 
 _templates: list[world.Templates] = []
 
@@ -33,4 +34,4 @@ def _prepare(folder: Path) -> None:
 
 
 def _verdict(seed: int) -> tuple[int, Verdict]:
-    return seed, play.verdict(seed, _templates[0])
+    return seed, play.verdict(schedule(seed), _templates[0])
