@@ -1,6 +1,5 @@
 """What repairs read and mark: the settled version of an order as it was staged, and that it is on its way again."""
 
-import itertools
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -74,10 +73,10 @@ class Repairs:
             at = database.to_db_time(self._now())
             session.execute_many(STATEMENTS["wait_again"], [(at, uuid, version) for uuid, version in settled])
 
-    def on_their_way_again(self, most: int) -> dict[str, str]:
-        """Orders whose settled version was emitted again and has not arrived, so many at most; and since when."""
+    def on_their_way_again(self) -> dict[str, str]:
+        """Orders whose settled version was emitted again and has not arrived, and since when: a window full at most."""
         with self._db.read() as session:
-            return dict(itertools.islice(session.stream(STATEMENTS["waiting_again"]), most))
+            return dict(session.stream(STATEMENTS["waiting_again"]))
 
     def waiting_since(self, record_uuids: Sequence[str]) -> dict[str, str]:
         """Since when these are on their way; absent when they are not."""

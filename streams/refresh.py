@@ -49,7 +49,7 @@ class Ledger(Protocol):
 class Coming(Protocol):
     """Orders that were told once more, and since when they are on their way (connectors.repairs.Repairs)."""
 
-    def on_their_way_again(self, most: int) -> Mapping[str, str]: ...
+    def on_their_way_again(self) -> Mapping[str, str]: ...
     def waiting_since(self, record_uuids: Sequence[str]) -> Mapping[str, str]: ...
 
 
@@ -84,6 +84,8 @@ class Refresher:
     mappings: Mappings
     # Since when the order was on its way, and what the board showed then.
     _ahead: dict[str, tuple[str, Sequence[shown.BoardItem]]] = field(default_factory=dict, init=False)
+    # The same of those that were here and are not settled yet: nobody has to read ahead for them.
+    _were_here: dict[str, str] = field(default_factory=dict, init=False)
 
     async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, Seen]:
         """Looks, and brings the ledger to it. Raises what the board raises, and LeaseLost."""
@@ -138,17 +140,19 @@ class Refresher:
         since = await asyncio.to_thread(self.coming.waiting_since, before) if before else {}
         kept = {uuid: self._ahead.pop(uuid) for uuid in before}
         found = {uuid: items for uuid, (told, items) in kept.items() if since.get(uuid) == told}
+        self._were_here |= {uuid: since[uuid] for uuid in found}
         asked = [uuid for uuid in uuids if uuid not in found]
         if not asked:
             return found
-        room = -len(asked) % CALL
-        known = {*uuids, *self._ahead}
-        coming = await asyncio.to_thread(self.coming.on_their_way_again, room + len(known)) if room else {}
-        others = [uuid for uuid in coming if uuid not in known][:room]
+        coming = await asyncio.to_thread(self.coming.on_their_way_again)
         # Nothing is kept for long that nobody came for.
         self._ahead = {uuid: one for uuid, one in self._ahead.items() if coming.get(uuid) == one[0]}
+        self._were_here = {uuid: told for uuid, told in self._were_here.items() if coming.get(uuid) == told}
+        known = {*uuids, *self._ahead, *self._were_here}
+        others = [uuid for uuid in coming if uuid not in known][: -len(asked) % CALL]
         read = await self.board.whole([*asked, *others])
         self._ahead |= {uuid: (coming[uuid], read[uuid]) for uuid in others}
+        self._were_here |= {uuid: coming[uuid] for uuid in asked if uuid in coming}
         return found | {uuid: read[uuid] for uuid in asked}
 
     def _seen(self, order: StagedOrder, known: Known, candidates: Mapping[str, shown.BoardItem]) -> Seen:

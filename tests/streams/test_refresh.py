@@ -14,7 +14,7 @@ from connectors.monday import shown
 from schemas import events
 from schemas import mappings as shapes
 from schemas.orders import Order, StagedOrder
-from streams import compare, facts
+from streams import compare, facts, refresh
 from tests.chaos.virtual import timeless
 from tests.streams import by_hand
 from tests.streams.desk import GROUP, OTHER_GROUP, Desk, desk, order, uuid
@@ -95,6 +95,20 @@ async def test_orders_that_come_in_pieces_are_read_in_one_call(tmp_path: Path) -
         for start in range(0, 99, 11):
             assert await replayed(at, *orders[start : start + 11]) == [0] * 11
         assert (at.mutations, at.requests) == (0, 1)
+
+
+@timeless
+async def test_no_order_is_read_twice_though_many_that_were_worked_are_not_settled_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "CALL", 20)
+    async with desk(tmp_path) as at:
+        orders = [order(number) for number in range(1, 61)]
+        await arrived(at, *orders)
+        on_their_way(at, *orders)
+        for start in range(0, 60, 7):
+            await at.again(*orders[start : start + 7], cause=REPLAY)
+        assert (at.mutations, at.requests) == (0, 3)
 
 
 @timeless
