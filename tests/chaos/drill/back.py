@@ -1,6 +1,7 @@
 """Drill `rollback`: a customer with 500 orders goes back to the morning and is released, twice."""
 
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,8 +37,7 @@ def _there_and_back(at: stand.Stand, rng: random.Random, number: int) -> None:
     if at.shown() == before:
         at.wrong.append(f"round {number}: the day changed nothing, so nothing is shown")
     mutations = at.stage.stats()["mutations_done"]
-    at.ordersync("rollback", "--customer", "greyson", "--to", morning.isoformat(), "--yes")
-    at.figures[f"back_{number}_s"] = at.settles()
+    at.figures[f"back_{number}_s"] = _settled(at, "--to", morning.isoformat(), "--yes")
     at.figures[f"mutations_{number}"] = at.stage.stats()["mutations_done"] - mutations
     _exact(at, before, f"round {number}, rolled back")
     # The source has other orders than the board now; each of its rows is held.
@@ -46,9 +46,16 @@ def _there_and_back(at: stand.Stand, rng: random.Random, number: int) -> None:
     stand.update(at.parts, rng.sample(uuids, EDITED_WHILE_HELD), "PATTERN ID", f"while held {number}")
     at.settles()
     _exact(at, before, f"round {number}, held while its source goes on")
-    at.ordersync("rollback", "--customer", "greyson", "--release")
-    at.figures[f"release_{number}_s"] = at.settles()
+    at.figures[f"release_{number}_s"] = _settled(at, "--release")
     at.wrong += [f"round {number}, released: {said}" for said in at.stage.prove().wrong]
+
+
+def _settled(at: stand.Stand, *how: str) -> float:
+    """Seconds from the command to the end of all that came of it."""
+    began = time.monotonic()
+    at.ordersync("rollback", "--customer", "greyson", *how)
+    at.settles()
+    return time.monotonic() - began
 
 
 def _a_day(at: stand.Stand, rng: random.Random, number: int) -> list[str]:
