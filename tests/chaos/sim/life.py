@@ -74,6 +74,10 @@ class Life:
             self.world.met[f"{self.role} ended with {code}"] += 1
         self.die(f"ends with {code}: {why}")
 
+    def luck(self) -> float:
+        """From 0 to 1."""
+        return self.world.rng.random()
+
     def met(self, what: str) -> None:
         self.world.met[what] += 1
 

@@ -195,13 +195,15 @@ class Story:
         try:
             async with asyncio.timeout(QUIET_WITHIN):
                 while True:
-                    await self._pass()
                     for _ in range(PATIENCE):
-                        await asyncio.sleep(1.0)
                         if not self._waiting():
                             break
                         await asyncio.sleep(LOOK)
-                    if self.quiet and not self._waiting():
+                    # What arrives late may have to be detected again, so only a pass over a pipeline at rest counts.
+                    rests = not self._waiting()
+                    await self._pass()
+                    await asyncio.sleep(1.0)
+                    if rests and self.quiet and not self._waiting():
                         return []
         except TimeoutError:
             return [f"not at rest after {QUIET_WITHIN:g} s: {self._waiting()}"]
