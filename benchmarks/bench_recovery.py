@@ -7,6 +7,7 @@ death to the next request that the journal closes as done. The logs of the worke
 
 import argparse
 import json
+import math
 import random
 import re
 import sys
@@ -33,9 +34,10 @@ SAID = re.compile(r"^(\S+ \S+) INFO \S+: (worker \S+ works|the lease of the boar
 @dataclass(frozen=True)
 class Recovery:
     """Seconds from a death to the heir's word that it works (None if it did before), to its lease, to its first
-    confirmed write.
+    confirmed write. `by_another`: the heir is not the one that died.
     """
 
+    by_another: bool
     started: float | None
     leased: float
     wrote: float
@@ -85,8 +87,19 @@ def strike(shown: Stage, *, held: bool) -> Recovery:
     leased = max(at for text, at in said if "lease" in text)
     started = next((at for text, at in said if "works" in text), None)
     if held:
-        shown.add_worker(name)
-    return Recovery(None if started is None else started - died, leased - died, wrote - died)
+        bring_back(shown, name, service.log)
+    return Recovery(heir != name, None if started is None else started - died, leased - died, wrote - died)
+
+
+def bring_back(shown: Stage, name: str, log: Path) -> None:
+    """Starts a worker that was held down, and waits until it works: the next heir must not be just starting."""
+    before = len(_said(log.read_text()))
+    shown.add_worker(name)
+    deadline = time.monotonic() + GIVE_UP
+    while len(_said(log.read_text())) == before:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name} did not start within {GIVE_UP:g} s: {shown.parts.settings.home / 'logs'}")
+        time.sleep(0.05)
 
 
 def _said(log: str) -> list[tuple[str, float]]:
@@ -110,9 +123,11 @@ def told(name: str, found: Sequence[Recovery]) -> bool:
     medians = {
         part: recovery.percentile([s for one in found if (s := of(one)) is not None], 50) for part, of in parts.items()
     }
+    shares = " ".join(f"{part}={seconds:.1f}" for part, seconds in medians.items() if not math.isnan(seconds))
     print(
-        f"{name}: n={len(found)} p50_s={recovery.percentile(whole, 50):.1f} p99_s={p99:.1f} max_s={max(whole):.1f} "
-        f"goal_p99_s={GOALS[name]:g} medians: {' '.join(f'{part}={s:.1f}' for part, s in medians.items())} "
+        f"{name}: n={len(found)} by_another={sum(one.by_another for one in found)} "
+        f"p50_s={recovery.percentile(whole, 50):.1f} p99_s={p99:.1f} max_s={max(whole):.1f} "
+        f"goal_p99_s={GOALS[name]:g} medians: {shares} "
         f"{'ok' if good else 'MISSED'}",
         flush=True,
     )
