@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
-.PHONY: help demo test check format schema kafka chaos chaos-sim chaos-mutants chaos-monday bench-monday bench-scale bench-recovery clean
+.PHONY: help demo test check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
@@ -17,6 +17,7 @@ help:
 	@echo "make chaos-sim      N=10000 SEED=1: the whole flow in made-up time, struck at every effect; 1 if anything deviates (ONLY=7 tells one)"
 	@echo "make chaos-mutants  which planted bug is caught by which of the two levels; 1 if one is not"
 	@echo "make chaos-monday   N=500 SEED=1: seeded faults around the Monday writer; 1 if anything is lost or made twice"
+	@echo "make drill          SEED=1: from failure back to true, five drills with a line each; 1 if one fails (ONLY=rollback plays one)"
 	@echo "make bench-monday   is the API's budget used up, and never overdrawn?"
 	@echo "make bench-scale    what three workers stage against one, and what limits them"
 	@echo "make bench-recovery from the writer's kill -9 to the next confirmed write, restarted and taken over"
@@ -55,6 +56,9 @@ chaos-mutants: $(INSTALLED)
 
 chaos-monday: $(INSTALLED)
 	$(BIN)/python -m tests.chaos.monday --n $(or $(N),500) --seed $(or $(SEED),1)
+
+drill: $(INSTALLED)
+	$(BIN)/python -m tests.chaos.drill --seed $(or $(SEED),1) $(if $(ONLY),--only $(ONLY))
 
 bench-monday: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench_monday $(ARGS)

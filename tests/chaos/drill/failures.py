@@ -80,14 +80,14 @@ def failures(folder: Path, seed: int) -> Outcome:
 def _hour(at: stand.Stand, source: Source) -> Questions:
     """The source changes, the API has its weather, and somebody asks."""
     questions, began, before = Questions(at, source), time.monotonic(), None
-    with source.changing():
-        while (elapsed := time.monotonic() - began) < ways.HOUR or questions.asked < ASKED:
+    with source.changing() as over:
+        while not over.wait(stand.LOOK) and (time.monotonic() - began < ways.HOUR or questions.asked < ASKED):
+            elapsed = time.monotonic() - began
             if (now := ways.weather(elapsed)) is not before:
                 at.trouble(ways.RULES[now])
                 before = now
             if questions.asked < ASKED and elapsed >= questions.asked * ways.HOUR / ASKED:
                 questions.ask()
-            time.sleep(stand.LOOK)
     at.trouble(())
     return questions
 

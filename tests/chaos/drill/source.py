@@ -67,8 +67,8 @@ class Source:
         return made
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
-        """The hour goes on meanwhile, in a thread."""
+    def changing(self) -> Iterator[threading.Event]:
+        """The hour goes on meanwhile, in a thread. The event is set when that could not go on."""
         over, failure, began = threading.Event(), list[BaseException](), time.monotonic()
 
         def change() -> None:
@@ -77,11 +77,12 @@ class Source:
                     self.change(time.monotonic() - began)
             except BaseException as error:  # Raised again below, where somebody hears it.
                 failure.append(error)
+                over.set()
 
         thread = threading.Thread(target=change, name="source")
         thread.start()
         try:
-            yield
+            yield over
         finally:
             over.set()
             thread.join()

@@ -14,7 +14,7 @@ SCALED = {"poll_every": 10 * MINUTE / 60, "retry_first": 60 * MINUTE / 60, "veri
 CELLS: dict[str, tuple[str, Cell]] = {
     "not-a-number": ("FREIGHT", "FOB AIR 2.50 SEA"),
     "number-too-large": ("DDP US (USD)", "123456789012345.00"),
-    "fraction-of-a-piece": ("M", "2.5"),
+    "negative-size": ("M", -3),
     "text-too-long": ("NOTES", "Too long for the board. " * 100),
     "unknown-label": ("UNIT OF MEASURE", "BUSHEL"),
     "no-style": ("CUSTOMER STYLE", None),
