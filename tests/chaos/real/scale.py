@@ -34,7 +34,7 @@ SETTLE_WITHIN = 1800.0
 LOOK = 0.5
 BOARD_WITHIN = 300.0
 # The API's minute, in seconds; with it shrinks the life of a cursor, an hour, in which the whole board must be read.
-MINUTE = 6.0
+MINUTE = 15.0
 # Mutations that the board lets pass: more than it can answer.
 PER_SECOND = 2_000
 WEIGHT = 30_000
