@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sql
-from connectors import batches, database, state
+from connectors import batches, database, orders, state
 
 STATEMENTS = sql.load("lost")
 SETTLE = sql.load("settle")
@@ -54,7 +54,8 @@ class Lost:
         now, version = self._now(), emitted.version
         with self._db.write() as session:
             had_left = database.to_db_time(emitted.at - LEAVES_WITHIN)
-            orders = session.execute(STATEMENTS["forget_orders"], (version, had_left))
+            found = session.execute(STATEMENTS["forget_orders"], (version, had_left))
+            found += self._detect_unknown(session, version, database.to_db_time(now))
             due = database.to_db_time(now + self._again)
             retries = sum(session.execute(STATEMENTS[name], (due, version)) for name in _RETRIES)
             self._end_passed_over(session, version, database.to_db_time(now))
@@ -62,9 +63,19 @@ class Lost:
             for batch in open_batches:
                 session.execute(batches.STATEMENTS["shrink_batch"], (LOST, batch))
             batches.recount(session, open_batches, now)
-            if orders or retries:
-                state.write(session, FOUND, int(state.read(session, FOUND) or 0) + orders + retries, now)
-        return orders
+            if found or retries:
+                state.write(session, FOUND, int(state.read(session, FOUND) or 0) + found + retries, now)
+        return found
+
+    @staticmethod
+    def _detect_unknown(session: database.Session, version: int, at: str) -> int:
+        """Orders with a version on its way of which their snapshot does not know. Returns how many there were."""
+        ahead = session.query(STATEMENTS["ahead"], (version,))
+        for row in ahead:
+            uuid = row["record_uuid"]
+            session.execute(orders.STATEMENTS["ensure_snapshot"], (uuid, at, row["customer"], uuid))
+            session.execute(STATEMENTS["forget_order"], (uuid,))
+        return len(ahead)
 
     @staticmethod
     def _end_passed_over(session: database.Session, version: int, at: str) -> None:

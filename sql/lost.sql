@@ -36,6 +36,18 @@ WHERE retryable = 1 AND resolved_date IS NULL AND next_retry_at IS NULL AND max_
 -- Batches that have not ended, of passes whose events have all been worked or are lost.
 SELECT batch_id FROM MON_BatchProcessing WHERE end_time IS NULL AND version <= ?
 
+-- name: ahead
+-- Orders with a version on its way that their snapshot does not know: its poller died before the snapshot moved, and the
+-- row may be what it was, or gone.
+SELECT s.source_uuid AS record_uuid, MAX(s.[CUSTOMER]) AS customer FROM STG_MON_CustMasterSchedule AS s
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.source_uuid
+WHERE s.version <= ? AND s.stg_status IN ('PENDING', 'INFLIGHT', 'API_SUCCESS') AND s.version > COALESCE(p.version, 0)
+GROUP BY s.source_uuid
+
+-- name: forget_order
+-- Such an order; waiting, so that it is not left out in silence.
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', sync_state = 'WAITING', planned_mutations = 0 WHERE record_uuid = ?
+
 -- name: passed_over
 -- Orders whose newest version failed while an older one was on its way.
 SELECT p.record_uuid, p.version FROM ORDERS_UNIFIED_SNAPSHOT AS p

@@ -90,6 +90,41 @@ def test_an_order_that_no_lane_has_any_more_is_detected_again(world: World, log:
     assert look.look() == 0
 
 
+def test_an_order_that_was_staged_before_its_poller_died_and_left_since_is_taken_off_the_board(
+    world: World, log: Log, look: sweep.Sweep
+) -> None:
+    world.add(row(1), row(2))
+    (first, second) = world.passed()
+    world.settle(second)
+    world.stage(first)
+    world.run("DELETE FROM ORDERS_UNIFIED_SNAPSHOT WHERE record_uuid = ?", first.record_uuid)
+    world.remove(1)
+    log.emitted("changed", 2)
+    log.worked("changed")
+    assert look.look() == 1
+    (gone,) = world.passed()
+    assert (gone.record_uuid, gone.change) == (first.record_uuid, events.Change.DELETED)
+    world.settle(gone)
+    world.check_batches()
+    assert look.look() == 0
+
+
+def test_an_older_version_that_was_lost_ends_when_the_newest_one_failed(
+    world: World, log: Log, look: sweep.Sweep
+) -> None:
+    world.add(row(1))
+    (first,) = world.passed()
+    world.stage(first)
+    world.edit(1, {"CUSTOMER PRICE": "cheap"})
+    (second,) = world.passed()
+    world.settle(second)
+    log.emitted("changed", 2)
+    log.worked("changed")
+    assert look.look() == 0
+    assert world.staged(1) == {first.version: "SUPERSEDED", second.version: "API_FAILED"}
+    world.check_batches()
+
+
 def test_a_watermark_waits_for_the_slowest_lane_and_no_longer_than_for_what_was_before_it(
     world: World, log: Log, look: sweep.Sweep
 ) -> None:
