@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sql
-from connectors import database, orders
+from connectors import database, orders, texts
 from schemas.batches import SyncState
 
 STATEMENTS = sql.load("customers")
@@ -31,11 +31,11 @@ class Customers:
         self, columns: Sequence[str], raw_customers: Sequence[str]
     ) -> Iterator[tuple[str, int | None, str | None, str]]:
         """The rows of some raw customer names: identity, version and state of the snapshot, text. Streams."""
-        statement = STATEMENTS["rows"].replace("{texts}", ", ".join(orders.texts(columns)))
+        statement = STATEMENTS["rows"].replace("{texts}", ", ".join(texts.selected(self._db.engine, columns)))
         statement = sql.expand(statement, marks=len(raw_customers))
         with self._db.read() as session:
             for record_uuid, version, state, *parts in session.stream(statement, tuple(raw_customers)):
-                yield record_uuid, version, state, orders.join(parts)
+                yield record_uuid, version, state, texts.joined(self._db.engine, parts)
 
     def known(self, record_uuids: Sequence[str]) -> dict[str, Known]:
         """What the snapshots of these orders say; absent where there is none."""

@@ -18,6 +18,63 @@ SELECT c.[name], c.[type], c.[notnull] AS [not_null], NULL AS [collation]
 -- The names of all indexes and views.
 SELECT [name] FROM sqlite_master WHERE [type] IN ('index', 'view')
 
+-- name: live_columns
+-- engine: sqlserver
+-- Every column of every table, in order; a length of -1 is MAX.
+SELECT c.TABLE_NAME AS [table_name], c.COLUMN_NAME AS [name], c.DATA_TYPE AS [type],
+  CASE WHEN c.IS_NULLABLE = 'NO' THEN 1 ELSE 0 END AS [not_null], c.COLLATION_NAME AS [collation],
+  c.CHARACTER_MAXIMUM_LENGTH AS [length], c.NUMERIC_PRECISION AS [digits], c.NUMERIC_SCALE AS [scale]
+  FROM INFORMATION_SCHEMA.COLUMNS AS c
+  JOIN INFORMATION_SCHEMA.TABLES AS t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME
+ WHERE c.TABLE_SCHEMA = 'dbo' AND t.TABLE_TYPE = 'BASE TABLE' ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION
+
+-- name: live_table
+-- engine: sqlserver
+-- The columns of one table or view, in order.
+SELECT c.COLUMN_NAME AS [name], c.DATA_TYPE AS [type],
+  CASE WHEN c.IS_NULLABLE = 'NO' THEN 1 ELSE 0 END AS [not_null], c.COLLATION_NAME AS [collation],
+  c.CHARACTER_MAXIMUM_LENGTH AS [length], c.NUMERIC_PRECISION AS [digits], c.NUMERIC_SCALE AS [scale]
+  FROM INFORMATION_SCHEMA.COLUMNS AS c
+ WHERE c.TABLE_SCHEMA = 'dbo' AND c.TABLE_NAME = ? ORDER BY c.ORDINAL_POSITION
+
+-- name: live_others
+-- engine: sqlserver
+-- The names of all indexes and views.
+SELECT i.name AS [name] FROM sys.indexes AS i WHERE i.name IS NOT NULL
+UNION
+SELECT v.TABLE_NAME AS [name] FROM INFORMATION_SCHEMA.VIEWS AS v WHERE v.TABLE_SCHEMA = 'dbo'
+
+-- name: indexed_columns
+-- engine: sqlserver
+-- Columns that an index or a key of their table holds: their type and collation are not to be changed.
+SELECT o.name AS [table_name], c.name AS [name]
+  FROM sys.index_columns AS x
+  JOIN sys.columns AS c ON c.object_id = x.object_id AND c.column_id = x.column_id
+  JOIN sys.tables AS o ON o.object_id = x.object_id
+
+-- name: identity_columns
+-- engine: sqlserver
+-- Columns whose values the server makes itself; ours are made before they are written.
+SELECT o.name AS [table_name], c.name AS [name]
+  FROM sys.columns AS c
+  JOIN sys.tables AS o ON o.object_id = c.object_id
+ WHERE c.is_identity = 1
+
+-- name: allows_snapshots
+-- engine: sqlserver
+-- 1 when a reader may see one state without a lock.
+SELECT d.snapshot_isolation_state AS [state] FROM sys.databases AS d WHERE d.database_id = DB_ID()
+
+-- name: make_line
+-- The row whose lock orders write transactions, on an engine that would let them run side by side.
+INSERT INTO [SYNC_Lease] ([name], [owner], [token], [expires_at])
+SELECT CAST(? AS NVARCHAR(100)), NULL, 0, CAST(? AS NVARCHAR(26))
+ WHERE NOT EXISTS (SELECT 1 FROM [SYNC_Lease] WHERE [name] = ?)
+
+-- name: stand_in_line
+-- Wait for the write transaction before this one to end.
+UPDATE [SYNC_Lease] SET [token] = [token] + 1 WHERE [name] = ?
+
 -- name: last_schema
 -- The form of the schema that was applied last.
 SELECT [version], [checksum] FROM [SYNC_SchemaVersion]

@@ -1,5 +1,4 @@
 -- name: rows
--- engine: sqlite
 -- The rows of some raw customer names: version and state of the snapshot, and the canonical text in pieces.
 SELECT s.record_uuid, p.version, p.sync_state, {texts}
 FROM ORDERS_UNIFIED AS s

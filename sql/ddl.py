@@ -14,7 +14,7 @@ from sql import identifiers, tables
 ENGINES = ("sqlite", "sqlserver", "postgresql")
 
 # Case-sensitive by code point. Trailing blanks still count for nothing there: Python strips them.
-BINARY_COLLATION = "Latin1_General_100_BIN2"
+BINARY_COLLATION = "Latin1_General_BIN2"
 
 # STRICT tables know five types. Decimals are text of fixed scale: SQLite would turn them into floats.
 _SQLITE_TYPES = {
@@ -33,12 +33,22 @@ _BATCH_OVER = ("PROMOTED", "FAILED")
 
 @dataclass(frozen=True)
 class LiveColumn:
-    """A column as the database has it. `type` is in the engine's words, sized: `TEXT`, `NVARCHAR(200)`."""
+    """A column as the database has it. `type` is in the engine's words, sized: `TEXT`, `NVARCHAR(200)`.
+
+    `indexed`: an index or a key holds it. `identity`: the engine makes its values.
+    """
 
     name: str
     type: str
     nullable: bool
     collation: str | None = None
+    indexed: bool = False
+    identity: bool = False
+
+    @property
+    def binary(self) -> bool:
+        """Whether it compares byte by byte."""
+        return self.collation is not None and self.collation.upper().endswith("_BIN2")
 
 
 @dataclass(frozen=True)
@@ -100,9 +110,9 @@ def add_column(table: tables.Table, column: tables.Column, engine: str) -> str:
     return f"{guard}ALTER TABLE {_owned(table.name, engine)} ADD {definition}"
 
 
-def alter_column(table: tables.Table, column: tables.Column) -> str:
+def alter_column(table: tables.Table, column: tables.Column, *, nullable: bool | None = None) -> str:
     """ALTER COLUMN to our wider type and collation, on SQL Server; SQLite's text has no width."""
-    definition = _column(column, "sqlserver", default=False)
+    definition = _column(column, "sqlserver", nullable=nullable, default=False)
     return f"ALTER TABLE {_owned(table.name, 'sqlserver')} ALTER COLUMN {definition}"
 
 
@@ -171,10 +181,14 @@ def _mend(table: tables.Table, found: Sequence[LiveColumn], engine: str) -> Iter
         what = f"column [{column.name}] of {table.name}"
         if there is None:
             yield Step(what, add_column(table, column, engine))
-        elif engine == "sqlserver" and (
-            there.type == column.widened_from or (column.binary and there.collation != BINARY_COLLATION)
-        ):
-            yield Step(f"wider {what}", alter_column(table, column))
+        elif engine == "sqlserver" and is_narrow(there, column) and not there.indexed:
+            # Rows that are there may hold NULLs.
+            yield Step(f"wider {what}", alter_column(table, column, nullable=there.nullable))
+
+
+def is_narrow(there: LiveColumn, column: tables.Column) -> bool:
+    """Whether a live column holds less, or compares more loosely, than ours does."""
+    return there.type == column.widened_from or (column.binary and not there.binary)
 
 
 def _column(column: tables.Column, engine: str, *, nullable: bool | None = None, default: bool = True) -> str:

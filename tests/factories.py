@@ -1,4 +1,4 @@
-"""Rows, events and staged orders on a migrated SQLite file; and `World`, which walks them through the steps.
+"""Rows, events and staged orders on a migrated database; and `World`, which walks them through the steps.
 
 Only the board is missing: `World.arrive` and `World.refuse` say what became of a staged order there.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 from connectors import (
     batches,
+    database,
     database_sqlite,
     failures,
     journal,
@@ -102,12 +103,12 @@ def changed(
 
 
 class World:
-    """All steps and all tables over one file, as one poller and one worker would hold them."""
+    """All steps and all tables over one file, or one database, as one poller and one worker would hold them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, db: database.Database | None = None) -> None:
         self.path = path
         self.clock = fakes.Clock()
-        self.db = database_sqlite.SqliteDatabase(path)
+        self.db = database_sqlite.SqliteDatabase(path) if db is None else db
         self.mappings = loading.load()
         self.topic = fakes.Topic()
         self.orders = orders.Orders(self.db, self.clock)
@@ -281,7 +282,7 @@ class World:
         for batch in self.query("SELECT * FROM MON_BatchProcessing"):
             counted = dict.fromkeys(StagingStatus, 0)
             for line in self.query(
-                "SELECT stg_status, COUNT(*) AS n FROM STG_MON_CustMasterSchedule WHERE stg_batch_id = ? GROUP BY 1",
+                "SELECT stg_status, COUNT(*) AS n FROM STG_MON_CustMasterSchedule WHERE stg_batch_id = ? GROUP BY stg_status",
                 batch["batch_id"],
             ):
                 counted[StagingStatus(line["stg_status"])] = line["n"]

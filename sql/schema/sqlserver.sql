@@ -536,8 +536,8 @@ CREATE TABLE [dbo].[STG_MON_CustMasterSchedule_Subitems] (
     [CUSTOMER] NVARCHAR(200) NULL,
     [ORDER_QTY] INT NOT NULL,
     [UNIT_OF_MEASURE] NVARCHAR(MAX) NULL,
-    [Size] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    [stg_size_label] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NULL,
+    [Size] NVARCHAR(100) COLLATE Latin1_General_BIN2 NOT NULL,
+    [stg_size_label] NVARCHAR(100) COLLATE Latin1_General_BIN2 NULL,
     [Order Qty] INT NULL,
     [Shipped Qty] INT NULL,
     [Packed Qty] INT NULL,
@@ -753,7 +753,7 @@ CREATE TABLE [dbo].[MON_CustMasterSchedule_Subitems] (
     [PO_NUMBER] NVARCHAR(200) NULL,
     [CUSTOMER_ALT_PO] NVARCHAR(200) NULL,
     [record_uuid] UNIQUEIDENTIFIER NULL,
-    [size_label] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NULL,
+    [size_label] NVARCHAR(100) COLLATE Latin1_General_BIN2 NULL,
     [version] BIGINT NULL,
     [row_hash] NVARCHAR(64) NULL,
     [promoted_at] DATETIME2 NULL
@@ -765,7 +765,7 @@ ALTER TABLE [dbo].[MON_CustMasterSchedule_Subitems] ADD [record_uuid] UNIQUEIDEN
 GO
 
 IF COL_LENGTH(N'dbo.MON_CustMasterSchedule_Subitems', N'size_label') IS NULL
-ALTER TABLE [dbo].[MON_CustMasterSchedule_Subitems] ADD [size_label] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NULL
+ALTER TABLE [dbo].[MON_CustMasterSchedule_Subitems] ADD [size_label] NVARCHAR(100) COLLATE Latin1_General_BIN2 NULL
 GO
 
 IF COL_LENGTH(N'dbo.MON_CustMasterSchedule_Subitems', N'version') IS NULL
@@ -817,7 +817,7 @@ CREATE TABLE [dbo].[ERR_MON_CustMasterSchedule] (
     [retryable] BIT NOT NULL DEFAULT 0,
     [next_retry_at] DATETIME2 NULL,
     [resolution] NVARCHAR(50) NULL,
-    [error_key] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [error_key] NVARCHAR(300) COLLATE Latin1_General_BIN2 NOT NULL,
     [resolution_reason] NVARCHAR(1000) NULL,
     CONSTRAINT [PK_ERR_MON_CustMasterSchedule] PRIMARY KEY ([err_id])
 )
@@ -856,7 +856,7 @@ ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule] ADD [resolution] NVARCHAR(50) NUL
 GO
 
 IF COL_LENGTH(N'dbo.ERR_MON_CustMasterSchedule', N'error_key') IS NULL
-ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule] ADD [error_key] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NULL
+ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule] ADD [error_key] NVARCHAR(300) COLLATE Latin1_General_BIN2 NULL
 GO
 
 IF COL_LENGTH(N'dbo.ERR_MON_CustMasterSchedule', N'resolution_reason') IS NULL
@@ -896,7 +896,7 @@ CREATE TABLE [dbo].[ERR_MON_CustMasterSchedule_Subitems] (
     [batch_id] UNIQUEIDENTIFIER NULL,
     [customer_batch] NVARCHAR(100) NULL,
     [order_number] NVARCHAR(200) NULL,
-    [size_label] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NULL,
+    [size_label] NVARCHAR(100) COLLATE Latin1_General_BIN2 NULL,
     [order_qty] BIGINT NULL,
     [subitem_name] NVARCHAR(200) NULL,
     [api_payload] NVARCHAR(MAX) NULL,
@@ -918,7 +918,7 @@ CREATE TABLE [dbo].[ERR_MON_CustMasterSchedule_Subitems] (
     [retryable] BIT NOT NULL DEFAULT 0,
     [next_retry_at] DATETIME2 NULL,
     [resolution] NVARCHAR(50) NULL,
-    [error_key] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [error_key] NVARCHAR(300) COLLATE Latin1_General_BIN2 NOT NULL,
     [resolution_reason] NVARCHAR(1000) NULL,
     CONSTRAINT [PK_ERR_MON_CustMasterSchedule_Subitems] PRIMARY KEY ([err_id])
 )
@@ -957,7 +957,7 @@ ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule_Subitems] ADD [resolution] NVARCHA
 GO
 
 IF COL_LENGTH(N'dbo.ERR_MON_CustMasterSchedule_Subitems', N'error_key') IS NULL
-ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule_Subitems] ADD [error_key] NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NULL
+ALTER TABLE [dbo].[ERR_MON_CustMasterSchedule_Subitems] ADD [error_key] NVARCHAR(300) COLLATE Latin1_General_BIN2 NULL
 GO
 
 IF COL_LENGTH(N'dbo.ERR_MON_CustMasterSchedule_Subitems', N'resolution_reason') IS NULL
@@ -1039,11 +1039,11 @@ GO
 IF OBJECT_ID(N'dbo.SYNC_Ledger', N'U') IS NULL
 CREATE TABLE [dbo].[SYNC_Ledger] (
     [record_uuid] UNIQUEIDENTIFIER NOT NULL,
-    [size_label] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [size_label] NVARCHAR(100) COLLATE Latin1_General_BIN2 NOT NULL,
     [item_id] NVARCHAR(20) NOT NULL,
     [board_id] NVARCHAR(20) NOT NULL,
     [name] NVARCHAR(255) NOT NULL,
-    [group_name] NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [group_name] NVARCHAR(255) COLLATE Latin1_General_BIN2 NOT NULL,
     [columns_json] NVARCHAR(MAX) NOT NULL,
     [active] BIT NOT NULL,
     [version] BIGINT NOT NULL,
@@ -1082,7 +1082,7 @@ GO
 IF OBJECT_ID(N'dbo.SYNC_Groups', N'U') IS NULL
 CREATE TABLE [dbo].[SYNC_Groups] (
     [board_id] NVARCHAR(20) NOT NULL,
-    [group_name] NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [group_name] NVARCHAR(255) COLLATE Latin1_General_BIN2 NOT NULL,
     [group_id] NVARCHAR(255) NOT NULL,
     CONSTRAINT [PK_SYNC_Groups] PRIMARY KEY ([board_id], [group_name])
 )
@@ -1091,7 +1091,7 @@ GO
 -- Who may write to the board. The token rises with every new holder.
 IF OBJECT_ID(N'dbo.SYNC_Lease', N'U') IS NULL
 CREATE TABLE [dbo].[SYNC_Lease] (
-    [name] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [name] NVARCHAR(100) COLLATE Latin1_General_BIN2 NOT NULL,
     [owner] NVARCHAR(100) NULL,
     [token] BIGINT NOT NULL DEFAULT 0,
     [expires_at] DATETIME2 NOT NULL,
@@ -1102,7 +1102,7 @@ GO
 -- Small facts by name such as the hash scheme and the last pass.
 IF OBJECT_ID(N'dbo.SYNC_State', N'U') IS NULL
 CREATE TABLE [dbo].[SYNC_State] (
-    [name] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [name] NVARCHAR(100) COLLATE Latin1_General_BIN2 NOT NULL,
     [value] NVARCHAR(MAX) NULL,
     [updated_at] DATETIME2 NOT NULL,
     CONSTRAINT [PK_SYNC_State] PRIMARY KEY ([name])

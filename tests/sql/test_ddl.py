@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from schemas import batches
-from sql import ddl, identifiers, tables
+from sql import ddl, identifiers, live_checks, tables
 
 SCHEMA = Path(ddl.__file__).parent / "schema"
 DIALECTS = {"sqlite": "sqlite", "sqlserver": "tsql", "postgresql": "postgres"}
@@ -192,7 +192,7 @@ def test_older_server_tables_get_our_columns_and_widths(database: sqlite3.Connec
     steps = {s.makes: s.statement for s in ddl.missing("sqlserver", found, with_source=True, outdated=False)}
     target = "[dbo].[STG_MON_CustMasterSchedule_Subitems]"
     size = steps["wider column [Size] of STG_MON_CustMasterSchedule_Subitems"]
-    assert size == f"ALTER TABLE {target} ALTER COLUMN [Size] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL"
+    assert size == f"ALTER TABLE {target} ALTER COLUMN [Size] NVARCHAR(100) COLLATE Latin1_General_BIN2 NOT NULL"
     assert "wider column [stg_size_label] of STG_MON_CustMasterSchedule_Subitems" in steps
     # Declared NOT NULL, but the rows that are there have none.
     added = steps["column [version] of STG_MON_CustMasterSchedule_Subitems"]
@@ -201,6 +201,34 @@ def test_older_server_tables_get_our_columns_and_widths(database: sqlite3.Connec
     assert len(steps) == len(wanted)
     for statement in steps.values():
         assert not list(sqlglot.parse_one(statement, read="tsql").find_all(exp.Command))
+
+
+def test_what_an_index_holds_is_left_and_said(database: sqlite3.Connection) -> None:
+    whole = live(database, "sqlserver")
+    table = tables.get(tables.STAGING_SUBITEMS)
+    older = [
+        ddl.LiveColumn(
+            c.name,
+            "NVARCHAR(20)" if c.name == "Size" else c.type,
+            c.nullable,
+            "Latin1_General_100_BIN2",
+            indexed=c.name == "Size",
+            identity=c.name == "stg_id",
+        )
+        for c in table.columns
+    ]
+    found = ddl.Live({**whole.columns, table.name: older}, whole.others)
+    assert list(ddl.missing("sqlserver", found, with_source=True, outdated=False)) == []
+    told = list(live_checks.mistakes(found))
+    assert len(told) == 2 and "[stg_id]" in told[0] and "IDENTITY" in told[0]
+    assert "[Size]" in told[1] and "an index holds it" in told[1]
+    assert list(live_checks.mistakes(whole)) == []
+
+
+def test_a_wider_column_keeps_its_nulls() -> None:
+    table = tables.get(tables.STAGING_SUBITEMS)
+    statement = ddl.alter_column(table, table.column("Size"), nullable=True)
+    assert statement.endswith(f"ALTER COLUMN [Size] NVARCHAR(100) COLLATE {ddl.BINARY_COLLATION} NULL")
 
 
 def test_checksum_tells_engines_and_forms_apart() -> None:

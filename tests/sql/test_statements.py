@@ -78,10 +78,11 @@ def test_malformed_file_is_refused(text: str, complaint: str) -> None:
 
 def test_load_gives_the_statements_of_an_engine() -> None:
     assert {"live_table", "last_schema"} <= set(sql.load("catalog", "sqlite"))
-    assert "live_table" not in sql.load("catalog", "sqlserver")
+    assert "indexed_columns" not in sql.load("catalog", "sqlite")
     assert "last_schema" in sql.load("catalog", "sqlserver")
+    assert sql.load("catalog", "sqlserver")["live_table"] != sql.load("catalog", "sqlite")["live_table"]
     with pytest.raises(TypeError):
-        sql.load("catalog")["last_schema"] = "other"  # type: ignore[index]
+        sql.load("catalog", "sqlite")["last_schema"] = "other"  # type: ignore[index]
 
 
 def test_expand_quotes_names_and_counts_marks() -> None:

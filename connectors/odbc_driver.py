@@ -1,0 +1,75 @@
+"""Microsoft's ODBC driver for SQL Server: the newest installed one, else the one that a wheel brings."""
+
+import ctypes
+import importlib.util
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+from connectors import errors
+
+_NAME = re.compile(r"ODBC Driver (\d+) for SQL Server")
+_WHEEL = "mssql_python_odbc"
+_GET_ONE = (
+    "install Microsoft's ODBC Driver 18 for SQL Server, or `pip install 'ordersync[sqlserver]'`, which brings one"
+)
+
+
+def load() -> Any:
+    """pyodbc. It brings no driver manager: without one it cannot even be imported."""
+    try:
+        import pyodbc
+    except ImportError as error:
+        raise errors.Misconfigured(
+            f"SQL Server needs an ODBC driver manager, and pyodbc finds none ({error}): "
+            "on Debian, apt install libodbc2 libltdl7",
+            code="DRIVER",
+        ) from error
+    return pyodbc
+
+
+def find(installed: list[str]) -> str:
+    """The name of the newest of the `installed` drivers, else the path of the wheel's library."""
+    known = {int(match[1]): name for name in installed if (match := _NAME.fullmatch(name))}
+    if known:
+        return known[max(known)]
+    library = in_wheel()
+    if library is None:
+        raise errors.Misconfigured(f"there is no ODBC driver for SQL Server: {_GET_ONE}", code="DRIVER")
+    check(library)
+    return str(library)
+
+
+def in_wheel() -> Path | None:
+    """The library in `mssql-python-odbc` for this system, if the wheel is installed."""
+    found = importlib.util.find_spec(_WHEEL)
+    if found is None or not found.submodule_search_locations:
+        return None
+    machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+    folder = Path(found.submodule_search_locations[0]) / "libs" / "linux" / distribution() / machine / "lib"
+    return max(folder.glob("libmsodbcsql-*.so*"), default=None)
+
+
+def distribution() -> str:
+    """The wheel's name for this kind of Linux."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return "debian_ubuntu"
+    kinds = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    if kinds & {"rhel", "fedora", "centos", "rocky", "almalinux"}:
+        return "rhel"
+    return "suse" if kinds & {"suse", "sles", "opensuse"} else "debian_ubuntu"
+
+
+def check(library: Path) -> None:
+    """Load it: where a library that it needs is missing, unixODBC only says that the driver is not found."""
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        raise errors.Misconfigured(
+            f"the ODBC driver cannot be loaded ({error}): on Debian, apt install libltdl7 libkrb5-3 "
+            "libgssapi-krb5-2 libssl3",
+            code="DRIVER",
+        ) from error
