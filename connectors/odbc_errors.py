@@ -98,8 +98,3 @@ def named(args: tuple[object, ...], where: str) -> errors.OrdersyncError | None:
         return errors.Rejected(f"the database refused a row: {text}", code=meant.code)
     return errors.Misconfigured(f"{where}: {text}: {meant.advice}", code=meant.code)
 
-
-def lost(args: tuple[object, ...]) -> bool:
-    """Whether the connection is gone with it."""
-    state, text = state_and_text(args)
-    return state.startswith("08") or "connection is closed" in text.casefold()

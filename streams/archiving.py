@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from connectors import archive as archives
-from connectors import archive_postgres, errors
+from connectors import archive_postgres, database, database_sqlite, errors
 from streams import archive, emission, rollback
 from streams.resources import Resources, new_id, utcnow
 
@@ -15,7 +15,12 @@ log = logging.getLogger(__name__)
 def store(parts: Resources) -> archives.Archive:
     """Snapshots of customers: in PostgreSQL when the settings name one, else beside the tables."""
     url = parts.settings.archive.get_secret_value()
-    db = archive_postgres.PostgresDatabase(url) if url else parts.db
+    db: database.Database = parts.db
+    if url:
+        db = archive_postgres.PostgresDatabase(url)
+    elif parts.settings.server is not None:
+        # SQL Server has no table for it: it is a file of its own then.
+        db = database_sqlite.SqliteDatabase(parts.settings.home / "archive.db")
     return archives.Archive(db, days=parts.settings.archive_days, now=utcnow)
 
 
@@ -62,7 +67,7 @@ class Between:
         self._parts = parts
         self._alone = alone
         # The embedded database gets all of its tables from `ordersync setup`.
-        self._prepared = not parts.settings.archive.get_secret_value()
+        self._prepared = not parts.settings.archive.get_secret_value() and parts.settings.server is None
         self._told: dict[str, str] = {}
 
     def go_on(self) -> None:

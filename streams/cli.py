@@ -32,7 +32,7 @@ Customer = Annotated[str | None, typer.Option(help="Only this customer; an alias
 def common(
     context: typer.Context,
     home: Annotated[Path | None, typer.Option(help="Folder of the embedded database, broker and board.")] = None,
-    database: Annotated[str | None, typer.Option(help="SQLite file of the tables.")] = None,
+    database: Annotated[str | None, typer.Option(help="SQLite file of the tables, or a SQL Server.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
 ) -> None:
     """Options of every command; more settings in README, "Settings"."""

@@ -50,12 +50,12 @@ class Stage:
 
 
 def settings_of(base: Settings, *, minute: float) -> Settings:
-    """The demo's own settings: a home of its own, the embedded broker or the given one, always the bundled board."""
+    """The demo's own settings: a home of its own, the bundled board, and broker and SQL Server as given."""
     home = base.home / "demo"
     return base.model_copy(
         update={
             "home": home,
-            "database": str(home / "orders.db"),
+            "database": base.database if base.server else str(home / "orders.db"),
             "monday_url": "",
             "monday_minute": minute,
             "poll_every": 1.0,

@@ -14,6 +14,7 @@ from connectors import (
     customers,
     database,
     database_sqlite,
+    database_sqlserver,
     errors,
     failures,
     growth,
@@ -23,6 +24,7 @@ from connectors import (
     lease,
     ledger,
     lost,
+    odbc,
     orders,
     production,
     retries,
@@ -66,6 +68,9 @@ class Resources:
     @cached_property
     def db(self) -> database.Database:
         """The database of the tables."""
+        server = self.settings.server
+        if server is not None:
+            return database_sqlserver.SqlServerDatabase(lambda: odbc.connect(server), server.where)
         path = self.settings.database_path
         path.parent.mkdir(parents=True, exist_ok=True)
         return database_sqlite.SqliteDatabase(path)

@@ -12,10 +12,10 @@ import pydantic_settings
 import yaml
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 
-from connectors import errors
+from connectors import errors, odbc
 
 FILE = Path("ordersync.yaml")
-SECRETS = ("monday_token", "kafka_password", "archive")
+SECRETS = ("monday_token", "kafka_password", "database_password", "archive")
 # Plain http is for the bundled board alone: on this machine, or under its name in docker-compose.yml.
 OURS = ("http://127.0.0.1:", "http://localhost:", "http://simulator:")
 
@@ -30,7 +30,14 @@ class Settings(pydantic_settings.BaseSettings):
     home: Path = Field(Path(".ordersync"), description="folder of the embedded database, broker and board")
     mappings: Path | None = Field(None, description="folder of board.yaml and its tables; default: the bundled one")
 
-    database: str = Field("", description="path of the SQLite file; default: orders.db in the home folder")
+    database: str = Field(
+        "",
+        repr=False,
+        description="path of a SQLite file, or a SQL Server: mssql://user@host:1433/database or an ODBC string "
+        "(connectors/odbc.py); default: orders.db in the home folder",
+    )
+    database_password: SecretStr = SecretStr("")
+    database_password_file: Path | None = Field(None, description="file that holds the password, instead")
 
     archive: SecretStr = Field(
         SecretStr(""), description="postgresql:// address of the snapshot archive; default: the embedded database"
@@ -115,6 +122,14 @@ class Settings(pydantic_settings.BaseSettings):
             )
             for name, value in given.items()
         }
+
+    @property
+    def server(self) -> odbc.Address | None:
+        """The SQL Server of the tables; None for the embedded database."""
+        if not odbc.is_server(self.database):
+            return None
+        password = _out_of("database_password_file", self.database_password_file) or self.database_password
+        return odbc.parse(self.database, password.get_secret_value())
 
     @property
     def database_path(self) -> Path:

@@ -282,7 +282,8 @@ class World:
         for batch in self.query("SELECT * FROM MON_BatchProcessing"):
             counted = dict.fromkeys(StagingStatus, 0)
             for line in self.query(
-                "SELECT stg_status, COUNT(*) AS n FROM STG_MON_CustMasterSchedule WHERE stg_batch_id = ? GROUP BY stg_status",
+                "SELECT stg_status, COUNT(*) AS n FROM STG_MON_CustMasterSchedule WHERE stg_batch_id = ? "
+                "GROUP BY stg_status",
                 batch["batch_id"],
             ):
                 counted[StagingStatus(line["stg_status"])] = line["n"]

@@ -23,6 +23,7 @@ def test_nothing_set_means_everything_embedded() -> None:
     found = settings.load()
     assert (found.kafka_bootstrap_servers, found.monday_url) == ("", "")
     assert found.database_path == Path(".ordersync/orders.db")
+    assert found.server is None
 
 
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +48,19 @@ def test_a_broken_file_is_one_line(text: str) -> None:
     with pytest.raises(errors.Misconfigured) as caught:
         settings.load()
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_is_told_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert settings.load(database="of=some/orders.db").server is None
+    (tmp_path / "password").write_text("hunter2\n")
+    monkeypatch.setenv("ORDERSYNC_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+    found = settings.load(database="mssql://sync@db.example.com/orders")
+    assert found.server is not None
+    assert found.server.keywords["PWD"] == "hunter2"
+    assert found.server.where == "db.example.com/orders"
+    odbc = settings.load(database="DRIVER={D};SERVER=h;DATABASE=orders;UID=u;PWD={hunter2}")
+    for shown in (repr(found), repr(found.server), repr(odbc), repr(odbc.server)):
+        assert "hunter2" not in shown
 
 
 @pytest.mark.parametrize("secret", settings.SECRETS)
