@@ -54,6 +54,8 @@ _PATIENCE = re.compile(
 # Raised to whoever calls; the line would say it again at every attempt to connect.
 _REFUSAL = re.compile(r"SASL authentication error|SSL handshake failed")
 _AIOKAFKA_BACK = "Discovered coordinator"
+# Faust's list of what is still in work holds every value whole: orders, which belong in no log.
+_PAYLOADS = "wait_empty: Waiting for tasks"
 # Each client queues its lines: another one's come this much after the broker's return.
 _LATE = timedelta(seconds=2)
 
@@ -121,6 +123,8 @@ class BrokerNoise(logging.Filter):
         """Whether this line is about the broker being away, and so need not be shown."""
         if text.startswith(_AIOKAFKA_BACK):
             self.back()
+        if text.startswith(_PAYLOADS):
+            return True
         if _PATIENCE.search(text):
             log.debug("%s", text)
             return True

@@ -77,6 +77,14 @@ def test_a_broker_that_has_just_started_is_not_away(text: str, caplog: pytest.Lo
     assert caplog.messages == []
 
 
+def test_the_values_of_what_is_still_in_work_reach_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    noise = kafka.BrokerNoise()
+    waiting = "wait_empty: Waiting for tasks [(1, <ConsumerMessage: value=b'customer'>)]"
+    assert not noise.filter(record("faust.transport.consumer", logging.WARNING, waiting))
+    assert caplog.messages == [] and noise.since is None
+
+
 def test_other_lines_pass() -> None:
     noise = kafka.BrokerNoise()
     assert noise.filter(record("aiokafka", logging.ERROR, "Unknown error fetching data for topic orders.changed"))
