@@ -219,6 +219,8 @@ class Story:
         with self.world.db.read() as session:
             found = {name: int(session.value(statement) or 0) for name, statement in _WAITING.items()}
         found["events"] = self.world.log.lag()
+        # What wakes up says once more what others have said meanwhile.
+        found["frozen"] = sum(life.frozen for life in self.world.lives)
         found["sends"] = int(self.world.loop.elapsed < self.world.log.troubled_until)
         return {name: n for name, n in found.items() if n}
 
