@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
-.PHONY: help demo test check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery clean
+.PHONY: help demo test test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
 	@echo "make test           all tests, on a real Kafka (ARGS='-k detect' chooses some)"
+	@echo "make test-sqlserver the same contract, and the demo, on the server of ORDERSYNC_TEST_SQLSERVER (an ODBC string)"
 	@echo "make check          lint and types"
 	@echo "make format         formats the code"
 	@echo "make kafka          the embedded Kafka alone, until ctrl-C"
@@ -28,6 +29,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+
+test-sqlserver: $(INSTALLED)
+	$(BIN)/pytest tests/contracts -m sqlserver $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check $(FOLDERS)

@@ -97,4 +97,3 @@ def named(args: tuple[object, ...], where: str) -> errors.OrdersyncError | None:
     if meant.kind == "rejected":
         return errors.Rejected(f"the database refused a row: {text}", code=meant.code)
     return errors.Misconfigured(f"{where}: {text}: {meant.advice}", code=meant.code)
-

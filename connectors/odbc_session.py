@@ -114,6 +114,7 @@ class OdbcSession:
             raise RuntimeError("this transaction has ended")
 
     def _refuse_if_read_only(self) -> None:
+        self._refuse_if_ended()
         if self.read_only:
             raise errors.Misconfigured("a read transaction never writes", code="READ_ONLY")
 

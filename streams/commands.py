@@ -5,16 +5,17 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from connectors import database_sqlserver, errors, samples, staging
+from connectors import database, database_sqlserver, errors, samples, staging
 from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
 from connectors.monday import shown
 from mappings import checks, sizes
+from schemas.base import Cell
 from sql import ddl, identifiers
 from streams import embedded, overview, supervise, topics, worker
 from streams.resources import Resources, utcnow
@@ -90,13 +91,17 @@ def fill_with_samples(parts: Resources, *, orders: int, seed: int) -> str:
     rows = samples.generate(seed=seed, orders=orders, columns=names, size_columns=size_columns)
     with parts.db.write() as session:
         for sample in rows:
-            # With its NULLs the statement would be longer than a server may be asked about.
-            cells = {name: cell for name, cell in sample.row.items() if cell is not None}
-            marks = ", ".join("?" * len(cells))
-            session.execute(
-                f"INSERT INTO ORDERS_UNIFIED ({identifiers.listed(cells)}) VALUES ({marks})", tuple(cells.values())
-            )
+            insert_order(session, sample.row)
     return f"wrote {parts.orders.source_rows()} sample orders"
+
+
+def insert_order(session: database.Session, row: Mapping[str, Cell]) -> None:
+    """Writes one row of ORDERS_UNIFIED, as the people who own it would. With its NULLs the statement would be longer
+    than a server may be asked about.
+    """
+    cells = {name: cell for name, cell in row.items() if cell is not None}
+    marks = ", ".join("?" * len(cells))
+    session.execute(f"INSERT INTO ORDERS_UNIFIED ({identifiers.listed(cells)}) VALUES ({marks})", tuple(cells.values()))
 
 
 def validate(settings: Settings) -> list[str]:

@@ -119,8 +119,7 @@ def apply(parts: Resources, changes: Sequence[sample_changes.SourceChange]) -> N
         for change in changes:
             cells = tuple(change.cells.values())
             if change.operation is sample_changes.Operation.INSERT:
-                names = identifiers.listed(change.cells)
-                session.execute(f"INSERT INTO ORDERS_UNIFIED ({names}) VALUES ({', '.join('?' * len(cells))})", cells)
+                commands.insert_order(session, change.cells)
             elif change.operation is sample_changes.Operation.UPDATE:
                 names = identifiers.listed(change.cells, suffix=" = ?")
                 session.execute(

@@ -210,4 +210,3 @@ def test_every_known_error_has_its_kind(state: str, text: str, kind: str, revers
 @pytest.mark.parametrize("args", [("42000", "Incorrect syntax near 'x'. (102) (SQLExecDirectW)"), ("odd",), ()])
 def test_a_mistake_of_ours_stays_what_it_is(args: tuple[str, ...]) -> None:
     assert odbc_errors.named(args, "h/d") is None
-

@@ -2,8 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import pytest
 
@@ -12,15 +11,12 @@ from connectors.journal import Request
 from connectors.lease import Grant
 from schemas import events, items
 from tests import factories
-from tests.factories import World, changed, entity, identity
+from tests.contracts.engines import BATCH_1, batch
+from tests.factories import World, entity, identity
+
+changed = partial(factories.changed, batch_id=BATCH_1)
 
 ENDED = {"PROMOTED", "API_FAILED", "SUPERSEDED"}
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with factories.world(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture
@@ -30,7 +26,7 @@ def grant(world: World) -> Grant:
     return granted
 
 
-def open_batch(world: World, orders: int, batch_id: str = "BATCH-1", version: int = 1) -> None:
+def open_batch(world: World, orders: int, batch_id: str = BATCH_1, version: int = 1) -> None:
     world.batches.open([(batch_id, "GREYSON CLOTHIERS", orders)], version=version, started_by="test")
 
 
@@ -56,7 +52,7 @@ def test_a_batch_goes_through_its_states_one_by_one(world: World, grant: Grant) 
 
     def look() -> None:
         world.check_batches()
-        states.append(world.batch("BATCH-1")["status"])
+        states.append(world.batch(BATCH_1)["status"])
 
     open_batch(world, 2)
     look()
@@ -76,7 +72,7 @@ def test_a_batch_goes_through_its_states_one_by_one(world: World, grant: Grant) 
     look()
     started = ["STARTED"] * 4
     assert states == [*started, "ITEMS_CREATED", "SUBITEMS_CREATED", "SUBITEMS_CREATED", "PROMOTED"]
-    batch = world.batch("BATCH-1")
+    batch = world.batch(BATCH_1)
     moments = [
         batch[name]
         for name in (
@@ -94,9 +90,9 @@ def test_one_failed_order_fails_its_batch_only_when_the_others_have_ended(world:
     one, two = world.stage(changed(1), changed(2))
     world.record(world.refuse(one))
     world.check_batches()
-    assert world.batch("BATCH-1")["status"] == "STARTED"
+    assert world.batch(BATCH_1)["status"] == "STARTED"
     world.promote(*world.arrive([two]))
-    batch = world.batch("BATCH-1")
+    batch = world.batch(BATCH_1)
     assert (batch["status"], batch["error_summary"]) == ("FAILED", "1 of 2 orders failed: see the ERR tables")
     world.check_batches()
 
@@ -107,24 +103,24 @@ def test_a_failed_order_with_an_item_is_not_taken_for_another_ones_item(world: W
     create(world, grant, "K1", (1, 1), (2, 1))
     close(world, grant, "K1", (1, 1))
     world.record(world.refuse(one, size_label="S"))
-    assert world.batch("BATCH-1")["status"] == "STARTED"
+    assert world.batch(BATCH_1)["status"] == "STARTED"
     create(world, grant, "K2", (2, 1))
     close(world, grant, "K2", (2, 1))
-    assert world.batch("BATCH-1")["status"] == "ITEMS_CREATED"
+    assert world.batch(BATCH_1)["status"] == "ITEMS_CREATED"
     world.promote(*world.arrive([two]))
-    assert world.batch("BATCH-1")["status"] == "FAILED"
+    assert world.batch(BATCH_1)["status"] == "FAILED"
 
 
 def test_a_retry_opens_a_failed_batch_again_and_may_mend_it(world: World, grant: Grant) -> None:
     open_batch(world, 1)
     (staged,) = world.stage(changed(1))
     world.record(world.refuse(staged, retryable=True))
-    assert world.batch("BATCH-1")["status"] == "FAILED" and world.batches.active() == []
+    assert world.batch(BATCH_1)["status"] == "FAILED" and world.batches.active() == []
     create(world, grant, "K1", (1, 1))
     world.check_batches()
-    assert [line["batch_id"] for line in world.batches.active()] == ["BATCH-1"]
+    assert [line["batch_id"] for line in world.batches.active()] == [BATCH_1]
     world.promote(*world.arrive([staged]))
-    batch = world.batch("BATCH-1")
+    batch = world.batch(BATCH_1)
     assert (batch["status"], batch["failed_records"], batch["error_summary"]) == ("PROMOTED", 0, None)
     world.check_batches()
 
@@ -137,7 +133,7 @@ def test_the_same_news_twice_counts_once(world: World) -> None:
     world.arrive(staged)
     world.promote(*synced)
     world.promote(*synced)
-    batch = world.batch("BATCH-1")
+    batch = world.batch(BATCH_1)
     assert (batch["successful_records"], batch["orders_processed"], batch["subitems_processed"]) == (2, 2, 4)
     world.check_batches()
 
@@ -146,7 +142,7 @@ def test_a_batch_is_opened_once_and_kept_as_it_is(world: World) -> None:
     open_batch(world, 1)
     world.settle(changed(1))
     open_batch(world, 7)
-    assert world.batch("BATCH-1")["total_records"] == 1 and world.batch("BATCH-1")["status"] == "PROMOTED"
+    assert world.batch(BATCH_1)["total_records"] == 1 and world.batch(BATCH_1)["status"] == "PROMOTED"
 
 
 def test_only_unconfirmed_batches_of_older_passes_are_closed(world: World) -> None:
@@ -165,8 +161,8 @@ def test_only_unconfirmed_batches_of_older_passes_are_closed(world: World) -> No
 
 def test_the_newest_batches_come_first(world: World) -> None:
     for version in range(1, 6):
-        open_batch(world, 1, f"BATCH-{version}", version)
-    assert [line["batch_id"] for line in world.batches.newest(2)] == ["BATCH-5", "BATCH-4"]
+        open_batch(world, 1, batch(version), version)
+    assert [line["batch_id"] for line in world.batches.newest(2)] == [batch(5), batch(4)]
 
 
 def expected_state(world: World, batch_id: str) -> str:
@@ -196,14 +192,14 @@ def test_every_interleaving_leaves_true_counters_behind_each_transaction(world: 
         (number, version): changed(
             number,
             version,
-            batch_id=f"BATCH-{version}",
+            batch_id=batch(version),
             **({"CUSTOMER PRICE": "cheap"} if rng.random() < 0.2 else {}),
         )
         for number in range(1, 3)
         for version in range(1, 4)
     }
     for version in range(1, 4):
-        open_batch(world, 2, f"BATCH-{version}", version)
+        open_batch(world, 2, batch(version), version)
     staged: dict[tuple[int, int], events.OrderEvent] = {}
     seen: set[str] = set()
 
@@ -242,20 +238,20 @@ def test_every_interleaving_leaves_true_counters_behind_each_transaction(world: 
         what(at)
         world.check_batches()
         for version in range(1, 4):
-            assert world.batch(f"BATCH-{version}")["status"] == expected_state(world, f"BATCH-{version}")
-            seen.add(world.batch(f"BATCH-{version}")["status"])
+            assert world.batch(batch(version))["status"] == expected_state(world, batch(version))
+            seen.add(world.batch(batch(version))["status"])
     for at in sorted(told):
         stage(at)
         world.promote(*world.arrive([e for e in [staged.get(at)] if isinstance(e, events.OrderStaged)]))
         world.check_batches()
-    assert {world.batch(f"BATCH-{version}")["status"] for version in range(1, 4)} <= {"PROMOTED", "FAILED"}
+    assert {world.batch(batch(version))["status"] for version in range(1, 4)} <= {"PROMOTED", "FAILED"}
     assert len(seen) > 2, "the walk saw too little of the states: give it another seed"
 
 
 def test_an_intent_of_somebody_else_changes_no_batch(world: World, grant: Grant) -> None:
     open_batch(world, 1)
     world.stage(changed(1))
-    before = world.batch("BATCH-1")
+    before = world.batch(BATCH_1)
     with pytest.raises(errors.LeaseLost):
         create(world, grant.model_copy(update={"token": grant.token - 1}), "K1", (1, 1))
-    assert world.batch("BATCH-1") == before and world.staged() == {1: "PENDING"}
+    assert world.batch(BATCH_1) == before and world.staged() == {1: "PENDING"}

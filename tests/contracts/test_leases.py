@@ -1,8 +1,7 @@
 """The lease and the journal: one writer at a time, and no intent without the current epoch."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import pytest
 
@@ -10,15 +9,17 @@ from connectors import errors, lease
 from connectors.journal import Request
 from schemas import items
 from tests import factories
-from tests.factories import World, changed, entity, identity
+from tests.contracts.engines import BATCH_1, BATCH_2
+from tests.factories import World, entity, identity
+
+changed = partial(factories.changed, batch_id=BATCH_1)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with factories.world(tmp_path) as made:
-        made.batches.open([("BATCH-1", "GREYSON CLOTHIERS", 1)], version=1, started_by="test")
-        made.stage(changed(1))
-        yield made
+def world(world: World) -> World:
+    world.batches.open([(BATCH_1, "GREYSON CLOTHIERS", 1)], version=1, started_by="test")
+    world.stage(changed(1))
+    return world
 
 
 def taken(world: World, owner: str, seconds: float = 30.0) -> lease.Grant:
@@ -208,8 +209,8 @@ def test_an_item_that_is_gone_takes_its_sizes_along(world: World) -> None:
 
 def test_a_version_that_was_superseded_while_it_was_written_still_has_its_item(world: World) -> None:
     (order,) = world.staging.load([(identity(1), 1)]).values()
-    world.batches.open([("BATCH-2", "GREYSON CLOTHIERS", 1)], version=2, started_by="test")
-    world.stage(changed(1, 2, batch_id="BATCH-2"))
+    world.batches.open([(BATCH_2, "GREYSON CLOTHIERS", 1)], version=2, started_by="test")
+    world.stage(changed(1, 2, batch_id=BATCH_2))
     assert world.staged() == {1: "SUPERSEDED", 2: "PENDING"}
     world.journal.open(request(world), taken(world, "one"))
     assert world.staged() == {1: "INFLIGHT", 2: "PENDING"}
@@ -227,7 +228,7 @@ def test_a_size_that_left_is_staged_as_zero_once(world: World) -> None:
     assert [(line["stg_size_label"], line["Order Qty"]) for line in lines] == [("S", 1), ("M", 2), ("XL", 0)]
     left = lines[-1]
     assert (left["stg_parent_stg_id"], left["update_operation"], left["stg_status"]) == (stg_id, "UPDATE", "PENDING")
-    assert (left["STYLE"], left["version"], left["stg_batch_id"]) == ("MFA24K79", 1, "BATCH-1")
+    assert (left["STYLE"], left["version"], left["stg_batch_id"]) == ("MFA24K79", 1, BATCH_1)
 
 
 def test_what_the_board_told_of_its_groups_replaces_what_was_known(world: World) -> None:

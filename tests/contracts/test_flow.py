@@ -1,0 +1,113 @@
+"""The whole flow over the tables: detected, staged, settled, refused, retried, verified, told."""
+
+from datetime import timedelta
+
+from connectors import customers, growth, history, repairs, standing
+from schemas import detection, events
+from schemas.batches import SyncState
+from streams import verify
+from tests import factories
+from tests.factories import World, identity, row
+
+GREYSON = "GREYSON CLOTHIERS"
+
+
+def test_orders_come_change_and_go(world: World) -> None:
+    world.add(*(row(n) for n in range(1, 8)), factories.excluded_row(8), row(9, CUSTOMER_PRICE="cheap"))
+    assert len(world.flow()) == 8
+    world.check_batches()
+    assert set(world.states().values()) == {SyncState.IN_SYNC, SyncState.EXCLUDED, SyncState.FAILED}
+    assert world.passed() == []
+    world.edit(1, {"PO NUMBER": "é \N{SPOOL OF THREAD}", "S": None, "XL": 7, "EX FACTORY DATE": "2026-03-01"})
+    world.edit(9, {"CUSTOMER PRICE": "9.99"})
+    world.remove(2)
+    emitted = {(event.record_uuid, event.change) for event in world.flow()}
+    assert emitted == {
+        (identity(1), events.Change.UPDATED),
+        (identity(9), events.Change.UPDATED),
+        (identity(2), events.Change.DELETED),
+    }
+    world.check_batches()
+    assert set(world.states().values()) == {SyncState.IN_SYNC, SyncState.EXCLUDED}
+    assert [line["resolved_date"] is None for line in world.errors()] == [False]
+    sizes = world.query(
+        "SELECT size_label, [Order Qty] FROM MON_CustMasterSchedule_Subitems WHERE record_uuid = ? ORDER BY size_label",
+        identity(1),
+    )
+    assert {line["size_label"]: line["Order Qty"] for line in sizes} == {"M": "2", "XL": "7"}
+    (order,) = world.query("SELECT * FROM MON_CustMasterSchedule WHERE source_uuid = ?", identity(1))
+    assert (order["PO NUMBER"], order["CUSTOMER PRICE"]) == ("é \N{SPOOL OF THREAD}", "12.5000")
+    assert world.query("SELECT source_uuid FROM MON_CustMasterSchedule WHERE source_uuid = ?", identity(2)) == []
+
+
+def test_a_chosen_pass_sees_what_was_chosen(world: World) -> None:
+    world.add(row(1), row(2, PO_NUMBER="77"), row(3, CUSTOMER_NAME="OTHER", PO_NUMBER="77"))
+    for chosen, numbers in (
+        (detection.Filters(customer="greyson", po_number="77"), {2}),
+        (detection.Filters(po_number="77"), {2, 3}),
+        (detection.Filters(aag_season="2025 FALL", limit=1), {1}),
+    ):
+        report = world.detect(chosen)
+        found = {event.record_uuid for event in world.topic.take()}
+        assert report.filtered and (found == {identity(n) for n in numbers} or chosen.limit == len(found) == 1)
+        world.run("DELETE FROM ORDERS_UNIFIED_SNAPSHOT")
+
+
+def test_a_row_without_identity_and_one_that_is_there_twice_are_refused(world: World) -> None:
+    world.add(row(1), row(2), row(2), row(3, record_uuid=None))
+    assert [event.record_uuid for event in world.flow()] == [identity(1)]
+    assert world.orders.duplicates() == {identity(2): 2}
+    assert len([line for line in world.errors() if line["resolved_date"] is None]) == 2
+
+
+def test_what_the_board_refuses_is_retried_when_it_is_due(world: World) -> None:
+    world.add(row(1), row(2))
+    staged = world.stage(*world.passed())
+    refused = world.refuse(staged[0], retryable=True, code="API_TEMPORARILY_BLOCKED")
+    recorded = world.record(refused)
+    world.promote(*world.arrive(staged[1:]))
+    assert len(recorded) == 1 and world.states()[identity(1)] == SyncState.FAILED
+    assert world.retries.schedule(refused, world.clock() + timedelta(seconds=60))
+    assert world.retries.claim_due(world.clock() + timedelta(hours=1), 10) == []
+    world.clock.advance(61)
+    (again,) = world.retries.claim_due(world.clock() + timedelta(hours=1), 10)
+    assert (again.record_uuid, again.version) == (identity(1), refused.version)
+    world.promote(*world.arrive([again]))
+    assert world.states()[identity(1)] == SyncState.IN_SYNC
+    world.check_batches()
+
+
+def test_every_row_stands_somewhere(world: World) -> None:
+    world.add(*(row(n) for n in range(1, 6)), factories.excluded_row(8), row(9, record_uuid=None))
+    world.flow()
+    world.edit(3, {"NOTES": "new"})
+    world.passed()
+    standings = standing.Standings(world.db, world.production.columns)
+    verifier = verify.Verifier(standings, world.orders, world.state, world.mappings, world.clock)
+    found = verifier.look(thorough=True)
+    assert sum(found.total.values()) == 7, found.total
+    assert standings.edited() == set()
+    world.run("UPDATE MON_CustMasterSchedule SET [COLOR] = ? WHERE source_uuid = ?", "other", identity(1))
+    world.run("UPDATE MON_CustMasterSchedule_Subitems SET [Order Qty] = ? WHERE record_uuid = ?", "9", identity(2))
+    assert standings.edited() == {identity(1), identity(2)}
+    assert set(standings.production_items()) == {identity(n) for n in range(1, 6)}
+
+
+def test_customers_history_repairs_and_growth_read_the_same_tables(world: World) -> None:
+    world.add(row(1), row(2), row(3, CUSTOMER_NAME="OTHER"))
+    world.flow()
+    of = customers.Customers(world.db)
+    assert {uuid for uuid, *_ in of.rows(["PO NUMBER"], [GREYSON])} == {identity(1), identity(2)}
+    assert set(of.known_of(GREYSON)) == {identity(1), identity(2)}
+    told = history.History(world.db)
+    assert [line["record_uuid"] for line in told.find("JOO-00002")] == [identity(2)]
+    assert told.production(identity(2)) is not None and len(told.staged(identity(2))) == 1
+    mended = repairs.Repairs(world.db, world.clock)
+    assert mended.in_source([identity(1), identity(7)]) == {identity(1)}
+    mended.detect_again([identity(1)])
+    assert [event.record_uuid for event in world.flow()] == [identity(1)]
+    grown = growth.Growth(world.db, now=world.clock)
+    before = grown.rows()
+    assert before["STG_MON_CustMasterSchedule"] == 4
+    assert grown.orders(world.clock() + timedelta(days=1), 100, "PROMOTED")[0] > 0
+    assert grown.rows()["STG_MON_CustMasterSchedule"] < 4

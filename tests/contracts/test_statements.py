@@ -1,0 +1,52 @@
+"""Every portable statement is one that the engine runs, on the tables as they are."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+import sql
+from connectors import database, errors, odbc_driver
+from tests.contracts import engines
+
+# Placeholders: columns that staging and production, or the source, really have.
+SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
+PORTABLE = {
+    f"{step}-{block.name}": block
+    for step in sql.steps()
+    # The archive is in PostgreSQL or in a SQLite file.
+    if step not in ("archive", "postgresql")
+    for block in sql.blocks(step)
+    if block.engine is None
+}
+
+
+@pytest.fixture(scope="module")
+def db(
+    engine: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[database.Database]:
+    """One for all statements: none is kept."""
+    with engines.opened(engine, tmp_path_factory.mktemp("statements"), request) as made:
+        yield made
+
+
+class Undone(Exception):
+    """Ends a transaction that is not to be kept."""
+
+
+@pytest.mark.parametrize("block", PORTABLE.values(), ids=PORTABLE.keys())
+def test_the_engine_runs(db: database.Database, engine: str, block: sql.Block) -> None:
+    text = sql.expand(block.text, **{name: SAMPLES.get(name, 2) for name in sql.placeholders(block.text)})
+    nothing = [None] * re.sub(r"'[^']*'", "", text).count("?")
+    refused = odbc_driver.load().Error if engine == "odbc" else errors.Rejected
+    if text.startswith("SELECT"):
+        with db.read() as session:
+            assert isinstance(session.query(text, nothing), list)
+        return
+    with pytest.raises(Undone), db.write() as session:
+        try:
+            assert session.execute(text, nothing) >= 0
+        except refused:
+            # Keys are not NULL: the engine understood it.
+            assert text.startswith("INSERT")
+        raise Undone
