@@ -4,6 +4,7 @@ import random
 import shutil
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,30 @@ from tests.streams.by_hand import People
 ORDERS = 300
 EDITS = 1_000
 THEIRS = "NOTES"
+# The board is read again after so many edits: reading it takes as long as many edits do.
+GLANCE = 25
+
+
+@dataclass
+class Glance:
+    """The board as people saw it a moment ago, without what was touched since: so each edit is of what is there."""
+
+    at: stand.Stand
+    _items: list[dict[str, Any]] = field(default_factory=list)
+    _owner: dict[str, str] = field(default_factory=dict)
+    _touched: set[str] = field(default_factory=set)
+
+    def board(self) -> list[dict[str, Any]]:
+        """The items that were not touched since they were read."""
+        if not self._items or len(self._touched) >= GLANCE:
+            self._items, self._touched = self.at.stage.ask("board")["items"], set()
+            self._owner = {one["id"]: item["id"] for item in self._items for one in (item, *item["subitems"])}
+        return [item for item in self._items if item["id"] not in self._touched]
+
+    def edit(self, action: str, item_id: str | None = None, **told: Any) -> str:
+        """What a person does to an item, or to one below it."""
+        self._touched.add(self._owner.get(item_id or told.get("parent_id", ""), "a new one"))
+        return self.at.edit(action, item_id, **told)
 
 
 def hand_edits(folder: Path, seed: int) -> Outcome:
@@ -24,7 +49,8 @@ def hand_edits(folder: Path, seed: int) -> Outcome:
         at.settles()
         theirs = next(one.id for one in at.parts.mappings.board.columns if one.source == THEIRS)
         rng = random.Random(f"by hand {seed}")
-        people = People(at.edit, lambda: at.stage.ask("board")["items"], at.parts.mappings, theirs, rng)
+        glance = Glance(at)
+        people = People(glance.edit, glance.board, at.parts.mappings, theirs, rng)
         people.act(EDITS)
         found = at.as_json("verify", "--board", code=1)["board"]["drift"]
         before, notes = at.stage.stats(), _notes(at, theirs)
