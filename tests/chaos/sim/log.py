@@ -128,14 +128,6 @@ class Log:
         return sorted(found)
 
 
-class Effects:
-    """What the models ask of the process that uses them (life.Life)."""
-
-    def reached(self, point: str) -> None: ...
-    def takes(self, seconds: float) -> None: ...
-    def gap(self) -> None: ...
-
-
 POINTS = {
     topics.CHANGED.name: "produce",
     topics.STAGED.name: "emit",
