@@ -60,6 +60,8 @@ def parse(address: str, password: str = "") -> Address:
 def connect(address: Address, *, token: Callable[[], str] | None = None) -> "pyodbc.Connection":
     """A connection in autocommit mode. Misconfigured or Transient, naming the server, when there is none."""
     driver = odbc_driver.load()
+    # A connection out of a pool would bring its isolation level along.
+    driver.pooling = False
     keywords = dict(address.keywords)
     if "DRIVER" not in keywords and "DSN" not in keywords:
         keywords = {"DRIVER": odbc_driver.find(driver.drivers()), **keywords}

@@ -38,7 +38,7 @@ _TLS = Verdict("misconfigured", "TLS", "give the server a certificate that this 
 _DRIVER = Verdict("misconfigured", "DRIVER", "install Microsoft's ODBC driver, or `pip install 'ordersync[sqlserver]'`")
 
 NUMBERS = {
-    **dict.fromkeys((1205, 1222, 3960), _BUSY),
+    **dict.fromkeys((1205, 1222, 3960, 3961), _BUSY),
     **dict.fromkeys((40197, 40501, 40613, 49918, 49919, 49920, 10928, 10929), _AWAY),
     **dict.fromkeys((18456, 4060, 911), _LOGIN),
     **dict.fromkeys((229, 230, 262), _GRANT),

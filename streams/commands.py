@@ -16,7 +16,7 @@ from connectors.monday import client as clients
 from connectors.monday import shown
 from mappings import checks, sizes
 from schemas.base import Cell
-from sql import ddl, identifiers
+from sql import ddl, grants, identifiers
 from streams import embedded, overview, supervise, topics, worker
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
@@ -53,6 +53,11 @@ def database_only(settings: Settings) -> Iterator[Resources]:
 def tsql_script() -> str:
     """The script that makes our tables on SQL Server."""
     return ddl.script("sqlserver")
+
+
+def grants_script() -> str:
+    """The script that gives a role the rights it needs there."""
+    return grants.script()
 
 
 def setup(settings: Settings, *, sample_orders: int, seed: int) -> list[str]:

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from connectors import odbc
-from sql import ddl, tables
+from connectors import odbc, odbc_driver
+from sql import ddl, grants, tables
 from tests import fakes
 from tests.contracts import engines
 
@@ -70,3 +70,23 @@ def test_a_key_that_the_server_counts_is_told(sqlserver: str) -> None:
         db.apply_schema(fakes.Clock()())
         (told,) = db.mistakes()
     assert "[err_id] of ERR_MON_CustMasterSchedule is IDENTITY" in told
+
+
+def test_the_grants_may_run_twice_and_let_a_user_do_the_work_and_no_more(sqlserver: str) -> None:
+    with closing(engines.sqlserver(sqlserver)) as db:
+        db.apply_schema(fakes.Clock()())
+    run(sqlserver, grants.script())
+    run(sqlserver, grants.script())
+    with closing(odbc.connect(odbc.parse(sqlserver))) as connection:
+        connection.execute("CREATE USER [worker] WITHOUT LOGIN")
+        connection.execute("ALTER ROLE [ordersync] ADD MEMBER [worker]")
+        connection.execute("EXECUTE AS USER = 'worker'")
+        try:
+            connection.execute("UPDATE SYNC_State SET value = value")
+            connection.execute("SELECT COUNT(*) FROM ORDERS_UNIFIED").fetchall()
+            refused = odbc_driver.load().Error
+            for forbidden in ("DELETE FROM ORDERS_UNIFIED", "CREATE TABLE dbo.X (a INT)", "DROP TABLE SYNC_State"):
+                with pytest.raises(refused):
+                    connection.execute(forbidden)
+        finally:
+            connection.execute("REVERT")

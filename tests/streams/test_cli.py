@@ -75,6 +75,12 @@ def test_filters_do_not_go_with_the_poller(tmp_path: Path) -> None:
     assert "--every" in shown.stderr
 
 
+def test_the_rights_can_be_printed_for_a_dba(tmp_path: Path) -> None:
+    shown = ordersync(tmp_path, "setup", "--print-grants")
+    assert shown.returncode == 0
+    assert "GRANT SELECT ON [dbo].[ORDERS_UNIFIED] TO [ordersync]" in shown.stdout.splitlines()
+
+
 def test_the_t_sql_script_can_be_printed_for_a_dba(tmp_path: Path) -> None:
     shown = ordersync(tmp_path, "setup", "--print-sql")
     assert shown.returncode == 0
