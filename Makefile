@@ -28,7 +28,7 @@ demo: $(INSTALLED)
 	$(BIN)/ordersync demo $(if $(KEEP),--keep) $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 test-sqlserver: $(INSTALLED)
 	$(BIN)/pytest tests/contracts -m sqlserver $(ARGS)
