@@ -87,7 +87,8 @@ def matches(found: Sequence[trace.Order]) -> None:
     """Several orders carry that number."""
     table = Table(title=f"{len(found)} orders: say which by its record_uuid")
     for column in ("record_uuid", "customer", "order", "PO", "state"):
-        table.add_column(column, overflow="fold")
+        # An identity is there to be copied.
+        table.add_column(column, overflow="fold", no_wrap=column == "record_uuid")
     for order in found[:MOST]:
         table.add_row(
             *(escape(text) for text in (order.record_uuid, order.customer, order.number, order.po, order.state))

@@ -94,6 +94,8 @@ def test_other_lines_pass() -> None:
 
 def test_aiokafka_s_own_loggers_are_filtered_and_tell_of_the_return(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
+    # A command that ran in this process before may have quieted it.
+    caplog.set_level(logging.INFO, logger="aiokafka")
     noise = kafka.BrokerNoise(clock=FakeClock())
     importlib.import_module("aiokafka")
     noise.attach()
