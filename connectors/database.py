@@ -1,4 +1,4 @@
-"""What every database here can do, whichever engine it is: `database_sqlite` is one.
+"""What every database here can do, whichever engine it is: `database_sqlite`, `database_sqlserver`.
 
     with database.write() as session:        # or read()
         session.execute(statement, (uuid, version))

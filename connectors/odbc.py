@@ -49,7 +49,7 @@ class Address:
 
 def is_server(address: str) -> bool:
     """Whether this names a SQL Server; anything else is the path of a SQLite file."""
-    return address.startswith(SCHEME) or not {"DRIVER", "SERVER", "DSN"}.isdisjoint(_pairs(address))
+    return address.startswith(SCHEME) or not {"DRIVER", "SERVER", "DSN"}.isdisjoint(pairs(address))
 
 
 def parse(address: str, password: str = "") -> Address:
@@ -123,7 +123,7 @@ def _from_url(address: str, password: str) -> Address:
 
 
 def _from_odbc(address: str, password: str) -> Address:
-    found = _pairs(address)
+    found = pairs(address)
     if not found:
         raise errors.Misconfigured("the database's address is no ODBC connection string")
     keywords = dict(found)
@@ -135,8 +135,8 @@ def _from_odbc(address: str, password: str) -> Address:
     return Address(where, keywords)
 
 
-def _pairs(text: str) -> dict[str, str]:
-    """Keywords in upper case and their values without quotes; none when the text is something else."""
+def pairs(text: str) -> dict[str, str]:
+    """Keywords of an ODBC string in upper case, values without quotes; none when the text is something else."""
     found: dict[str, str] = {}
     at = 0
     while at < len(text.rstrip("; \n")):

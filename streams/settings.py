@@ -180,8 +180,10 @@ def _check_file() -> None:
         raise errors.Misconfigured(f"{FILE} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):
         raise errors.Misconfigured(f"{FILE} holds no settings: write `name: value`, one a line")
-    for secret in SECRETS:
-        if secret in found:
-            raise errors.Misconfigured(
-                f"{FILE} holds {secret}: a secret belongs in the environment or in a file of its own, take it out"
-            )
+    held = [secret for secret in SECRETS if secret in found]
+    if "PWD" in odbc.pairs(str(found.get("database", ""))):
+        held.append("the database's password")
+    if held:
+        raise errors.Misconfigured(
+            f"{FILE} holds {held[0]}: a secret belongs in the environment or in a file of its own, take it out"
+        )

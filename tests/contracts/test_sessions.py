@@ -163,6 +163,18 @@ def test_a_reader_does_not_see_what_is_not_committed(db: database.Database) -> N
     assert value(db, "a") == "a2"
 
 
+def test_read_sees_one_state_while_others_write(db: database.Database) -> None:
+    def write() -> None:
+        with db.write() as session:
+            session.execute(SET, ("a2", "a"))
+
+    with db.read() as session, ThreadPoolExecutor(1) as pool:
+        assert session.value(GET, ("a",)) == "a1"
+        pool.submit(write).result(20)
+        assert session.value(GET, ("a",)) == "a1"
+    assert value(db, "a") == "a2"
+
+
 def test_close_ends_it_all(db: database.Database) -> None:
     db.close()
     with pytest.raises(RuntimeError, match="closed"), db.read():

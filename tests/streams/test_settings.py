@@ -71,6 +71,13 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(secret: str) -> None:
     assert secret in str(caught.value) and "hunter2" not in str(caught.value)
 
 
+def test_a_password_in_the_database_of_the_file_is_refused_and_not_repeated() -> None:
+    settings.FILE.write_text('database: "DRIVER={D};SERVER=h;UID=u;Pwd={hunter2}"\n')
+    with pytest.raises(errors.Misconfigured, match="the database's password") as caught:
+        settings.load()
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_secret_is_in_no_text_and_in_no_child_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONDAY_API_TOKEN", "hunter2")
     monkeypatch.setenv("ORDERSYNC_KAFKA_PASSWORD", "hunter3")
