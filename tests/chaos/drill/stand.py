@@ -140,7 +140,7 @@ def filled(seed: int, customers: Mapping[str, int]) -> Callable[[Resources], Non
     def prepare(parts: Resources) -> None:
         parts.db.apply_schema(utcnow())
         owners = list(itertools.chain.from_iterable([name] * n for name, n in customers.items()))
-        rows = itertools.islice(valid(parts, seed, orders=math.ceil(len(owners) * 1.1) + maker.GREYSON_ORDERS), None)
+        rows = valid(parts, seed, orders=math.ceil(len(owners) * 1.1) + maker.GREYSON_ORDERS)
         chosen = [{**row, "CUSTOMER NAME": name} for name, row in zip(owners, rows, strict=False)]
         assert len(chosen) == len(owners), "too few sample orders are valid"
         insert(parts, chosen)
