@@ -31,6 +31,7 @@ _WRONG = Verdict("rejected", "WRONG_VALUE")
 _BUSY = Verdict("transient", "BUSY")
 _AWAY = Verdict("transient", "AWAY")
 _SCHEMA = Verdict("misconfigured", "SCHEMA", "run `ordersync setup`")
+_DEPENDS = Verdict("misconfigured", "SCHEMA", "drop what depends on that column, then run `ordersync setup`")
 _LOGIN = Verdict("misconfigured", "LOGIN", "check the user, its password and its rights to this database")
 _GRANT = Verdict("misconfigured", "PERMISSION", "run the script of `ordersync setup --print-grants` as an owner")
 _FULL = Verdict("misconfigured", "FULL", "make room on the server's disk or in its log")
@@ -43,6 +44,7 @@ NUMBERS = {
     **dict.fromkeys((18456, 4060, 911), _LOGIN),
     **dict.fromkeys((229, 230, 262), _GRANT),
     **dict.fromkeys((207, 208, 2714, 4902), _SCHEMA),
+    **dict.fromkeys((4922, 5074), _DEPENDS),
     544: Verdict("misconfigured", "SCHEMA", "make that IDENTITY column a plain one; `ordersync validate` names it"),
     **dict.fromkeys((1105, 9002), _FULL),
     **dict.fromkeys((2627, 2601), _DUPLICATE),

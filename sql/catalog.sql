@@ -42,7 +42,7 @@ SELECT c.COLUMN_NAME AS [name], c.DATA_TYPE AS [type],
 -- The names of all indexes and views.
 SELECT i.name AS [name] FROM sys.indexes AS i WHERE i.name IS NOT NULL
 UNION
-SELECT v.TABLE_NAME AS [name] FROM INFORMATION_SCHEMA.VIEWS AS v WHERE v.TABLE_SCHEMA = 'dbo'
+SELECT v.name AS [name] FROM sys.views AS v
 
 -- name: indexed_columns
 -- engine: sqlserver

@@ -193,6 +193,7 @@ KINDS = {"transient": errors.Transient, "rejected": errors.Rejected, "misconfigu
         ("IM002", "Data source name not found (0) (SQLDriverConnect)", "misconfigured"),
         ("42S02", "Invalid object name 'T'. (208) (SQLExecDirectW); [42S02] ... (8180)", "misconfigured"),
         ("42000", "The INSERT permission was denied on the object 'T'. (229) (SQLExecDirectW)", "misconfigured"),
+        ("42000", "The object 'CK_x' is dependent on column 'Size'. (5074) (SQLExecDirectW)", "misconfigured"),
         ("42000", "The transaction log is full. (9002) (SQLExecDirectW)", "misconfigured"),
         ("23000", "Violation of PRIMARY KEY. The value is (1205). (2627) (SQLExecDirectW); [01000] (3621)", "rejected"),
         ("23000", "Cannot insert the value NULL (515) (SQLExecDirectW)", "rejected"),
