@@ -49,7 +49,7 @@ kafka: $(INSTALLED)
 	$(BIN)/python -m connectors.kafka_local --folder .ordersync/kafka
 
 chaos: $(INSTALLED)
-	$(BIN)/python -m tests.chaos.real.chaos --n $(or $(N),200) --seed $(or $(SEED),1) \
+	$(BIN)/python -m tests.chaos.real.chaos --n $(or $(N),200) --seed $(or $(SEED),1) --jobs $(or $(JOBS),2) \
 		$(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
 
 chaos-sim: $(INSTALLED)

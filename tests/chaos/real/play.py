@@ -213,9 +213,10 @@ class Player:
         times = recovery.Times()
         for deaths, into in ((killed, times.restarted), (held, times.taken_over)):
             for death in deaths:
-                seconds = recovery.to_next_write(self.stage.parts, death.at, self._away)
-                if seconds is not None:
-                    into.setdefault(death.where, []).append(seconds)
+                waited = recovery.to_next_write(self.stage.parts, death.at, self._away)
+                if waited is not None:
+                    seconds, under_load = waited
+                    (into if under_load else times.in_doubt).setdefault(death.where, []).append(seconds)
         return times
 
     def _say(self, text: str) -> None:

@@ -19,19 +19,25 @@ class WriterDeath:
 
 @dataclass
 class Times:
-    """Seconds from deaths of the writer under load to the next confirmed write, by where it died."""
+    """Seconds from deaths of the writer to the next confirmed write, by where it died.
+
+    `in_doubt`: all that waited was in requests that nobody had answered, so it had to be looked for first, as long as
+    reads may lag behind writes. The other two are deaths under load: something else waited.
+    """
 
     restarted: dict[str, list[float]] = field(default_factory=dict)
     taken_over: dict[str, list[float]] = field(default_factory=dict)
+    in_doubt: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, other: "Times") -> None:
-        for ours, theirs in ((self.restarted, other.restarted), (self.taken_over, other.taken_over)):
-            for where, seconds in theirs.items():
+        for name, ours in vars(self).items():
+            for where, seconds in getattr(other, name).items():
                 ours.setdefault(where, []).extend(seconds)
 
     def by_place(self) -> Iterator[str]:
         """One line a place."""
-        for what, times in (("recovery", self.restarted), ("takeover", self.taken_over)):
+        named = {"recovery": self.restarted, "takeover": self.taken_over, "all in doubt": self.in_doubt}
+        for what, times in named.items():
             for where, seconds in sorted(times.items()):
                 told = f"n={len(seconds)} p50={percentile(seconds, 50):.1f} max={max(seconds):.1f}"
                 yield f"  {what} after {where}: {told}"
@@ -43,10 +49,9 @@ def percentile(seconds: Iterable[float], share: float) -> float:
     return ordered[max(0, math.ceil(len(ordered) * share / 100) - 1)] if ordered else math.nan
 
 
-def to_next_write(parts: Resources, died: float, away: Sequence[tuple[float, float]]) -> float | None:
-    """Seconds from a death to the next request that was answered in full, of work that waited by then.
-
-    None when nothing waited, or when the broker was away meanwhile.
+def to_next_write(parts: Resources, died: float, away: Sequence[tuple[float, float]]) -> tuple[float, bool] | None:
+    """Seconds from a death to the next request that was answered in full, of work that waited by then; and whether
+    some of that work was in no request in doubt. None when nothing waited, or when the broker was away meanwhile.
     """
     with parts.db.read() as session:
         detected = {
@@ -57,15 +62,25 @@ def to_next_write(parts: Resources, died: float, away: Sequence[tuple[float, flo
             )
         }
         rows = session.query(
-            "SELECT finished_at, mutations FROM SYNC_Requests WHERE outcome = 'DONE' ORDER BY finished_at"
+            "SELECT created_at, finished_at, outcome, mutations FROM SYNC_Requests"
+            " WHERE finished_at IS NOT NULL ORDER BY finished_at"
         )
-    for row in rows:
-        done = _seconds(row["finished_at"])
-        orders = json.loads(row["mutations"])["versions"].items()
-        if done > died and any(detected.get(order, died) < died for order in orders):
-            hidden = any(begin < done and end > died for begin, end in away)
-            return None if hidden else done - died
-    return None
+    later = [row for row in rows if _seconds(row["finished_at"]) > died]
+    in_doubt = {order for row in later if _seconds(row["created_at"]) < died for order, _ in _orders(row)}
+    writes = [
+        (_seconds(row["finished_at"]), [order for order in _orders(row) if detected.get(order, died) < died])
+        for row in later
+        if row["outcome"] == "DONE"
+    ]
+    next_write = next((done for done, orders in writes if orders), None)
+    if next_write is None or any(begin < next_write and end > died for begin, end in away):
+        return None
+    return next_write - died, any(order not in in_doubt for _, orders in writes for order, _ in orders)
+
+
+def _orders(row: database.Row) -> list[tuple[str, int]]:
+    """Identity and version of what a request is about."""
+    return list(json.loads(row["mutations"])["versions"].items())
 
 
 def _seconds(told: object) -> float:
