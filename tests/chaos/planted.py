@@ -114,6 +114,14 @@ def _orderly_guarded(original: Any) -> Any:
     return guarded
 
 
+def _in_order(original: Any) -> Any:
+    def end_process(code: int, why: str) -> None:
+        log.critical("%s: this process ends in order", why)
+        raise SystemExit(code)
+
+    return end_process
+
+
 def _unfenced_open(original: Any) -> Any:
     def acquire(self: lease.Lease) -> lease.Grant | None:
         granted: lease.Grant | None = original(self)
@@ -229,8 +237,8 @@ PLANTS = {
         ),
     ),
     "orderly stop": Plant(
-        "an unknown error leaves the agent and Faust stops in order; no hard exit",
-        ((delivery, "guarded", _orderly_guarded),),
+        "an unknown error leaves the agent and everything stops in order; no hard exit",
+        ((delivery, "guarded", _orderly_guarded), (delivery, "end_process", _in_order)),
     ),
     "swallowed exception": Plant(
         "what goes wrong in a step is logged, and the batch acknowledged",

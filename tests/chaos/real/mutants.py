@@ -20,6 +20,8 @@ ORDERS = 500
 FEW = 80
 SCHEDULES = 10
 WITHIN = 180.0
+# Seconds: longer than a session of the group, and than any patience of a client.
+AWAY = 45.0
 WORKER = "worker-1"
 Trial = Callable[[str, int], str | None]
 
@@ -33,6 +35,23 @@ def schedules(plant: str, seed: int) -> str | None:
 def fails_with_a_backlog(plant: str, seed: int) -> str | None:
     """A worker meets an error that nobody knows, while events of every partition wait in its buffers."""
     return _with_a_backlog(plant, seed, How.FAIL)
+
+
+def fails_while_the_broker_is_away(plant: str, seed: int) -> str | None:
+    """The same, and the broker is gone before the worker could say goodbye; it comes back."""
+    with _player(plant, seed, ORDERS, workers=0) as player:
+        _wait_for_backlog(player)
+        player.strikes.arm(Point.STAGE_COMMIT, 2, How.FAIL)
+        player.stage.add_worker(WORKER)
+        deadline = time.monotonic() + WITHIN
+        while (player.stage.strikes / Point.STAGE_COMMIT).exists():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the worker does not get so far")
+            time.sleep(0.01)
+        player.stage.broker.kill()
+        time.sleep(AWAY)
+        player.stage.broker.start()
+        return _end(player)
 
 
 def dies_slowly(plant: str, seed: int) -> str | None:
@@ -99,7 +118,7 @@ def _end(player: play.Player, *, wiped: bool = False) -> str | None:
 
 TRIALS: dict[str, Trial] = {
     "plain noack_take": fails_with_a_backlog,
-    "orderly stop": fails_with_a_backlog,
+    "orderly stop": fails_while_the_broker_is_away,
     "concurrency 2": dies_slowly,
     "no sweep": log_is_wiped,
     "no watchdog": topics_are_remade,
