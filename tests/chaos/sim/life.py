@@ -24,7 +24,7 @@ class Life:
         self.world, self.role, self.name = world, role, name
         self.alive = True
         self.frozen_until = 0.0
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: dict[asyncio.Task[Any], None] = {}
         self.over = asyncio.Event()
         self.stopping = asyncio.Event()
         # How long its supervisor waits before it starts the next one; None: as it always does.

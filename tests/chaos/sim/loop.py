@@ -218,6 +218,6 @@ def _task(loop: asyncio.AbstractEventLoop, coro: Any, context: contextvars.Conte
     task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, context=context)
     process = PROCESS.get() if context is None else context.get(PROCESS)
     if process is not None:
-        process.tasks.add(task)
-        task.add_done_callback(process.tasks.discard)
+        process.tasks[task] = None
+        task.add_done_callback(lambda done: process.tasks.pop(done, None))
     return task

@@ -88,7 +88,7 @@ class Story:
         while name not in self._retired:
             pauses.started()
             life = Life(self.world, role, name)
-            self.world.lives.add(life)
+            self.world.lives[life] = None
             life.start(self._poll if role == "poller" else self._work)
             await life.over.wait()
             self.world.met[f"{role} started again"] += 1

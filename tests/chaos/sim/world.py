@@ -92,7 +92,8 @@ class World:
         self.rng = random.Random(f"world {schedule.seed}")
         self.met: Counter[str] = Counter()
         self.told: list[str] | None = [] if tells else None
-        self.lives: set[Life] = set()
+        # In the order in which they began: a set's own order is another one in every process.
+        self.lives: dict[Life, None] = {}
         self.swept = 0
         # What the source ever said, in its order.
         self.edits: list[Edit] = []
@@ -156,7 +157,7 @@ class World:
         self.loop.call_later(faust.SESSION, self._expel, life)
 
     def ended(self, life: Life) -> None:
-        self.lives.discard(life)
+        self.lives.pop(life, None)
         self.loop.call_later(faust.SESSION, self._expel, life)
 
     def _expel(self, life: Life) -> None:
