@@ -140,12 +140,12 @@ class Auditor:
         seen.own |= ours.keys()
         people = columns.owned_by_people(self.mappings)
         expected = facts.of_production(*self.production.production(sorted(ours)), self.mappings, people=people)
-        named = {fact[:3] for fact in expected}
         whose = {item.id: uuid for uuid, item in ours.items()}
         told = facts.of_board(ours.values(), self.mappings, people=people, whose=whose)
+        times = Counter(fact[:3] for fact in told)
         for one in compare.differences(compare.frame(expected), compare.frame(told)):
             # A second fact of one field: the size is there twice.
-            twice = one.left is None and (one.record_uuid, one.size, one.field) in named
+            twice = one.left is None and times[one.record_uuid, one.size, one.field] > 1
             kind = Kind.DUPLICATE if twice else Kind.EDITED
             item_id = ours[one.record_uuid].id
             title = facts.title(one.field, self.mappings)

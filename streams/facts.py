@@ -5,6 +5,7 @@ same, and so are a blank quantity and 0. `people` are the columns that people ow
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -73,10 +74,11 @@ def of_board(
             continue
         columns = {name: cell.text for name, cell in item.columns.items() if name in ours and cell.text}
         facts += _of_item(record_uuid, item.name, item.group_title, columns, mappings, people)
+        sizes = Counter(text_of(subitem, board.subitem.size.id) for subitem in item.subitems)
         for subitem in item.subitems:
             size, quantity = text_of(subitem, board.subitem.size.id), text_of(subitem, board.subitem.quantity.id)
             if size:
-                facts += _of_size(record_uuid, size, subitem.name, number(quantity))
+                facts += _of_size(record_uuid, size, subitem.name, number(quantity), alone=sizes[size] == 1)
     return facts
 
 
@@ -118,8 +120,9 @@ def numbers(mappings: Mappings) -> frozenset[str]:
     return frozenset(columns | {mappings.board.subitem.quantity.id})
 
 
-def _of_size(record_uuid: str, size: str, name: str, quantity: str) -> list[Fact]:
-    if quantity == "0":
+def _of_size(record_uuid: str, size: str, name: str, quantity: str, *, alone: bool = True) -> list[Fact]:
+    """A size of 0 says nothing, as long as it is there once."""
+    if quantity == "0" and alone:
         return []
     return [(record_uuid, size, NAME, name), (record_uuid, size, QUANTITY, quantity)]
 

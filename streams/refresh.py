@@ -123,7 +123,9 @@ class Refresher:
             if ours.get(uuid) in rekeyed:
                 candidates[ours[uuid]] = rekeyed[ours[uuid]]
             seen[uuid] = self._seen(order, known.get(uuid, NOTHING), candidates)
-            if seen[uuid].item is not None and not order.removed:
+            item = seen[uuid].item
+            # The sizes of an item that is gone went with it.
+            if item is not None and item.item_id == ours.get(uuid) and not order.removed:
                 missing |= {size.item_id: uuid for size in seen[uuid].sizes if not size.active}
         gone = await self.board.gone(list(missing)) if missing else set()
         for item_id in missing.keys() - gone:
@@ -172,7 +174,7 @@ class Refresher:
         copies = [self._removal(order.record_uuid, one) for one in candidates if one != main.id]
         found = Seen(entity, copies=copies, read=main)
         if not order.removed:
-            self._look_at_sizes(order, sizes if known_id == main.id else (), main, found)
+            self._look_at_sizes(order, sizes, main, found)
         return found
 
     def _look_at_sizes(

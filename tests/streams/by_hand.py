@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mappings.loading import Mappings
-from schemas.mappings import ColumnType
+from schemas.mappings import BoardMapping, ColumnType, Owner
 
 VALUES: dict[ColumnType, Callable[[random.Random], Any]] = {
     ColumnType.TEXT: lambda rng: rng.choice(["by hand", "", None]),
@@ -16,6 +16,13 @@ VALUES: dict[ColumnType, Callable[[random.Random], Any]] = {
     ColumnType.DATE: lambda rng: rng.choice([{"date": "2031-01-31"}, None]),
     ColumnType.DROPDOWN: lambda rng: rng.choice([{"labels": ["BY HAND"]}, {"labels": ["BY", "HAND"]}, None]),
 }
+
+
+def notes_are_theirs(board: BoardMapping) -> BoardMapping:
+    """The mapping of a board on which people own the column NOTES."""
+    theirs = {one.source: one.model_copy(update={"owner": Owner.PEOPLE}) for one in board.columns}["NOTES"]
+    columns = tuple(theirs if one.id == theirs.id else one for one in board.columns)
+    return board.model_copy(update={"columns": columns})
 
 
 @dataclass
@@ -83,6 +90,12 @@ class People:
 
     def hand_size_copy(self, _: dict[str, Any], subitem: dict[str, Any]) -> None:
         self.edit("duplicate", subitem["id"])
+
+    def hand_size_pair(self, _: dict[str, Any], subitem: dict[str, Any]) -> None:
+        """Only together they hold what the one held."""
+        copy = self.edit("duplicate", subitem["id"])
+        blank = {"id": copy} if self.rng.random() < 0.5 else subitem
+        self._set(blank, self.mappings.board.subitem.quantity.id, self.rng.choice(["0", None]))
 
     def hand_new_size(self, item: dict[str, Any], _: dict[str, Any]) -> None:
         subitem = self.mappings.board.subitem

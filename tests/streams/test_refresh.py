@@ -12,7 +12,6 @@ import sql
 from connectors import repairs
 from connectors.monday import shown
 from schemas import events
-from schemas import mappings as shapes
 from schemas.orders import Order, StagedOrder
 from streams import compare, facts, refresh
 from tests.chaos.virtual import timeless
@@ -194,6 +193,21 @@ async def test_a_copy_takes_the_place_of_an_item_that_is_gone(tmp_path: Path) ->
 
 
 @timeless
+async def test_what_such_a_copy_lacks_is_made_and_what_it_has_more_is_emptied(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await arrived(at, order(1))
+        ours, subitem = at.item(1)["id"], at.world.mappings.board.subitem
+        copy = at.by_hand("duplicate", ours)
+        small = next(one for one in at.items(1)[-1]["subitems"] if one["name"] == "Size S")
+        at.by_hand("set", small["id"], column_id=subitem.size.id, value={"labels": ["XL"]})
+        at.by_hand("archive", ours)
+        # Its name and its quantity are those of an S; the S is missing.
+        assert await replayed(at, order(1)) == [2]
+        assert (at.item(1)["id"], at.sizes(1)) == (copy, {"S": 1, "M": 2, "XL": 0})
+        assert await replayed(at, order(1)) == [0]
+
+
+@timeless
 @pytest.mark.parametrize("key", [None, "no key", uuid(2)])
 async def test_an_item_whose_key_a_person_changed_is_still_ours(tmp_path: Path, key: str | None) -> None:
     async with desk(tmp_path) as at:
@@ -267,14 +281,7 @@ async def test_the_ledger_of_another_writer_is_not_touched(tmp_path: Path) -> No
 
 @timeless
 async def test_whatever_people_do_the_board_ends_as_it_shall_be_and_their_own_is_untouched(tmp_path: Path) -> None:
-    def notes_are_theirs(board: shapes.BoardMapping) -> shapes.BoardMapping:
-        theirs = [
-            one.model_copy(update={"owner": shapes.Owner.PEOPLE}) if one.source == "NOTES" else one
-            for one in board.columns
-        ]
-        return board.model_copy(update={"columns": tuple(theirs)})
-
-    async with desk(tmp_path, mappings=notes_are_theirs) as at:
+    async with desk(tmp_path, mappings=by_hand.notes_are_theirs) as at:
         orders = [
             order(n, values={"NOTES": "ours", "CUSTOMER PRICE": f"{n}.5000", "PO NUMBER": f"{n}"}) for n in range(1, 41)
         ]
