@@ -5,19 +5,17 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 import sql
-from connectors import database
+from connectors import database, texts
 from schemas import detection
 from schemas.base import Cell
 from schemas.batches import SyncState
-from sql import identifiers
 
 SOURCE = "ORDERS_UNIFIED"
 STATEMENTS = sql.load("detect")
 
 T = TypeVar("T")
 
-# SQLite takes at most 127 arguments to a function; a statement takes 2,000 parameters on every engine.
-ARGUMENTS = 127
+# A statement takes 2,000 parameters on every engine.
 MARKS = 500
 
 
@@ -71,32 +69,33 @@ class Orders:
 
         A column of `former` that is None is read as NULL. Streams: memory does not grow with the table.
         """
-        pieces = texts(columns)
-        former_pieces = texts(former) if former is not None else []
+        pieces = texts.selected(self._db.engine, columns)
+        former_pieces = texts.selected(self._db.engine, former) if former is not None else []
         selected = ", ".join(pieces + former_pieces)
         params: tuple[Cell, ...] = ()
         statement = STATEMENTS["scan"].replace("{texts}", selected)
         if chosen is not None:
             statement = STATEMENTS["scan_chosen"].replace("{texts}", selected)
             statement = sql.expand(statement, marks=max(1, len(raw_customers)))
-            params = _chosen(chosen, raw_customers)
+            params = filters(chosen, raw_customers)
         n = len(pieces)
         with self._db.read() as session:
             for record_uuid, known, *parts in session.stream(statement, params):
-                yield record_uuid, known, join(parts[:n]), join(parts[n:]) if former_pieces else None
+                yield record_uuid, known, self._text(parts[:n]), self._text(parts[n:]) if former_pieces else None
+
+    def left_out(self) -> int:
+        """How many rows the last scan did not give, for their snapshot was known to hold them: here it gives all."""
+        return 0
+
+    def note_unchanged(self) -> None:
+        """Remember, for the next scan, which rows of the last one equal their snapshot: here nothing needs it."""
 
     def rows(
         self, record_uuids: Sequence[str], columns: Sequence[str]
     ) -> dict[str, tuple[str | None, str | None, str]]:
         """Of each identity that is still there: hash and state of its snapshot, and its text now."""
-        found: dict[str, tuple[str | None, str | None, str]] = {}
-        selected = ", ".join(texts(columns))
-        with self._db.read() as session:
-            for some in batched(record_uuids):
-                statement = sql.expand(STATEMENTS["rows"].replace("{texts}", selected), marks=len(some))
-                for record_uuid, known, state, *parts in session.stream(statement, tuple(some)):
-                    found[record_uuid] = (known, state, join(parts))
-        return found
+        found = self._rows(record_uuids, texts.selected(self._db.engine, columns))
+        return {record_uuid: (known, state, self._text(parts)) for record_uuid, known, state, *parts in found}
 
     def customers_of(self, record_uuids: Sequence[str]) -> set[str]:
         """Whose these orders were, as their snapshots know."""
@@ -115,9 +114,10 @@ class Orders:
 
     def without_identity(self, columns: Sequence[str]) -> list[str]:
         """The texts of rows that have no record_uuid."""
-        statement = STATEMENTS["rows_without_identity"].replace("{texts}", ", ".join(texts(columns)))
+        selected = ", ".join(texts.selected(self._db.engine, columns))
         with self._db.read() as session:
-            return [join(parts) for parts in session.stream(statement)]
+            statement = STATEMENTS["rows_without_identity"].replace("{texts}", selected)
+            return [self._text(parts) for parts in session.stream(statement)]
 
     def duplicates(self) -> dict[str, int]:
         """Identities that more than one row claims, and how many rows do."""
@@ -160,6 +160,15 @@ class Orders:
     def waiting_deletes(self) -> int:
         """Deletions that are on their way."""
         return self._number("waiting_deletes")
+
+    def _text(self, parts: Sequence[Any]) -> str:
+        return texts.joined(self._db.engine, parts)
+
+    def _rows(self, record_uuids: Sequence[str], selected: Sequence[str]) -> Iterator[database.Fields]:
+        with self._db.read() as session:
+            for some in batched(record_uuids):
+                statement = STATEMENTS["rows"].replace("{texts}", ", ".join(selected))
+                yield from session.stream(sql.expand(statement, marks=len(some)), tuple(some))
 
     def _number(self, name: str) -> int:
         with self._db.read() as session:
@@ -205,24 +214,12 @@ def batched(values: Sequence[T], size: int = MARKS) -> Iterator[Sequence[T]]:
         yield values[start : start + size]
 
 
-def texts(columns: Sequence[str | None]) -> list[str]:
-    """What a query selects for the canonical text of these columns: as many pieces as the engine needs."""
-    cells = ["NULL" if name is None else f"s.{identifiers.quote(name)}" for name in columns]
-    return [f"json_array({', '.join(some)})" for some in batched(cells, ARGUMENTS)]
-
-
-def join(arrays: Sequence[str]) -> str:
-    """The canonical text, out of its pieces."""
-    text = arrays[0]
-    for array in arrays[1:]:
-        text = f"{text[:-1]},{array[1:]}"
-    return text
-
-
-def _chosen(chosen: detection.Filters, raw_customers: Sequence[str]) -> tuple[Cell, ...]:
-    names = tuple(raw_customers) or (None,)
-    pairs = [chosen.po_number, chosen.aag_season, chosen.customer_season]
-    return (int(chosen.customer is not None), *names, *(value for value in pairs for _ in range(2)))
+def filters(chosen: detection.Filters, raw_customers: Sequence[str]) -> tuple[Cell, ...]:
+    """The parameters of a statement on chosen rows. No NULL: pyodbc would ask the server what type it has."""
+    names = tuple(raw_customers) or ("",)
+    wanted = [chosen.po_number, chosen.aag_season, chosen.customer_season]
+    pairs = [cell for value in wanted for cell in (int(value is not None), value or "")]
+    return (int(chosen.customer is not None), *names, *pairs)
 
 
 def _moved(snapshot: detection.Snapshot, at: str) -> tuple[Cell, ...]:

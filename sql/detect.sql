@@ -1,5 +1,4 @@
 -- name: scan
--- engine: sqlite
 -- Every row with an identity: its canonical text in pieces, and the hash of its snapshot.
 SELECT s.record_uuid, p.row_hash, {texts}
 FROM ORDERS_UNIFIED AS s
@@ -7,19 +6,17 @@ LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 WHERE s.record_uuid IS NOT NULL
 
 -- name: scan_chosen
--- engine: sqlite
--- The same for the rows of some raw customer names, one PO number, one season; a NULL filter chooses all.
+-- The same for the rows of some raw customer names, one PO number, one season; a filter whose flag is 0 chooses all.
 SELECT s.record_uuid, p.row_hash, {texts}
 FROM ORDERS_UNIFIED AS s
 LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 WHERE s.record_uuid IS NOT NULL
   AND (CAST(? AS INT) = 0 OR s.[CUSTOMER NAME] IN ({marks}))
-  AND (CAST(? AS NVARCHAR(255)) IS NULL OR TRIM(s.[PO NUMBER]) = ?)
-  AND (CAST(? AS NVARCHAR(255)) IS NULL OR TRIM(s.[AAG SEASON]) = ?)
-  AND (CAST(? AS NVARCHAR(255)) IS NULL OR TRIM(s.[CUSTOMER SEASON]) = ?)
+  AND (CAST(? AS INT) = 0 OR TRIM(s.[PO NUMBER]) = ?)
+  AND (CAST(? AS INT) = 0 OR TRIM(s.[AAG SEASON]) = ?)
+  AND (CAST(? AS INT) = 0 OR TRIM(s.[CUSTOMER SEASON]) = ?)
 
 -- name: rows
--- engine: sqlite
 -- The canonical text of chosen rows, and what their snapshot says.
 SELECT s.record_uuid, p.row_hash, p.sync_state, {texts}
 FROM ORDERS_UNIFIED AS s
@@ -27,7 +24,6 @@ LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 WHERE s.record_uuid IN ({marks})
 
 -- name: rows_without_identity
--- engine: sqlite
 -- Rows that have no record_uuid, as canonical text in pieces.
 SELECT {texts} FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NULL
 

@@ -86,6 +86,7 @@ class Detector:
         self.refusals.refuse(found.refusals, number)
         emitted, excluded = self._emit(found)
         self._rebaseline(found)
+        self.source.note_unchanged()
         rebaselined = found.unchanged_rows
         return self._report(number, started, found, emitted=emitted, excluded=excluded, rebaselined=rebaselined)
 
@@ -110,6 +111,7 @@ class Detector:
         found.refused = len(found.refusals) - len(duplicates) + sum(duplicates.values())
         tally = admission.Tally(self.window)
         self._changes(found, tally, duplicates)
+        found.scanned += self.source.left_out()
         if chosen is None and found.scanned == 0 and not found.refused and not accept and self.source.known_rows():
             raise guard.Stop(f"ORDERS_UNIFIED is empty. {guard.ACCEPT}")
         # As many rows met their snapshot as there are snapshots: then none is missed, and nobody has to look for it.

@@ -26,6 +26,7 @@ from connectors import (
     lost,
     odbc,
     orders,
+    orders_pushdown,
     production,
     retries,
     staging,
@@ -34,7 +35,7 @@ from connectors import (
 )
 from connectors.monday import limits as monday_limits
 from mappings import columns as mapped_columns
-from mappings import loading
+from mappings import hashing, loading
 from streams import breaker, cleanup, detect, embedded, emission, guard, retry, settings, stage, sweep, topics, verify
 from streams.security import security
 
@@ -189,8 +190,9 @@ class Resources:
     def detector(self, publish: emission.Publish) -> detect.Detector:
         """The poller's step."""
         s = self.settings
+        pushed = orders_pushdown.PushdownOrders(self.db, utcnow, hashing.row_hash)
         return detect.Detector(
-            source=self.orders,
+            source=pushed if s.hashes_on_server else self.orders,
             facts=self.state,
             batches=self.batches,
             refusals=self.failures,

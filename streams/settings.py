@@ -74,6 +74,9 @@ class Settings(pydantic_settings.BaseSettings):
     )
     batch_size: int = Field(25, ge=1, le=100, description="mutations in one request, at most")
 
+    detect_hash: Literal["server", "client"] | None = Field(
+        None, description="who finds the rows that differ; default: the server on SQL Server, the client on SQLite"
+    )
     poll_every: float = Field(10.0, gt=0, description="pause between two passes of the poller")
     window_minutes: float = Field(10.0, gt=0, description="minutes' worth of API budget that may be unsettled")
     guard_deleted: float = Field(0.20, gt=0, le=1, description="share of rows deleted that stops a pass")
@@ -99,6 +102,12 @@ class Settings(pydantic_settings.BaseSettings):
             raise ValueError("monday_url must be https: a token never travels in the clear")
         if self.monday_url and not bundled and self.monday_minute != 60:
             raise ValueError("monday_minute is 60 with the real API")
+        return self
+
+    @model_validator(mode="after")
+    def _can_hash(self) -> Self:
+        if self.detect_hash == "server" and not odbc.is_server(self.database):
+            raise ValueError("detect_hash is client with SQLite, which hashes nothing: leave it out")
         return self
 
     @classmethod
@@ -130,6 +139,11 @@ class Settings(pydantic_settings.BaseSettings):
             return None
         password = _out_of("database_password_file", self.database_password_file) or self.database_password
         return odbc.parse(self.database, password.get_secret_value())
+
+    @property
+    def hashes_on_server(self) -> bool:
+        """Whether detection is pushed down to the database."""
+        return odbc.is_server(self.database) and self.detect_hash != "client"
 
     @property
     def database_path(self) -> Path:

@@ -297,6 +297,7 @@ CREATE TABLE IF NOT EXISTS [ORDERS_UNIFIED_SNAPSHOT] (
     [sync_state] TEXT NOT NULL DEFAULT 'WAITING',
     [planned_mutations] INTEGER NOT NULL DEFAULT 0,
     [row_hash_bin] BLOB NULL,
+    [row_hash_bin_of] TEXT NULL,
     [customer] TEXT NULL,
     CONSTRAINT [PK_ORDERS_UNIFIED_SNAPSHOT] PRIMARY KEY ([record_uuid])
 ) STRICT;

@@ -14,15 +14,15 @@ from mappings import sizes
 from schemas import detection, events
 from schemas.batches import SyncState
 from sql import identifiers, tables
-from tests import factories
+from tests import factories, transpiled
 from tests.factories import World, excluded_row, identity, row
 
 CREATED, UPDATED, DELETED = events.Change.CREATED, events.Change.UPDATED, events.Change.DELETED
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with factories.world(tmp_path) as made:
+@pytest.fixture(params=[factories.world, transpiled.world], ids=["client", "server"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    with request.param(tmp_path) as made:
         yield made
 
 
@@ -115,13 +115,14 @@ def test_a_row_that_left_is_missed_even_if_another_came_or_was_doubled(world: Wo
     assert seen(world.flow()) == {identity(9): DELETED, identity(1): CREATED}
 
 
-def test_a_pass_that_met_every_snapshot_does_not_look_for_lost_rows(world: World) -> None:
-    world.add(*(row(n) for n in range(4)))
-    world.flow()
-    assert world.detect(source=_Dying(world, at="deleted")).quiet
-    world.remove(1)
-    with pytest.raises(_Crash):
-        world.detect(source=_Dying(world, at="deleted"))
+def test_a_pass_that_met_every_snapshot_does_not_look_for_lost_rows(tmp_path: Path) -> None:
+    with factories.world(tmp_path) as world:
+        world.add(*(row(n) for n in range(4)))
+        world.flow()
+        assert world.detect(source=_Dying(world, at="deleted")).quiet
+        world.remove(1)
+        with pytest.raises(_Crash):
+            world.detect(source=_Dying(world, at="deleted"))
 
 
 def test_a_uuid_that_returns_is_created_anew_even_with_the_same_cells(world: World) -> None:
