@@ -1,4 +1,4 @@
-"""Reads one partition of a topic again, from some place up to its end now, beside all groups: nobody's offsets move."""
+"""Reads partitions of a topic again, from some place up to their end now, beside all groups: nobody's offsets move."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,12 @@ _SEED, _M, _R, _MASK = 0x9747B28C, 0x5BD1E995, 24, 0xFFFFFFFF
 class Message(NamedTuple):
     """One event as it lies in the log. `at` is its own time."""
 
+    partition: int
     offset: int
     at: datetime
     key: str
     value: bytes | None
+    headers: Mapping[str, str]
 
 
 class Bounds(NamedTuple):
@@ -30,8 +32,8 @@ class Bounds(NamedTuple):
     end: int
 
 
-class PartitionReader:
-    """The partition of one key. `timeout` is how long Kafka may take for an answer, in seconds; then Transient.
+class TopicReader:
+    """One topic. `timeout` is how long Kafka may take for an answer, in seconds; then Transient.
 
     Commits nothing, and is in no group that works.
     """
@@ -40,60 +42,70 @@ class PartitionReader:
         self,
         bootstrap: str,
         topic: str,
-        key: str,
         security: Mapping[str, str] | None = None,
         *,
         timeout: float = 10.0,
     ) -> None:
         self._watch = kafka_client.Watch(bootstrap, None)
+        self._topic = topic
         self._timeout = timeout
         settings = self._watch.settings(security or {}) | {
             "group.id": f"ordersync-replay-{uuid.uuid4()}",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
+            # Whoever tells the events on may wait for long between two of them.
+            "max.poll.interval.ms": 86_400_000,
             # Events are some kilobytes each: a few thousand ahead are enough.
             "queued.max.messages.kbytes": 16384,
         }
         self._consumer = kafka_client.made(confluent_kafka.Consumer, settings)
         try:
-            self._partition = TopicPartition(topic, partition_of(key, self._partitions(topic)))
+            self._count = self._partitions()
         except BaseException:
             self._consumer.close()
             raise
 
     @property
-    def partition(self) -> int:
-        """Its number."""
-        return self._partition.partition
+    def partitions(self) -> range:
+        """Their numbers."""
+        return range(self._count)
 
-    def bounds(self) -> Bounds:
+    def partition_of(self, key: str) -> int:
+        """Where the events of this key lie."""
+        return partition_of(key, self._count)
+
+    def bounds(self, partition: int) -> Bounds:
         """What is retained now."""
+        asked = TopicPartition(self._topic, partition)
         try:
-            low, high = self._consumer.get_watermark_offsets(self._partition, timeout=self._timeout)
+            low, high = self._consumer.get_watermark_offsets(asked, timeout=self._timeout)
         except KafkaException as error:
             raise self._watch.verdict(kafka_client.reason(error), "reading the bounds of a partition") from error
         return Bounds(low, high)
 
-    def offset_at(self, moment: datetime) -> int | None:
+    def offset_at(self, partition: int, moment: datetime) -> int | None:
         """The first event of this time or later, by Kafka's time index; None when there is none."""
-        asked = TopicPartition(self._partition.topic, self.partition, round(moment.timestamp() * 1000))
+        asked = TopicPartition(self._topic, partition, round(moment.timestamp() * 1000))
         try:
             (found,) = self._consumer.offsets_for_times([asked], timeout=self._timeout)
         except KafkaException as error:
             raise self._watch.verdict(kafka_client.reason(error), "reading the time index") from error
         return None if found.offset < 0 else int(found.offset)
 
-    def read(self, start: int, end: int) -> Iterator[Message]:
-        """The events from `start` on that lie before `end`, in order. Raises Transient when Kafka falls silent."""
+    def read(self, partition: int, start: int, end: int) -> Iterator[Message]:
+        """The events from `start` on that lie before `end`, in order. Raises Transient when Kafka falls silent.
+
+        One read at a time: a second one ends the first.
+        """
         if start >= end:
             return
-        self._consumer.assign([TopicPartition(self._partition.topic, self.partition, start)])
+        self._consumer.assign([TopicPartition(self._topic, partition, start)])
         silent = 0.0
         while silent < self._timeout:
             message = self._consumer.poll(_POLL)
             if message is None:
                 # Offsets may have gaps: where the reader stands counts, not what it was given.
-                (at,) = self._consumer.position([self._partition])
+                (at,) = self._consumer.position([TopicPartition(self._topic, partition)])
                 if at.offset >= end:
                     return
                 silent += _POLL
@@ -105,7 +117,7 @@ class PartitionReader:
             assert offset is not None
             if offset >= end:
                 return
-            yield _message(message, offset)
+            yield _message(message, partition, offset)
             if offset + 1 >= end:
                 return
         raise errors.Transient(f"Kafka at {self._watch.bootstrap} gave no event for {silent:g} s")
@@ -120,7 +132,8 @@ class PartitionReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _partitions(self, topic: str) -> int:
+    def _partitions(self) -> int:
+        topic = self._topic
         try:
             found = self._consumer.list_topics(topic, timeout=self._timeout).topics[topic]
         except KafkaException as error:
@@ -154,14 +167,18 @@ def _murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
-def _message(message: confluent_kafka.Message, offset: int) -> Message:
+def _message(message: confluent_kafka.Message, partition: int, offset: int) -> Message:
     _, milliseconds = message.timestamp()
-    key = message.key()
-    text = key.decode(errors="replace") if isinstance(key, bytes) else str(key or "")
     value = message.value()
     return Message(
+        partition=partition,
         offset=offset,
         at=datetime.fromtimestamp(milliseconds / 1000, UTC),
-        key=text,
+        key=_text(message.key()),
         value=value.encode() if isinstance(value, str) else value,
+        headers={name: _text(told) for name, told in dict(message.headers() or {}).items()},
     )
+
+
+def _text(told: str | bytes | None) -> str:
+    return told.decode(errors="replace") if isinstance(told, bytes) else told or ""

@@ -5,28 +5,29 @@ against the board itself, and `settle` promotes it anew. An item whose order is 
 is emitted counts in the window like any change, so a large repair comes in portions and live changes go between them.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from connectors.repairs import Settled
 from schemas import detection, events
 from schemas.batches import SyncState
 from streams import detect
 
+T = TypeVar("T")
+
 # Orders of one portion: as many as one call of the board tells about.
 PORTION = 100
-# Seconds between two looks for room.
-LOOK = 0.5
 STARTED_BY = "ordersync verify"
 # The customer of an item that nobody knows.
 NOBODY = "UNKNOWN"
 
 # Returns once Kafka has confirmed every event.
 Publish = Callable[[Sequence[events.OrderChanged]], None]
-# Waits so many seconds; False when there is no use in waiting on.
-Wait = Callable[[float], bool]
+# Waits a moment; False when there is no use in waiting on (streams.patience).
+Wait = Callable[[], bool]
 
 
 class Tables(Protocol):
@@ -120,13 +121,13 @@ class Repairer:
     def emit(self, changed: Sequence[events.OrderChanged], publish: Publish, wait: Wait | None = None) -> int:
         """Emits a portion as soon as the window has room for it. How many events were emitted.
 
-        Without `wait`, it ends when the window is full.
+        Without `wait`, it ends when the window is full; with it, when there is no use in waiting for room.
         """
         emitted = 0
         while emitted < len(changed):
             some = changed[emitted : emitted + PORTION]
             while not self._room(len(some)):
-                if wait is None or not wait(LOOK):
+                if wait is None or not wait():
                     return emitted
             settled = self.tables.settled([event.record_uuid for event in some])
             again = {uuid for uuid, one in settled.items() if one.version > 0}
@@ -140,6 +141,11 @@ class Repairer:
             self._sent.append([event.record_uuid for event in some])
             emitted += len(some)
         return emitted
+
+    def on_hold(self, record_uuids: Sequence[str], held: Collection[str]) -> set[str]:
+        """Those of these orders whose customer is on hold: whatever differs there is nobody's to mend now."""
+        settled = self.tables.settled(record_uuids) if held else {}
+        return {uuid for uuid, one in settled.items() if one.customer in held}
 
     def waiting(self) -> int:
         """How many of the orders that were emitted are on their way still."""
@@ -167,6 +173,13 @@ class Repairer:
             row={name: cell for name, cell in row.items() if name not in self.size_columns},
             sizes={name: cell for name, cell in row.items() if name in self.size_columns},
         )
+
+
+def portions(some: Iterable[T]) -> Iterator[list[T]]:
+    """As they are emitted together; no more than one of them is made at a time."""
+    rest = iter(some)
+    while portion := list(itertools.islice(rest, PORTION)):
+        yield portion
 
 
 def _snapshot(event: events.OrderChanged) -> detection.Snapshot:

@@ -1,79 +1,85 @@
-"""replay: the newest version of each of a customer's orders, out of the log, told once more.
+"""replay: the newest version of each order of some customers, out of the log, told once more.
 
-Read up to the end that the partition had at the start, beside the live group; republished as events of cause REPLAY, so
-the ordinary steps decide: what is settled is planned against the board itself, what is older is dropped. How far a
-replay came is a fact: the same command goes on there after whatever stopped it, and one that ended is forgotten.
+Read up to the end that each partition had at the start, beside the live group; republished as events of cause REPLAY,
+so the ordinary steps decide: what is settled is planned against the board itself, what is older is dropped. Customers
+on hold are left alone.
+
+What was told is in the log itself, under the name of its replay. So the same command, after whatever stopped it, reads
+what lies behind the old end, and goes on with the orders that are missing there. A replay that ended is forgotten.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from connectors import errors
-from connectors.kafka_replay import Bounds, Message
+from connectors.kafka_replay import Bounds
 from connectors.repairs import Settled
 from schemas import codec, events
 from schemas.base import Model
+from streams import replay_range
+from streams.replay_range import Asked as Asked
 
-FAMILY = "replay"
-INSTEAD = "`ordersync verify --board --fix` compares everything with the source instead, and mends it"
-
-
-class Asked(Model):
-    """What to replay: from an offset, a time, or the oldest that is retained; up to an offset, or to the end."""
-
-    customer: str
-    from_offset: int | None = None
-    since: datetime | None = None
-    to_offset: int | None = None
-
-    @property
-    def name(self) -> str:
-        """Of the fact that tells how far it came: the same for the same question."""
-        return f"{FAMILY}.{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]}"
+# Headers of what is told again.
+ID, ORIGIN = "replay-id", "origin-offset"
+# Orders whose settled versions are looked at together.
+CHUNK = 500
 
 
 class Came(Model):
-    """How far a replay came: it covers the offsets from `start` to before `end`; those before `done` are told."""
+    """A replay that began, under a name of its own: it covers these offsets of each partition, the last one not."""
 
     replay_id: str
-    start: int
-    end: int
-    done: int
+    began: datetime
+    spans: dict[int, tuple[int, int]]
 
 
-@dataclass(frozen=True)
+class Place(NamedTuple):
+    """Where the newest version of an order lies."""
+
+    partition: int
+    offset: int
+    version: int
+
+
+@dataclass
 class Found:
-    """What the log holds: the newest version of each order with its offset, in their order there.
+    """What the log holds: `places` of the orders to tell, `before` of them were told by an earlier run.
 
     Of `read` events, `foreign` are other customers', and `undecodable` nobody can read. `older` orders are settled in a
-    newer version than the log tells from there on: they are left out.
+    newer version than the log tells from there on, `held` are on hold: both are left out.
     """
 
-    told: list[tuple[int, events.OrderChanged]]
-    read: int
-    foreign: int
-    undecodable: int
-    older: int
+    came: Came
+    places: list[Place] = field(default_factory=list)
+    read: int = 0
+    foreign: int = 0
+    undecodable: int = 0
+    older: int = 0
+    held: int = 0
+    before: int = 0
 
 
-class Log(Protocol):
-    """The customer's partition (connectors.kafka_replay.PartitionReader)."""
+class Told(NamedTuple):
+    """An event to tell once more, and the offset where it lies."""
+
+    offset: int
+    event: events.OrderChanged
+
+
+class Log(replay_range.Log, Protocol):
+    """The topic (connectors.kafka_replay.TopicReader)."""
 
     @property
-    def partition(self) -> int: ...
-    def bounds(self) -> Bounds: ...
-    def offset_at(self, moment: datetime) -> int | None: ...
-    def read(self, start: int, end: int) -> Iterator[Message]: ...
+    def partitions(self) -> Sequence[int]: ...
+    def partition_of(self, key: str) -> int: ...
+    def bounds(self, partition: int) -> Bounds: ...
 
 
 class Facts(Protocol):
     """connectors.state.State."""
 
     def get(self, name: str) -> Any: ...
-    def set(self, name: str, value: Any) -> None: ...
 
 
 class Tables(Protocol):
@@ -84,93 +90,109 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class Replayer:
-    """One replay's parts. `progress` is told how many events were read, of how many."""
+    """One replay's parts. `held`: customers on hold. `kept_since`: what is younger did not expire by its age.
+
+    `say` is told what a person should know, a line each, `progress` how many events were read, of how many.
+    """
 
     log: Log
     facts: Facts
     tables: Tables
+    held: Collection[str]
+    kept_since: datetime
+    now: Callable[[], datetime]
     new_id: Callable[[], str]
+    say: Callable[[str], None] = lambda line: None
     progress: Callable[[int, int], None] = lambda done, total: None
 
-    def came(self, asked: Asked) -> Came:
-        """Where an earlier run of the same replay stopped, or a beginning.
+    def came(self, asked: Asked, *, anew: bool = False) -> tuple[Came, bool]:
+        """An earlier run of the same replay that was stopped, or a beginning; and whether it is the former.
+
+        With `anew`, a beginning whatever was before.
 
         Raises Misconfigured when Kafka does not retain any more what is asked for, and says what it does.
         """
-        bounds = self.log.bounds()
-        before = self.facts.get(asked.name)
+        bounds = {partition: self.log.bounds(partition) for partition in self._partitions(asked)}
+        before = None if anew else self.facts.get(asked.name)
         if before is not None:
             came = Came.model_validate(before)
-            if came.end <= bounds.end and came.done >= bounds.oldest:
-                return came.model_copy(update={"start": max(came.start, bounds.oldest)})
-        start = self._start(asked, bounds)
-        end = bounds.end if asked.to_offset is None else min(bounds.end, asked.to_offset + 1)
-        return Came(replay_id=self.new_id(), start=start, end=end, done=start)
+            if _is_there(came, bounds):
+                return came, True
+        asked_for = replay_range.Range(self.log, self.kept_since, self.say)
+        spans = {partition: asked_for.of(asked, partition, now) for partition, now in bounds.items()}
+        return Came(replay_id=self.new_id(), began=self.now(), spans=spans), False
 
-    def find(self, asked: Asked, came: Came) -> Found:
-        """Reads the log. Memory grows with the customer's orders, not with their events."""
-        newest: dict[str, tuple[int, events.OrderChanged]] = {}
-        read = foreign = undecodable = 0
-        for message in self.log.read(came.start, came.end):
-            read += 1
-            if read % 500 == 0:
-                self.progress(message.offset - came.start, came.end - came.start)
-            if message.key != asked.customer:
-                foreign += 1
-                continue
-            try:
-                event = codec.decode(events.OrderChanged, message.value)
-            except codec.Undecodable:
-                undecodable += 1
-                continue
-            if event.record_uuid not in newest or event.version >= newest[event.record_uuid][1].version:
-                newest[event.record_uuid] = (message.offset, event)
-        settled = self.tables.settled(sorted(newest))
-        told = [
-            (offset, event.model_copy(update={"cause": events.Cause.REPLAY}))
-            for offset, event in sorted(newest.values(), key=lambda one: one[0])
-            if event.record_uuid not in settled or event.version >= settled[event.record_uuid].version
-        ]
-        return Found(told, read, foreign, undecodable, len(newest) - len(told))
+    def find(self, asked: Asked, came: Came, *, again: bool = False) -> Found:
+        """Reads the log; `again` when `came` tells of an earlier run. Memory grows with the orders, not the events."""
+        found, newest, held = Found(came), dict[str, Place](), set[str]()
+        total = sum(max(0, end - start) for start, end in came.spans.values())
+        for partition, (start, end) in came.spans.items():
+            for message in self.log.read(partition, start, end):
+                found.read += 1
+                if found.read % CHUNK == 0:
+                    self.progress(found.read, total)
+                if asked.customers and message.key not in asked.customers:
+                    found.foreign += 1
+                    continue
+                try:
+                    event = codec.decode(events.OrderChanged, message.value)
+                except codec.Undecodable:
+                    found.undecodable += 1
+                    continue
+                uuid = event.record_uuid
+                if uuid in newest and event.version < newest[uuid].version:
+                    continue
+                newest[uuid] = Place(partition, message.offset, event.version)
+                held.discard(uuid)
+                if event.customer in self.held:
+                    held.add(uuid)
+        places = self._worth_telling(newest, held, found)
+        before = self._told_before(came) if again else set()
+        found.places = [place for place in places if place[:2] not in before]
+        found.before = len(places) - len(found.places)
+        return found
 
-    def remember(self, asked: Asked, came: Came, offset: int) -> Came:
-        """Everything up to this offset is told: Kafka has confirmed it."""
-        further = came.model_copy(update={"done": offset + 1})
-        self.facts.set(asked.name, further.model_dump(mode="json"))
-        return further
+    def events(self, found: Found) -> Iterator[Told]:
+        """What is to be told, read once more, in its order in each partition."""
+        for partition, (_, end) in found.came.spans.items():
+            wanted = {place.offset for place in found.places if place.partition == partition}
+            for message in self.log.read(partition, min(wanted, default=end), max(wanted, default=end - 1) + 1):
+                if message.offset in wanted:
+                    event = codec.decode(events.OrderChanged, message.value)
+                    yield Told(message.offset, event.model_copy(update={"cause": events.Cause.REPLAY}))
 
-    def _start(self, asked: Asked, bounds: Bounds) -> int:
-        where = f"partition {self.log.partition}"
-        if asked.from_offset is not None:
-            if asked.from_offset < bounds.oldest:
-                raise errors.Misconfigured(
-                    f"offset {asked.from_offset} of {where} is not retained any more: {self._oldest(bounds)}. "
-                    f"{INSTEAD}",
-                    code="EXPIRED",
-                )
-            if asked.from_offset > bounds.end:
-                raise errors.Misconfigured(
-                    f"{where} ends at offset {bounds.end}, before {asked.from_offset}", code="BEYOND"
-                )
-            return asked.from_offset
-        if asked.since is None:
-            return bounds.oldest
-        # A log that never lost anything holds all there was since then, however long ago that is.
-        first = self._first(bounds) if bounds.oldest > 0 else None
-        if bounds.oldest > 0 and (first is None or asked.since < first.at):
-            raise errors.Misconfigured(
-                f"events of {asked.since:%Y-%m-%d %H:%M:%S} UTC are not retained any more: {self._oldest(bounds)}. "
-                f"{INSTEAD}",
-                code="EXPIRED",
-            )
-        found = self.log.offset_at(asked.since)
-        return bounds.end if found is None else found
+    def _partitions(self, asked: Asked) -> list[int]:
+        return sorted({self.log.partition_of(name) for name in asked.customers} or self.log.partitions)
 
-    def _oldest(self, bounds: Bounds) -> str:
-        first = self._first(bounds)
-        if first is None:
-            return "nothing is, all of it expired"
-        return f"the oldest is offset {first.offset} of {first.at:%Y-%m-%d %H:%M:%S} UTC"
+    def _worth_telling(self, newest: dict[str, Place], held: set[str], found: Found) -> list[Place]:
+        places: list[Place] = []
+        uuids = list(newest)
+        for start in range(0, len(uuids), CHUNK):
+            some = uuids[start : start + CHUNK]
+            settled = self.tables.settled(some)
+            for uuid in some:
+                stands = settled.get(uuid)
+                if uuid in held or (stands is not None and stands.customer in self.held):
+                    found.held += 1
+                elif stands is not None and newest[uuid].version < stands.version:
+                    found.older += 1
+                else:
+                    places.append(newest[uuid])
+        return sorted(places)
 
-    def _first(self, bounds: Bounds) -> Message | None:
-        return next(self.log.read(bounds.oldest, min(bounds.end, bounds.oldest + 1)), None)
+    def _told_before(self, came: Came) -> set[tuple[int, int]]:
+        """What an earlier run has told: partition and offset of the origins. A key stays on its partition."""
+        return {
+            (partition, int(message.headers[ORIGIN]))
+            for partition, (_, end) in came.spans.items()
+            for message in self.log.read(partition, end, self.log.bounds(partition).end)
+            if message.headers.get(ID) == came.replay_id
+        }
+
+
+def _is_there(came: Came, bounds: dict[int, Bounds]) -> bool:
+    """Is all that it covered retained still, in the same topic as far as that can be told?"""
+    return came.spans.keys() == bounds.keys() and all(
+        bounds[partition].oldest <= start and end <= bounds[partition].end
+        for partition, (start, end) in came.spans.items()
+    )

@@ -12,22 +12,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from schemas.batches import SyncState
-from streams import audit, replay, replaying, show, verifying
+from streams import audit, mending, replay, replay_preview, replaying, show, verifying
 
 MOST = 40
 
 
 @contextmanager
-def progress() -> Iterator[verifying.Progress]:
+def progress() -> Iterator[mending.Progress]:
     """A line on the terminal that tells how far it is; nothing where nobody looks."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield verifying.silent
+        yield mending.silent
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("looking", total=None)
         yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+def aside(line: str) -> None:
+    """One line beside what is printed: not part of the result."""
+    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def verified(result: verifying.Result, *, as_json: bool) -> None:
@@ -64,7 +69,12 @@ def verified(result: verifying.Result, *, as_json: bool) -> None:
         show.plain(f"{result.lost} orders waited for events that Kafka has lost: they were detected again")
     if result.emitted:
         show.plain(f"{result.emitted} repairs were emitted: `ordersync status` shows them on their way")
-    if result.left:
+    if result.held:
+        show.plain(f"{result.held} orders differ and are left alone: their customers are on hold (`ordersync status`)")
+    if result.stalled is not None:
+        show.console.print(f"[red]✗[/] {escape(result.stalled)}", soft_wrap=True)
+        show.plain("what was emitted stays emitted; the same command goes on with the rest")
+    elif result.left:
         show.plain(f"{result.left} more have no room in the window yet: run it again, or with --wait")
 
 
@@ -97,19 +107,23 @@ def _as_json(result: verifying.Result) -> dict[str, Any]:
         "lost": result.lost,
         "emitted": result.emitted,
         "left": result.left,
+        "held": result.held,
+        "stalled": result.stalled,
         "sound": result.sound,
     }
 
 
 def replayed(done: replaying.Result) -> None:
     """What a replay did."""
-    went_on = "went on where it had been stopped: " if done.went_on else ""
-    show.plain(f"{went_on}{done.told} orders were told again, out of {_read(done.found)}")
-    if done.told:
+    show.plain(f"{done.told} orders were told again, out of {_read(done.found)}")
+    if done.stalled is not None:
+        show.console.print(f"[red]✗[/] {escape(done.stalled)}", soft_wrap=True)
+        show.plain(f"what was told stays told; the same command goes on with the {done.left} orders that are left")
+    elif done.told:
         show.plain("`ordersync status` shows them on their way")
 
 
-def preview(found: replaying.Preview) -> None:
+def preview(found: replay_preview.Preview) -> None:
     """What a replay would do: the fields that differ, and the cost."""
     if found.differences:
         table = Table(title=f"{len(found.differences)} fields differ on the board")
@@ -124,11 +138,12 @@ def preview(found: replaying.Preview) -> None:
     show.planned(found.planned)
     if found.ordinary:
         show.plain(f"{found.ordinary} orders are newer than what is settled: they take the ordinary way")
-    show.plain(f"{len(found.found.told)} orders would be told again, out of {_read(found.found)}")
+    show.plain(f"{len(found.found.places)} orders would be told again, out of {_read(found.found)}")
     show.plain(f"cost: {found.reads} API calls to read the board, {found.writes} to mend it")
 
 
 def _read(found: replay.Found) -> str:
     rest = f"{found.read} events read, {found.foreign} of other customers"
     rest += f", {found.older} orders settled in a newer version" if found.older else ""
+    rest += f", {found.held} orders of customers on hold left alone" if found.held else ""
     return rest + (f", {found.undecodable} undecodable" if found.undecodable else "")

@@ -30,34 +30,46 @@ def test_a_key_lies_where_the_producer_puts_it(broker: str, kafka_topics: Any) -
     with kafka.Producer(broker) as producer:
         keys = [key for key in KEYS if key]
         producer.send_all([kafka.OutgoingMessage(topic, key, key.encode()) for key in keys])
-    for key in keys:
-        with kafka_replay.PartitionReader(broker, topic, key) as reader:
-            found = values(reader.read(*reader.bounds()))
-        assert (key, key.encode()) in found
+    with kafka_replay.TopicReader(broker, topic) as reader:
+        assert [*reader.partitions] == list(range(8))
+        for key in keys:
+            partition = reader.partition_of(key)
+            assert (key, key.encode()) in values(reader.read(partition, *reader.bounds(partition)))
+
+
+def test_what_an_event_carries_beside_its_value_is_read_too(broker: str, kafka_topics: Any) -> None:
+    topic = kafka_topics.make("replayed")
+    with kafka.Producer(broker) as producer:
+        producer.send_all(
+            [kafka.OutgoingMessage(topic, "A", b"1", {"replay-id": "r"}), kafka.OutgoingMessage(topic, "A", b"2")]
+        )
+    with kafka_replay.TopicReader(broker, topic) as reader:
+        read = list(reader.read(0, 0, 2))
+    assert [(one.partition, one.offset, one.headers) for one in read] == [(0, 0, {"replay-id": "r"}), (0, 1, {})]
 
 
 def test_it_reads_from_an_offset_or_a_time_up_to_the_end(broker: str, kafka_topics: Any) -> None:
     topic = kafka_topics.make("replayed")
     told = [("A", str(n), NOON + timedelta(minutes=n)) for n in range(5)]
     produce(broker, topic, *told)
-    with kafka_replay.PartitionReader(broker, topic, "A") as reader:
-        assert reader.bounds() == (0, 5)
-        assert [message.value for message in reader.read(2, 4)] == [b"2", b"3"]
-        assert [message.at for message in reader.read(0, 2)] == [NOON, NOON + timedelta(minutes=1)]
-        assert list(reader.read(5, 5)) == []
-        assert reader.offset_at(NOON + timedelta(seconds=90)) == 2
-        assert reader.offset_at(NOON - timedelta(days=1)) == 0
-        assert reader.offset_at(NOON + timedelta(days=1)) is None
+    with kafka_replay.TopicReader(broker, topic) as reader:
+        assert reader.bounds(0) == (0, 5)
+        assert [message.value for message in reader.read(0, 2, 4)] == [b"2", b"3"]
+        assert [message.at for message in reader.read(0, 0, 2)] == [NOON, NOON + timedelta(minutes=1)]
+        assert list(reader.read(0, 5, 5)) == []
+        assert reader.offset_at(0, NOON + timedelta(seconds=90)) == 2
+        assert reader.offset_at(0, NOON - timedelta(days=1)) == 0
+        assert reader.offset_at(0, NOON + timedelta(days=1)) is None
 
 
 def test_what_comes_meanwhile_is_not_read_and_no_group_is_left(broker: str, kafka_topics: Any) -> None:
     topic = kafka_topics.make("replayed")
     produce(broker, topic, ("A", "1", NOON), ("A", "2", NOON))
-    with kafka_replay.PartitionReader(broker, topic, "A") as reader:
-        bounds = reader.bounds()
+    with kafka_replay.TopicReader(broker, topic) as reader:
+        bounds = reader.bounds(0)
         produce(broker, topic, ("A", "3", NOON))
-        assert [message.value for message in reader.read(*bounds)] == [b"1", b"2"]
-        assert reader.bounds().end == 3
+        assert [message.value for message in reader.read(0, *bounds)] == [b"1", b"2"]
+        assert reader.bounds(0).end == 3
 
 
 def test_what_expired_is_known_by_the_bounds(broker: str, kafka_topics: Any) -> None:
@@ -66,13 +78,13 @@ def test_what_expired_is_known_by_the_bounds(broker: str, kafka_topics: Any) -> 
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker})
     for future in admin.delete_records([confluent_kafka.TopicPartition(topic, 0, 3)]).values():
         future.result(10)
-    with kafka_replay.PartitionReader(broker, topic, "A") as reader:
-        assert reader.bounds() == (3, 4)
-        assert [message.value for message in reader.read(3, 4)] == [b"3"]
+    with kafka_replay.TopicReader(broker, topic) as reader:
+        assert reader.bounds(0) == (3, 4)
+        assert [message.value for message in reader.read(0, 3, 4)] == [b"3"]
         with pytest.raises(errors.Transient, match="expired"):
-            list(reader.read(0, 4))
+            list(reader.read(0, 0, 4))
 
 
 def test_a_topic_that_is_not_there_is_named(broker: str, kafka_topics: Any) -> None:
     with pytest.raises(errors.Transient, match="setup"):
-        kafka_replay.PartitionReader(broker, kafka_topics.name("nothing"), "A")
+        kafka_replay.TopicReader(broker, kafka_topics.name("nothing"))

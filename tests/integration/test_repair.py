@@ -79,7 +79,7 @@ def test_production_edited_by_hand_is_as_it_was(stage: demo.Stage, shared: setti
 def test_the_whole_log_told_again_twice_changes_nothing(
     stage: demo.Stage, shared: settings.Settings, until: Callable[..., Any]
 ) -> None:
-    asked = replay.Asked(customer="GREYSON CLOTHIERS")
+    asked = replay.Asked(customers=("GREYSON CLOTHIERS",))
     preview = replaying.dry_run(shared, asked)
     assert (preview.differences, preview.planned, preview.writes) == ([], [], 0)
     for _ in range(2):
@@ -100,7 +100,7 @@ def test_a_dry_run_tells_the_fields_that_differ_and_a_replay_mends_them(
     ours = {item_id for item_id, _ in stage.parts.standings.production_items().values()}
     item = next(one for one in stage.ask("board")["items"] if one["id"] in ours and "GREYSON" in one["group"])
     people.edit("set", item["id"], column_id="name", value="by hand")
-    asked = replay.Asked(customer="GREYSON CLOTHIERS", since=datetime.now(UTC) - timedelta(days=1))
+    asked = replay.Asked(customers=("GREYSON CLOTHIERS",), since=datetime.now(UTC) - timedelta(days=1))
     preview = replaying.dry_run(shared, asked)
     assert [(one.field, one.left, one.right) for one in preview.differences] == [("(name)", item["name"], "by hand")]
     assert (len(preview.planned), preview.writes, preview.ordinary) == (1, 1, 0)
@@ -108,4 +108,4 @@ def test_a_dry_run_tells_the_fields_that_differ_and_a_replay_mends_them(
     until(lambda: stage.parts.orders.unsettled_mutations() == 0, "the replay is settled", 60)
     assert stage.prove().wrong == []
     with pytest.raises(errors.Misconfigured, match="ends at offset"):
-        replaying.run(shared, replay.Asked(customer="GREYSON CLOTHIERS", from_offset=10**6))
+        replaying.run(shared, replay.Asked(customers=("GREYSON CLOTHIERS",), from_offset=10**6))

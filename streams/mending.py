@@ -1,0 +1,168 @@
+"""Rounds of repairs, as `verify --fix` makes them: what the looks have found is emitted, and waited for."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from connectors import kafka, repairs
+from mappings import sizes
+from schemas import events
+from schemas.failures import FailureType
+from streams import audit, delivery, hold, passes, patience, repair, verify
+from streams.resources import Resources, new_id, utcnow
+
+SWEEP_WITHIN = 10.0
+LOOK = 0.5
+
+# Told what is done, how much of it, and of how much, if that is known.
+Progress = Callable[[str, int, int | None], None]
+
+_TOLD_AGAIN = {verify.Kind.NOT_IN_PRODUCTION, verify.Kind.STILL_IN_PRODUCTION, verify.Kind.PRODUCTION_EDITED}
+
+
+def silent(what: str, done: int, total: int | None) -> None:
+    """Tells nobody."""
+
+
+def repairer(parts: Resources) -> repair.Repairer:
+    """What emits."""
+    return repair.Repairer(
+        repairs.Repairs(parts.db, utcnow),
+        parts.orders,
+        parts.state,
+        parts.batches,
+        size_columns=frozenset(sizes.size_columns(parts.orders.columns(), parts.mappings.board.sizes)),
+        key_column=parts.mappings.board.key.source,
+        window=parts.window,
+        now=utcnow,
+        new_id=new_id,
+    )
+
+
+def waits(parts: Resources, emitter: repair.Repairer, within: float, told: Callable[[int], None]) -> patience.Patience:
+    """Waits for what this repairer emitted, as long as the worker gets on."""
+    return patience.Patience(emitter.waiting, parts.orders.unsettled_mutations, within, told)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Orders that the API refused: in a version that is not settled, or while they were repaired at the settled one."""
+
+    ahead: frozenset[str]
+    repairs: frozenset[str]
+
+    @classmethod
+    def of(cls, parts: Resources) -> "Refused":
+        """As the ERR rows say now. What we refused ourselves was never told to the board."""
+        rows = [row for row in parts.failures.waiting() if row["error_type"] != FailureType.VALIDATION_ERROR]
+        named = {str(row["record_uuid"]): int(row["version"] or 0) for row in rows if row["record_uuid"]}
+        settled = repairs.Repairs(parts.db, utcnow).settled(list(named))
+        at_settled = {uuid for uuid, version in named.items() if uuid in settled and version <= settled[uuid].version}
+        return cls(frozenset(named.keys() - at_settled), frozenset(at_settled))
+
+
+@dataclass
+class Mender:
+    """The repairs of one command. `within`: seconds without any progress after which it waits no more.
+
+    `held` orders are left alone, because their customer is on hold; `stalled` says why it waits no more.
+    """
+
+    parts: Resources
+    progress: Progress
+    within: float
+    held: set[str] = field(default_factory=set)
+    stalled: str | None = None
+    _tried: set[str] = field(default_factory=set, init=False)
+
+    def __post_init__(self) -> None:
+        self._repairer = repairer(self.parts)
+        self._sweep = self.parts.sweep()
+        self._lost = 0
+
+    def lost(self) -> int:
+        """Orders whose events are lost are detected again, at once."""
+        found, until = 0, time.monotonic() + SWEEP_WITHIN
+        tables = self._sweep.tables
+        while not found and tables.waiting(tables.newest()) and time.monotonic() < until:
+            try:
+                found = self._sweep.look()
+            except kafka.TopicMissing:
+                self.parts.ensure_topics()
+            if not found:
+                time.sleep(LOOK)
+        if found:
+            self._detect()
+        self._lost = found
+        return found
+
+    def repairs(self, verified: verify.Verified, audited: audit.Audited | None) -> list[events.OrderChanged]:
+        """The events that mend what was found; rows that were never settled are given back to detection.
+
+        A repair that the API has refused is tried again, once.
+        """
+        kinds = {one.record_uuid: one.kind for one in verified.wrong}
+        drift = audited.drift if audited else ()
+        never = {uuid for uuid, kind in kinds.items() if kind is verify.Kind.NEVER_SENT}
+        again = {uuid for uuid, kind in kinds.items() if kind in _TOLD_AGAIN}
+        again |= {one.record_uuid for one in drift if one.kind is not audit.Kind.EXTRA}
+        refused = Refused.of(self.parts).repairs - self._tried
+        self._tried |= refused
+        extra = {one.record_uuid for one in drift if one.kind is audit.Kind.EXTRA}
+        held = self._repairer.on_hold(sorted(never | again | refused | extra), hold.holds(self.parts.state))
+        self.held |= held
+        told = self._repairer.again(sorted((again | refused) - held))
+        unknown = again - held - {event.record_uuid for event in told}
+        if never - held or unknown:
+            repairs.Repairs(self.parts.db, utcnow).detect_again(sorted((never - held) | unknown))
+            self._detect()
+        return told + self._repairer.leaving(dict.fromkeys(sorted(extra - held), ""))
+
+    def emit(self, changed: Sequence[events.OrderChanged], *, wait: bool) -> int:
+        """How many were emitted: all of them, if there is time to wait for room and the worker makes some."""
+        publish, done = self._publisher(), 0
+
+        def told(some: Sequence[events.OrderChanged]) -> None:
+            nonlocal done
+            publish(some)
+            done += len(some)
+            self.progress("repairing", done, len(changed))
+
+        emitted = self._repairer.emit(changed, told, self._patience() if wait else None)
+        if wait and emitted < len(changed):
+            self._give_up()
+        return emitted
+
+    def settle(self) -> None:
+        """Until nothing that was emitted is on its way. What gets lost meanwhile is looked for."""
+        wait = self._patience()
+        while self._repairer.waiting() or (self._lost and self.parts.orders.unsettled_mutations()):
+            if self._sweep.look():
+                self._detect()
+            if not wait():
+                return self._give_up()
+        return None
+
+    def _patience(self) -> patience.Patience:
+        def told(waiting: int) -> None:
+            self.progress("waiting for the board", waiting, None)
+
+        return waits(self.parts, self._repairer, self.within, told)
+
+    def _give_up(self) -> None:
+        self.stalled = patience.standstill(self.parts.state, utcnow(), self.within)
+
+    def _publisher(self) -> repair.Publish:
+        replay_id = f"verify-{new_id()[:8]}"
+
+        def publish(changed: Sequence[events.OrderChanged]) -> None:
+            messages = delivery.outgoing(changed, self.parts.settings.topic_prefix)
+            named = [dataclasses.replace(message, headers={"replay-id": replay_id}) for message in messages]
+            self.parts.producer.send_all(named)
+
+        return publish
+
+    def _detect(self) -> None:
+        """What was given back to detection leaves at once; the guard may hold it, and `status` says so."""
+        passes.one_pass(self.parts, self.parts.detector(passes.publisher(self.parts)))
