@@ -6,13 +6,14 @@ orders.synced       promote_orders
 orders.failed       record_failures   → orders.dead-letter
 orders.dead-letter  schedule_retries
 (timer)             retry_failures    → orders.staged
+(timer)             settle_doubts
 (timer)             clean_up
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import faust
 from faust.tables.manager import TableManager
@@ -29,11 +30,17 @@ from streams.security import security, tls
 App = faust.App
 
 RETRY_EVERY = 1.0
+DOUBTS_EVERY = 1.0
 TICK_EVERY = 1.0
 # Between two looks whether the day's clean-up is due, and between two steps of it.
 CLEAN_EVERY, CLEAN_PAUSE = 60.0, 0.2
 
-SyncStep = Callable[[list[events.OrderStaged]], Awaitable[list[events.OrderEvent]]]
+
+class Sync(Protocol):
+    """The sync step, and the end of what is in doubt while no event comes (streams.writing.Writing)."""
+
+    async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]: ...
+    async def settle_doubts(self) -> None: ...
 
 
 class NoTables(TableManager):
@@ -47,7 +54,7 @@ class NoTables(TableManager):
             await self.recovery.start()
 
 
-def build(resources: Resources, state: health.Health, sync: SyncStep, member: str, web_port: int = 0) -> App:
+def build(resources: Resources, state: health.Health, sync: Sync, member: str, web_port: int = 0) -> App:
     """The worker's app, its agents declared. One app a process; `member` is its name in the group.
 
     A `web_port` of 0 means no pages.
@@ -67,7 +74,7 @@ def build(resources: Resources, state: health.Health, sync: SyncStep, member: st
         return outgoing(await asyncio.to_thread(stager.run, changed, changed.origins), prefix)
 
     async def sync_step(staged: list[events.OrderStaged]) -> list[kafka.OutgoingMessage]:
-        return outgoing(await sync(staged), prefix)
+        return outgoing(await sync.step(staged), prefix)
 
     async def promote_step(synced: list[events.OrderSynced]) -> list[kafka.OutgoingMessage]:
         await asyncio.to_thread(settle.promote, synced, resources.production)
@@ -97,6 +104,9 @@ def build(resources: Resources, state: health.Health, sync: SyncStep, member: st
     async def retry_failures() -> None:
         await deliver.repeat("retry_failures", retrying(retrier.due, deliver), RETRY_EVERY)
 
+    async def settle_doubts() -> None:
+        await deliver.repeat("settle_doubts", sync.settle_doubts, DOUBTS_EVERY)
+
     async def clean_up() -> None:
         await deliver.repeat("clean_up", cleaning(resources.cleaner().step, deliver), CLEAN_EVERY)
 
@@ -104,6 +114,7 @@ def build(resources: Resources, state: health.Health, sync: SyncStep, member: st
         state.tick()
 
     app.task(retry_failures)
+    app.task(settle_doubts)
     app.task(clean_up)
     app.timer(TICK_EVERY)(tick)
     app.finalize()

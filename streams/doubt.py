@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from connectors.journal import Request
-from schemas import events, items
+from schemas import items
 from schemas.base import ColumnValue
 
 log = logging.getLogger(__name__)
@@ -67,8 +66,28 @@ class Looker:
             if not missing:
                 break
             await self.sleep(pause)
-            found |= await self._look(missing)
+            found |= await self.look(missing)
             missing = {at: mutation for at, mutation in missing.items() if at not in found}
+        return found
+
+    async def look(self, mutations: Mapping[int, items.Mutation]) -> dict[int, Adopted]:
+        """Which of these creates the board shows by now."""
+        wanted = [mutation for mutation in mutations.values() if isinstance(mutation, Create)]
+        uuids = sorted({one.record_uuid for one in wanted if isinstance(one, items.CreateItem)})
+        parents = sorted({one.parent_item_id for one in wanted if isinstance(one, items.CreateSubitem)})
+        shown = await self.board.find(uuids) if uuids else {}
+        sizes = await self.board.find_sizes(parents) if parents else {}
+        groups = await self.board.groups() if any(isinstance(one, items.CreateGroup) for one in wanted) else {}
+        found: dict[int, Adopted] = {}
+        for at, one in mutations.items():
+            if isinstance(one, items.CreateGroup):
+                if one.group_name in groups:
+                    found[at] = (items.Done(id=groups[one.group_name]), None)
+            elif isinstance(one, items.CreateItem):
+                if seen := shown.get(one.record_uuid):
+                    found[at] = _adopt(one, seen)
+            elif isinstance(one, items.CreateSubitem) and (seen := sizes.get((one.parent_item_id, one.size_label))):
+                found[at] = _adopt(one, seen)
         if found:
             log.info("%d creates took place though nobody said so: adopted", len(found))
         return found
@@ -80,36 +99,6 @@ class Looker:
     async def groups(self) -> dict[str, str]:
         """Group ids by name, as the board has them now."""
         return await self.board.groups()
-
-    async def _look(self, missing: Mapping[int, Create]) -> dict[int, Adopted]:
-        wanted = list(missing.values())
-        uuids = sorted({one.record_uuid for one in wanted if isinstance(one, items.CreateItem)})
-        parents = sorted({one.parent_item_id for one in wanted if isinstance(one, items.CreateSubitem)})
-        shown = await self.board.find(uuids) if uuids else {}
-        sizes = await self.board.find_sizes(parents) if parents else {}
-        groups = await self.board.groups() if any(isinstance(one, items.CreateGroup) for one in wanted) else {}
-        found: dict[int, Adopted] = {}
-        for at, one in missing.items():
-            if isinstance(one, items.CreateGroup):
-                if one.group_name in groups:
-                    found[at] = (items.Done(id=groups[one.group_name]), None)
-            elif isinstance(one, items.CreateItem):
-                if seen := shown.get(one.record_uuid):
-                    found[at] = _adopt(one, seen)
-            elif seen := sizes.get((one.parent_item_id, one.size_label)):
-                found[at] = _adopt(one, seen)
-        return found
-
-
-def split(
-    unfinished: Sequence[Request], staged: Sequence[events.OrderStaged]
-) -> tuple[list[events.OrderStaged], list[events.OrderStaged]]:
-    """The events whose orders no request in doubt is about, and the others. A group in doubt concerns every order."""
-    mutations = [mutation for request in unfinished for mutation in request.mutations]
-    everybody = any(isinstance(mutation, items.CreateGroup) for mutation in mutations)
-    orders = {mutation.record_uuid for mutation in mutations if not isinstance(mutation, items.CreateGroup)}
-    clear = [event for event in staged if not everybody and event.record_uuid not in orders]
-    return clear, [event for event in staged if everybody or event.record_uuid in orders]
 
 
 def _adopt(create: items.CreateItem | items.CreateSubitem, seen: Sequence[Seen]) -> Adopted:

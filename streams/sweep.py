@@ -4,6 +4,8 @@ Kafka is the backbone and SQL is the truth: a topic that was wiped, deleted or e
 still knows as waiting. A watermark shows which: the ends of the first lane's topics are noted, and once the group has
 committed them, those of the next lane. An event is acknowledged only after its results are confirmed, so when the
 watermark has passed the last lane, every order that waited before it and waits still has no event left in the log.
+An event that waits for a request in doubt is the exception: it is told again behind the watermark, which then waits for
+the end of that (streams.recovery) and sets out anew.
 
 A false alarm costs one more event, which finds nothing to do; so nothing here needs to be exact about time. But it
 would take the place of a repair, which is told in a version that is settled: of these, only what has waited for a while
@@ -33,17 +35,22 @@ class Tables(Protocol):
     """What waits for events (connectors.lost.Lost)."""
 
     def newest(self) -> Emitted: ...
+    def round(self) -> int: ...
     def waiting(self, emitted: Emitted) -> int: ...
     def forget(self, emitted: Emitted) -> int: ...
 
 
 @dataclass
 class _Watermark:
-    """On its way through the lanes. `emitted`: what was so before it; `ends`: what `lane` has to commit."""
+    """On its way through the lanes. `emitted`: what was so before it; `ends`: what `lane` has to commit.
+
+    `round`: as it was before the ends were noted. If events went round since, some may be behind the watermark now.
+    """
 
     emitted: Emitted
     lane: int
     ends: Mapping[Partition, int]
+    round: int
 
 
 @dataclass
@@ -64,15 +71,28 @@ class Sweep:
         """
         if self._mark is None:
             emitted = self.tables.newest()
-            if not self.tables.waiting(emitted):
+            if not self.tables.waiting(emitted) or not self._set_out(emitted, 0):
                 return 0
-            self._mark = _Watermark(emitted, 0, self.log.end_offsets(self.lanes[0]))
-        while self._passed(self._mark):
-            if self._mark.lane + 1 == len(self.lanes):
-                return self._over(self._mark.emitted)
-            lane = self._mark.lane + 1
-            self._mark = _Watermark(self._mark.emitted, lane, self.log.end_offsets(self.lanes[lane]))
+        while self._mark is not None and self._passed(self._mark):
+            emitted, lane = self._mark.emitted, self._mark.lane
+            if self.tables.round() == self._mark.round:
+                lane += 1
+            if lane == len(self.lanes):
+                return self._over(emitted)
+            if not self._set_out(emitted, lane):
+                return 0
         return 0
+
+    def _set_out(self, emitted: Emitted, lane: int) -> bool:
+        """Notes the ends of a lane. False while events go round in it: then it is not possible yet."""
+        turn, topics = self.tables.round(), self.lanes[lane]
+        committed = self.log.committed(self.group, topics) if turn % 2 else {}
+        ends = self.log.end_offsets(topics)
+        # What goes round is acknowledged after it was told again, so it shows, unless it was lost.
+        if turn % 2 and any(committed.get(partition, 0) < end for partition, end in ends.items()):
+            return False
+        self._mark = _Watermark(emitted, lane, ends, turn)
+        return True
 
     def _passed(self, mark: _Watermark) -> bool:
         topics = self.lanes[mark.lane]

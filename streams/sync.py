@@ -20,7 +20,7 @@ from mappings.loading import Mappings
 from schemas import events, items
 from schemas.failures import FailureType
 from schemas.orders import Problem, StagedOrder
-from streams import choice, doubt, plans, refresh
+from streams import choice, plans, recovery, refresh
 from streams.choice import Identity, Work
 from streams.outcome import Result, Stale
 from streams.writer import Intent
@@ -38,7 +38,6 @@ class Journal(Protocol):
     def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None: ...
     def begin_again(self, identities: Sequence[Identity]) -> None: ...
     def supersede(self, identities: Sequence[Identity]) -> None: ...
-    def unfinished(self) -> list[Request]: ...
     def stage_left_sizes(self, left: Sequence[tuple[int, str, int, Sequence[str]]]) -> None: ...
 
 
@@ -52,8 +51,16 @@ class Ledger(Protocol):
 class Writer(Protocol):
     """Carries out mutations (streams.writer.Writer)."""
 
-    async def recover(self) -> int: ...
     async def write(self, intents: Sequence[Intent]) -> list[Result]: ...
+
+
+class Recovery(Protocol):
+    """Ends what an earlier life left in doubt (streams.recovery.Recovery)."""
+
+    @property
+    def searching(self) -> bool: ...
+    async def go_on(self) -> list[Request]: ...
+    async def wait(self) -> None: ...
 
 
 class Refresher(Protocol):
@@ -72,6 +79,7 @@ class Syncer:
     journal: Journal
     ledger: Ledger
     writer: Writer
+    recovery: Recovery
     labels: plans.Labels
     mappings: Mappings
     now: Callable[[], datetime]
@@ -79,24 +87,24 @@ class Syncer:
     async def run(self, staged: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
         """Brings the board to what is staged, and emits OrderSynced or OrderFailed for each order.
 
-        Raises what the writer raises; then nothing is emitted, and the same events may come again.
+        An order that a request in doubt is about waits: its OrderStaged is emitted again. Raises what the writer
+        raises; then nothing is emitted, and the same events may come again.
         """
-        unfinished = await asyncio.to_thread(self.journal.unfinished)
-        clear, concerned = doubt.split(unfinished, staged)
-        # Looking for a lost answer takes as long as reads may lag behind writes: who is not concerned does not wait.
-        emitted = await self._batch(clear)
-        if unfinished:
-            await self.writer.recover()
-        return emitted + await self._batch(concerned)
-
-    async def _batch(self, staged: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
-        if not staged:
-            return []
-        chosen = await asyncio.to_thread(choice.choose, staged, self.staging)
+        in_doubt = await self.recovery.go_on()
+        clear, waiting = recovery.split(in_doubt, staged)
+        chosen = await asyncio.to_thread(choice.choose, clear, self.staging)
+        work, without_group = recovery.without_group(in_doubt, chosen.work)
         if chosen.old:
             await asyncio.to_thread(self.journal.supersede, chosen.old)
-        await self._look_again([one for one in chosen.work if one.replayed])
-        left = chosen.work
+        waiting += [one.event for one in without_group]
+        if waiting and not work:
+            await self.recovery.wait()
+        told = [self._synced(event, item_id, 0) for event, item_id in chosen.told]
+        return told + await self._batch(work) + waiting
+
+    async def _batch(self, work: Sequence[Work]) -> list[events.OrderEvent]:
+        await self._look_again([one for one in work if one.replayed])
+        left = list(work)
         for _ in range(ROUNDS):
             await self._write_items(left)
             await self._write_sizes([one for one in left if one.goes_on and not one.order.removed])
@@ -105,8 +113,7 @@ class Syncer:
                 break
         for one in left:
             one.failure = self._unsettled(one)
-        told = [self._synced(event, item_id, 0) for event, item_id in chosen.told]
-        return told + await self._conclude(chosen.work)
+        return await self._conclude(work)
 
     async def plan(self, staged: Sequence[events.OrderStaged]) -> list[plans.Planned]:
         """What `run` would send for these events, if it began now. Nothing is sent, nothing is written."""

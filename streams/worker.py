@@ -43,7 +43,7 @@ async def _run(
     prefix = parts.settings.topic_prefix
     staged = topics.named(topics.STAGED, prefix)
     port = web.free_port(parts.settings.web_port, parts.settings.web_bind)
-    app = apps.build(parts, state, writing.step, member.name, port)
+    app = apps.build(parts, state, writing, member.name, port)
     address = f"http://{web.HOST}:{port}/health"
     reporter = reporting.Reporter(
         parts.state,

@@ -81,16 +81,15 @@ class Writer:
     def __post_init__(self) -> None:
         self.size = sizing.BatchSize(self.batch_size)
 
-    async def recover(self) -> int:
-        """Brings every request that an earlier life left in doubt to its end. Returns how many there were.
+    async def settle(self, request: Request, found: Mapping[int, doubt.Adopted], looked_at: datetime) -> None:
+        """Brings a request that an earlier life left in doubt to its end: `found` is what the board shows of it.
 
-        What is found not to have happened is left to the next plan, which may know better by now.
+        If nothing shows, it is sent again. What is then found not to have happened is left to the next plan, which may
+        know better by now. Raises what `write` raises.
         """
-        found = await asyncio.to_thread(self.journal.unfinished)
-        for request in found:
-            log.warning("request %s is in doubt: looking what became of it", request.key)
-            await self._carry_out(_Flight(request, journalled=True, doubted=True))
-        return len(found)
+        flight = _Flight(request, journalled=True, doubted=True)
+        flight.found, flight.looked_at = dict(found), looked_at
+        await self._carry_out(flight)
 
     async def write(self, intents: Sequence[Intent]) -> list[Result]:
         """Carries out all mutations, in order, in batches. The result of each, in the same order.
@@ -175,8 +174,9 @@ class Writer:
         creates = dict(enumerate(request.mutations))
         while True:
             if flight.doubted:
-                flight.found = await self.looker.find(creates)
-                flight.looked_at = self.now()
+                if flight.looked_at is None:
+                    flight.found = await self.looker.find(creates)
+                    flight.looked_at = self.now()
                 if flight.found or self._key_is_old(flight):
                     return None
             try:

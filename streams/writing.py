@@ -14,7 +14,7 @@ from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
 from schemas import events
-from streams import boardview, doubt, health, refresh, spending, sync, topics, writer
+from streams import boardview, doubt, health, recovery, refresh, spending, sync, topics, writer
 from streams.resources import Resources, new_id, utcnow
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,12 @@ class Writing:
                 self._syncer = await self._begin(grant)
             self._state.progress(SYNC)
             return await self._syncer.run(staged)
+
+    async def settle_doubts(self) -> None:
+        """Goes on with requests in doubt that no event waits for. Raises what the writer raises."""
+        if self._syncer is not None and self._syncer.recovery.searching and not self._busy.locked():
+            async with self._busy:
+                await self._syncer.recovery.go_on()
 
     async def keep(self, owns: Callable[[], bool]) -> None:
         """Renews the lease three times in its life; gives it back once the partition is not ours any more.
@@ -136,14 +142,12 @@ class Writing:
             )
         await asyncio.to_thread(parts.ledger.remember_groups, await board.groups())
         view = boardview.BoardView(board, parts.mappings)
+        looker = doubt.Looker(view, self._state.sleeper(SYNC, "looking on the board for a lost answer"))
         write = writer.Writer(
             client=self.client,
             journal=parts.journal,
             ledger=parts.ledger,
-            looker=doubt.Looker(
-                view,
-                self._state.sleeper(SYNC, "looking on the board for a lost answer"),
-            ),
+            looker=looker,
             board_id=board.board_id,
             grant=grant,
             batch_size=parts.settings.batch_size,
@@ -161,6 +165,7 @@ class Writing:
             journal=parts.journal,
             ledger=parts.ledger,
             writer=write,
+            recovery=recovery.Recovery(parts.journal, write, looker, parts.state, utcnow),
             labels=boardview.LabelBook(columns),
             mappings=parts.mappings,
             now=utcnow,

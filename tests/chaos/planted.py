@@ -11,12 +11,12 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 from connectors import errors, journal, kafka_client, lease, production
 from schemas.batches import StagingStatus
-from streams import app, choice, delivery, detect, stage, sweep, watchdog, writer
+from streams import app, choice, delivery, detect, recovery, stage, sweep, watchdog, writer
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +114,16 @@ def _orderly_guarded(original: Any) -> Any:
     return guarded
 
 
+def _stops_when_crashed(original: Any) -> Any:
+    async def wait_for_stopped(self: app.App, *others: Any, timeout: float | None = None) -> bool:
+        stopped: bool = await original(self, *others, timeout=timeout)
+        if stopped:
+            await self.stop()
+        return stopped
+
+    return wait_for_stopped
+
+
 def _in_order(original: Any) -> Any:
     def end_process(code: int, why: str) -> None:
         log.critical("%s: this process ends in order", why)
@@ -161,13 +171,13 @@ def _late_close(original: Any) -> Any:
 
 
 def _blind(original: Any) -> Any:
-    async def recover(self: writer.Writer) -> int:
-        found = await asyncio.to_thread(self.journal.unfinished)
-        for request in found:
-            await asyncio.to_thread(self.journal.close, request.key, [], {}, self.grant, outcome="STOPPED")
-        return len(found)
+    async def go_on(self: recovery.Recovery) -> list[Any]:
+        written = cast(writer.Writer, self.writer)
+        for request in await asyncio.to_thread(self.journal.unfinished):
+            await asyncio.to_thread(written.journal.close, request.key, [], {}, written.grant, outcome="STOPPED")
+        return []
 
-    return recover
+    return go_on
 
 
 def _any_version(original: Any) -> Any:
@@ -238,7 +248,11 @@ PLANTS = {
     ),
     "orderly stop": Plant(
         "an unknown error leaves the agent and everything stops in order; no hard exit",
-        ((delivery, "guarded", _orderly_guarded), (delivery, "end_process", _in_order)),
+        (
+            (delivery, "guarded", _orderly_guarded),
+            (app.App, "wait_for_stopped", _stops_when_crashed),
+            (delivery, "end_process", _in_order),
+        ),
     ),
     "swallowed exception": Plant(
         "what goes wrong in a step is logged, and the batch acknowledged",
@@ -260,7 +274,7 @@ PLANTS = {
         ((writer.Writer, "_leave", _forgets_intent), (writer.Writer, "_close", _late_close)),
     ),
     "blind create": Plant(
-        "what is in doubt after a crash is taken for not done", ((writer.Writer, "recover", _blind),)
+        "what is in doubt after a crash is taken for not done", ((recovery.Recovery, "go_on", _blind),)
     ),
     "no lease": Plant(
         "every process that asks may write, and no write checks the epoch",

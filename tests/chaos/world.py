@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors import journal, lease, ledger, repairs, staging
+from connectors import journal, lease, ledger, repairs, staging, state
 from connectors.database_sqlite import SqliteDatabase
 from connectors.journal import Request
 from connectors.monday import board as boards
@@ -19,7 +19,7 @@ from connectors.monday import budget, client, formats, limits, responses, transp
 from connectors.monday.simulator import config, faults, server
 from mappings import loading
 from schemas import events, items
-from streams import boardview, doubt, refresh, sync, writer
+from streams import boardview, doubt, recovery, refresh, sync, writer
 from tests.chaos import virtual
 from tests.chaos.script import Person, Point, Schedule, Strike
 
@@ -195,7 +195,24 @@ class Life:
         self.syncer: sync.Syncer | None = None
 
     async def step(self, batch: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
-        return await (await self.begin()).run(batch)
+        """What waits for a request in doubt comes again, as the topic would bring it."""
+        syncer = await self.begin()
+        emitted: list[events.OrderEvent] = []
+        left = list(batch)
+        while True:
+            told = await syncer.run(left)
+            left = [one for one in told if isinstance(one, events.OrderStaged)]
+            emitted += [one for one in told if not isinstance(one, events.OrderStaged)]
+            if not left:
+                return emitted
+
+    async def recover(self) -> int:
+        """Ends everything that is in doubt, without any event. Returns how many requests there were."""
+        syncer = await self.begin()
+        found = journal.Journal(self._db, board_id="", now=self._world.clock.now).unfinished()
+        while await syncer.recovery.go_on():
+            await syncer.recovery.wait()
+        return len(found)
 
     async def begin(self) -> sync.Syncer:
         """The syncer, once the lease is ours."""
@@ -233,11 +250,12 @@ class Life:
         books.remember_groups(await board.groups())
         log = _Journal(world, self._db)
         view = boardview.BoardView(board, world.mappings)
+        looker = doubt.Looker(view, world.clock.sleep)
         write = writer.Writer(
             client=_Client(api, self._struck),
             journal=log,
             ledger=books,
-            looker=doubt.Looker(view, world.clock.sleep),
+            looker=looker,
             board_id=board.board_id,
             grant=self._grant,
             batch_size=world.schedule.batch_size,
@@ -260,6 +278,7 @@ class Life:
             journal=log,
             ledger=books,
             writer=write,
+            recovery=recovery.Recovery(log, write, looker, state.State(self._db, world.clock.now), world.clock.now),
             labels=boardview.LabelBook(columns),
             mappings=world.mappings,
             now=world.clock.now,

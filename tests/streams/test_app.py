@@ -42,12 +42,16 @@ def parts(tmp_path: Path) -> Iterator[resources.Resources]:
     made.close()
 
 
-async def nothing(staged: list[events.OrderStaged]) -> list[events.OrderEvent]:
-    return []
+class Nothing:
+    async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]:
+        return []
+
+    async def settle_doubts(self) -> None:
+        pass
 
 
 def built(parts: resources.Resources) -> Any:
-    return apps.build(parts, health.Health(), nothing, "worker-1.1")
+    return apps.build(parts, health.Health(), Nothing(), "worker-1.1")
 
 
 async def test_every_topic_has_one_agent_that_works_one_batch_at_a_time(parts: resources.Resources) -> None:

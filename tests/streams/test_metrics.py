@@ -27,8 +27,12 @@ class Clock:
         return self.now
 
 
-async def nothing(staged: list[events.OrderStaged]) -> list[events.OrderEvent]:
-    return []
+class Nothing:
+    async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]:
+        return []
+
+    async def settle_doubts(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -76,7 +80,7 @@ async def test_the_page_tells_what_the_worker_and_the_tables_know(parts: resourc
     state = health.Health(clock)
     state.progress(topics.CHANGED.name, 12)
     clock.now += 30
-    app = apps.build(parts, state, nothing, "worker-1.1", web.free_port(0))
+    app = apps.build(parts, state, Nothing(), "worker-1.1", web.free_port(0))
     shown = metrics.of_worker(parts, state, worker(parts, state), app.conf.id)
     web.declare_metrics(app, shown.render, metrics.CONTENT_TYPE)
     await apps.show_pages(app)

@@ -90,6 +90,38 @@ def test_an_order_that_no_lane_has_any_more_is_detected_again(world: World, log:
     assert look.look() == 0
 
 
+def test_an_order_that_waits_for_a_request_in_doubt_is_not_lost(world: World, log: Log, look: sweep.Sweep) -> None:
+    world.add(row(1))
+    world.passed()
+    log.emitted("changed")
+    log.worked("changed")
+    log.emitted("staged")
+    assert look.look() == 0
+    # The writer tells it again behind the watermark, and then acknowledges it.
+    for _ in range(2):
+        world.state.set(lost.ROUND, 1)
+        log.worked("staged")
+        log.emitted("staged")
+        assert look.look() == 0
+    world.state.set(lost.ROUND, 2)
+    assert look.look() == 0
+    log.emitted("synced")
+    log.worked("staged")
+    assert look.look() == 0
+    log.worked("synced")
+    assert look.look() == 1
+
+
+def test_what_waited_for_a_request_in_doubt_and_was_lost_is_found(world: World, log: Log, look: sweep.Sweep) -> None:
+    world.add(row(1))
+    world.passed()
+    world.state.set(lost.ROUND, 1)
+    log.emitted("staged", 2)
+    assert look.look() == 0
+    log.ends = dict.fromkeys(P, 0)
+    assert look.look() == 1
+
+
 def test_an_order_that_was_staged_before_its_poller_died_and_left_since_is_taken_off_the_board(
     world: World, log: Log, look: sweep.Sweep
 ) -> None:

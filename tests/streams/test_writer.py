@@ -101,7 +101,7 @@ async def test_a_process_that_dies_anywhere_around_the_request_leaves_one_item(t
         await with_group(at)
         await killed(at, 1, 2)
         await at.restart()
-        await at.life.step([])
+        await at.life.recover()
         assert at.writer.journal.unfinished() == []
         assert on_board(at, 1, 2) == [1, 1]
         known = at.writer.ledger.known([uuid(1), uuid(2)])
@@ -241,7 +241,7 @@ async def test_a_request_in_doubt_that_is_now_too_big_is_left_to_the_next_plan(t
         await killed(at, 1, 2, 3)
         await at.restart()
         tight(at, 2)
-        assert await (await at.life.begin()).writer.recover() == 1
+        assert await at.life.recover() == 1
         assert at.writer.journal.unfinished() == []
         assert on_board(at, 1, 2, 3) == [0, 0, 0]
         assert kinds(await written(at, 1, 2, 3)) == ["Done"] * 3
@@ -295,7 +295,7 @@ async def test_an_account_stop_in_doubt_stays_in_doubt(tmp_path: Path) -> None:
         with pytest.raises(error_table.AccountStop):
             await written(at, 1)
         assert len(at.writer.journal.unfinished()) == 1
-        assert await at.writer.recover() == 1
+        assert await at.life.recover() == 1
         assert on_board(at, 1) == [1]
 
 
@@ -306,7 +306,7 @@ async def test_a_board_stop_leaves_the_request_to_the_next_run(tmp_path: Path) -
         at.trouble(Rule(kind=Kind.BOARD_MISSING, at=(1,)))
         with pytest.raises(error_table.BoardStop):
             await written(at, 1)
-        await at.writer.recover()
+        await at.life.recover()
         assert on_board(at, 1) == [1]
 
 
@@ -320,7 +320,7 @@ async def test_a_key_is_used_as_long_as_it_is_remembered_and_no_longer(
         await killed(at, 1)
         await asyncio.sleep(minutes * MINUTE)
         await at.restart()
-        await at.life.step([])
+        await at.life.recover()
         assert on_board(at, 1) == [2 - keys]
         await written(at, *([1] if keys == 2 else []))
         assert on_board(at, 1) == [1]
@@ -340,8 +340,8 @@ async def test_a_key_that_grows_old_while_the_budget_is_waited_for_is_not_used(t
             at.life.paces.hold(120.0)
             await asyncio.sleep(seconds)
 
-        at.writer.looker = dataclasses.replace(at.writer.looker, sleep=sleep)
-        await at.writer.recover()
+        at.syncer.recovery.looker = dataclasses.replace(at.writer.looker, sleep=sleep)
+        await at.life.recover()
         assert at.calls == 0
         assert at.writer.journal.unfinished() == []
 

@@ -160,7 +160,7 @@ class Story:
         parts = self.world.parts(life)
         state = health.Health(clock=self.world.loop.time)
         async with writings.writing(parts, state) as writing:
-            app = apps.build(parts, state, writing.step, life.name)
+            app = apps.build(parts, state, writing, life.name)
             app.start()
 
             def owns_board() -> bool:
