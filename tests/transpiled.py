@@ -134,13 +134,19 @@ class Transpiled:
         ]
 
 
+def push_down(world: factories.World) -> factories.World:
+    """The same world, whose changes are found by its database."""
+    world.orders = orders_pushdown.PushdownOrders(world.db, world.clock, hashing.row_hash)
+    world.detector = replace(world.detector, source=world.orders)
+    return world
+
+
 class World(factories.World):
-    """A world whose changes are found by the server."""
+    """A world whose changes are found by its database."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, Transpiled(path))
-        self.orders = orders_pushdown.PushdownOrders(self.db, self.clock, hashing.row_hash)
-        self.detector = replace(self.detector, source=self.orders)
+        push_down(self)
 
     def reshape(self, columns: Sequence[tuple[str, str]]) -> None:
         super().reshape([(name, "INTEGER" if kind.startswith("INT") else "TEXT") for name, kind in columns])

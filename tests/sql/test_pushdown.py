@@ -1,0 +1,145 @@
+"""The hash that the server computes: the text it hashes, and that its T-SQL keeps the server's limits."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import pytest
+import sqlglot
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlglot import exp
+
+import sql
+from mappings import columns, loading, sizes
+from sql import pushdown, tables
+from tests import transpiled
+
+LIVE = [(column.name, column.type) for column in tables.get(tables.SOURCE).columns]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        transpiled.add_functions(connection)
+        yield connection
+
+
+def run(engine: sqlite3.Connection, expression: str, cells: dict[str, object]) -> object:
+    row = ", ".join(f"? AS [{name}]" for name in cells)
+    statement = f"SELECT {expression} FROM (SELECT {row}) AS s"
+    return engine.execute(transpiled.to_sqlite(statement), list(cells.values())).fetchone()[0]
+
+
+def text(engine: sqlite3.Connection, kinds: Sequence[tuple[str, str]], cells: dict[str, object]) -> str:
+    """What is hashed, behind what it was made with."""
+    inner = pushdown.expression(kinds).removeprefix("HASHBYTES('SHA2_256', ").removesuffix(")")
+    made_with, _, found = str(run(engine, inner, cells)).partition(":")
+    scheme, server, fingerprint = made_with.split()
+    assert (scheme, server, len(fingerprint)) == ("hashbytes-1", "sqlserver", 64)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "expected"),
+    [
+        ("NVARCHAR(MAX)", None, ":"),
+        ("NVARCHAR(MAX)", "", "0:"),
+        ("NVARCHAR(255)", "NULL", "8:NULL"),
+        ("NVARCHAR(MAX)", "a ", "4:a "),
+        ("nvarchar(10)", "\N{SPOOL OF THREAD}", "4:\N{SPOOL OF THREAD}"),
+        ("VARCHAR(10)", "é", "2:é"),
+        ("INT", None, ","),
+        ("INT", -7, "-7,"),
+        ("BIGINT", 2**63 - 1, "9223372036854775807,"),
+        ("BIT", 0, "0,"),
+        ("DECIMAL(18,4)", "12.5000", "12.5000,"),
+        ("NUMERIC(5,0)", "12", "12,"),
+        ("DATE", "2026-02-28", "2026-02-28,"),
+        ("DATE", None, ","),
+        ("DATETIME2", "2026-02-28T10:00:00.000001", "2026-02-28T10:00:00.000001,"),
+        ("FLOAT", "0.1", "1.0000000000000001e-01,"),
+    ],
+)
+def test_a_cell_is_written_in_one_way(engine: sqlite3.Connection, kind: str, cell: object, expected: str) -> None:
+    assert text(engine, [("A", kind)], {"A": cell}) == expected
+
+
+@pytest.mark.parametrize("kind", ["XML", "SQL_VARIANT", "DATETIME", "MONEY", "TIME", "NTEXT", "VARBINARY(8)", "REAL"])
+def test_a_type_that_has_no_one_text_is_refused_by_name(kind: str) -> None:
+    with pytest.raises(pushdown.Unhashable) as refused:
+        pushdown.expression([("S", "INT"), ("WHEN", kind)])
+    assert f"[WHEN] ({kind})" in str(refused.value) and "[S]" not in str(refused.value)
+
+
+def test_another_list_of_columns_makes_another_hash_of_the_same_text(engine: sqlite3.Connection) -> None:
+    lists = [[("A", "INT")], [("A", "BIGINT")], [("B", "INT")], [("A", "DECIMAL(5,0)")]]
+    cells = {"A": 5, "B": 5}
+    assert {text(engine, kinds, cells) for kinds in lists} == {"5,"}
+    assert len({run(engine, pushdown.expression(kinds), cells) for kinds in lists}) == len(lists)
+
+
+def test_a_text_that_grows_does_not_make_another_list(engine: sqlite3.Connection) -> None:
+    made = {run(engine, pushdown.expression([("A", f"NVARCHAR({n})")]), {"A": "x"}) for n in ("100", "200", "MAX")}
+    assert len(made) == 1
+
+
+TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"])) | st.text("0123:,|NUL'", max_size=4)
+KINDS = [("A", "NVARCHAR(MAX)"), ("N", "INT"), ("B", "NVARCHAR(9)"), ("M", "INT"), ("D", "DATE")]
+ROWS = st.tuples(
+    TEXTS,
+    st.none() | st.integers(-3, 12),
+    TEXTS,
+    st.none() | st.integers(-3, 12),
+    st.none() | st.dates().map(str),
+)
+
+
+@given(ROWS, ROWS)
+def test_rows_have_one_hash_only_if_they_are_equal(one: tuple[object, ...], other: tuple[object, ...]) -> None:
+    with closing(sqlite3.connect(":memory:")) as engine:
+        transpiled.add_functions(engine)
+        names = [name for name, _ in KINDS]
+        hashes = [
+            run(engine, pushdown.expression(KINDS), dict(zip(names, row, strict=True))) for row in (one, other, one)
+        ]
+    assert hashes[0] == hashes[2] and (hashes[0] == hashes[1]) == (one == other)
+
+
+def watched(extra: int) -> list[tuple[str, str]]:
+    """The watched columns with their types; with some more sizes."""
+    at = [name for name, _ in LIVE].index("TOTAL QTY")
+    live = [*LIVE[:at], *((f"EXTRA {n}", "INT") for n in range(extra)), *LIVE[at:]]
+    mappings = loading.load()
+    kinds = dict(live)
+    return [(name, kinds[name]) for name in columns.watched(mappings, sizes.size_columns(live, mappings.board.sizes))]
+
+
+@pytest.mark.parametrize("extra", [0, 115, 400])
+def test_every_group_keeps_the_limits_of_concat(extra: int) -> None:
+    kinds = watched(extra)
+    tree = sqlglot.parse_one(f"SELECT {pushdown.expression(kinds)} AS h FROM T AS s", read="tsql")
+    outer, *groups = tree.find_all(exp.Concat)
+    assert len(outer.expressions) == len(groups) + 1 <= pushdown.GROUP
+    for group in groups:
+        assert 3 <= len(group.expressions) <= pushdown.GROUP
+        assert group.expressions[0].sql("tsql") == "CAST(N'' AS NVARCHAR(MAX))"
+    assert {column.name for column in tree.find_all(exp.Column)} == {name for name, _ in kinds}
+
+
+@pytest.mark.parametrize("name", ["scan", "scan_chosen"])
+@pytest.mark.parametrize("extra", [0, 115])
+def test_the_whole_query_is_one_select_of_t_sql_that_locks_and_writes_nothing(name: str, extra: int) -> None:
+    kinds = watched(extra)
+    cells = [f"s.[{column}] AS c{at}" for at, (column, _) in enumerate(kinds)]
+    given = {
+        "hash_texts": pushdown.expression(kinds),
+        "named_texts": ", ".join(cells),
+        "cell_texts": ", ".join(f"d.c{at}" for at in range(len(cells))),
+    }
+    block = sql.load("pushdown", "sqlserver")[name]
+    statement = sql.expand(block, **given, **({"marks": 2} if "{marks}" in block else {}))
+    (tree,) = sqlglot.parse(statement, read="tsql")
+    assert isinstance(tree, exp.Select)
+    assert not list(tree.find_all(exp.Hint, exp.WithTableHint, exp.Into, exp.Command, exp.Limit))
+    assert [table.name for table in tree.find_all(exp.Table)] == ["ORDERS_UNIFIED", "ORDERS_UNIFIED_SNAPSHOT"]
