@@ -1,6 +1,7 @@
 """MON_BatchProcessing: one batch a pass and customer, its counters true at every moment.
 
-The counters are counted, never added up: so an event that comes twice changes nothing.
+The counters are counted, never added up: so an event that comes twice changes nothing. An order counts as failed when
+nothing tries it again but a person; until then its batch goes on.
 """
 
 from collections.abc import Callable, Iterable
@@ -77,6 +78,11 @@ def _update(session: database.Session, batch: dict[str, Any], at: str) -> None:
     staged = sum(count.values())
     done = count.get(StagingStatus.PROMOTED, 0)
     failed = count.get(StagingStatus.API_FAILED, 0)
+    if failed:
+        # What is tried again has not failed for good.
+        retried = session.query(STATEMENTS["batch_retries"], (batch["batch_id"],))[0]
+        failed -= int(retried["orders"])
+        items += int(retried["items"])
     superseded = count.get(StagingStatus.SUPERSEDED, 0)
     on_board = done + count.get(StagingStatus.API_SUCCESS, 0)
     # A cut-off batch may still receive an event late: it then counts one order more, never a wrong sum.

@@ -36,7 +36,8 @@ class Failures:
         now = self._now()
         fresh = 0
         with self._db.write() as session:
-            touched: set[str] = set()
+            # What a failure takes the place of may be of another batch.
+            touched = open_batches(session, [event.record_uuid for event in failed])
             settled = orders.settled_versions(session, sorted({event.record_uuid for event in failed}))
             for event in failed:
                 staged = _one(session, "order_context", (event.record_uuid, event.version))
@@ -89,19 +90,39 @@ class Failures:
 
     def dismiss(self, err_id: int, *, reason: str, by: str) -> bool:
         """A person will not wait for it; its order stays as it is. False when there is no open failure of that id."""
-        params = (database.to_db_time(self._now()), by[:100], reason[:1000], err_id)
+        now = self._now()
+        params = (database.to_db_time(now), by[:100], reason[:1000], err_id)
         with self._db.write() as session:
-            return sum(session.execute(STATEMENTS[kind], params) for kind in ("dismiss_order", "dismiss_size")) > 0
+            whose = [row["record_uuid"] for row in session.query(STATEMENTS["order_of_error"], (err_id, err_id))]
+            touched = open_batches(session, [str(uuid) for uuid in whose if uuid is not None])
+            ended = sum(session.execute(STATEMENTS[kind], params) for kind in ("dismiss_order", "dismiss_size"))
+            batches.recount(session, touched, now)
+        return ended > 0
 
 
-def resolve(session: database.Session, arrived: Iterable[tuple[str, int, bool]], at: str) -> None:
-    """Identity and version of orders that arrived, or left the board: their failures up to that version have ended."""
+def open_batches(session: database.Session, record_uuids: Iterable[str]) -> set[str]:
+    """The batches in which these orders have a failure that has not ended: to be recounted when that changes."""
+    found: set[str] = set()
+    for some in orders.batched(sorted(set(record_uuids))):
+        for name in ("open_batches", "open_batches_of_sizes"):
+            rows = session.query(sql.expand(STATEMENTS[name], marks=len(some)), tuple(some))
+            found.update(str(row["batch_id"]) for row in rows)
+    return found
+
+
+def resolve(session: database.Session, arrived: Sequence[tuple[str, int, bool]], at: str) -> set[str]:
+    """Identity and version of orders that arrived, or left the board: their failures up to that version have ended.
+
+    Returns the batches to recount.
+    """
+    touched = open_batches(session, [record_uuid for record_uuid, _, _ in arrived])
     ends = []
     for record_uuid, version, removed in arrived:
         reason = f"the order left the board with version {version}" if removed else f"version {version} arrived"
         ends.append((at, version, reason, record_uuid, version))
     session.execute_many(STATEMENTS["resolve_order"], ends)
     session.execute_many(STATEMENTS["resolve_sizes"], ends)
+    return touched
 
 
 def error_key(event: events.OrderFailed) -> str:

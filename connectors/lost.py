@@ -65,8 +65,8 @@ class Lost:
             found += self._detect_unknown(session, version, database.to_db_time(now))
             due = database.to_db_time(now + self._again)
             retries = sum(session.execute(STATEMENTS[name], (due, version)) for name in _RETRIES)
-            self._end_passed_over(session, version, database.to_db_time(now))
             open_batches = [str(row["batch_id"]) for row in session.query(STATEMENTS["open_batches"], (version,))]
+            self._end_passed_over(session, version, database.to_db_time(now))
             for batch in open_batches:
                 session.execute(batches.STATEMENTS["shrink_batch"], (LOST, batch))
             batches.recount(session, open_batches, now)

@@ -53,7 +53,7 @@ class Production:
             session.execute_many(STATEMENTS["order_promoted"], ends)
             session.execute_many(STATEMENTS["sizes_promoted"], ends)
             removed = {end[:2] for end in fresh} - {end[:2] for end in stay}
-            failures.resolve(session, [(uuid, v, (uuid, v) in removed) for uuid, v, _ in fresh], at)
+            failed = failures.resolve(session, [(uuid, v, (uuid, v) in removed) for uuid, v, _ in fresh], at)
             newest = held | {uuid: version for uuid, version, _ in fresh}
             passed = [end for end in staged if end[1] < newest.get(end[0], 0) and _is_open(staged[end])]
             older = [(at, uuid, newest[uuid]) for uuid, _ in passed]
@@ -61,7 +61,7 @@ class Production:
             session.execute_many(STATEMENTS["older_superseded"], older)
             orders.settle(session, [_end(end, staged[end[:2]]) for end in fresh], now)
             touched = [*passed, *(end[:2] for end in fresh)]
-            batches.recount(session, {str(staged[end]["batch_id"]) for end in touched}, now)
+            batches.recount(session, {str(staged[end]["batch_id"]) for end in touched} | failed, now)
         return len(fresh), len(settled) - len(fresh)
 
     def count(self) -> int:

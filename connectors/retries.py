@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from connectors import database, orders
+from connectors import batches, database, orders
 from connectors.failures import INVALID, STATEMENTS, error_key
 from schemas import detection, events
 from schemas.base import Model
@@ -44,7 +44,10 @@ class Retries:
         at = None if due is None else database.to_db_time(due)
         with self._db.write() as session:
             params = (at, int(due is None), error_key(event), event.attempt)
-            return session.execute(STATEMENTS[kind], params) == 1
+            scheduled = session.execute(STATEMENTS[kind], params) == 1
+            if scheduled and due is None:
+                batches.recount(session, [event.batch_id], self._now())
+            return scheduled
 
     def is_due(self) -> bool:
         """Has the time of any failure come? Cheap: asked every second."""
@@ -82,15 +85,17 @@ class Retries:
 
         A row that was refused is detected again by the next pass, whatever it holds then.
         """
-        later = database.to_db_time(again_at)
+        later, touched = database.to_db_time(again_at), set[str]()
         with self._db.write() as session:
             verdicts = [_verdict(session, row) for row in failures]
             for row, verdict in zip(failures, verdicts, strict=True):
                 if verdict.way is Way.SEND:
                     kind = "postpone_order" if row["kind"] == "ORDER" else "postpone_size"
                     session.execute(STATEMENTS[kind], (later, row["error_key"]))
+                    touched |= {verdict.event.batch_id} if verdict.event is not None else set()
                 elif verdict.way is Way.DETECT:
                     session.execute(STATEMENTS["detect_again"], (row["record_uuid"], row["version"]))
+            batches.recount(session, touched, self._now())
         return verdicts
 
 

@@ -13,8 +13,11 @@ SELECT COUNT(*) AS n FROM ERR_MON_CustMasterSchedule_Subitems
 WHERE retryable = 1 AND resolved_date IS NULL AND next_retry_at IS NULL AND max_retries_reached = 0 AND version <= ?
 
 -- name: waiting_batches
--- Batches that have not ended.
-SELECT COUNT(*) AS n FROM MON_BatchProcessing WHERE end_time IS NULL AND version <= ?
+-- Batches that have not ended and wait for an event: not those of which only a retry is left, that has its own time.
+SELECT COUNT(*) AS n FROM MON_BatchProcessing AS b WHERE b.end_time IS NULL AND b.version <= ?
+  AND (COALESCE(b.orders_processed, 0) < COALESCE(b.total_records, 0)
+    OR EXISTS (SELECT 1 FROM STG_MON_CustMasterSchedule AS s WHERE s.stg_batch_id = b.batch_id
+      AND s.stg_status IN ('PENDING', 'INFLIGHT', 'API_SUCCESS')))
 
 -- name: forget_orders
 -- An empty hash differs from every row, and a row that left is missed by it. What is told once more has the version of
@@ -33,8 +36,11 @@ UPDATE ERR_MON_CustMasterSchedule_Subitems SET next_retry_at = ?
 WHERE retryable = 1 AND resolved_date IS NULL AND next_retry_at IS NULL AND max_retries_reached = 0 AND version <= ?
 
 -- name: open_batches
--- Batches that have not ended, of passes whose events have all been worked or are lost.
-SELECT batch_id FROM MON_BatchProcessing WHERE end_time IS NULL AND version <= ?
+-- The same batches, of passes whose events have all been worked or are lost.
+SELECT b.batch_id FROM MON_BatchProcessing AS b WHERE b.end_time IS NULL AND b.version <= ?
+  AND (COALESCE(b.orders_processed, 0) < COALESCE(b.total_records, 0)
+    OR EXISTS (SELECT 1 FROM STG_MON_CustMasterSchedule AS s WHERE s.stg_batch_id = b.batch_id
+      AND s.stg_status IN ('PENDING', 'INFLIGHT', 'API_SUCCESS')))
 
 -- name: ahead
 -- Orders with a version on its way that their snapshot does not know: its poller died before the snapshot moved, and the

@@ -197,6 +197,22 @@ FROM (SELECT e.err_id, 'ORDER' AS kind, e.customer, e.order_number, NULL AS size
   FROM ERR_MON_CustMasterSchedule_Subitems AS f WHERE f.resolved_date IS NULL) AS q
 ORDER BY q.created_date DESC, q.err_id DESC
 
+-- name: open_batches
+-- The batches of the open failures of these orders.
+SELECT e.record_uuid, CAST(e.batch_id AS NVARCHAR(36)) AS batch_id FROM ERR_MON_CustMasterSchedule AS e
+WHERE e.resolved_date IS NULL AND e.batch_id IS NOT NULL AND e.record_uuid IN ({marks})
+
+-- name: open_batches_of_sizes
+-- The same of their sizes.
+SELECT f.record_uuid, CAST(f.batch_id AS NVARCHAR(36)) AS batch_id FROM ERR_MON_CustMasterSchedule_Subitems AS f
+WHERE f.resolved_date IS NULL AND f.batch_id IS NOT NULL AND f.record_uuid IN ({marks})
+
+-- name: order_of_error
+-- Whose open failure this is.
+SELECT e.record_uuid FROM ERR_MON_CustMasterSchedule AS e WHERE e.err_id = ? AND e.resolved_date IS NULL
+UNION ALL
+SELECT f.record_uuid FROM ERR_MON_CustMasterSchedule_Subitems AS f WHERE f.err_id = ? AND f.resolved_date IS NULL
+
 -- name: open_order
 -- Is this failure of an order still open?
 SELECT err_id FROM ERR_MON_CustMasterSchedule WHERE error_key = ? AND resolved_date IS NULL

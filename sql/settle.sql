@@ -72,6 +72,17 @@ UPDATE MON_BatchProcessing SET total_records = total_records WHERE batch_id = ?
 SELECT s.stg_status, COUNT(*) AS orders, COUNT(s.stg_monday_item_id) AS items
 FROM STG_MON_CustMasterSchedule AS s WHERE s.stg_batch_id = ? GROUP BY s.stg_status
 
+-- name: batch_retries
+-- How many failed orders of a batch are tried again by themselves, and how many of those have their item.
+SELECT COUNT(*) AS orders, COUNT(s.stg_monday_item_id) AS items FROM STG_MON_CustMasterSchedule AS s
+WHERE s.stg_batch_id = ? AND s.stg_status = 'API_FAILED'
+  AND (EXISTS (SELECT 1 FROM ERR_MON_CustMasterSchedule AS e
+      WHERE e.record_uuid = s.source_uuid AND e.version = s.version AND e.resolved_date IS NULL
+        AND (e.next_retry_at IS NOT NULL OR (e.retryable = 1 AND e.max_retries_reached = 0)))
+    OR EXISTS (SELECT 1 FROM ERR_MON_CustMasterSchedule_Subitems AS f
+      WHERE f.record_uuid = s.source_uuid AND f.version = s.version AND f.resolved_date IS NULL
+        AND (f.next_retry_at IS NOT NULL OR (f.retryable = 1 AND f.max_retries_reached = 0))))
+
 -- name: batch_sizes
 -- How many sizes of a batch are on the board.
 SELECT COUNT(*) AS n FROM STG_MON_CustMasterSchedule_Subitems AS s

@@ -114,15 +114,75 @@ def test_a_failed_order_with_an_item_is_not_taken_for_another_ones_item(world: W
 def test_a_retry_opens_a_failed_batch_again_and_may_mend_it(world: World, grant: Grant) -> None:
     open_batch(world, 1)
     (staged,) = world.stage(changed(1))
-    world.record(world.refuse(staged, retryable=True))
+    world.record(world.refuse(staged))
     assert world.batch(BATCH_1)["status"] == "FAILED" and world.batches.active() == []
-    create(world, grant, "K1", (1, 1))
+    world.retries.again(world.failures.waiting(), world.clock())
     world.check_batches()
     assert [line["batch_id"] for line in world.batches.active()] == [BATCH_1]
+    create(world, grant, "K1", (1, 1))
+    world.check_batches()
     world.promote(*world.arrive([staged]))
     batch = world.batch(BATCH_1)
     assert (batch["status"], batch["failed_records"], batch["error_summary"]) == ("PROMOTED", 0, None)
     world.check_batches()
+
+
+def ends_with(world: World) -> tuple[str, int]:
+    """State of the batch and orders that failed for good; the counters are true."""
+    world.check_batches()
+    batch = world.batch(BATCH_1)
+    return batch["status"], batch["failed_records"]
+
+
+@pytest.mark.parametrize("size", [None, "S"])
+def test_a_batch_has_failed_only_when_nothing_is_tried_again_by_itself(world: World, size: str | None) -> None:
+    open_batch(world, 2)
+    one, two = world.stage(changed(1), changed(2))
+    world.promote(*world.arrive([two]))
+    for attempt in range(world.retrier.tries + 1):
+        failed = world.refuse(one, retryable=True, attempt=attempt, size_label=size)
+        world.record(failed)
+        assert ends_with(world) == ("STARTED", 0), "its time is being set"
+        world.retrier.schedule([failed])
+        world.clock.advance(10**6)
+        if attempt < world.retrier.tries:
+            assert ends_with(world) == ("STARTED", 0)
+            assert [event.version for event in world.retrier.due()] == [1]
+    assert ends_with(world) == ("FAILED", 1)
+    assert world.batch(BATCH_1)["error_summary"] == "1 of 2 orders failed: see the ERR tables"
+
+
+def test_a_size_that_is_tried_again_leaves_the_items_made(world: World, grant: Grant) -> None:
+    open_batch(world, 1)
+    (one,) = world.stage(changed(1))
+    create(world, grant, "K1", (1, 1))
+    close(world, grant, "K1", (1, 1))
+    world.record(world.refuse(one, retryable=True, size_label="S"))
+    assert ends_with(world) == ("ITEMS_CREATED", 0)
+
+
+def test_a_retry_that_nobody_waits_for_any_more_has_failed_for_good(world: World) -> None:
+    open_batch(world, 1)
+    (one,) = world.stage(changed(1))
+    world.record(world.refuse(one, retryable=True))
+    assert ends_with(world) == ("STARTED", 0)
+    assert world.failures.dismiss(world.failures.waiting()[0]["err_id"], reason="the customer is gone", by="ada")
+    assert ends_with(world) == ("FAILED", 1)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_newer_version_ends_the_retries_of_an_older_batch(world: World, arrives: bool) -> None:
+    open_batch(world, 1)
+    open_batch(world, 1, batch(2), 2)
+    (one,) = world.stage(changed(1))
+    world.record(world.refuse(one, retryable=True))
+    (two,) = world.stage(changed(1, 2, batch_id=batch(2)))
+    assert ends_with(world) == ("STARTED", 0)
+    if arrives:
+        world.promote(*world.arrive([two]))
+    else:
+        world.record(world.refuse(two))
+    assert ends_with(world) == ("FAILED", 1)
 
 
 def test_the_same_news_twice_counts_once(world: World) -> None:

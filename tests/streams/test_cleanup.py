@@ -75,7 +75,7 @@ def test_a_batch_keeps_what_it_has_counted_also_when_one_of_its_orders_ends_afte
     world.add(row(1), row(2))
     (one, two) = world.passed()
     staged = world.stage(one, two)
-    world.record(world.refuse(staged[0], retryable=True))
+    world.record(world.refuse(staged[0]))
     world.promote(*world.arrive([staged[1]]))
     edit(world, 2, "4756")
     (batch,) = [found for found in world.query("SELECT * FROM MON_BatchProcessing") if found["version"] == 1]
