@@ -204,7 +204,8 @@ def bare(s: settings.Settings, bootstrap: str, member: str, web_port: int = 0) -
         # A fetch is held back from 0.8 of this: never so late that a full buffer would block the other lanes.
         stream_buffer_maxsize=1000,
         broker_session_timeout=10.0,
-        broker_heartbeat_interval=3.0,
+        # With the answer to it a worker learns that another one is gone.
+        broker_heartbeat_interval=1.0,
         consumer_group_instance_id=member,
         # Topics that were made anew are noticed this soon; the default is five minutes.
         consumer_metadata_max_age_ms=10_000,

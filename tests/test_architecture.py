@@ -61,6 +61,7 @@ PARTS_OF_STEPS = {
     "detect_ports",
     "outcome",
     "plans",
+    "recovery",
     "refresh",
     "sizing",
     "writer",

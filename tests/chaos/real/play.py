@@ -78,7 +78,7 @@ class Player:
         found.met = met
         killed += [recovery.WriterDeath(death.at, str(death.point)) for death in deaths if death.writer]
         self._say(f"settled {time.time() - began:.1f} s after the start; {dict(met)}")
-        return found, self._times(killed, held)
+        return found, self._times(played, killed, held)
 
     def _act(
         self,
@@ -209,14 +209,21 @@ class Player:
     def _faults(self) -> Counter[str]:
         return Counter(self.stage.stats()["faults_fired"])
 
-    def _times(self, killed: Sequence[recovery.WriterDeath], held: Sequence[recovery.WriterDeath]) -> recovery.Times:
+    def _times(
+        self, played: Schedule, killed: Sequence[recovery.WriterDeath], held: Sequence[recovery.WriterDeath]
+    ) -> recovery.Times:
         times = recovery.Times()
+        troubled = any(isinstance(act, Trouble) and act.hides for _, act in played.steps)
+        died = [death.at for death in (*killed, *held)]
         for deaths, into in ((killed, times.restarted), (held, times.taken_over)):
             for death in deaths:
                 waited = recovery.to_next_write(self.stage.parts, death.at, self._away)
-                if waited is not None:
-                    seconds, under_load = waited
-                    (into if under_load else times.in_doubt).setdefault(death.where, []).append(seconds)
+                # A writer that died again meanwhile counts from its last death.
+                if waited is None or any(death.at < at < death.at + waited[0] for at in died):
+                    continue
+                seconds, under_load = waited
+                kind = times.troubled if troubled else into if under_load else times.in_doubt
+                kind.setdefault(death.where, []).append(seconds)
         return times
 
     def _say(self, text: str) -> None:

@@ -97,7 +97,8 @@ class How(StrEnum):
 
     KILL = "kill"
     FAIL = "fail"  # raises an error that nobody expects
-    STALL = "stall"  # takes STALL_SECONDS, in its thread, and dies then
+    FAIL_LATE = "fail-late"  # takes STALL_SECONDS, in its thread, and raises it then
+    STALL = "stall"  # takes as long, and dies then
 
 
 STALL_SECONDS = 5.0
@@ -187,10 +188,10 @@ class _Strike:
     def passed(self, args: Sequence[Any]) -> None:
         """Counts one passage; the last one does not return."""
         how = self._struck() if self.place.when(*args) else None
-        if how is How.FAIL:
-            raise RuntimeError(f"struck at {self.point}")
-        if how is How.STALL:
+        if how in (How.FAIL_LATE, How.STALL):
             time.sleep(STALL_SECONDS)
+        if how in (How.FAIL, How.FAIL_LATE):
+            raise RuntimeError(f"struck at {self.point}")
         if how is not None:
             self.place.last(*args)
             at = time.time()

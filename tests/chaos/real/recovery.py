@@ -22,12 +22,14 @@ class Times:
     """Seconds from deaths of the writer to the next confirmed write, by where it died.
 
     `in_doubt`: all that waited was in requests that nobody had answered, so it had to be looked for first, as long as
-    reads may lag behind writes. The other two are deaths under load: something else waited.
+    reads may lag behind writes. `troubled`: the board refused, hung or lost its answers as well. The other two are
+    deaths under load: something else waited, and nothing else was wrong.
     """
 
     restarted: dict[str, list[float]] = field(default_factory=dict)
     taken_over: dict[str, list[float]] = field(default_factory=dict)
     in_doubt: dict[str, list[float]] = field(default_factory=dict)
+    troubled: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, other: "Times") -> None:
         for name, ours in vars(self).items():
@@ -36,7 +38,10 @@ class Times:
 
     def by_place(self) -> Iterator[str]:
         """One line a place."""
-        named = {"recovery": self.restarted, "takeover": self.taken_over, "all in doubt": self.in_doubt}
+        named = {
+            "recovery": self.restarted, "takeover": self.taken_over, "all in doubt": self.in_doubt,
+            "board in trouble": self.troubled,
+        }  # fmt: skip
         for what, times in named.items():
             for where, seconds in sorted(times.items()):
                 told = f"n={len(seconds)} p50={percentile(seconds, 50):.1f} max={max(seconds):.1f}"

@@ -59,6 +59,11 @@ class Trouble:
 
     rules: tuple[Rule, ...]
 
+    @property
+    def hides(self) -> bool:
+        """May an answer be missing, so that nothing is confirmed for a while whoever writes?"""
+        return any(rule.kind is not Kind.SLOW for rule in self.rules)
+
 
 Act = Arm | Kill | Away | Join | Leave | Trouble | tuple[SourceChange, ...]
 
