@@ -15,8 +15,8 @@ from sql import pushdown
 
 STATEMENTS = sql.load("pushdown", "sqlserver")
 
-# Hashes noted in one transaction, for other writers stand in line behind it; and after one scan, so that memory does not
-# grow with the table: of a large one, the rest is noted after the next.
+# Hashes noted in one transaction, for other writers stand in line behind it; and after one scan, so that memory does
+# not grow with the table: of a large one, the rest is noted after the next.
 AT_ONCE = 1_000
 AFTER_SCAN = 100_000
 
@@ -83,12 +83,18 @@ class PushdownOrders(orders.Orders):
         """Of each identity that is still there: hash and state of its snapshot, and its text now."""
         found: dict[str, tuple[str | None, str | None, str]] = {}
         self._read = {}
-        selected = [self._hash(columns), *texts.selected(self._db.engine, columns)]
-        for record_uuid, known, state, server_hash, *cells in self._rows(record_uuids, selected):
-            text = self._text(cells)
+        for record_uuid, known, state, text, server_hash in self.hashed(record_uuids, columns):
             found[record_uuid] = (known, state, text)
             self._read[record_uuid] = (self._row_hash(text), server_hash)
         return found
+
+    def hashed(
+        self, record_uuids: Sequence[str], columns: Sequence[str]
+    ) -> Iterator[tuple[str, str | None, str | None, str, bytes]]:
+        """The same one by one, each with the server's hash of that text."""
+        selected = [self._hash(columns), *texts.selected(self._db.engine, columns)]
+        for record_uuid, known, state, server_hash, *cells in self._rows(record_uuids, selected):
+            yield record_uuid, known, state, self._text(cells), server_hash
 
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
         """Follows what Kafka has confirmed; then notes the server's hashes, which a crash between may lose."""

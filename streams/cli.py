@@ -44,7 +44,7 @@ def common(
     # What Faust and its parts do at every start and stop helps nobody; their trouble does.
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    context.obj = lambda: settings.load(home=home, database=database)
+    context.obj = lambda **more: settings.load(home=home, database=database, **more)
 
 
 @app.command()
@@ -83,20 +83,35 @@ def detect(
     accept: Annotated[bool, typer.Option(help="Let one pass through that the guard stopped, after a look.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only print what the board would be told, and what it costs.")] = False,
     every: Annotated[float | None, typer.Option(min=0.1, help="Go on, with a pause of so many seconds.")] = None,
+    compare: Annotated[
+        str | None, typer.Option("--hash", metavar="server|client", help="Who compares; default: a SQL Server.")
+    ] = None,
+    oracle: Annotated[
+        int | None, typer.Option(min=1, help="Only try on so many rows that the server sees all.")
+    ] = None,
 ) -> None:
     """Compares ORDERS_UNIFIED with its snapshot once and emits what changed; with --every, it is the poller."""
+    given = context.obj(detect_hash=compare)
     chosen = detection.Filters(
         customer=customer, po_number=po_number, aag_season=aag_season, customer_season=customer_season, limit=limit
     )
+    if oracle is not None:
+        if chosen.any or accept or dry_run or every is not None:
+            raise typer.BadParameter("--oracle looks at rows of the whole table: leave the other options out")
+        verdict = passes.trial(given, oracle)
+        show.tried(verdict)
+        if verdict.wrong:
+            raise typer.Exit(1)
+        return
     if every is not None:
         if chosen.any or accept or dry_run:
             raise typer.BadParameter("--every looks at the whole table: leave the other options out")
-        passes.poll(context.obj(), every)
+        passes.poll(given, every)
         return
     if dry_run:
-        show.planned(passes.dry_run(context.obj(), chosen if chosen.any else None))
+        show.planned(passes.dry_run(given, chosen if chosen.any else None))
         return
-    report = passes.detect(context.obj(), chosen if chosen.any else None, accept=accept)
+    report = passes.detect(given, chosen if chosen.any else None, accept=accept)
     show.detected(report)
     if report.held is not None:
         raise typer.Exit(HELD)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import signal
 import threading
 import time
@@ -9,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from connectors import errors, kafka, locks
+from connectors import errors, kafka, locks, orders_pushdown
+from mappings import columns, hashing, sizes
 from schemas import detection, events
-from streams import boardview, broker, commands, delivery, health, plans, reporting, topics
+from streams import boardview, broker, commands, delivery, health, oracle, plans, reporting, topics
 from streams.detect import Detector
 from streams.emission import Publish
 from streams.resources import Resources, utcnow
@@ -85,6 +87,17 @@ def planned(parts: Resources, changed: Sequence[events.OrderChanged]) -> list[pl
         found.append(planner.whole(staged, order, held, known_groups))
         known_groups |= {m.group_name: "" for m in found[-1].mutations if m.kind == "create_group"}
     return found
+
+
+def trial(settings: Settings, rows: int) -> oracle.Verdict:
+    """Whether the server's compare sees what one here sees, on a sample of rows. Raises Misconfigured without one."""
+    if settings.server is None:
+        raise errors.Misconfigured("there is no server whose compare could be tried: the tables are in a SQLite file")
+    with commands.database_only(settings) as parts:
+        source = orders_pushdown.PushdownOrders(parts.db, utcnow, hashing.row_hash)
+        size_columns = sizes.size_columns(source.columns(), parts.mappings.board.sizes)
+        watched = columns.watched(parts.mappings, size_columns)
+        return oracle.Oracle(source, watched, hashing.row_hash, random.Random()).look(rows)
 
 
 def poll(settings: Settings, every: float) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from connectors.monday import shown
 from schemas import detection, items, workers
 from schemas.batches import SyncState
-from streams import overview, plans
+from streams import oracle, overview, plans
 
 console = Console(highlight=False)
 STYLES = {
@@ -60,6 +60,14 @@ def detected(report: detection.PassReport) -> None:
     refused += f", {report.on_hold} of customers on hold left alone" if report.on_hold else ""
     looked = f"pass {report.number}: {report.scanned} rows, {found}"
     plain(f"{looked}; {report.emitted} events emitted{later}{excluded}{refused}")
+
+
+def tried(verdict: oracle.Verdict) -> None:
+    """What became of the trial of the server's compare."""
+    for wrong in verdict.wrong:
+        console.print(f"[red]wrong[/] {escape(wrong)}", soft_wrap=True)
+    agreed = "NOT what a compare here sees" if verdict.wrong else "what a compare here sees"
+    plain(f"{verdict.rows} rows, {verdict.differ} of them differ from their snapshot: the server sees {agreed}")
 
 
 def planned(orders: Sequence[plans.Planned]) -> None:
