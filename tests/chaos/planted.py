@@ -115,8 +115,8 @@ def _orderly_guarded(original: Any) -> Any:
 
 
 def _stops_when_crashed(original: Any) -> Any:
-    async def wait_for_stopped(self: app.App, *others: Any, timeout: float | None = None) -> bool:
-        stopped: bool = await original(self, *others, timeout=timeout)
+    async def wait_for_stopped(self: app.App, *others: Any, **kw: Any) -> bool:
+        stopped: bool = await original(self, *others, **kw)
         if stopped:
             await self.stop()
         return stopped

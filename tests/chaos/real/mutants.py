@@ -58,10 +58,20 @@ def dies_slowly(plant: str, seed: int) -> str | None:
     return _with_a_backlog(plant, seed, How.STALL)
 
 
-def _with_a_backlog(plant: str, seed: int, how: How) -> str | None:
+def step_hangs(plant: str, seed: int) -> str | None:
+    """A step never comes back from its thread. The loop ticks and the session lives: nobody's error tells of it."""
+    return _with_a_backlog(plant, seed, How.HANG)
+
+
+def loop_hangs(plant: str, seed: int) -> str | None:
+    """The event loop stands still for good, and the consumer's thread goes on telling the group that all is well."""
+    return _with_a_backlog(plant, seed, How.HANG, Point.ACK)
+
+
+def _with_a_backlog(plant: str, seed: int, how: How, point: Point = Point.STAGE_COMMIT) -> str | None:
     with _player(plant, seed, ORDERS, workers=0) as player:
         _wait_for_backlog(player)
-        player.strikes.arm(Point.STAGE_COMMIT, 1, how)
+        player.strikes.arm(point, 1, how)
         player.stage.add_worker(WORKER)
         return _end(player)
 

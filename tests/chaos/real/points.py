@@ -2,8 +2,8 @@
 
 A strike is a file `<point>` in the folder of strikes, which holds how many passages are left, by whichever process.
 The last one notes who died when, in `<point>.<time>.died`, and ends its own process with SIGKILL, there and then; or,
-for the check of the checker, it raises what nobody knows, or stalls before it dies. Points can be armed while a process
-runs.
+for the check of the checker, it raises what nobody knows, stalls before it ends, or hangs for good. Points can be armed
+while a process runs.
 """
 
 import fcntl
@@ -12,6 +12,7 @@ import http.client
 import inspect
 import os
 import signal
+import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +100,7 @@ class How(StrEnum):
     FAIL = "fail"  # raises an error that nobody expects
     FAIL_LATE = "fail-late"  # takes STALL_SECONDS, in its thread, and raises it then
     STALL = "stall"  # takes as long, and dies then
+    HANG = "hang"  # never comes back
 
 
 STALL_SECONDS = 5.0
@@ -190,6 +192,8 @@ class _Strike:
         how = self._struck() if self.place.when(*args) else None
         if how in (How.FAIL_LATE, How.STALL):
             time.sleep(STALL_SECONDS)
+        if how is How.HANG:
+            threading.Event().wait()
         if how in (How.FAIL, How.FAIL_LATE):
             raise RuntimeError(f"struck at {self.point}")
         if how is not None:
