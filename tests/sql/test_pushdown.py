@@ -12,7 +12,7 @@ from sqlglot import exp
 
 import sql
 from mappings import columns, loading, sizes
-from sql import pushdown, tables
+from sql import ddl, pushdown, tables
 from tests import transpiled
 
 LIVE = [(column.name, column.type) for column in tables.get(tables.SOURCE).columns]
@@ -143,3 +143,12 @@ def test_the_whole_query_is_one_select_of_t_sql_that_locks_and_writes_nothing(na
     assert isinstance(tree, exp.Select)
     assert not list(tree.find_all(exp.Hint, exp.WithTableHint, exp.Into, exp.Command, exp.Limit))
     assert [table.name for table in tree.find_all(exp.Table)] == ["ORDERS_UNIFIED", "ORDERS_UNIFIED_SNAPSHOT"]
+
+
+@pytest.mark.parametrize("column", ["[row_hash_bin] VARBINARY(32)", "[row_hash_bin_of] NVARCHAR(64)"])
+def test_snapshots_that_are_there_get_the_column(column: str) -> None:
+    name = column[1:].partition("]")[0]
+    assert (
+        f"IF COL_LENGTH(N'dbo.ORDERS_UNIFIED_SNAPSHOT', N'{name}') IS NULL\n"
+        f"ALTER TABLE [dbo].[ORDERS_UNIFIED_SNAPSHOT] ADD {column} NULL"
+    ) in ddl.script("sqlserver")

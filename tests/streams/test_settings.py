@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors import errors
+from connectors import database_sqlite, errors, orders_pushdown
 from streams import resources, settings
+from tests import fakes
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +141,24 @@ def test_a_limit_that_nobody_knows_is_one_line(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("ORDERSYNC_MONDAY_LIMITS", text)
     with pytest.raises(errors.Misconfigured, match="calls_per_day"):
         assert resources.Resources(settings.load()).limits
+
+
+def test_a_server_compares_unless_the_client_is_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    server = "mssql://sync@db.example.com/orders"
+    assert not settings.load().hashes_on_server
+    assert settings.load(database=server).hashes_on_server
+    assert not settings.load(database=server, detect_hash="client").hashes_on_server
+    with pytest.raises(errors.Misconfigured, match="detect_hash"):
+        settings.load(detect_hash="server")
+    monkeypatch.setenv("ORDERSYNC_DETECT_HASH", "client")
+    assert settings.load(database=server).environment()["ORDERSYNC_DETECT_HASH"] == "client"
+
+
+@pytest.mark.parametrize(("told", "pushed"), [(None, True), ("server", True), ("client", False)])
+def test_the_detector_looks_where_the_setting_says(tmp_path: Path, told: str | None, pushed: bool) -> None:
+    parts = resources.Resources(settings.load(database="mssql://sync@db.example.com/orders", detect_hash=told))
+    # No server is asked to make one.
+    vars(parts)["db"] = database_sqlite.SqliteDatabase(tmp_path / "orders.db")
+    source = parts.detector(fakes.Topic()).source
+    assert isinstance(source, orders_pushdown.PushdownOrders) == pushed
+    parts.close()
