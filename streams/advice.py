@@ -30,7 +30,8 @@ NEVER_RETRIED = ("NO_IDENTITY", "DUPLICATE_IDENTITY")
 def what_next(row: Mapping[str, Any], *, now: str, paused: str | None = None, held: bool = False) -> str:
     """For an open failure as the tables tell it. `now` is a time as the tables write it.
 
-    `paused` says why retries pause, if they do; `held` that its customer is on hold.
+    `paused` says why retries pause, if they do; `held` that its customer is on hold: what was emitted is tried again
+    all the same, but no pass looks at its rows.
     """
     err_id, due = row["err_id"], row["next_retry_at"]
     if due is not None:
@@ -44,7 +45,7 @@ def what_next(row: Mapping[str, Any], *, now: str, paused: str | None = None, he
     if row["error_code"] in NEVER_RETRIED:
         return _mend(row)
     tried = f"tried {row['retry_count'] + 1} times; " if row["retry_count"] else ""
-    holding = "its customer is on hold; " if held else ""
+    holding = "its customer is on hold: what is mended is seen after `ordersync release`; " if held else ""
     return f"{holding}{tried}waits for a person: {_mend(row)}; `ordersync retry {err_id}` tries it again"
 
 

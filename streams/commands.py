@@ -61,9 +61,13 @@ def grants_script() -> str:
 
 
 def setup(settings: Settings, *, sample_orders: int, seed: int) -> list[str]:
-    """Makes what is missing. Returns what it made, in words."""
+    """Makes what is missing, in the archive too. Returns what it made, in words."""
+    # What a worker needs for nothing else.
+    from streams import archiving
+
     with opened(settings) as parts:
         made = _summed(parts.db.apply_schema(utcnow()))
+        made += [f"{text} of the archive" for text in _summed(archiving.store(parts).prepare())]
         if sample_orders:
             made.append(fill_with_samples(parts, orders=sample_orders, seed=seed))
         made += [f"made topic {name}" for name in parts.ensure_topics()]

@@ -20,6 +20,7 @@ WAYS = {
     Way.DETECT: "detected again: the next pass takes them as they are now",
     Way.NOT: "left alone",
 }
+AFTER_RELEASE = "detected again when their customers are released: they are on hold"
 
 
 def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
@@ -47,6 +48,8 @@ def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if len(rows) > MOST:
         show.plain(f"and {len(rows) - MOST} more: choose some, or `ordersync errors --json`")
     show.plain(f"{len(rows)} failures wait")
+    for customer, n in sorted(Counter(str(row["customer"]) for row in rows if row["held"]).items()):
+        show.plain(f"    {n} of {customer}, which is on hold: no pass looks at its rows before `ordersync release`")
 
 
 def retried(done: Sequence[tuple[dict[str, Any], Verdict]], *, dry_run: bool) -> None:
@@ -54,11 +57,13 @@ def retried(done: Sequence[tuple[dict[str, Any], Verdict]], *, dry_run: bool) ->
     if not done:
         show.plain("no failure waits")
         return
-    ways = Counter(verdict.way for _, verdict in done)
+    told = Counter(
+        AFTER_RELEASE if verdict.way is Way.DETECT and row["held"] else WAYS[verdict.way] for row, verdict in done
+    )
     would = "would be " if dry_run else ""
-    for way, text in WAYS.items():
-        if ways[way]:
-            show.plain(f"{ways[way]} {would}{text}")
+    for text in (WAYS[Way.SEND], WAYS[Way.DETECT], AFTER_RELEASE, WAYS[Way.NOT]):
+        if told[text]:
+            show.plain(f"{told[text]} {would}{text}")
     whys = Counter(verdict.why for _, verdict in done if verdict.way is Way.NOT)
     for why, n in whys.most_common():
         show.plain(f"    {n} × {why}")

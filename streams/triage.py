@@ -38,7 +38,10 @@ class Filters(Model):
 
 
 def listed(settings: Settings, chosen: Filters) -> list[Row]:
-    """The chosen open failures, the newest first; `next` says what happens, or what to do. Asks SQL alone."""
+    """The chosen open failures, the newest first. Asks SQL alone.
+
+    `next` says what happens, or what to do; `held` that the customer is on hold.
+    """
     with commands.database_only(settings) as parts:
         return _listed(parts, chosen)
 
@@ -51,8 +54,9 @@ def dismiss(settings: Settings, err_id: int, reason: str) -> None:
 
 
 def again(settings: Settings, chosen: Filters, *, dry_run: bool, progress: Progress) -> list[tuple[Row, Verdict]]:
-    """Has the chosen failures tried again now. What was refused is detected again by the next pass; what the board
-    refused is sent again by the worker, whatever the breaker holds back. A dry run only says what would be done.
+    """Has the chosen failures tried again now. What was refused is detected again by the next pass, or when its
+    customer on hold is released; what the board refused is sent again by the worker, whatever the breaker or a hold
+    keeps back: it was emitted last. A dry run only says what would be done.
     """
     with commands.database_only(settings) as parts:
         rows = _wanted(parts, chosen)
@@ -101,13 +105,13 @@ def _listed(parts: Resources, chosen: Filters) -> list[Row]:
     stands = breaker.read(parts.state)
     paused = None if stands.code is None else str(stands)
     held = {_plain(parts.mappings, customer) for customer in parts.state.all_of(HOLDS)}
-    rows = [row for row in parts.failures.waiting() if _is_chosen(row, chosen, parts.mappings, before)]
-    at = database.to_db_time(now)
-    return [
-        row
-        | {"next": advice.what_next(row, now=at, paused=paused, held=_plain(parts.mappings, row["customer"]) in held)}
-        for row in rows
+    rows = [
+        row | {"held": _plain(parts.mappings, row["customer"]) in held}
+        for row in parts.failures.waiting()
+        if _is_chosen(row, chosen, parts.mappings, before)
     ]
+    at = database.to_db_time(now)
+    return [row | {"next": advice.what_next(row, now=at, paused=paused, held=row["held"])} for row in rows]
 
 
 def _is_chosen(row: Row, chosen: Filters, mappings: Mappings, before: str | None) -> bool:

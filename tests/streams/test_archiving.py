@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from connectors import archive as archives
-from streams import archiving, due, hold, resources, settings
+from connectors import errors
+from streams import archiving, commands, due, hold, resources, settings
 from tests import factories
 from tests.factories import World, identity, row
 
@@ -44,6 +45,16 @@ def test_an_archive_that_is_away_is_said_once_and_made_up_for(world: World, capl
     with between(world) as back:
         back.archive(lambda: True)
     assert due.read(world.state) == {}
+
+
+def test_setup_tells_at_once_that_the_archive_does_not_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The archive is asked before broker and board are.
+    monkeypatch.setattr(commands, "opened", commands.database_only)
+    wrong = SecretStr("postgresql://me:hunter2@127.0.0.1:1/archive")
+    given = settings.Settings(home=world.path.parent, database=str(world.path), archive=wrong)
+    with pytest.raises(errors.Transient, match="127.0.0.1:1/archive does not answer") as told:
+        commands.setup(given, sample_orders=0, seed=1)
+    assert "hunter2" not in str(told.value)
 
 
 def test_at_least_one_customer_is_archived_however_short_the_pause(world: World) -> None:

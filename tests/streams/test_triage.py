@@ -16,12 +16,13 @@ from schemas.base import Origin
 from schemas.batches import SyncState
 from schemas.failures import Poison
 from sql import tables
-from streams import advice, cli, triage
+from streams import advice, cli, hold, triage
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
 from tests import factories
 from tests.factories import World, identity, row
 
+GREYSON = "GREYSON CLOTHIERS"
 ERR = (tables.ERRORS, tables.ERRORS_SUBITEMS)
 
 
@@ -68,6 +69,10 @@ def failed(world: World, *numbers: int, **told: Any) -> list[events.OrderEvent]:
     for event in staged:
         world.retrier.schedule(world.record(world.refuse(event, **told)))
     return staged
+
+
+def put_on_hold(world: World) -> None:
+    hold.keep(world.state, hold.Hold(customer=GREYSON, by="me", at=world.clock()))
 
 
 def run(settings: Settings, *arguments: str) -> Any:
@@ -134,7 +139,35 @@ def test_every_failure_says_what_happens_next_or_what_to_do(told: dict[str, Any]
 def test_a_retry_that_the_breaker_holds_back_says_so() -> None:
     due = ROW | {"next_retry_at": "2026-11-21T09:59:00.000000"}
     assert advice.what_next(due, now=NOW, paused="retries pause since …") == "due; retries pause since …"
-    assert advice.what_next(ROW, now=NOW, held=True).startswith("its customer is on hold; ")
+
+
+def test_of_a_customer_on_hold_it_says_when_what_is_mended_is_seen(world: World, settings: Settings) -> None:
+    failed(world, 1)
+    world.add(row(2, **{"CUSTOMER NAME": "EXOTIC", "CUSTOMER PRICE": "cheap"}))
+    world.flow()
+    put_on_hold(world)
+    told = {line["order_number"]: line for line in json.loads(run(settings, "errors", "--json").output)}
+    assert [told[f"JOO-0000{n}"]["held"] for n in (1, 2)] == [True, False]
+    assert "after `ordersync release`; waits for a person" in told["JOO-00001"]["next"]
+    assert "hold" not in told["JOO-00002"]["next"]
+    shown = run(settings, "errors").output
+    assert "1 of GREYSON CLOTHIERS, which is on hold" in shown and "EXOTIC, which" not in shown
+
+
+def test_a_retry_of_a_customer_on_hold_sends_what_was_emitted_and_detects_after_the_release(
+    world: World, settings: Settings, sender: Sender
+) -> None:
+    (refused,) = failed(world, 1)
+    world.add(row(2, **{"CUSTOMER PRICE": "cheap"}))
+    world.flow()
+    put_on_hold(world)
+    shown = run(settings, "retry", "--all").output
+    assert "1 sent again" in shown and "1 detected again when their customers are released" in shown
+    assert [event.record_uuid for event in sender.events()] == [refused.record_uuid]
+    assert world.passed() == []
+    with world.db.write() as session:
+        hold.end(world.state, GREYSON)(session)
+    assert [event.record_uuid for event in world.passed()] == [identity(2)]
 
 
 def test_what_the_board_refused_is_sent_again_at_once_and_claimed(
