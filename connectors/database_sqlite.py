@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,40 +29,37 @@ _ADVICE = {
     sqlite3.SQLITE_NOTADB: "it is no SQLite database: set another path",
     sqlite3.SQLITE_CORRUPT: "restore it from a copy",
 }
+# Prepared statements that a connection keeps: more than there are.
+STATEMENTS = 512
 _NO_SUCH_NAME = ("no such table", "no such column", "no such view", "has no column named")
 
 
 class SqliteDatabase:
     """A file in WAL mode: readers never wait, a writer waits for the other up to `busy_timeout` seconds.
 
-    Connections are kept per thread, one for each transaction that is open in it at once.
+    There is one connection for each transaction that is open at once; at rest, any thread may take it.
     """
 
     def __init__(self, path: Path, busy_timeout: float = 30.0) -> None:
         self._path = path
         self._busy_timeout = busy_timeout
         self._thread = _Thread()
+        self._translated = _Translated(path)
         self._lock = threading.Lock()
         self._connections: set[sqlite3.Connection] = set()
+        self._readers: list[sqlite3.Connection] = []
+        self._writers: list[sqlite3.Connection] = []
         self._closed = False
 
     @property
     def engine(self) -> str:
         return "sqlite"
 
-    @contextmanager
-    def read(self) -> Iterator[database.Session]:
-        with self._transaction("BEGIN DEFERRED", read_only=True) as session:
-            yield session
+    def read(self) -> AbstractContextManager[database.Session]:
+        return self._transaction(writes=False)
 
-    @contextmanager
-    def write(self) -> Iterator[database.Session]:
-        with self._transaction("BEGIN IMMEDIATE", read_only=False) as session:
-            self._thread.writing = True
-            try:
-                yield session
-            finally:
-                self._thread.writing = False
+    def write(self) -> AbstractContextManager[database.Session]:
+        return self._transaction(writes=True)
 
     def columns(self, table: str) -> list[database.Column]:
         with self.read() as session:
@@ -70,7 +67,7 @@ class SqliteDatabase:
         return database.checked_columns(table, [_column(row) for row in rows])
 
     def apply_schema(self, now: datetime, *, with_source: bool = True) -> list[str]:
-        with _translated(self._path):
+        with self._translated:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         catalog = sql.load("catalog", self.engine)
         with self.write() as session:
@@ -88,20 +85,23 @@ class SqliteDatabase:
                 self._connections.pop().close()
 
     @contextmanager
-    def _transaction(self, begin: str, *, read_only: bool) -> Iterator[database.Session]:
+    def _transaction(self, *, writes: bool) -> Iterator[database.Session]:
         if self._thread.writing:
             raise RuntimeError("this thread is inside a write transaction: pass its session on instead")
-        connection = self._take()
-        session = _SqliteSession(connection, self._path)
+        idle = self._writers if writes else self._readers
+        connection = self._take(idle, writes=writes)
+        session = _SqliteSession(connection, self._translated)
         try:
-            with _translated(self._path):
-                connection.execute(f"PRAGMA query_only = {read_only:d}")
-                connection.execute(begin)
+            with self._translated:
+                connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED")
+            self._thread.writing = writes
             yield session
+            self._thread.writing = False
             session.end()
-            with _translated(self._path):
+            with self._translated:
                 connection.execute("COMMIT")
         except BaseException:
+            self._thread.writing = False
             session.end()
             # What went wrong first is what matters; a connection that cannot roll back is not used again.
             with suppress(sqlite3.Error):
@@ -109,39 +109,44 @@ class SqliteDatabase:
             raise
         finally:
             if not self._closed and not connection.in_transaction:
-                self._thread.idle.append(connection)
+                idle.append(connection)
 
-    def _take(self) -> sqlite3.Connection:
+    def _take(self, idle: list[sqlite3.Connection], *, writes: bool) -> sqlite3.Connection:
         if self._closed:
             raise RuntimeError("this database was closed")
-        if self._thread.idle:
-            return self._thread.idle.pop()
-        with _translated(self._path):
-            # Only `close` touches a connection from another thread.
+        with self._lock:
+            if idle:
+                # The one that was used last: it has the statements prepared.
+                return idle.pop()
+        with self._translated:
+            # Threads take turns with a connection.
             connection = sqlite3.connect(
-                self._path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False
+                self._path,
+                timeout=self._busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=STATEMENTS,
             )
             with self._lock:
                 self._connections.add(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA query_only = {not writes:d}")
         return connection
 
 
 class _Thread(threading.local):
-    """What one thread has: connections at rest, and whether a write transaction is open."""
+    """Whether a write transaction is open in this thread."""
 
-    def __init__(self) -> None:
-        self.idle: list[sqlite3.Connection] = []
-        self.writing = False
+    writing = False
 
 
 class _SqliteSession:
     """A `database.Session` on one connection, of no use once its transaction has ended."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, translated: "_Translated") -> None:
         self._connection = connection
-        self._path = path
+        self._translated = translated
         self._streams: list[sqlite3.Cursor] = []
         self._ended = False
 
@@ -150,17 +155,17 @@ class _SqliteSession:
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[database.Value]]) -> None:
         self._refuse_if_ended()
-        with _translated(self._path):
+        with self._translated:
             self._connection.executemany(statement, map(_checked, rows))
 
     def query(self, statement: str, params: Sequence[database.Value] = ()) -> list[database.Row]:
         cursor = self._run(statement, params)
         names = [column[0] for column in cursor.description]
-        with _translated(self._path):
+        with self._translated:
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def value(self, statement: str, params: Sequence[database.Value] = ()) -> Any:
-        with closing(self._run(statement, params)) as cursor, _translated(self._path):
+        with closing(self._run(statement, params)) as cursor, self._translated:
             row = cursor.fetchone()
         return row[0] if row else None
 
@@ -180,7 +185,7 @@ class _SqliteSession:
     def _rows(self, cursor: sqlite3.Cursor, size: int) -> Iterator[database.Fields]:
         while True:
             self._refuse_if_ended()
-            with _translated(self._path):
+            with self._translated:
                 rows = cursor.fetchmany(size)
             if not rows:
                 return
@@ -188,7 +193,7 @@ class _SqliteSession:
 
     def _run(self, statement: str, params: Sequence[database.Value]) -> sqlite3.Cursor:
         self._refuse_if_ended()
-        with _translated(self._path):
+        with self._translated:
             return self._connection.execute(statement, _checked(params))
 
     def _refuse_if_ended(self) -> None:
@@ -205,20 +210,23 @@ def _column(row: database.Row) -> database.Column:
     return database.Column(name=str(row["name"]), type=str(row["type"]), nullable=not row["not_null"])
 
 
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
+class _Translated:
     """Driver errors to ours; what stays as it was is a mistake in a statement, and ends the process."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        named = _named(error, path)
-        if named is None:
-            raise
-        raise named from error
-    except (UnicodeEncodeError, OverflowError) as error:
-        raise errors.Rejected(f"a value cannot be stored: {error}", code="WRONG_VALUE") from error
-    except OSError as error:
-        raise errors.Misconfigured(f"{path}: {error.strerror}: check its folder", code="FOLDER") from error
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            named = _named(error, self._path)
+            if named is not None:
+                raise named from error
+        elif isinstance(error, UnicodeEncodeError | OverflowError):
+            raise errors.Rejected(f"a value cannot be stored: {error}", code="WRONG_VALUE") from error
+        elif isinstance(error, OSError):
+            raise errors.Misconfigured(f"{self._path}: {error.strerror}: check its folder", code="FOLDER") from error
 
 
 def _named(error: sqlite3.Error, path: Path) -> errors.OrdersyncError | None:
