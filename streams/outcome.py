@@ -106,7 +106,7 @@ class Judge:
         refused = {
             at: mutations[at]
             for at, verdict in enumerate(verdicts)
-            if isinstance(verdict, items.Refused) and verdict.code.casefold().startswith(NOT_FOUND)
+            if isinstance(verdict, items.Refused) and is_missing(verdict)
         }
         targets = {at: doubt.target(mutation) for at, mutation in refused.items()}
         gone = await self.looker.gone(sorted(set(targets.values()) - {""}))
@@ -136,6 +136,12 @@ class Judge:
             return items.Done(id=mutation.item_id), entity
         log.warning("%s of order %s is not on the board any more: it is made again", what, uuid)
         return Stale(f"{what} is not on the board any more"), entity
+
+
+def is_missing(verdict: items.Refused) -> bool:
+    """Something that the mutation names is not on the board, for all the API knows."""
+    # Formats of the API spell its codes differently.
+    return verdict.code.casefold().replace("_", "").startswith(NOT_FOUND)
 
 
 def refused(rejected: errors.Rejected) -> items.Refused:

@@ -22,7 +22,7 @@ from schemas.failures import FailureType
 from schemas.orders import Problem, StagedOrder
 from streams import choice, plans, recovery, refresh
 from streams.choice import Identity, Work
-from streams.outcome import Result, Stale
+from streams.outcome import Result, Stale, is_missing
 from streams.writer import Intent
 
 log = logging.getLogger(__name__)
@@ -230,6 +230,9 @@ class Syncer:
             FailureType.API_ERROR,
             code=refused.code,
             message=refused.message,
+            # The one refusal that may pass by itself: reads lag behind writes, so what a person took away may still be
+            # shown when we look for it; a little later it is known to be gone, and made again.
+            retryable=is_missing(refused),
             size_label=getattr(mutation, "size_label", None),
             http_status=refused.http_status,
             request_id=refused.request_id,

@@ -261,6 +261,27 @@ async def test_a_board_that_never_settles_is_a_failure_that_is_tried_again(tmp_p
 
 
 @timeless
+@pytest.mark.parametrize(
+    ("code", "retryable"),
+    [("ResourceNotFoundException", True), ("RESOURCE_NOT_FOUND", True)]
+    + [(code, False) for code in ("ColumnValueException", "RecordInvalidException", "ItemNameTooLongException")],
+)
+async def test_only_what_the_api_misses_though_the_board_shows_it_is_tried_again_by_itself(
+    tmp_path: Path, code: str, retryable: bool
+) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(1))
+        newer = order(1, 2, values={"PATTERN ID": "P-2"})
+        at.trouble(Rule(kind=Kind.PARTIAL_ALIASES, at=(1,), aliases=(0,), code=code))
+        (emitted,) = await at.sync(newer)
+        assert isinstance(emitted, events.OrderFailed)
+        assert (emitted.code, emitted.retryable) == (code, retryable)
+        at.failed(emitted)
+        assert synced(*await at.again(newer, cause=events.Cause.RETRY, attempt=1)) == [1]
+        assert at.shown(1, "PATTERN ID") == "P-2"
+
+
+@timeless
 async def test_a_dry_run_tells_what_a_run_then_sends_and_sends_nothing(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await at.sync(order(1))
