@@ -59,10 +59,10 @@ def to_next_write(parts: Resources, died: float, away: Sequence[tuple[float, flo
     some of that work was in no request in doubt. None when nothing waited, or when the broker was away meanwhile.
     """
     with parts.db.read() as session:
-        detected = {
-            (str(row["source_uuid"]), int(row["version"])): _seconds(row["start_time"])
+        staged = {
+            (str(row["source_uuid"]), int(row["version"])): (_seconds(row["start_time"]), row["Group"])
             for row in session.query(
-                "SELECT s.source_uuid, s.version, b.start_time FROM STG_MON_CustMasterSchedule AS s"
+                "SELECT s.source_uuid, s.version, s.[Group], b.start_time FROM STG_MON_CustMasterSchedule AS s"
                 " JOIN MON_BatchProcessing AS b ON b.batch_id = s.stg_batch_id"
             )
         }
@@ -71,7 +71,11 @@ def to_next_write(parts: Resources, died: float, away: Sequence[tuple[float, flo
             " WHERE finished_at IS NOT NULL ORDER BY finished_at"
         )
     later = [row for row in rows if _seconds(row["finished_at"]) > died]
-    in_doubt = {order for row in later if _seconds(row["created_at"]) < died for order, _ in _orders(row)}
+    doubted = [row for row in later if _seconds(row["created_at"]) < died]
+    orders_in_doubt = {order for row in doubted for order, _ in _orders(row)}
+    groups_in_doubt = {group for row in doubted for group in _groups(row)}
+    detected = {order: at for order, (at, _) in staged.items()}
+    in_doubt = orders_in_doubt | {uuid for (uuid, _), (_, group) in staged.items() if group in groups_in_doubt}
     writes = [
         (_seconds(row["finished_at"]), [order for order in _orders(row) if detected.get(order, died) < died])
         for row in later
@@ -86,6 +90,12 @@ def to_next_write(parts: Resources, died: float, away: Sequence[tuple[float, flo
 def _orders(row: database.Row) -> list[tuple[str, int]]:
     """Identity and version of what a request is about."""
     return list(json.loads(row["mutations"])["versions"].items())
+
+
+def _groups(row: database.Row) -> list[str]:
+    """The groups that a request makes."""
+    mutations = json.loads(row["mutations"])["mutations"]
+    return [one["group_name"] for one in mutations if one["kind"] == "create_group"]
 
 
 def _seconds(told: object) -> float:
