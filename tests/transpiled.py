@@ -99,8 +99,8 @@ class Session:
 
 
 class _Hashing(database_sqlite.SqliteDatabase):
-    def _take(self) -> sqlite3.Connection:
-        connection = super()._take()
+    def _take(self, *given: Any, **named: Any) -> sqlite3.Connection:
+        connection = super()._take(*given, **named)
         add_functions(connection)
         return connection
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors import errors, orders, orders_pushdown
-from mappings import hashing
+from mappings import columns, hashing, sizes
 from schemas import detection, events
 from schemas.base import Cell
 from schemas.batches import SyncState
@@ -40,6 +40,10 @@ def told_apart(cells: tuple[Cell, ...]) -> dict[str, Cell]:
     for cell, (text, number) in zip(cells, (COLUMNS[:2], COLUMNS[2:]), strict=True):
         found[number if isinstance(cell, int) else text] = cell
     return found
+
+
+def watched(world: World) -> tuple[str, ...]:
+    return columns.watched(world.mappings, sizes.size_columns(world.orders.columns(), world.mappings.board.sizes))
 
 
 def note(world: World, version: int) -> None:
@@ -145,7 +149,7 @@ def test_a_hash_counts_only_beside_the_row_hash_that_it_was_noted_for(world: Wor
     assert [event.record_uuid for event in world.flow()] == [identity(1)], "detected again, though the row is the same"
     # Rolled back: the snapshot is of a row that the source does not hold.
     snapshot = world.snapshot(2)
-    world.orders.rows([identity(2)], ["NOTES"])
+    world.orders.rows([identity(2)], watched(world))
     world.orders.move_snapshots(
         [
             detection.Snapshot(
@@ -161,6 +165,15 @@ def test_a_hash_counts_only_beside_the_row_hash_that_it_was_noted_for(world: Wor
         ]
     )
     assert [event.record_uuid for event in world.flow()] == [identity(2)]
+
+
+def test_an_order_that_is_to_be_detected_again_is_not_noted_meanwhile(world: World) -> None:
+    world.add(row(1))
+    world.flow(source=orders.Orders(world.db, world.clock))
+    assert list(world.orders.scan(watched(world))) == []
+    world.run("UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = ''")
+    world.orders.note_unchanged()
+    assert [event.record_uuid for event in world.flow()] == [identity(1)]
 
 
 def test_a_row_that_is_edited_while_it_is_told_is_seen_again(world: World) -> None:
