@@ -53,7 +53,9 @@ def duplicates(items: Iterable[shown.BoardItem], mappings: Mappings) -> list[str
             continue  # People may write what they like into lines of their own.
         seen[record_uuid] = seen.get(record_uuid, 0) + 1
         sizes = [facts.text_of(subitem, mappings.board.subitem.size.id) for subitem in item.subitems]
-        found += [f"{record_uuid} has size {size} {n} times" for size in set(sizes) if (n := sizes.count(size)) > 1]
+        # Lines without a size are people's own too.
+        twice = sorted(size for size in set(sizes) if size and sizes.count(size) > 1)
+        found += [f"{record_uuid} has size {size} {sizes.count(size)} times" for size in twice]
     return found + [f"{uuid} has {n} items" for uuid, n in seen.items() if n > 1]
 
 

@@ -107,6 +107,20 @@ def test_the_same_size_twice_is_a_difference_and_a_duplicate() -> None:
     assert compare.duplicates([twice], MAPPING) == [f"{UUID} has size M 2 times"]
 
 
+@pytest.mark.parametrize("pair", [("20", ""), ("", "20"), ("", ""), ("20", "0"), ("0", "0")])
+def test_a_size_that_is_there_twice_is_a_difference_whatever_its_quantities(pair: tuple[str, str]) -> None:
+    twice = item(sizes=(subitem("S", "10"), *(subitem("M", quantity) for quantity in pair)))
+    assert {one.size for one in compare.differences(source(), board(twice))} == {"M"}
+    assert compare.duplicates([twice], MAPPING) == [f"{UUID} has size M 2 times"]
+
+
+def test_lines_that_people_wrote_below_an_item_are_theirs() -> None:
+    remarks = tuple(subitem("", "", "ask for the carton") for _ in range(2))
+    mine = item(sizes=(subitem("S", "10"), subitem("M", "20"), *remarks))
+    assert compare.differences(source(), board(mine)) == []
+    assert compare.duplicates([mine], MAPPING) == []
+
+
 def test_production_is_read_like_the_board() -> None:
     master = [{**ORDER.values, "source_uuid": UUID, "Title": ORDER.item_name, "Group": ORDER.group_name}]
     sizes = [{"record_uuid": UUID, "size_label": size, "Order Qty": str(n)} for size, n in ORDER.sizes.items()]
