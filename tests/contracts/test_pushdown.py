@@ -10,10 +10,12 @@ from mappings import columns, hashing, sizes
 from schemas import detection, events
 from schemas.base import Cell
 from schemas.batches import SyncState
+from sql import identifiers, pushdown
 from tests import transpiled
 from tests.contracts import engines
 from tests.factories import World, identity, row
 from tests.mappings import test_hashing
+from tests.sql import test_pushdown as test_cells
 
 UPDATED = events.Change.UPDATED
 # Texts and numbers have columns of their own on the server.
@@ -71,9 +73,9 @@ def test_every_row_of_the_hash_tests_is_told_from_every_other(world: World) -> N
     for n, cells in enumerate(test_hashing.ROWS):
         world.add({"record_uuid": identity(n), **told_apart(cells)})
     server_hashes = set()
+    names = identifiers.listed(COLUMNS, suffix=" = ?")
     for n, cells in enumerate(test_hashing.ROWS):
         with world.db.write() as session:
-            names = ", ".join(f"[{name}] = ?" for name in COLUMNS)
             session.execute(f"UPDATE ORDERS_UNIFIED SET {names}", tuple(told_apart(cells).values()))
         note(world, n + 1)
         assert list(world.orders.scan(COLUMNS)) == [], "the second look sees nothing"
@@ -81,11 +83,32 @@ def test_every_row_of_the_hash_tests_is_told_from_every_other(world: World) -> N
         server_hashes |= {
             line["row_hash_bin"] for line in world.query("SELECT row_hash_bin FROM ORDERS_UNIFIED_SNAPSHOT")
         }
-        for other, changed in enumerate(test_hashing.ROWS):
-            world.edit(other, told_apart(changed))
+        edits = [(*told_apart(changed).values(), identity(other)) for other, changed in enumerate(test_hashing.ROWS)]
+        with world.db.write() as session:
+            session.execute_many(f"UPDATE ORDERS_UNIFIED SET {names} WHERE record_uuid = ?", edits)
         seen = {uuid for uuid, *_ in world.orders.scan(COLUMNS)}
         assert seen == {identity(other) for other in range(len(test_hashing.ROWS)) if other != n}, repr(cells)
     assert len(server_hashes) == len(test_hashing.ROWS)
+
+
+@pytest.mark.sqlserver
+@pytest.mark.skipif(engines.why_not("sqlserver") is not None, reason=str(engines.why_not("sqlserver")))
+def test_the_server_writes_every_type_as_its_stand_in_does(sqlserver: str) -> None:
+    server = engines.sqlserver(sqlserver)
+    with server.read() as session:
+
+        def told(kind: str, cell: Cell) -> str:
+            inner = pushdown.expression([("A", kind)]).removeprefix("HASHBYTES('SHA2_256', ").removesuffix(")")
+            return str(session.value(f"SELECT {inner} FROM (SELECT CAST(? AS {kind}) AS [A]) AS s", (cell,)))
+
+        for kind, cell, expected in test_cells.CELLS:
+            assert told(kind, cell).partition(":")[2] == expected
+        for kind, one, other in test_cells.PRECISE:
+            assert told(kind, one) != told(kind, other)
+        hashed = pushdown.expression([("A", "NVARCHAR(9)")])
+        found = session.value(f"SELECT {hashed} FROM (SELECT CAST(? AS NVARCHAR(9)) AS [A]) AS s", ("é",))
+        assert isinstance(found, bytes) and len(found) == 32
+    server.close()
 
 
 def test_the_first_and_the_last_size_and_a_date_are_seen(world: World) -> None:

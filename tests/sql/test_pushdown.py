@@ -18,6 +18,31 @@ from tests import transpiled
 LIVE = [(column.name, column.type) for column in tables.get(tables.SOURCE).columns]
 
 
+# What SQL Server itself writes, too (tests/contracts/test_pushdown.py): type, cell, text.
+CELLS: list[tuple[str, str | int | None, str]] = [
+    ("NVARCHAR(MAX)", None, ":"),
+    ("NVARCHAR(MAX)", "", "0:"),
+    ("NVARCHAR(255)", "NULL", "8:NULL"),
+    ("NVARCHAR(MAX)", "a ", "4:a "),
+    ("nvarchar(10)", "\N{SPOOL OF THREAD}", "4:\N{SPOOL OF THREAD}"),
+    ("VARCHAR(10)", "é", "2:é"),
+    ("INT", None, ","),
+    ("INT", -7, "-7,"),
+    ("BIGINT", 2**63 - 1, "9223372036854775807,"),
+    ("BIT", 0, "0,"),
+    ("DECIMAL(18,4)", "12.5000", "12.5000,"),
+    ("NUMERIC(5,0)", "12", "12,"),
+    ("DATE", "2026-02-28", "2026-02-28,"),
+    ("DATE", None, ","),
+]
+# How it writes these is its own affair, as long as no two share a text.
+PRECISE = [
+    ("DATETIME2", "2026-02-28T10:00:00.000001", "2026-02-28T10:00:00.000002"),
+    ("DATETIME2", "2026-02-28T10:00:00", "2026-02-28T10:00:00.000001"),
+    ("FLOAT", "0.1", "0.10000000000000002"),
+]
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as connection:
@@ -40,29 +65,14 @@ def text(engine: sqlite3.Connection, kinds: Sequence[tuple[str, str]], cells: di
     return found
 
 
-@pytest.mark.parametrize(
-    ("kind", "cell", "expected"),
-    [
-        ("NVARCHAR(MAX)", None, ":"),
-        ("NVARCHAR(MAX)", "", "0:"),
-        ("NVARCHAR(255)", "NULL", "8:NULL"),
-        ("NVARCHAR(MAX)", "a ", "4:a "),
-        ("nvarchar(10)", "\N{SPOOL OF THREAD}", "4:\N{SPOOL OF THREAD}"),
-        ("VARCHAR(10)", "é", "2:é"),
-        ("INT", None, ","),
-        ("INT", -7, "-7,"),
-        ("BIGINT", 2**63 - 1, "9223372036854775807,"),
-        ("BIT", 0, "0,"),
-        ("DECIMAL(18,4)", "12.5000", "12.5000,"),
-        ("NUMERIC(5,0)", "12", "12,"),
-        ("DATE", "2026-02-28", "2026-02-28,"),
-        ("DATE", None, ","),
-        ("DATETIME2", "2026-02-28T10:00:00.000001", "2026-02-28T10:00:00.000001,"),
-        ("FLOAT", "0.1", "1.0000000000000001e-01,"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "cell", "expected"), CELLS)
 def test_a_cell_is_written_in_one_way(engine: sqlite3.Connection, kind: str, cell: object, expected: str) -> None:
     assert text(engine, [("A", kind)], {"A": cell}) == expected
+
+
+@pytest.mark.parametrize(("kind", "one", "other"), PRECISE)
+def test_the_last_digit_counts(engine: sqlite3.Connection, kind: str, one: str, other: str) -> None:
+    assert text(engine, [("A", kind)], {"A": one}) != text(engine, [("A", kind)], {"A": other})
 
 
 @pytest.mark.parametrize("kind", ["XML", "SQL_VARIANT", "DATETIME", "MONEY", "TIME", "NTEXT", "VARBINARY(8)", "REAL"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors import errors
+from connectors import errors, orders_pushdown
 from mappings import sizes
 from schemas import detection, events
 from schemas.batches import SyncState
@@ -514,6 +514,27 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
                 tracemalloc.stop()
             assert report.scanned == rows and report.quiet
     assert peaks[1] < peaks[0] + 300_000
+
+
+def test_memory_does_not_grow_when_every_hash_of_the_server_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders_pushdown, "AFTER_SCAN", 500)
+    peaks = []
+    for rows in (2_000, 4_000):
+        folder = tmp_path / str(rows)
+        folder.mkdir()
+        with transpiled.world(folder) as world:
+            _fill(world, rows)
+            world.run("UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash_bin = NULL")
+            tracemalloc.start()
+            try:
+                report = world.detect()
+                peaks.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+            assert report.scanned == rows and report.quiet
+    assert peaks[1] < peaks[0] + 200_000
 
 
 def test_a_burst_of_changes_is_bounded_by_the_window(world: World) -> None:
