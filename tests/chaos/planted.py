@@ -296,6 +296,6 @@ PLANTS = {
         ((production.orders, "settled_versions", _promotes_anything),),
     ),
     "forgotten retry": Plant("a due retry is claimed and not sent", ((app, "retrying", _forgets_claims),)),
-    "no watchdog": Plant("a deaf worker lives on", ((watchdog.Watchdog, "look", _never(None)),)),
+    "no watchdog": Plant("a worker that works nothing lives on", ((watchdog.Watchdog, "start", _never(None)),)),
     "no sweep": Plant("what was lost with the log is not found again", ((sweep.Sweep, "look", _never(0)),)),
 }
