@@ -101,6 +101,19 @@ async def test_a_size_that_left_and_is_there_twice_is_a_duplicate(tmp_path: Path
 
 
 @timeless
+async def test_of_two_that_are_nobodys_the_oldest_stays(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await arrived(at, order(1))
+        subitem, parent = at.world.mappings.board.subitem, at.item(1)["id"]
+        new = {subitem.size.id: {"labels": ["3XL"]}, subitem.quantity.id: "5"}
+        oldest, _ = (at.by_hand("add", name="of theirs", parent_id=parent, columns=new) for _ in range(2))
+        assert await audited(at) == {uuid(1): DUPLICATE}
+        await told_again(at, order(1))
+        assert at.sizes(1) == {"S": 1, "M": 2, "3XL": 0} and await audited(at) == {}
+        assert oldest in {one["id"] for one in at.item(1)["subitems"] if one["state"] == "active"}
+
+
+@timeless
 async def test_what_is_there_once_more_or_otherwise_is_named_as_such(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await arrived(at, *(order(n) for n in range(1, 5)))
