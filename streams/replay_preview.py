@@ -1,7 +1,6 @@
 """What a replay would do: the fields that differ on the board, and the cost in API calls."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,15 +11,19 @@ from connectors.monday import client as clients
 from mappings import columns
 from schemas import events
 from schemas.orders import Order, StagedOrder
-from streams import boardview, compare, facts, mending, plans, refresh, repair, replay, spending
+from streams import boardview, compare, facts, mending, plans, previews, refresh, repair, replay, spending
 from streams.resources import Resources, utcnow
+
+# What is said of an order that the board does not show: field, expected, shown.
+NO_ITEM = ("(item)", "one item", None)
 
 
 @dataclass
 class Preview:
     """What a replay would do. `ordinary` orders are newer than what is settled, and take the ordinary way.
 
-    `differences`: field by field, what the event says and what the board shows now. `reads` and `writes` are API calls.
+    `differences`: field by field, what the event says and what the board shows now. API calls: `reads`, as many as this
+    look took, and `writes`, if each portion fills its own.
     """
 
     found: replay.Found
@@ -42,6 +45,7 @@ async def preview(
         board = boards.Board(client, parts.mappings.board.board.id)
         planner = plans.Planner(parts.mappings, boardview.LabelBook(await board.columns()))
         groups = await board.groups()
+        before = budget.snapshot().requests
         view, tables = boardview.BoardView(board, parts.mappings), repairs.Repairs(parts.db, utcnow)
         for some in repair.portions(told.event for told in replayer.events(found)):
             settled = tables.settled([event.record_uuid for event in some])
@@ -50,19 +54,22 @@ async def preview(
             orders = _orders(parts, again)
             seen = await refresh.Refresher(view, parts.ledger, tables, parts.mappings).look(orders)
             shown.differences += _differences(parts, orders, seen)
+            planned: list[plans.Planned] = []
             for event, order in zip(again, orders, strict=True):
                 one = seen[order.record_uuid]
                 wanted = order.model_copy(update={"sizes": {size: n for size, n in order.sizes.items() if n}})
                 whole = planner.whole(events.OrderStaged(**event.identity), wanted, one.known, groups)
                 if one.copies or whole.mutations or whole.problems:
                     mutations = (*one.copies, *whole.mutations)
-                    shown.planned.append(whole.model_copy(update={"mutations": mutations}))
+                    planned.append(whole.model_copy(update={"mutations": mutations}))
                 groups |= {m.group_name: "" for m in whole.mutations if m.kind == "create_group"}
+            shown.planned += planned
+            cost = previews.cost(planned, batch_size=parts.settings.batch_size, per_minute=1.0)
+            shown.writes += cost.requests
             looked += len(some)
             progress("reading the board", looked, len(found.places))
+    shown.reads = budget.snapshot().requests - before
     spending.note(parts.state, budget.snapshot().requests, utcnow())
-    shown.reads = math.ceil((looked - shown.ordinary) / boards.VALUES_PER_SEARCH)
-    shown.writes = math.ceil(sum(len(one.mutations) for one in shown.planned) / parts.settings.batch_size)
     return shown
 
 
@@ -77,8 +84,11 @@ def _differences(
 ) -> list[compare.Difference]:
     mappings, people = parts.mappings, columns.owned_by_people(parts.mappings)
     expected: list[facts.Fact] = []
+    missing: list[compare.Difference] = []
     for order in orders:
-        if not order.removed:
+        if not order.removed and seen[order.record_uuid].read is None:
+            missing.append(compare.Difference(order.record_uuid, "", *NO_ITEM))
+        elif not order.removed:
             whole = Order(
                 customer=order.customer,
                 group_name=order.group_name,
@@ -91,4 +101,4 @@ def _differences(
     whose = {item.id: uuid for uuid, item in shown.items()}
     told = facts.of_board(shown.values(), mappings, people=people, whose=whose)
     found = compare.differences(compare.frame(expected), compare.frame(told))
-    return [dataclasses.replace(one, field=facts.title(one.field, mappings)) for one in found]
+    return missing + [dataclasses.replace(one, field=facts.title(one.field, mappings)) for one in found]

@@ -139,7 +139,7 @@ def preview(found: replay_preview.Preview) -> None:
     if found.ordinary:
         show.plain(f"{found.ordinary} orders are newer than what is settled: they take the ordinary way")
     show.plain(f"{len(found.found.places)} orders would be told again, out of {_read(found.found)}")
-    show.plain(f"cost: {found.reads} API calls to read the board, {found.writes} to mend it")
+    show.plain(f"cost: {found.reads} API calls to read the board, about {found.writes} to mend it")
 
 
 def _read(found: replay.Found) -> str:

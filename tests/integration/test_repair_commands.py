@@ -77,11 +77,23 @@ class Plant:
 
     def rename(self, customer: str) -> tuple[str, str]:
         """A person writes another name over an item of this customer. Its name as it was, and its order."""
-        items = {one["columns"][self.parts.mappings.board.key.id]: one for one in self.admin("board")["items"]}
-        item = items[identity(FIRST[customer])]
+        item = self._item(FIRST[customer])
         edit = {"action": "set", "item_id": item["id"], "column_id": "name", "value": "by hand"}
         self.admin("edit", json.dumps(edit).encode())
-        return item["name"], item["columns"][self.parts.mappings.board.key.id]
+        return item["name"], identity(FIRST[customer])
+
+    def remove(self, number: int) -> str:
+        """A person deletes the item of this order."""
+        self.admin("edit", json.dumps({"action": "delete", "item_id": self._item(number)["id"]}).encode())
+        return identity(number)
+
+    def _item(self, number: int) -> dict[str, Any]:
+        key = self.parts.mappings.board.key.id
+        items = self.admin("board")["items"]
+        found: dict[str, Any] = next(
+            one for one in items if one["columns"].get(key) == identity(number) and one["state"] == "active"
+        )
+        return found
 
     def marks(self) -> dict[tuple[str, int], int]:
         """Where the topics of changes and of what arrived end now."""
@@ -183,14 +195,16 @@ def test_killed_half_way_it_goes_on_and_tells_nothing_twice(plant: Plant) -> Non
 
 def test_a_dry_run_tells_fields_and_cost_and_a_replay_since_a_time_mends_them(plant: Plant) -> None:
     name, order = plant.rename("TRACKSMITH")
+    gone = plant.remove(FIRST["TRACKSMITH"] + 1)
     marks = plant.marks()
     asked = ("replay", "--customer", "tracksmith", "--since", "2026-01-01T00:00")
     shown = plant.type(*asked, "--dry-run")
     assert shown.exit_code == 0, shown.output
-    line = next(line for line in shown.stdout.splitlines() if "by hand" in line)
-    assert all(told in line for told in (order, "(name)", name))
+    lines = [line for line in shown.stdout.splitlines() if "│" in line]
+    assert [all(told in line for told in (order, "(name)", name, "by hand")) for line in lines] == [False, True]
+    assert all(told in lines[0] for told in (gone, "(item)", "one item"))
     assert "50 orders would be told again" in shown.stdout
-    assert "cost: 1 API calls to read the board, 1 to mend it" in shown.stdout
+    assert "cost: 2 API calls to read the board, about 2 to mend it" in shown.stdout
     assert plant.count(marks) == 0
     assert "50 orders were told again" in plant.type(*asked).stdout
     plant.settles()
