@@ -167,7 +167,7 @@ class Database:
         self._life.gap()
 
     def columns(self, table: str) -> list[database.Column]:
-        return self._life.world.columns(table)
+        return self._real.columns(table)
 
     def close(self) -> None: ...
 

@@ -100,6 +100,8 @@ class SimLoop(asyncio.SelectorEventLoop):
         """Calls that stand still come to their end; their processes have to be dead by now."""
         while self.paused:
             call = self.paused.pop()
+            if call.process is not None:
+                call.process.frozen_until = 0.0
             call.go_on()
 
 
@@ -178,7 +180,10 @@ class Thread:
         self.rests = True
         self.seconds = 0.0
         self._call: _Call | None = None
-        self._ours, self._theirs = threading.Semaphore(0), threading.Semaphore(0)
+        # Locks in place of semaphores, which are made of several: each is released by the other side.
+        self._ours, self._theirs = threading.Lock(), threading.Lock()
+        self._ours.acquire()
+        self._theirs.acquire()
         threading.Thread(target=self._run, daemon=True, name="sim").start()
 
     def give(self, call: _Call) -> None:

@@ -217,7 +217,7 @@ class Story:
 
     def _waiting(self) -> dict[str, int]:
         with self.world.db.read() as session:
-            found = {name: int(session.value(statement) or 0) for name, statement in _WAITING.items()}
+            found = {name: int(n) for name, n in session.query(_ALL_WAITING)[0].items()}
         found["events"] = self.world.log.lag()
         # What wakes up says once more what others have said meanwhile.
         found["frozen"] = sum(life.frozen for life in self.world.lives)
@@ -262,6 +262,7 @@ _WAITING = {
     "retries of sizes": "SELECT COUNT(*) FROM ERR_MON_CustMasterSchedule_Subitems"
     " WHERE resolved_date IS NULL AND retryable = 1 AND max_retries_reached = 0",
 }
+_ALL_WAITING = "SELECT " + ", ".join(f"({counted}) AS [{name}]" for name, counted in _WAITING.items())
 
 
 def _unless_killed(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
@@ -279,8 +280,8 @@ def folder() -> Iterator[Path]:
 @contextlib.contextmanager
 def prepared() -> Iterator[worlds.Templates]:
     """What the stories of this process share."""
-    with folder() as made:
-        yield worlds.templates(made)
+    with folder() as made, contextlib.closing(worlds.templates(made)) as templates:
+        yield templates
 
 
 def verdict(chosen: Schedule, made: worlds.Templates, *, told: list[str] | None = None) -> judge.Verdict:

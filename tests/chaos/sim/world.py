@@ -4,7 +4,6 @@ import functools
 import itertools
 import logging
 import random
-import shutil
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from connectors import database
-from connectors.database_sqlite import SqliteDatabase
 from connectors.monday import budget, client
 from mappings import columns as mapped_columns
 from mappings import loading
@@ -27,6 +24,7 @@ from streams import delivery, resources, settings, topics, writing
 from tests.chaos.sim import board, faust, loop
 from tests.chaos.sim.life import Database, Life, Struck
 from tests.chaos.sim.log import Admin, Log, Producer, Trouble, partitioner_of_production
+from tests.chaos.sim.reused import Reused
 from tests.chaos.sim.script import SIZES, Edit, Schedule
 
 TOKEN = "chaos"
@@ -37,19 +35,22 @@ SLICE = 2.0
 
 @dataclass(frozen=True)
 class Templates:
-    """Files to be copied for each story, and what is made once a process."""
+    """What is made once a process: a board to be copied for each story, and tables to be restored."""
 
     folder: Path
     mappings: loading.Mappings
     settings: settings.Settings
     partition_of: Callable[[str, int], int]
+    wide: Reused
+    narrow: Reused
 
     @property
     def board(self) -> Path:
         return self.folder / "board.template"
 
-    def tables(self, *, wide: bool) -> Path:
-        return self.folder / ("wide.template" if wide else "narrow.template")
+    def close(self) -> None:
+        self.wide.close()
+        self.narrow.close()
 
 
 def templates(folder: Path) -> Templates:
@@ -60,18 +61,19 @@ def templates(folder: Path) -> Templates:
         mappings,
         settings.Settings(home=folder, monday_token=TOKEN, monday_url="", web_port=0),
         partitioner_of_production(),
+        Reused(folder / "wide.db"),
+        Reused(folder / "narrow.db"),
     )
     board.template(made.board, mappings)
-    for wide in (True, False):
-        db = SqliteDatabase(made.tables(wide=wide))
+    for db in (made.wide, made.narrow):
         db.apply_schema(loop.START)
-        if not wide:
-            _narrow(db, mappings)
-        db.close()
+    _narrow(made.narrow, mappings)
+    for db in (made.wide, made.narrow):
+        db.seal()
     return made
 
 
-def _narrow(db: SqliteDatabase, mappings: loading.Mappings) -> None:
+def _narrow(db: Reused, mappings: loading.Mappings) -> None:
     """The source with the columns that the mapping reads, and some sizes: most stories need no more."""
     live = [(column.name, column.type) for column in db.columns(tables.SOURCE)]
     sizes = set(mapped_sizes.size_columns(live, mappings.board.sizes))
@@ -101,11 +103,10 @@ class World:
         self._sends = itertools.count(1)
         self._strikes = {(strike.point, strike.nth): strike for strike in schedule.strikes}
         self._passed: Counter[str] = Counter()
-        self._columns: dict[str, list[database.Column]] = {}
-        shutil.copyfile(made.tables(wide=schedule.wide), folder / "orders.db")
         # A worker's own; its file lock makes it.
         (folder / "locks").mkdir()
-        self.db = SqliteDatabase(folder / "orders.db")
+        self.db = made.wide if schedule.wide else made.narrow
+        self.db.restore()
         self.log = Log(made.partition_of, self.loop.time)
         self.group = faust.Group(self.log, random.Random(f"group {schedule.seed}"), self._met)
         self.log.heard = self.group.heard
@@ -120,7 +121,6 @@ class World:
             life.die("ends with the story")
         self.loop.end()
         self.board.close()
-        self.db.close()
 
     def say(self, text: str) -> None:
         if self.told is not None:
@@ -131,12 +131,6 @@ class World:
 
     def new_id(self) -> str:
         return str(uuid.UUID(int=next(self._ids))).upper()
-
-    def columns(self, table: str) -> list[database.Column]:
-        """The live columns; no story changes them."""
-        if table not in self._columns:
-            self._columns[table] = self.db.columns(table)
-        return self._columns[table]
 
     # What the schedule has in store.
 
