@@ -1,5 +1,6 @@
 """Detection on the server sees what detection here sees: on SQL Server itself, and its statements on SQLite."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from schemas import detection, events
 from schemas.base import Cell
 from schemas.batches import SyncState
 from sql import identifiers, pushdown
+from streams import oracle
 from tests import transpiled
 from tests.contracts import engines
 from tests.factories import World, identity, row
@@ -212,6 +214,15 @@ def test_a_row_that_is_edited_while_it_is_told_is_seen_again(world: World) -> No
     assert [event.row["NOTES"] for event in world.flow(publish=edit_and_publish)] == ["a"]
     assert [event.row["NOTES"] for event in world.flow()] == ["b"]
     assert world.passed() == []
+
+
+def test_a_trial_finds_that_both_ways_agree(world: World) -> None:
+    world.add(*(row(n, NOTES=f"note {n % 7}", S=n) for n in range(10)))
+    trial = oracle.Oracle(world.orders, watched(world), hashing.row_hash, random.Random(5))
+    assert trial.look(100) == oracle.Verdict(10, 10, ())
+    world.flow()
+    world.edit(3, {"NOTES": "note 4"})
+    assert trial.look(100) == oracle.Verdict(10, 1, ())
 
 
 def test_a_preview_notes_nothing(world: World) -> None:
