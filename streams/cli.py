@@ -84,7 +84,10 @@ def detect(
     dry_run: Annotated[bool, typer.Option(help="Only print what the board would be told, and what it costs.")] = False,
     every: Annotated[float | None, typer.Option(min=0.1, help="Go on, with a pause of so many seconds.")] = None,
     compare: Annotated[
-        str | None, typer.Option("--hash", metavar="server|client", help="Who compares; default: a SQL Server.")
+        str | None,
+        typer.Option(
+            "--hash", metavar="server|client", help="Who compares; default: SQL Server if it holds the tables."
+        ),
     ] = None,
     oracle: Annotated[
         int | None, typer.Option(min=1, help="Only try on so many rows that the server sees all.")
