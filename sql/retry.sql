@@ -199,12 +199,12 @@ ORDER BY q.created_date DESC, q.err_id DESC
 
 -- name: open_batches
 -- The batches of the open failures of these orders.
-SELECT e.record_uuid, CAST(e.batch_id AS NVARCHAR(36)) AS batch_id FROM ERR_MON_CustMasterSchedule AS e
+SELECT DISTINCT CAST(e.batch_id AS NVARCHAR(36)) AS batch_id FROM ERR_MON_CustMasterSchedule AS e
 WHERE e.resolved_date IS NULL AND e.batch_id IS NOT NULL AND e.record_uuid IN ({marks})
 
 -- name: open_batches_of_sizes
 -- The same of their sizes.
-SELECT f.record_uuid, CAST(f.batch_id AS NVARCHAR(36)) AS batch_id FROM ERR_MON_CustMasterSchedule_Subitems AS f
+SELECT DISTINCT CAST(f.batch_id AS NVARCHAR(36)) AS batch_id FROM ERR_MON_CustMasterSchedule_Subitems AS f
 WHERE f.resolved_date IS NULL AND f.batch_id IS NOT NULL AND f.record_uuid IN ({marks})
 
 -- name: order_of_error
