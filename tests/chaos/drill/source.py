@@ -16,7 +16,7 @@ from tests.chaos.drill import stand, ways
 
 EVERY = 0.25
 # Of each way so many rows go bad, and so many of them are mended before the hour is over.
-PER_WAY, MENDED_OF_WAY = 4, 1
+PER_WAY, MENDED_OF_WAY = 2, 1
 # A row that is mended was bad for at least so many seconds.
 BAD_FOR = 30.0
 # Orders that are edited again and again.

@@ -44,9 +44,9 @@ class Weather(StrEnum):
 # A quarter of an hour, in seconds: new orders come in its first third. A create that nobody answers for is looked for
 # during 22 s (streams/doubt.py) that are not scaled, so the storms strike when there are only edits.
 CYCLE = 15 * MINUTE
-_STORMS = {Weather.ERRORS: (0.5, 0.58), Weather.SILENCE: (0.7, 0.78)}
+_STORMS = {Weather.ERRORS: (0.5, 0.58), Weather.SILENCE: (0.7, 0.73)}
 _USUAL = (
-    *(Rule(kind=Kind.PARTIAL_ALIASES, rate=0.04, aliases=(0,), code=code) for code in REFUSED.values()),
+    *(Rule(kind=Kind.PARTIAL_ALIASES, rate=0.01, aliases=(0,), code=code) for code in REFUSED.values()),
     Rule(kind=Kind.THROTTLE_429, rate=0.03),
     Rule(kind=Kind.THROTTLE_200, rate=0.03),
     Rule(kind=Kind.CONFLICT_409, rate=0.02),
