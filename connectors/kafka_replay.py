@@ -53,6 +53,8 @@ class TopicReader:
             "group.id": f"ordersync-replay-{uuid.uuid4()}",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
+            # At the end of a partition a fetch waits for more, and the questions about the next one behind it.
+            "fetch.wait.max.ms": 10,
             # Whoever tells the events on may wait for long between two of them.
             "max.poll.interval.ms": 86_400_000,
             # Events are some kilobytes each: a few thousand ahead are enough.

@@ -121,6 +121,7 @@ def replayed(done: replaying.Result) -> None:
         show.plain(f"what was told stays told; the same command goes on with the {done.left} orders that are left")
     elif done.told:
         show.plain("`ordersync status` shows them on their way")
+    _nothing_there(done.found)
 
 
 def preview(found: replay_preview.Preview) -> None:
@@ -140,6 +141,12 @@ def preview(found: replay_preview.Preview) -> None:
         show.plain(f"{found.ordinary} orders are newer than what is settled: they take the ordinary way")
     show.plain(f"{len(found.found.places)} orders would be told again, out of {_read(found.found)}")
     show.plain(f"cost: {found.reads} API calls to read the board, about {found.writes} to mend it")
+    _nothing_there(found.found)
+
+
+def _nothing_there(found: replay.Found) -> None:
+    if found.read == found.foreign:
+        show.plain(f"the log retains nothing of that: {replay.INSTEAD}")
 
 
 def _read(found: replay.Found) -> str:

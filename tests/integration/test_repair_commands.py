@@ -304,6 +304,9 @@ def test_what_is_not_retained_is_said_and_another_way_is_offered(plant: Plant) -
     assert "offset 0 of partition" in str(shown.exception) and "`ordersync verify --board --fix`" in str(
         shown.exception
     )
+    shown = plant.type("replay", "--customer", "PEERLESS", "--from-beginning")
+    assert shown.exit_code == 0
+    assert "retains nothing of that: `ordersync verify --board --fix` compares" in shown.stdout
     shown = plant.type("replay", "--customer", "PEERLESS", "--since", "2026-01-01")
     assert "events of 2026-01-01 00:00:00 UTC are not retained any more" in str(shown.exception)
 
