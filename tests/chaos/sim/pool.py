@@ -1,5 +1,6 @@
 """Schedules over all cores: each process makes its templates once, and plays one story after the other."""
 
+import gc
 import multiprocessing
 import os
 import tempfile
@@ -31,6 +32,8 @@ def verdicts(seeds: Iterable[int], jobs: int = 0) -> Iterator[tuple[int, Verdict
 def _prepare(folder: Path) -> None:
     world.silent()
     _templates.append(world.templates(Path(tempfile.mkdtemp(dir=folder))))
+    # The modules and templates are never garbage.
+    gc.freeze()
 
 
 def _verdict(seed: int) -> tuple[int, Verdict]:
