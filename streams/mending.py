@@ -134,10 +134,15 @@ class Mender:
             self._give_up()
         return emitted
 
+    def told_before(self) -> bool:
+        """Is a repair on its way that another command has emitted?"""
+        return bool(repairs.Repairs(self.parts.db, utcnow).on_their_way_again())
+
     def settle(self) -> None:
-        """Until nothing that was emitted is on its way. What gets lost meanwhile is looked for."""
+        """Until no repair is on its way, whoever emitted it. What gets lost meanwhile is looked for."""
         wait = self._patience()
-        while self._repairer.waiting() or (self._lost and self.parts.orders.unsettled_mutations()):
+        unsettled = self.parts.orders.unsettled_mutations
+        while self._repairer.waiting() or self.told_before() or (self._lost and unsettled()):
             if self._sweep.look():
                 self._detect()
             if not wait():

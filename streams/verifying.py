@@ -70,7 +70,7 @@ def run(
             lost = mender.lost()
             changed = mender.repairs(result.verified, result.audited)
             result.held = len(mender.held)
-            if not changed and not lost:
+            if not changed and not lost and not (wait and mender.told_before()):
                 break
             emitted = mender.emit(changed, wait=wait)
             before = result

@@ -275,6 +275,9 @@ def test_without_a_worker_nobody_waits_for_ever_and_what_was_told_stays_told(pla
     assert shown.exit_code == 1
     assert "nothing moved for 1 s" in shown.stdout and "what was emitted stays emitted" in shown.stdout
     assert plant.told(marks) == {identity(1): 1}
+    # It waits on for what it has emitted, and does not emit that again.
+    assert "nothing moved for 1 s" in plant.type("verify", "--board", "--fix", "--wait", "--timeout", "1").stdout
+    assert plant.told(marks) == {identity(1): 1}
     marks = plant.marks()
     shown = plant.type(*ALL, "--timeout", "1")
     assert shown.exit_code == 1
