@@ -12,9 +12,11 @@ WHERE p.record_uuid IN ({marks})
 SELECT o.record_uuid FROM ORDERS_UNIFIED AS o WHERE o.record_uuid IN ({marks})
 
 -- name: wait_again
--- A settled order is on its way once more, from this moment. One that has gone on, or failed since, keeps its state.
+-- A settled order is on its way once more, from this moment, also one whose repair was refused. One that has gone on
+-- since keeps its state.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'WAITING', planned_mutations = 1, snapshot_date = ?
-WHERE record_uuid = ? AND settled_version = ? AND version <= settled_version AND sync_state IN ('IN_SYNC', 'EXCLUDED')
+WHERE record_uuid = ? AND settled_version = ? AND version <= settled_version
+  AND sync_state IN ('IN_SYNC', 'EXCLUDED', 'FAILED')
 
 -- name: waiting_again
 -- Orders that are on their way once more.
