@@ -89,12 +89,16 @@ def run_beside(seeds: Sequence[int], jobs: int) -> Result:
     """The same on so many stages at once, each with a broker and a board of its own."""
     result = Result()
     blocks = [list(some) for _, some in itertools.groupby(seeds, key=lambda seed: (seed - 1) // PER_STAGE)]
-    quiet = functools.partial(logging.basicConfig, level=logging.CRITICAL)
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=quiet) as pool:
+    with _processes(jobs) as pool:
         for one in pool.map(run, blocks):
             result.verdicts |= one.verdicts
             result.times.add(one.times)
     return result
+
+
+def _processes(jobs: int) -> ProcessPoolExecutor:
+    quiet = functools.partial(logging.basicConfig, level=logging.CRITICAL)
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=quiet)
 
 
 def run(seeds: Sequence[int], *, plant: str = "", told: bool = False, first: bool = False) -> Result:
@@ -138,25 +142,33 @@ def _progress(seed: int, verdict: Verdict, seconds: float) -> None:
     print(f"seed {seed}: {state}, {seconds:.1f} s", flush=True)
 
 
-def scenarios() -> dict[str, Scenario]:
-    """The named scenarios by name. Raises ImportError when a module of them is not there."""
-    found: dict[str, Scenario] = {}
-    for name in SCENARIOS_OF:
-        found |= importlib.import_module(name).SCENARIOS
+def scenarios(module: str) -> dict[str, Scenario]:
+    """The named scenarios of a module. Raises ImportError when it is not there."""
+    found: dict[str, Scenario] = importlib.import_module(module).SCENARIOS
     return found
 
 
-def play_scenario(name: str, scenario: Scenario, seed: int) -> Outcome:
-    """Plays one in an empty folder, and prints its line."""
+def play_scenario(module: str, name: str, seed: int) -> bool:
+    """Plays one in an empty folder, and prints its line. Whether all was well."""
     with tempfile.TemporaryDirectory(prefix=f"chaos-{name}-", ignore_cleanup_errors=True) as folder:
         began = time.monotonic()
         try:
-            outcome = scenario(Path(folder), seed)
+            outcome = scenarios(module)[name](Path(folder), seed)
         except Exception:
             outcome = Outcome(ok=False, wrong=[traceback.format_exc()])
     outcome.figures.setdefault("seconds", time.monotonic() - began)
     print("\n".join([outcome.line(name), *(f"  {wrong}" for wrong in outcome.wrong)]), flush=True)
-    return outcome
+    return outcome.ok
+
+
+def play_scenarios(seed: int, jobs: int) -> bool:
+    """Plays all of them, those of one module beside each other: most of them wait for most of their time."""
+    good = True
+    for module in SCENARIOS_OF:
+        with _processes(jobs) as pool:
+            playing = [pool.submit(play_scenario, module, name, seed) for name in scenarios(module)]
+            good &= all([one.result() for one in playing])
+    return good
 
 
 def main(given: list[str] | None = None) -> int:
@@ -164,15 +176,17 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=200, help="how many schedules")
     parser.add_argument("--seed", type=int, default=1, help="the first one; the others follow")
     parser.add_argument("--only", type=int, help="play this one alone on a fresh stage, and tell it")
-    parser.add_argument("--jobs", type=int, default=1, help="how many stages at once")
+    parser.add_argument("--jobs", type=int, default=1, help="how many stages, then scenarios, at once")
     parser.add_argument("--scenario", help="play this named scenario alone")
     parser.add_argument("--scenarios", choices=("all", "none"), default="all", help="after the schedules")
     parser.add_argument("-x", "--exitfirst", action="store_true", help="end with the first schedule that fails")
     told = parser.parse_args(given)
     logging.basicConfig(level=logging.INFO if told.only else logging.CRITICAL, format="%(name)s: %(message)s")
     if told.scenario:
-        return 0 if play_scenario(told.scenario, scenarios()[told.scenario], told.seed).ok else 1
-    named = scenarios() if told.scenarios == "all" and told.only is None else {}
+        named = {name: module for module in SCENARIOS_OF for name in scenarios(module)}
+        if told.scenario not in named:
+            parser.error(f"no scenario {told.scenario!r}: {', '.join(named)}")
+        return 0 if play_scenario(named[told.scenario], told.scenario, told.seed) else 1
     seeds = [told.only] if told.only is not None else range(told.seed, told.seed + told.n)
     began = time.monotonic()
     if told.jobs > 1:
@@ -182,8 +196,8 @@ def main(given: list[str] | None = None) -> int:
     print("\n".join(result.told(time.monotonic() - began)), flush=True)
     for slow in result.slow():
         print(slow)
-    outcomes = [play_scenario(name, scenario, told.seed) for name, scenario in named.items()]
-    return 0 if result.holds and not result.slow() and all(outcome.ok for outcome in outcomes) else 1
+    played = told.scenarios == "none" or told.only is not None or play_scenarios(told.seed, told.jobs)
+    return 0 if result.holds and not result.slow() and played else 1
 
 
 if __name__ == "__main__":
