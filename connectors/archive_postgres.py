@@ -26,10 +26,14 @@ _BRACKETS = re.compile(r"\[([^\]]*)\]")
 
 
 class PostgresDatabase:
-    """A `database.Database` at a postgresql:// address. Errors show host, port and database of it, and no more."""
+    """A `database.Database` at a postgresql:// address, which may hold the password itself. Errors show host, port
+    and database of it, and no more.
+    """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: str = "") -> None:
         given = _parts(url)
+        if password:
+            given["password"] = password
         self._conninfo = conninfo.make_conninfo("", **({"connect_timeout": CONNECT} | given))
         self.address = f"{given.get('host', 'localhost')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
 

@@ -11,6 +11,9 @@ from connectors import errors
 
 _NAME = re.compile(r"ODBC Driver (\d+) for SQL Server")
 _WHEEL = "mssql_python_odbc"
+# What the wheels of pyodbc and of the driver do not bring, as Debian calls it.
+DEBIAN = ("libodbc2", "libltdl7", "libkrb5-3", "libgssapi-krb5-2", "libssl3")
+_INSTALL = f"on Debian, apt install {' '.join(DEBIAN)}"
 _GET_ONE = (
     "install Microsoft's ODBC Driver 18 for SQL Server, or `pip install 'ordersync[sqlserver]'`, which brings one"
 )
@@ -22,8 +25,7 @@ def load() -> Any:
         import pyodbc
     except ImportError as error:
         raise errors.Misconfigured(
-            f"SQL Server needs an ODBC driver manager, and pyodbc finds none ({error}): "
-            "on Debian, apt install libodbc2 libltdl7",
+            f"SQL Server needs an ODBC driver manager, and pyodbc finds none ({error}): {_INSTALL}",
             code="DRIVER",
         ) from error
     return pyodbc
@@ -68,8 +70,4 @@ def check(library: Path) -> None:
     try:
         ctypes.CDLL(str(library))
     except OSError as error:
-        raise errors.Misconfigured(
-            f"the ODBC driver cannot be loaded ({error}): on Debian, apt install libltdl7 libkrb5-3 "
-            "libgssapi-krb5-2 libssl3",
-            code="DRIVER",
-        ) from error
+        raise errors.Misconfigured(f"the ODBC driver cannot be loaded ({error}): {_INSTALL}", code="DRIVER") from error

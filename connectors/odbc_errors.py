@@ -33,6 +33,9 @@ _AWAY = Verdict("transient", "AWAY")
 _SCHEMA = Verdict("misconfigured", "SCHEMA", "run `ordersync setup`")
 _DEPENDS = Verdict("misconfigured", "SCHEMA", "drop what depends on that column, then run `ordersync setup`")
 _LOGIN = Verdict("misconfigured", "LOGIN", "check the user, its password and its rights to this database")
+_NO_DATABASE = Verdict(
+    "misconfigured", "DATABASE", "make that database, or let this login open it: setup makes tables, never a database"
+)
 _GRANT = Verdict("misconfigured", "PERMISSION", "run the script of `ordersync setup --print-grants` as an owner")
 _FULL = Verdict("misconfigured", "FULL", "make room on the server's disk or in its log")
 _TLS = Verdict("misconfigured", "TLS", "give the server a certificate that this machine trusts")
@@ -41,7 +44,8 @@ _DRIVER = Verdict("misconfigured", "DRIVER", "install Microsoft's ODBC driver, o
 NUMBERS = {
     **dict.fromkeys((1205, 1222, 3960, 3961), _BUSY),
     **dict.fromkeys((40197, 40501, 40613, 49918, 49919, 49920, 10928, 10929), _AWAY),
-    **dict.fromkeys((18456, 4060, 911), _LOGIN),
+    18456: _LOGIN,
+    **dict.fromkeys((4060, 911), _NO_DATABASE),
     **dict.fromkeys((229, 230, 262), _GRANT),
     **dict.fromkeys((207, 208, 2714, 4902), _SCHEMA),
     **dict.fromkeys((4922, 5074), _DEPENDS),
@@ -79,7 +83,8 @@ def state_and_text(args: tuple[object, ...]) -> tuple[str, str]:
 def verdict(args: tuple[object, ...]) -> Verdict | None:
     """What this error means; None for a mistake in a statement, or one that nobody knows."""
     state, text = state_and_text(args)
-    for number in map(int, _NUMBER.findall(text)):
+    # 18456, a failed login, comes along with its reason, before or after it.
+    for number in sorted(map(int, _NUMBER.findall(text)), key=lambda number: number == 18456):
         if number in NUMBERS:
             return NUMBERS[number]
     for word, meant in _WORDS.get(state, ()):

@@ -8,16 +8,20 @@ ROLE = "ordersync"
 
 
 def script() -> str:
-    """Makes the role and gives it its rights; running it again changes nothing. Whoever logs in becomes a member."""
+    """`statements` as batches, for a person to run. Whoever logs in becomes a member of the role."""
     lines = [
         "-- The poller and the workers log in with this role; `ordersync setup` needs an owner's login.",
         "-- Then: ALTER ROLE [ordersync] ADD MEMBER [their user];",
-        f"IF DATABASE_PRINCIPAL_ID({identifiers.literal(ROLE)}) IS NULL CREATE ROLE {identifiers.quote(ROLE)}",
-        "GO",
     ]
-    for grant in grants():
-        lines += [grant, "GO"]
+    for statement in statements():
+        lines += [statement, "GO"]
     return "\n".join(lines) + "\n"
+
+
+def statements() -> Iterator[str]:
+    """Make the role and give it its rights, once the tables are there; running them again changes nothing."""
+    yield f"IF DATABASE_PRINCIPAL_ID({identifiers.literal(ROLE)}) IS NULL CREATE ROLE {identifiers.quote(ROLE)}"
+    yield from grants()
 
 
 def grants() -> Iterator[str]:

@@ -17,7 +17,7 @@ def store(parts: Resources) -> archives.Archive:
     url = parts.settings.archive.get_secret_value()
     db: database.Database = parts.db
     if url:
-        db = archive_postgres.PostgresDatabase(url)
+        db = archive_postgres.PostgresDatabase(url, parts.settings.archive_password().get_secret_value())
     elif parts.settings.server is not None:
         # SQL Server has no table for it: it is a file of its own then.
         db = database_sqlite.SqliteDatabase(parts.settings.home / "archive.db")

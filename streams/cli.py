@@ -54,13 +54,14 @@ def setup(
     seed: Annotated[int, typer.Option(help="The same seed makes the same sample orders.")] = 1,
     print_sql: Annotated[bool, typer.Option(help="Only print the T-SQL script, for a DBA to read and run.")] = False,
     print_grants: Annotated[bool, typer.Option(help="Only print the T-SQL script of the rights it needs.")] = False,
+    grant: Annotated[bool, typer.Option("--grant", help="Also give them to the role of that script.")] = False,
 ) -> None:
     """Makes what is missing: tables, topics, the key column of the board. Running it again changes nothing."""
     if print_sql or print_grants:
         asked = [(print_sql, commands.tsql_script), (print_grants, commands.grants_script)]
         show.plain("\n".join(script() for wanted, script in asked if wanted))
         return
-    show.lines(commands.setup(context.obj(), sample_orders=sample_orders, seed=seed))
+    show.lines(commands.setup(context.obj(), sample_orders=sample_orders, seed=seed, grant=grant))
 
 
 @app.command()

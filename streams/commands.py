@@ -60,13 +60,19 @@ def grants_script() -> str:
     return grants.script()
 
 
-def setup(settings: Settings, *, sample_orders: int, seed: int) -> list[str]:
-    """Makes what is missing, in the archive too. Returns what it made, in words."""
+def setup(settings: Settings, *, sample_orders: int, seed: int, grant: bool = False) -> list[str]:
+    """Makes what is missing, in the archive too; with `grant`, gives the role its rights. Returns what it made, in
+    words. Misconfigured if there is no database of that name: a typing error must not become a new one.
+    """
     # What a worker needs for nothing else.
     from streams import archiving
 
+    if grant and settings.server is None:
+        raise errors.Misconfigured("--grant is for SQL Server: a SQLite file knows no roles")
     with opened(settings) as parts:
         made = _summed(parts.db.apply_schema(utcnow()))
+        if grant:
+            made.append(give_rights(parts.db))
         made += [f"{text} of the archive" for text in _summed(archiving.store(parts).prepare())]
         if sample_orders:
             made.append(fill_with_samples(parts, orders=sample_orders, seed=seed))
@@ -88,6 +94,14 @@ def _summed(made: Sequence[str]) -> list[str]:
         f"made {len(names)} {kind if len(names) == 1 else plural.get(kind, kind + 's')}: {', '.join(names)}"
         for kind, names in kinds.items()
     ]
+
+
+def give_rights(db: database.Database) -> str:
+    """Gives our role what `grants_script` names; needs an owner's login."""
+    with db.write() as session:
+        for statement in grants.statements():
+            session.execute(statement)
+    return f"role {grants.ROLE} has its rights, and no more"
 
 
 def fill_with_samples(parts: Resources, *, orders: int, seed: int) -> str:

@@ -42,6 +42,9 @@ class Settings(pydantic_settings.BaseSettings):
     archive: SecretStr = Field(
         SecretStr(""), description="postgresql:// address of the snapshot archive; default: the embedded database"
     )
+    archive_password_file: Path | None = Field(
+        None, description="file that holds its password, if the address does not"
+    )
     archive_days: int = Field(30, ge=1, description="how far back every customer can be rolled back")
     archive_snapshots: int = Field(100, ge=1, description="kept of a customer: dense of late, sparse long ago")
 
@@ -153,6 +156,10 @@ class Settings(pydantic_settings.BaseSettings):
     def token(self) -> SecretStr:
         """The API token: from its own variable, or from the file that a setting names."""
         return _out_of("monday_token_file", self.monday_token_file) or self.monday_token
+
+    def archive_password(self) -> SecretStr:
+        """The archive's password, if it is in a file; else its address holds it."""
+        return _out_of("archive_password_file", self.archive_password_file) or SecretStr("")
 
     def password(self) -> SecretStr:
         """Kafka's password, from either place."""

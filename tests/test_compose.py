@@ -3,6 +3,7 @@
 import fnmatch
 import json
 import re
+import ssl
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from typer import testing
 
-from connectors import kafka_fetch
+from connectors import kafka_fetch, odbc_driver
 from connectors.monday import budget as budgets
 from connectors.monday.simulator import __main__ as simulator
 from schemas import detection
@@ -55,7 +56,8 @@ def variables() -> dict[str, str]:
 def test_the_services_are_the_whole_set_up() -> None:
     profiles = {name: tuple(service.get("profiles", [])) for name, service in SERVICES.items()}
     assert profiles == {
-        **dict.fromkeys(("kafka", "sqlserver", "postgres", "setup", "worker", "poller"), ()),
+        **dict.fromkeys(("kafka", "certificates", "sqlserver", "database", "postgres"), ()),
+        **dict.fromkeys(("setup", "worker", "poller"), ()),
         "simulator": ("simulator",),
         "prometheus": ("monitoring",),
         "grafana": ("monitoring",),
@@ -111,6 +113,8 @@ def test_every_variable_is_a_setting_and_every_value_fits(name: str, monkeypatch
     for variable in list(known):
         monkeypatch.delenv(variable, raising=False)
     given = told(SERVICES[name])
+    # OpenSSL's own.
+    given.pop(ssl.get_default_verify_paths().openssl_cafile_env, None)
     for variable, value in given.items():
         assert variable in known, f"{variable} is no setting"
         monkeypatch.setenv(variable, value)
@@ -171,7 +175,12 @@ def test_the_image_holds_every_package_is_small_and_runs_as_nobody_in_particular
     for source in copied:
         assert (ROOT / source).exists() and f"!{source}" in ignored, source
         assert not fnmatch.fnmatch(source, ".*")
-    assert not re.search(r"apt|gcc|build-essential", DOCKERFILE)
+    assert "apt-get" not in stages[0] and not re.search(r"gcc|build-essential|-dev\b", DOCKERFILE)
+    [installed] = re.findall(r"apt-get install --yes --no-install-recommends ([\w .-]+)", stages[1])
+    assert tuple(installed.split()) == odbc_driver.DEBIAN and stages[1].count("apt-get install") == 1
+    assert "&& rm -rf /var/lib/apt/lists/*" in stages[1]
+    [extra] = re.findall(r"'\.\[(\w+)\]'$", stages[0], re.M)
+    assert "mssql-python-odbc" in " ".join(PROJECT["project"]["optional-dependencies"][extra])
     [user] = re.findall(r"^USER (\S+)$", stages[1], re.M)
     assert user.isdigit() and int(user) > 0 and f"--uid {user}" in stages[1]
     [entry] = re.findall(r"^ENTRYPOINT (.*)$", stages[1], re.M)

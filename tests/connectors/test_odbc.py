@@ -133,6 +133,19 @@ def test_a_refused_login_says_where_and_no_secret(monkeypatch: pytest.MonkeyPatc
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("numbers", [(4060,), (4060, 18456), (18456, 4060), (911,)])
+def test_a_database_that_is_not_there_is_no_wrong_password(numbers: tuple[int, ...]) -> None:
+    said = {
+        4060: 'Cannot open database "orders" requested by the login.',
+        18456: "Login failed for user 'sync'.",
+        911: "Database 'orders' does not exist.",
+    }
+    text = "; ".join(f"[42000] {LONG}{said[number]} ({number}) (SQLDriverConnect)" for number in numbers)
+    found = odbc_errors.named(("42000", text), "h/orders")
+    assert isinstance(found, errors.Misconfigured) and found.code == "DATABASE"
+    assert str(found).endswith("make that database, or let this login open it: setup makes tables, never a database")
+
+
 # Drivers
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from connectors import odbc, odbc_driver
 from sql import ddl, grants, tables
+from streams import commands
 from tests import fakes
 from tests.contracts import engines
 
@@ -75,7 +76,7 @@ def test_a_key_that_the_server_counts_is_told(sqlserver: str) -> None:
 def test_the_grants_may_run_twice_and_let_a_user_do_the_work_and_no_more(sqlserver: str) -> None:
     with closing(engines.sqlserver(sqlserver)) as db:
         db.apply_schema(fakes.Clock()())
-    run(sqlserver, grants.script())
+        commands.give_rights(db)
     run(sqlserver, grants.script())
     with closing(odbc.connect(odbc.parse(sqlserver))) as connection:
         connection.execute("CREATE USER [worker] WITHOUT LOGIN")

@@ -26,3 +26,4 @@ def test_the_script_is_batches_of_one_statement() -> None:
     ]
     assert role == "IF DATABASE_PRINCIPAL_ID(N'ordersync') IS NULL CREATE ROLE [ordersync]"
     assert [right for right in rights if right] == list(grants.grants())
+    assert [role, *grants.grants()] == list(grants.statements())

@@ -5,7 +5,9 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import conninfo
 from pydantic import SecretStr
 
 from connectors import archive as archives
@@ -55,6 +57,24 @@ def test_setup_tells_at_once_that_the_archive_does_not_answer(world: World, monk
     with pytest.raises(errors.Transient, match="127.0.0.1:1/archive does not answer") as told:
         commands.setup(given, sample_orders=0, seed=1)
     assert "hunter2" not in str(told.value)
+
+
+def test_the_archives_password_may_be_in_a_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    def connect(text: str) -> None:
+        given.append(text)
+        raise psycopg.OperationalError("connection refused")
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    file = world.path.parent / "password"
+    file.write_text("hunter 2\n")
+    url = SecretStr("postgresql://me@h/archive")
+    told = settings.Settings(database=str(world.path), archive=url, archive_password_file=file)
+    with pytest.raises(errors.Transient, match="h:5432/archive does not answer") as caught:
+        archiving.store(resources.Resources(told)).prepare()
+    assert conninfo.conninfo_to_dict(given[0])["password"] == "hunter 2"
+    assert "hunter" not in str(caught.value)
 
 
 def test_at_least_one_customer_is_archived_however_short_the_pause(world: World) -> None:

@@ -1,0 +1,44 @@
+#!/bin/bash
+# Does what a DBA does for ordersync: makes the database and two logins where they are missing. `ordersync_owner` owns
+# the database, for `ordersync setup` alone; `ordersync_service` is a member of the role to which setup gives rights.
+# A login that is there keeps its password.
+set -euo pipefail
+umask 077
+
+# As T-SQL literals want them.
+owner_password=$(sed "s/'/''/g" /run/secrets/mssql_owner_password)
+service_password=$(sed "s/'/''/g" /run/secrets/mssql_service_password)
+
+script=$(mktemp)
+trap 'rm -f "$script"' EXIT
+cat >"$script" <<SCRIPT
+IF DB_ID(N'ordersync') IS NULL
+BEGIN
+    CREATE DATABASE [ordersync];
+    -- So that a pass of detection reads one state and locks nothing.
+    ALTER DATABASE [ordersync] SET ALLOW_SNAPSHOT_ISOLATION ON;
+END
+GO
+IF SUSER_ID(N'ordersync_owner') IS NULL
+    CREATE LOGIN [ordersync_owner] WITH PASSWORD = N'$owner_password';
+IF SUSER_ID(N'ordersync_service') IS NULL
+    CREATE LOGIN [ordersync_service] WITH PASSWORD = N'$service_password';
+GO
+USE [ordersync];
+GO
+IF DATABASE_PRINCIPAL_ID(N'ordersync_owner') IS NULL
+    CREATE USER [ordersync_owner] FOR LOGIN [ordersync_owner] WITH DEFAULT_SCHEMA = [dbo];
+IF DATABASE_PRINCIPAL_ID(N'ordersync_service') IS NULL
+    CREATE USER [ordersync_service] FOR LOGIN [ordersync_service] WITH DEFAULT_SCHEMA = [dbo];
+IF DATABASE_PRINCIPAL_ID(N'ordersync') IS NULL
+    CREATE ROLE [ordersync];
+GO
+ALTER ROLE [db_owner] ADD MEMBER [ordersync_owner];
+ALTER ROLE [ordersync] ADD MEMBER [ordersync_service];
+GO
+SCRIPT
+
+# -b: an error ends it; -x: a dollar sign in a password is one.
+SQLCMDPASSWORD=$(cat /run/secrets/mssql_sa_password) \
+    /opt/mssql-tools18/bin/sqlcmd -b -x -S "$1" -U sa -i "$script"
+echo "the database and its logins are there"
