@@ -5,7 +5,7 @@ with the row_hash that it belongs to and only from the very read that gave both:
 row_hash, a row travels and is compared as everywhere else. So the filter can cost a read, and can hide no change.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import datetime
 
 import sql
@@ -102,7 +102,25 @@ class PushdownOrders(orders.Orders):
         read = [(snapshot, self._read.get(snapshot.record_uuid)) for snapshot in snapshots]
         self._note([(pair[1], s.record_uuid, s.row_hash) for s, pair in read if pair and pair[0] == s.row_hash])
 
-    def identities(self) -> Iterator[str]:
+    def refused(self, columns: Sequence[str]) -> list[tuple[str, str]]:
+        """Name and type of those columns whose type the server cannot hash."""
+        types = dict(self.columns())
+        return pushdown.refused([(name, types[name]) for name in columns])
+
+    def hasher(self, columns: Sequence[str]) -> Callable[[Sequence[str]], int]:
+        """What lets the server hash rows of some identities, of which nothing travels, and counts their hashes."""
+        statement = STATEMENTS["hash_some"].replace("{hash_texts}", self._hash(columns))
+
+        def hashes(record_uuids: Sequence[str]) -> int:
+            with self._db.read() as session:
+                return sum(
+                    int(session.value(sql.expand(statement, marks=len(some)), tuple(some)))
+                    for some in orders.batched(record_uuids)
+                )
+
+        return hashes
+
+    def identities(self) -> Generator[str, None, None]:
         """The identities of all rows. Streams."""
         with self._db.read() as session:
             for (record_uuid,) in session.stream(STATEMENTS["identities"]):

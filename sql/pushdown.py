@@ -40,10 +40,15 @@ def expression(columns: Sequence[tuple[str, str]]) -> str:
 
     Raises Unhashable, which names every column of another type than those above.
     """
-    if refused := [f"[{name}] ({kind})" for name, kind in columns if _base(kind) not in _VALUES.keys() | _TEXTS]:
-        raise Unhashable(f"the server cannot hash {', '.join(refused)}")
+    if found := refused(columns):
+        raise Unhashable(f"the server cannot hash {', '.join(f'[{name}] ({kind})' for name, kind in found)}")
     groups = [f"CONCAT(CAST(N'' AS NVARCHAR(MAX)), {', '.join(some)})" for some in _groups(columns)]
     return f"HASHBYTES('SHA2_256', CONCAT({identifiers.literal(_made_with(columns))}, {', '.join(groups)}))"
+
+
+def refused(columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of the (name, SQL type) pairs whose type has no one text on the server."""
+    return [(name, kind) for name, kind in columns if _base(kind) not in _VALUES.keys() | _TEXTS]
 
 
 def _groups(columns: Sequence[tuple[str, str]]) -> Iterator[list[str]]:

@@ -46,6 +46,15 @@ WHERE s.record_uuid IS NOT NULL
 -- The server's hash of the row that row_hash stands for.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash_bin = ?, row_hash_bin_of = row_hash WHERE record_uuid = ? AND row_hash = ?
 
+-- name: hash_some
+-- engine: sqlserver
+-- The hashes of some rows and of their snapshots, looked at where they are: what the server's compare costs a row.
+SELECT COUNT(DISTINCT d.server_hash) AS hashes, COUNT(d.row_hash_bin) AS noted
+FROM (SELECT p.row_hash_bin, {hash_texts} AS server_hash
+  FROM ORDERS_UNIFIED AS s
+  LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
+  WHERE s.record_uuid IN ({marks})) AS d
+
 -- name: identities
 -- The identities of all rows, to take a sample of.
 SELECT s.record_uuid FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NOT NULL

@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from connectors import database, database_sqlserver, errors, samples, staging
+from connectors import database, errors, samples
 from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
 from connectors.monday import shown
-from mappings import checks, sizes
+from mappings import sizes
 from schemas.base import Cell
 from sql import ddl, grants, identifiers
-from streams import embedded, overview, supervise, topics, worker
+from streams import embedded, overview, supervise, worker
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
 
@@ -125,30 +125,6 @@ def insert_order(session: database.Session, row: Mapping[str, Cell]) -> None:
     cells = {name: cell for name, cell in row.items() if cell is not None}
     marks = ", ".join("?" * len(cells))
     session.execute(f"INSERT INTO ORDERS_UNIFIED ({identifiers.listed(cells)}) VALUES ({marks})", tuple(cells.values()))
-
-
-def validate(settings: Settings) -> list[str]:
-    """Every disagreement between mapping, tables, board and topics, in words."""
-    with opened(settings) as parts:
-        live = parts.orders.columns()
-        staged = [(column.name, column.type) for column in parts.db.columns(staging.MASTER)]
-        ids = parts.mappings.board.board
-        found = checks.check(
-            parts.mappings,
-            table_columns=live,
-            staging_columns=staged,
-            board_columns=_columns(parts, ids.id),
-            subitem_columns=_columns(parts, ids.subitem_board_id),
-        )
-        if isinstance(parts.db, database_sqlserver.SqlServerDatabase):
-            found += parts.db.mistakes()
-        return found + parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
-
-
-def _columns(parts: Resources, board_id: str) -> list[tuple[str, str, str]]:
-    """Id, title and type of a board's columns."""
-    columns = asyncio.run(with_board(parts, lambda board: board.columns(), board_id))
-    return [(column.id, column.title, column.type) for column in columns]
 
 
 def work(settings: Settings) -> None:

@@ -113,7 +113,7 @@ def test_a_step_imports_no_other_step_and_no_faust(step: str) -> None:
 
 def test_only_the_wiring_knows_the_settings() -> None:
     wiring = {"app", "cli", "commands", "demo", "demo_story", "embedded", "passes", "resources", "settings", "worker"}
-    wiring |= {"replaying", "verifying", "archiving", "restore", "security", "trace", "triage"}
+    wiring |= {"replaying", "verifying", "archiving", "restore", "security", "trace", "triage", "validating"}
     for path in sources():
         if "streams.settings" in {".".join(name.split(".")[:2]) for name in imports(path)}:
             assert path.stem in wiring, f"{path} knows the settings: give it plain values"
