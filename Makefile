@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
-.PHONY: help demo test test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery clean
+.PHONY: help demo test test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery bench-pushdown clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-monday   is the API's budget used up, and never overdrawn?"
 	@echo "make bench-scale    what three workers stage against one, and what limits them"
 	@echo "make bench-recovery from the writer's kill -9 to the next confirmed write, restarted and taken over"
+	@echo "make bench-pushdown what detection costs on the server of ORDERSYNC_TEST_SQLSERVER, against reading the table"
 	@echo "make schema         writes sql/schema/*.sql from the tables' CSV files"
 
 demo: $(INSTALLED)
@@ -72,6 +73,9 @@ bench-scale: $(INSTALLED)
 
 bench-recovery: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench_recovery $(ARGS)
+
+bench-pushdown: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench_pushdown $(ARGS)
 
 clean:
 	rm -rf $(VENV) .ordersync

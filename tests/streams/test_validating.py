@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from connectors import orders
 from mappings import columns, hashing, sizes
-from streams import pushdown_check, resources, validating
+from streams import cli, pushdown_check, resources, validating
 from streams.settings import Settings
 from tests import transpiled
 from tests.factories import World, row
@@ -106,3 +107,11 @@ def test_the_ratio_is_told_with_what_the_setting_chooses(
         f"({server / client:.2f} times as long on the server); {chosen}"
         + (f"; `detect_hash: {quicker}` would be quicker" if quicker else "")
     )
+
+
+def test_notes_are_shown_and_only_mistakes_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    for mistakes, code in (([], 0), (["wrong"], 1)):
+        monkeypatch.setattr(validating, "validate", lambda _, m=mistakes: validating.Validation(m, ["worth knowing"]))
+        shown = CliRunner().invoke(cli.app, ["validate"])
+        assert shown.exit_code == code
+        assert shown.output.startswith("worth knowing\n") and ("wrong" in shown.output) == bool(mistakes)
