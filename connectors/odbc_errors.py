@@ -38,7 +38,11 @@ _NO_DATABASE = Verdict(
 )
 _GRANT = Verdict("misconfigured", "PERMISSION", "run the script of `ordersync setup --print-grants` as an owner")
 _FULL = Verdict("misconfigured", "FULL", "make room on the server's disk or in its log")
-_TLS = Verdict("misconfigured", "TLS", "give the server a certificate that this machine trusts")
+_TLS = Verdict(
+    "misconfigured",
+    "TLS",
+    "give the server a certificate that this machine trusts, in the name of the address; SSL_CERT_FILE names its CA",
+)
 _DRIVER = Verdict("misconfigured", "DRIVER", "install Microsoft's ODBC driver, or `pip install 'ordersync[sqlserver]'`")
 
 NUMBERS = {

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from connectors import orders
 from mappings import columns, hashing, sizes
-from streams import cli, pushdown_check, resources, validating
+from streams import cli, commands, pushdown_check, resources, validating
+from streams.resources import utcnow
 from streams.settings import Settings
 from tests import transpiled
 from tests.factories import World, row
@@ -52,6 +53,33 @@ def test_every_watched_column_that_cannot_be_hashed_is_named(world: World) -> No
     # Compared here, nothing is wrong with them.
     found = validated(world, detect_hash="client")
     assert (found.mistakes, sorted(found.notes)) == ([], sorted(said))
+
+
+def test_on_sqlite_there_is_nothing_to_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Settings(home=tmp_path)
+    with commands.database_only(told) as parts:
+        parts.db.apply_schema(utcnow())
+    board = parts.mappings.board
+    of_board = {
+        board.board.id: [*board.columns, board.key],
+        board.board.subitem_board_id: [board.subitem.size, board.subitem.quantity],
+    }
+
+    class NoTrouble:
+        """Topics that are as they should be."""
+
+        def compare(self, specs: object) -> list[str]:
+            return []
+
+    monkeypatch.setattr(commands, "opened", commands.database_only)
+    monkeypatch.setattr(resources.Resources, "admin", NoTrouble())
+    monkeypatch.setattr(
+        validating, "_columns", lambda _, board_id: [(one.id, one.title, one.type) for one in of_board[board_id]]
+    )
+    assert validating.validate(told) == validating.Validation([], [])
+    of_board[board.board.id].pop()
+    (mistake,) = validating.validate(told).mistakes
+    assert "has no key column" in mistake
 
 
 def test_both_ways_are_timed_on_a_sample(world: World) -> None:
