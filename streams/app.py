@@ -140,8 +140,13 @@ async def show_pages(app: App) -> None:
 
 
 async def stop(app: App, *, holding: bool) -> None:
-    """Stops in order. A batch that holds is not waited for: it would only end with its hold."""
+    """Stops in order, and leaves the group: the others take over at once, and not when its session has run out.
+
+    A batch that holds is not waited for: it would only end with its hold.
+    """
     app.conf.stream_wait_empty = not holding
+    # A static member stays in its group when it closes: aiokafka sends LeaveGroup for the others only.
+    app.consumer._thread._ensure_consumer()._coordinator._group_instance_id = None
     await app.stop()
 
 

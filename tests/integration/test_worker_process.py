@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import admin
 
 from connectors import kafka, processes
 from schemas import codec, events
@@ -159,10 +160,21 @@ def test_an_idle_worker_shows_its_pages_and_stops_within_two_seconds(plant: Plan
     with urllib.request.urlopen(health.replace("/health", "/metrics"), timeout=10) as page:
         assert page.headers["Content-Type"].startswith("text/plain")
         assert b"ordersync_loop_idle_seconds" in page.read()
+    assert len(members(plant)) == 1
     began = time.monotonic()
     worker.signal(signal.SIGTERM)
     assert worker.wait(10) == 0
     assert time.monotonic() - began < 3.5
+    # The group need not wait for it until its session runs out.
+    assert members(plant) == []
+
+
+def members(plant: Plant) -> list[str]:
+    """Who is in the consumer group."""
+    told = plant.parts.settings
+    asked = admin.AdminClient({"bootstrap.servers": str(told.kafka_bootstrap_servers)})
+    group = told.topic_prefix + told.group
+    return [member.group_instance_id for member in asked.describe_consumer_groups([group])[group].result().members]
 
 
 def test_a_killed_worker_writes_again_long_before_its_lease_runs_out(plant: Plant) -> None:
