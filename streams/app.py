@@ -146,7 +146,8 @@ async def stop(app: App, *, holding: bool) -> None:
     """
     app.conf.stream_wait_empty = not holding
     # A static member stays in its group when it closes: aiokafka sends LeaveGroup for the others only.
-    app.consumer._thread._ensure_consumer()._coordinator._group_instance_id = None
+    consumer: Any = app.consumer
+    consumer._thread._ensure_consumer()._coordinator._group_instance_id = None
     await app.stop()
 
 
