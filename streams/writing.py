@@ -34,6 +34,7 @@ async def writing(parts: Resources, state: health.Health) -> AsyncIterator["Writ
     )
     async with client:
         made = Writing(parts, state, client, budget)
+        await asyncio.to_thread(made.inherit)
         try:
             yield made
         finally:
@@ -76,6 +77,18 @@ class Writing:
             async with self._busy:
                 await self._syncer.recovery.go_on()
 
+    def inherit(self) -> None:
+        """Frees the lease of an earlier life of this worker, which is surely over: we hold the lock on its name.
+
+        At the start, for the partition may go to another worker, and it should not wait until that lease runs out.
+        """
+        try:
+            left = lease.Grant.model_validate_json(self._note.read_text())
+        except (FileNotFoundError, ValueError):
+            return  # It gave the lease back, or it died while it wrote: then the lease runs out by itself.
+        self._lease.release(left)
+        self._note.unlink()
+
     async def keep(self, owns: Callable[[], bool]) -> None:
         """Renews the lease three times in its life; gives it back once the partition is not ours any more.
 
@@ -113,7 +126,6 @@ class Writing:
 
     async def _acquire(self) -> lease.Grant:
         with self._state.hold(SYNC, "another process holds the lease of the board"):
-            await asyncio.to_thread(self._inherit)
             while True:
                 grant = await asyncio.to_thread(self._lease.acquire)
                 if grant is not None:
@@ -121,15 +133,6 @@ class Writing:
                     log.info("the lease of the board is ours, epoch %d", grant.token)
                     return grant
                 await asyncio.sleep(ASK_EVERY)
-
-    def _inherit(self) -> None:
-        """Frees the lease of an earlier life of this worker, which is surely over: we hold the lock on its name."""
-        try:
-            left = lease.Grant.model_validate_json(self._note.read_text())
-        except (FileNotFoundError, ValueError):
-            return  # It gave the lease back, or it died while it wrote: then the lease runs out by itself.
-        self._lease.release(left)
-        self._note.unlink()
 
     async def _begin(self, grant: lease.Grant) -> sync.Syncer:
         """The syncer, with what the board has now. Raises Misconfigured when the board is not set up."""

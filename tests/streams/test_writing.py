@@ -148,6 +148,15 @@ async def test_the_next_life_of_a_killed_worker_does_not_wait_for_its_own_lease(
         assert await epoch(ready) == 2
 
 
+async def test_another_worker_does_not_wait_for_the_lease_of_a_killed_one_that_started_again(ready: Office) -> None:
+    async with ready.worker("worker-1", lease_seconds=3600.0) as first:
+        await first.works()
+        first.dies()
+    async with ready.worker("worker-1"), ready.worker("worker-2") as other:
+        await other.works()
+        assert await epoch(ready) == 2
+
+
 async def test_the_lease_of_a_killed_worker_is_no_other_workers_before_it_runs_out(ready: Office) -> None:
     async with ready.worker("worker-1", lease_seconds=2.0) as first:
         await first.works()
