@@ -41,7 +41,7 @@ _NOISE = re.compile(
     r"|Got error produce response"
     r"|Coordinator Request failed|[Mm]arking (the )?coordinator dead|Heartbeat send request failed"
     r"|Connect to .* failed|Connection setup timed out|Disconnected|Receive failed|Failed to resolve"
-    r"|brokers are down|request\(s\) timed out"
+    r"|brokers are down|request\(s\) timed out|Timed out \d+ in-flight|ApiVersionRequest failed: Local: Timed out"
 )
 # A broker that has just started, or a group that deals out its partitions, answers and asks for patience: both clients
 # ask again by themselves.

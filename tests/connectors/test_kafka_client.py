@@ -64,6 +64,19 @@ def test_two_lines_stand_for_an_outage(caplog: pytest.LogCaptureFixture) -> None
 @pytest.mark.parametrize(
     "text",
     [
+        "REQTMOUT [ordersync#producer-1] 127.0.0.1:9092/1: Timed out 1 in-flight, 0 retry-queued, 0 out-queue",
+        "FAIL [ordersync#producer-1] 127.0.0.1:9092/1: ApiVersionRequest failed: Local: Timed out: probably due to",
+    ],
+)
+def test_a_broker_that_hangs_is_away_too(text: str) -> None:
+    noise = kafka.BrokerNoise()
+    assert noise.absorb(logging.WARNING, text)
+    assert noise.since is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "Group Coordinator Request failed: [Error 15] GroupCoordinatorNotAvailableError",
         "Heartbeat failed for group g: coordinator (node 1) is either not started or not valid",
         "Heartbeat failed for group g because it is rebalancing",
