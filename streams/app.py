@@ -40,7 +40,7 @@ class Sync(Protocol):
     """The sync step, and the end of what is in doubt while no event comes (streams.writing.Writing)."""
 
     async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]: ...
-    async def settle_doubts(self) -> None: ...
+    async def settle_doubts(self, *, owns: bool) -> None: ...
 
 
 class NoTables(TableManager):
@@ -104,8 +104,13 @@ def build(resources: Resources, state: health.Health, sync: Sync, member: str, w
     async def retry_failures() -> None:
         await deliver.repeat("retry_failures", retrying(retrier.due, deliver), RETRY_EVERY)
 
+    staged = topics.named(topics.STAGED, prefix)
+
     async def settle_doubts() -> None:
-        await deliver.repeat("settle_doubts", sync.settle_doubts, DOUBTS_EVERY)
+        async def settle() -> None:
+            await sync.settle_doubts(owns=any(topic == staged for topic, _ in assigned(app)))
+
+        await deliver.repeat("settle_doubts", settle, DOUBTS_EVERY)
 
     async def clean_up() -> None:
         await deliver.repeat("clean_up", cleaning(resources.cleaner().step, deliver), CLEAN_EVERY)

@@ -71,9 +71,14 @@ class Writing:
             self._state.progress(SYNC)
             return await self._syncer.run(staged)
 
-    async def settle_doubts(self) -> None:
-        """Goes on with requests in doubt that no event waits for. Raises what the writer raises."""
-        if self._syncer is not None and self._syncer.recovery.searching and not self._busy.locked():
+    async def settle_doubts(self, *, owns: bool) -> None:
+        """Goes on with requests in doubt that no event waits for, if the partition is ours. Raises what `step` does."""
+        if not owns or self._busy.locked():
+            return
+        if self._syncer is None:
+            if await asyncio.to_thread(self._parts.journal.unfinished) and not self._busy.locked():
+                await self.step([])
+        elif self._syncer.recovery.searching:
             async with self._busy:
                 await self._syncer.recovery.go_on()
 

@@ -46,7 +46,7 @@ class Nothing:
     async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]:
         return []
 
-    async def settle_doubts(self) -> None:
+    async def settle_doubts(self, *, owns: bool) -> None:
         pass
 
 

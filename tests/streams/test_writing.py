@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from connectors import errors
+from connectors import errors, journal
+from connectors.monday import documents
+from schemas import items
 from streams import commands, embedded, health, resources, settings
 from streams import writing as writings
 
@@ -168,6 +170,34 @@ async def test_the_lease_of_a_killed_worker_is_no_other_workers_before_it_runs_o
         assert await epoch(ready) == 2
     until = datetime.fromisoformat(held.rpartition("until ")[2]).replace(tzinfo=UTC)
     assert resources.utcnow() >= until
+
+
+async def test_what_is_in_doubt_is_ended_by_the_owner_of_the_partition_though_no_event_comes(ready: Office) -> None:
+    async with ready.worker("worker-1") as first:
+        await first.works()
+        grant = first.writing._grant
+        assert grant is not None
+        group = items.CreateGroup(group_name="NOBODY NEEDS IT")
+        board = first.parts.mappings.board.board.id
+        request = journal.Request(
+            key="k", body=documents.render([group], board_id=board, group_ids={}).body, mutations=(group,), versions={},
+            first_sent_at=resources.utcnow(),
+        )  # fmt: skip
+        first.parts.journal.open(request, grant)
+        first.dies()
+    async with ready.worker("worker-1") as again:
+        await again.writing.settle_doubts(owns=False)
+        assert ready.holder() is None
+        await again.writing.settle_doubts(owns=True)
+        assert await epoch(ready) == 2
+        assert again.writing._syncer is not None
+        recovery = again.writing._syncer.recovery
+        assert recovery.searching
+        # It was never sent, so it is looked for until the end, and sent then.
+        recovery._searches["k"].due.clear()  # type: ignore[attr-defined]
+        await again.writing.settle_doubts(owns=True)
+        assert again.parts.journal.unfinished() == []
+        assert not recovery.searching
 
 
 async def test_the_lease_is_renewed_while_the_partition_is_ours(ready: Office, until: Any) -> None:
