@@ -96,6 +96,7 @@ class App:
         self._running: list[asyncio.Task[None]] = []
         self._news: dict[str, asyncio.Event] = {}
         self._acked: dict[Partition, list[int]] = {}
+        self._committed: dict[Partition, int] = {}
         self._commit: asyncio.TimerHandle | None = None
 
     # What is declared.
@@ -161,7 +162,8 @@ class App:
         """Begins at what is committed."""
         self.rebalancing = False
         self.assigned = places
-        self.position = {place: self.group.log.committed.get(place, 0) for place in places}
+        self._committed = {place: self.group.log.committed.get(place, 0) for place in places}
+        self.position = dict(self._committed)
         self._acked.clear()
         for news in self._news.values():
             news.set()
@@ -199,10 +201,12 @@ class App:
             await asyncio.sleep(self.rng.uniform(0.001, 0.03))
 
     def acked(self, event: Event) -> None:
-        """Remembered, until the timer commits it."""
+        """Remembered, until the timer commits it; what is committed already is not, so nothing goes back."""
         message = event.message
         place = (message.topic, message.partition)
         if place not in self.assigned or message.log != self.group.log.number:
+            return
+        if message.offset < self._committed[place]:
             return
         self._acked.setdefault(place, []).append(message.offset)
         if self._commit is None:
@@ -232,7 +236,7 @@ class App:
                 if offset > last + 1:
                     break
                 last = offset
-            log.committed[place] = last + 1
+            log.committed[place] = self._committed[place] = last + 1
             self._acked[place] = [offset for offset in offsets if offset > last]
         if any(self._acked.values()) and self._commit is None:
             self._commit = asyncio.get_running_loop().call_later(COMMIT_EVERY, self._commit_now)
