@@ -235,15 +235,15 @@ def _versions(found: Tables, emitted: Iterable[tuple[str, int]]) -> Iterator[str
     """Every version that was emitted came to an end, and nothing is in doubt."""
     staged = {(row["source_uuid"], row["version"]): StagingStatus(row["stg_status"]) for row in found.staged}
     told = {(row["record_uuid"], row["version"]) for row in found.errors}
+    newest = {uuid: version for uuid, version in sorted(staged)}
     for uuid, version in sorted({*emitted} - {*staged}):
         yield f"version {version} of {uuid} was emitted and never staged"
     for (uuid, version), status in sorted(staged.items()):
         if status not in ENDED:
             yield f"version {version} of {uuid} is {status}"
-        if status is StagingStatus.API_FAILED and (uuid, version) not in told:
-            settled = found.snapshots[uuid]["settled_version"] if uuid in found.snapshots else 0
-            if version > settled:
-                yield f"version {version} of {uuid} failed without an ERR row"
+        # A newer version, arrived or failed itself, resolves whatever there was to say.
+        if status is StagingStatus.API_FAILED and (uuid, version) not in told and version == newest[uuid]:
+            yield f"version {version} of {uuid} failed without an ERR row"
     for row in found.in_doubt:
         yield f"request {row['request_key']} is still in doubt"
 
