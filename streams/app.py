@@ -22,15 +22,14 @@ from mode.supervisors import CrashingSupervisor
 from connectors import errors, kafka
 from schemas import events
 from schemas.failures import Poison
-from streams import delivery, health, letters, settings, settle, topics
+from streams import delivery, health, letters, membership, settings, settle, topics
 from streams.delivery import Batch, Lane, outgoing
 from streams.resources import Resources
 from streams.security import security, tls
 
 App = faust.App
 
-RETRY_EVERY = 1.0
-DOUBTS_EVERY = 1.0
+RETRY_EVERY = DOUBTS_EVERY = 1.0
 TICK_EVERY = 1.0
 # Between two looks whether the day's clean-up is due, and between two steps of it.
 CLEAN_EVERY, CLEAN_PAUSE = 60.0, 0.2
@@ -104,13 +103,9 @@ def build(resources: Resources, state: health.Health, sync: Sync, member: str, w
     async def retry_failures() -> None:
         await deliver.repeat("retry_failures", retrying(retrier.due, deliver), RETRY_EVERY)
 
-    staged = topics.named(topics.STAGED, prefix)
-
     async def settle_doubts() -> None:
-        async def settle() -> None:
-            await sync.settle_doubts(owns=any(topic == staged for topic, _ in assigned(app)))
-
-        await deliver.repeat("settle_doubts", settle, DOUBTS_EVERY)
+        staged = topics.named(topics.STAGED, prefix)
+        await deliver.repeat("settle_doubts", lambda: sync.settle_doubts(owns=owns(app, staged)), DOUBTS_EVERY)
 
     async def clean_up() -> None:
         await deliver.repeat("clean_up", cleaning(resources.cleaner().step, deliver), CLEAN_EVERY)
@@ -150,15 +145,18 @@ async def stop(app: App, *, holding: bool) -> None:
     A batch that holds is not waited for: it would only end with its hold.
     """
     app.conf.stream_wait_empty = not holding
-    # A static member stays in its group when it closes: aiokafka sends LeaveGroup for the others only.
-    consumer: Any = app.consumer
-    consumer._thread._ensure_consumer()._coordinator._group_instance_id = None
+    membership.leave(app.consumer)
     await app.stop()
 
 
 def assigned(app: App) -> set[tuple[str, int]]:
     """The partitions that this worker has now, as topic and number."""
     return {(tp.topic, tp.partition) for tp in app.consumer.assignment()}
+
+
+def owns(app: App, topic: str) -> bool:
+    """Does this worker have a partition of this topic now?"""
+    return any(name == topic for name, _ in assigned(app))
 
 
 def retrying(due: Callable[[], list[events.OrderStaged]], deliver: delivery.Delivery) -> Callable[[], Awaitable[None]]:

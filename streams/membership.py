@@ -1,6 +1,7 @@
 """The worker's name in the consumer group: stable, so that a restart is no event for the group."""
 
 from pathlib import Path
+from typing import Any
 
 from streams import delivery
 
@@ -23,3 +24,10 @@ class Member:
         partial.write_text(str(self._life + 1))
         partial.replace(self._path)
         delivery.end_process(code, why)
+
+
+def leave(consumer: Any) -> None:
+    """Faust's consumer will leave its group when it stops. A static member would stay: aiokafka sends LeaveGroup for the
+    others only.
+    """
+    consumer._thread._ensure_consumer()._coordinator._group_instance_id = None

@@ -84,9 +84,14 @@ class Recovery:
                 del self._searches[request.key]
             else:
                 left.append(request)
-        if self._round is not bool(left):
-            await asyncio.to_thread(self._note, bool(left))
         return left
+
+    async def note_round(self, going: bool) -> None:
+        """Whether events go round from now on. It is over only when those that were told again have come again: the
+        lane says so, which has sent all of them by then.
+        """
+        if self._round is not going:
+            await asyncio.to_thread(self._note, going)
 
     async def wait(self) -> None:
         """Until the next look is due, or for a moment: what is not concerned may come meanwhile."""

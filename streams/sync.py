@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from connectors.journal import Request
 from connectors.lease import Grant
 from mappings.loading import Mappings
 from schemas import events, items
@@ -23,6 +22,7 @@ from schemas.orders import Problem, StagedOrder
 from streams import choice, plans, recovery, refresh
 from streams.choice import Identity, Work
 from streams.outcome import Result, Stale, is_missing
+from streams.recovery import Recovery
 from streams.writer import Intent
 
 log = logging.getLogger(__name__)
@@ -52,15 +52,6 @@ class Writer(Protocol):
     """Carries out mutations (streams.writer.Writer)."""
 
     async def write(self, intents: Sequence[Intent]) -> list[Result]: ...
-
-
-class Recovery(Protocol):
-    """Ends what an earlier life left in doubt (streams.recovery.Recovery)."""
-
-    @property
-    def searching(self) -> bool: ...
-    async def go_on(self) -> list[Request]: ...
-    async def wait(self) -> None: ...
 
 
 class Refresher(Protocol):
@@ -97,6 +88,8 @@ class Syncer:
         if chosen.old:
             await asyncio.to_thread(self.journal.supersede, chosen.old)
         waiting += [one.event for one in without_group]
+        if waiting or not in_doubt:
+            await self.recovery.note_round(bool(waiting))
         if waiting and not work:
             await self.recovery.wait()
         told = [self._synced(event, item_id, 0) for event, item_id in chosen.told]

@@ -77,7 +77,7 @@ async def _run(
         member.end(delivery.EXIT_AGAIN, f"Faust did not start within {START_WITHIN:g} s")
 
     def owns_board() -> bool:
-        return app.rebalancing or any(topic == staged for topic, _ in apps.assigned(app))
+        return app.rebalancing or apps.owns(app, staged)
 
     looking = asyncio.create_task(delivery.guarded("verify", _rounds(parts, writing).run()))
     keeping = asyncio.create_task(delivery.guarded("sync", writing.keep(owns_board)))

@@ -166,7 +166,7 @@ class Story:
 
             def owns_board() -> bool:
                 staged = topics.named(topics.STAGED, parts.settings.topic_prefix)
-                return app.rebalancing or any(topic == staged for topic, _ in apps.assigned(app))
+                return app.rebalancing or apps.owns(app, staged)
 
             keeping = asyncio.create_task(delivery.guarded("sync", writing.keep(owns_board), life.end))
             rejoining = asyncio.create_task(self._rejoin(life, app))
