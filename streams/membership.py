@@ -27,7 +27,5 @@ class Member:
 
 
 def leave(consumer: Any) -> None:
-    """Faust's consumer will leave its group when it stops. A static member would stay: aiokafka sends LeaveGroup for the
-    others only.
-    """
+    """Faust's consumer will leave its group when it stops: for static members aiokafka sends no LeaveGroup otherwise."""
     consumer._thread._ensure_consumer()._coordinator._group_instance_id = None
