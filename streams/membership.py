@@ -27,5 +27,5 @@ class Member:
 
 
 def leave(consumer: Any) -> None:
-    """Faust's consumer will leave its group when it stops: for static members aiokafka sends no LeaveGroup otherwise."""
+    """Faust's consumer will leave its group when it stops; for a static member aiokafka sends no LeaveGroup."""
     consumer._thread._ensure_consumer()._coordinator._group_instance_id = None
