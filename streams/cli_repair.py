@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from streams import patience
+
 INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="For a program to read.")]
@@ -29,7 +31,7 @@ def verify(
     board: Annotated[bool, typer.Option(help="Read the whole board too, and compare it.")] = False,
     fix: Annotated[bool, typer.Option(help="Emit what mends it: a worker does the rest.")] = False,
     wait: Annotated[bool, typer.Option(help="With --fix: until it is mended; then look again.")] = False,
-    within: Within = 120.0,
+    within: Within = patience.WITHIN,
     as_json: Json = False,
 ) -> None:
     """Is every row of the source in sync, waiting, failed, held or excluded, and is that true? Exit 1 if not."""
@@ -59,7 +61,7 @@ def replay(
     to_offset: Annotated[int | None, typer.Option(min=0, help="Up to this offset; without it, up to now.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Only print what differs on the board, and what it costs.")] = False,
     anew: Annotated[bool, typer.Option(help="From its start, even if an earlier run of it was stopped.")] = False,
-    within: Within = 120.0,
+    within: Within = patience.WITHIN,
 ) -> None:
     """Tells orders again out of the log: what was edited or lost on the board is mended.
 

@@ -18,7 +18,6 @@ from connectors.repairs import Settled
 from schemas import codec, events
 from schemas.base import Model
 from streams import replay_range
-from streams.replay_range import INSTEAD as INSTEAD
 from streams.replay_range import Asked as Asked
 
 # Headers of what is told again.

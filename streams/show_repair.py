@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from schemas.batches import SyncState
-from streams import audit, mending, replay, replay_preview, replaying, show, verifying
+from streams import audit, mending, replay, replay_preview, replay_range, replaying, show, verifying
 
 MOST = 40
 
@@ -146,7 +146,7 @@ def preview(found: replay_preview.Preview) -> None:
 
 def _nothing_there(found: replay.Found) -> None:
     if found.read == found.foreign:
-        show.plain(f"the log retains nothing of that: {replay.INSTEAD}")
+        show.plain(f"the log retains nothing of that: {replay_range.INSTEAD}")
 
 
 def _read(found: replay.Found) -> str:

@@ -318,9 +318,9 @@ class World:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
+def world(folder: Path, kind: type[World] = World) -> Iterator[World]:
     """A world in `folder`, its tables made."""
-    made = World(folder / "orders.db")
+    made = kind(folder / "orders.db")
     made.db.apply_schema(made.clock())
     try:
         yield made

@@ -105,7 +105,8 @@ def shake_hands(keys: Path, ca: Path, name: str) -> None:
         for end in ends:
             with contextlib.suppress(ssl.SSLWantReadError):
                 end.do_handshake()
-    assert ends[0].getpeercert()["subject"] == ((("commonName", "sqlserver"),),)  # type: ignore[index]
+    shown = ends[0].getpeercert()
+    assert shown is not None and shown["subject"] == ((("commonName", "sqlserver"),),)
 
 
 def test_the_logins_are_made_with_their_passwords_whatever_is_in_them(tmp_path: Path) -> None:

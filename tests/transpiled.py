@@ -8,7 +8,7 @@ import hashlib
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -152,12 +152,6 @@ class World(factories.World):
         super().reshape([(name, "INTEGER" if kind.startswith("INT") else "TEXT") for name, kind in columns])
 
 
-@contextmanager
-def world(folder: Path) -> Iterator[World]:
+def world(folder: Path) -> AbstractContextManager[factories.World]:
     """A world in `folder`, its tables made."""
-    made = World(folder / "orders.db")
-    made.db.apply_schema(made.clock())
-    try:
-        yield made
-    finally:
-        made.db.close()
+    return factories.world(folder, World)

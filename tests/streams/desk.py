@@ -53,6 +53,12 @@ def refusal(column: str = "PATTERN ID") -> Problem:
     return Problem(column=column, value="?", reason="no good", advice="mend it")
 
 
+def synced(*emitted: events.OrderEvent) -> list[int]:
+    """Mutations of each order; all of them arrived."""
+    assert all(isinstance(one, events.OrderSynced) for one in emitted), emitted
+    return [one.mutations for one in emitted if isinstance(one, events.OrderSynced)]
+
+
 class Desk:
     """`syncer` and `writer` are the real ones of one process's life."""
 

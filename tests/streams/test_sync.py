@@ -1,8 +1,6 @@
 """The sync step on a real database and a real board: what is staged is shown, and no more is said than needed."""
 
-import asyncio
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,17 +11,9 @@ from schemas import events, items
 from schemas import mappings as shapes
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
-from streams import choice, doubt, plans
-from tests.chaos.script import Point, Strike
+from streams import choice, plans
 from tests.chaos.virtual import timeless
-from tests.chaos.world import Killed
-from tests.streams.desk import GROUP, OTHER_GROUP, Desk, desk, event, order, refusal, uuid
-
-
-def synced(*emitted: events.OrderEvent) -> list[int]:
-    """Mutations of each order; all of them arrived."""
-    assert all(isinstance(one, events.OrderSynced) for one in emitted), emitted
-    return [one.mutations for one in emitted if isinstance(one, events.OrderSynced)]
+from tests.streams.desk import GROUP, OTHER_GROUP, Desk, desk, event, order, refusal, synced, uuid
 
 
 def failed(*emitted: events.OrderEvent) -> list[tuple[str, str | None]]:
@@ -388,72 +378,3 @@ async def test_the_sizes_of_one_order_may_take_several_requests_of_equal_length(
     async with desk(tmp_path) as at:
         assert await sized(at, 60) == [1, 1, 20, 20, 20]
         assert len(at.sizes(1)) == 60
-
-
-def again(emitted: Sequence[events.OrderEvent]) -> list[events.OrderStaged]:
-    """The events that wait: they are told once more."""
-    return [one for one in emitted if isinstance(one, events.OrderStaged)]
-
-
-@timeless
-async def test_only_the_orders_that_a_lost_answer_is_about_wait_until_it_is_looked_for(tmp_path: Path) -> None:
-    async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
-        staged = at.stage(order(1, sizes={}), order(2, sizes={}), order(3, sizes={}))
-        # The first request makes the group; the second one, of order 1 alone, is written down and never leaves.
-        with pytest.raises(Killed):
-            await at.life.step(staged[:1])
-        await at.restart()
-        syncer, clock = await at.life.begin(), asyncio.get_running_loop().time
-        began = clock()
-        emitted = await syncer.run([staged[0], *staged[:2]])
-        assert again(emitted) == [staged[0]]
-        assert [one.record_uuid for one in emitted if isinstance(one, events.OrderSynced)] == [uuid(2)]
-        assert again(await syncer.run(staged[:1])) == [staged[0]]
-        # It came first, and does not stop what comes after it.
-        assert synced(*await syncer.run(staged[2:])) == [1]
-        assert clock() - began < 2
-        assert not at.items(1)
-        emitted = []
-        while not emitted or again(emitted):
-            emitted = await syncer.run(staged[:1])
-        assert sum(doubt.LOOKS) <= clock() - began < sum(doubt.LOOKS) + 2
-        assert len(at.items(1)) == 1
-
-
-@timeless
-async def test_a_newer_version_waits_behind_the_one_in_doubt(tmp_path: Path) -> None:
-    async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
-        staged = at.stage(order(1, sizes={}))
-        with pytest.raises(Killed):
-            await at.life.step(staged)
-        await at.restart()
-        staged += at.stage(order(1, 2, sizes={}, item_name="POLO NAVY"))
-        assert again(await (await at.life.begin()).run(staged)) == staged
-        (emitted,) = await at.life.step(staged)
-        assert (emitted.version, at.item(1)["name"]) == (2, "POLO NAVY")
-
-
-@timeless
-async def test_who_needs_a_group_in_doubt_waits_and_nobody_else_does(tmp_path: Path) -> None:
-    async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 3, 0.0),)) as at:
-        await at.sync(order(1, group_name=OTHER_GROUP, sizes={}))
-        with pytest.raises(Killed):
-            await at.sync(order(2))
-        await at.restart()
-        staged = [event(order(2)), *at.stage(order(3), order(4, group_name=OTHER_GROUP))]
-        emitted = await (await at.life.begin()).run(staged)
-        assert again(emitted) == staged[:2]
-        assert len(synced(*[one for one in emitted if one not in staged])) == 1
-        assert len(synced(*await at.life.step(staged[:2]))) == 2
-        assert at.groups().count(GROUP) == 1
-
-
-@timeless
-async def test_a_group_that_was_made_and_not_confirmed_is_found(tmp_path: Path) -> None:
-    async with desk(tmp_path, strikes=(Strike(Point.AFTER_SEND, 1, 0.0),)) as at:
-        staged = at.stage(order(1), order(2))
-        with pytest.raises(Killed):
-            await at.life.step(staged[:1])
-        await at.restart()
-        assert len(synced(*await at.life.step(staged))) == 2
-        assert at.groups().count(GROUP) == 1
