@@ -89,7 +89,7 @@ class App:
         self.assigned: set[Partition] = set()
         self.position: dict[Partition, int] = {}
         self.conf = SimpleNamespace(id="ordersync", web_enabled=False)
-        self.consumer = SimpleNamespace(assignment=lambda: {TP(*place) for place in self.assigned})
+        self.consumer = SimpleNamespace(assignment=lambda: self.assigned)
         self.crashed = asyncio.Event()
         self._agents: list[tuple[str, int, Agent]] = []
         self._tasks: list[Callable[[], Awaitable[None]]] = []
@@ -161,7 +161,7 @@ class App:
     def assign(self, places: set[Partition]) -> None:
         """Begins at what is committed."""
         self.rebalancing = False
-        self.assigned = places
+        self.assigned = {TP(*place) for place in places}
         self._committed = {place: self.group.log.committed.get(place, 0) for place in places}
         self.position = dict(self._committed)
         self._acked.clear()

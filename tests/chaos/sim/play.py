@@ -19,7 +19,7 @@ from tests.chaos.sim.life import Killed, Life
 from tests.chaos.sim.script import SIZES, Edit, Outage, Schedule
 from tests.chaos.sim.world import World
 
-# So many seconds after the last round everything has to be at rest. A day's limit alone lasts ten minutes.
+# So many seconds after the last round everything has to be at rest. A day's limit alone lasts five minutes.
 QUIET_WITHIN = 3000.0
 LOOK = 5.0
 # So many looks after a pass there is one more, whatever still waits: the sweep is part of it.

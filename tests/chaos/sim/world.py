@@ -28,9 +28,9 @@ from tests.chaos.sim.reused import Reused
 from tests.chaos.sim.script import SIZES, Edit, Schedule
 
 TOKEN = "chaos"
+# What looks whether there is something to do looks this seldom: a finer look costs time and shows nothing more.
 RETRY_EVERY = 10.0
-# A pause looks this seldom whether the app stops: a finer look costs time and shows nothing more.
-SLICE = 2.0
+DOUBTS_EVERY = SLICE = 2.0
 
 
 @dataclass(frozen=True)
@@ -236,6 +236,7 @@ def played(world: World) -> Iterator[None]:
         (writing, "new_id", world.new_id),
         (delivery, "SLICE", SLICE),
         (apps, "RETRY_EVERY", RETRY_EVERY),
+        (apps, "DOUBTS_EVERY", DOUBTS_EVERY),
         (apps, "bare", lambda s, bootstrap, member, web_port=0: _app(world, member)),
         (delivery, "Delivery", functools.partial(delivery.Delivery, end=end, pauses=pauses)),
         (writing.budgets, "Budget", functools.partial(budget.Budget, clock=clock, utcnow=now)),
