@@ -44,7 +44,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff format $(FOLDERS)
 
 schema: $(INSTALLED)
-	$(BIN)/python -m sql.ddl
+	$(BIN)/python -m sql.script
 
 kafka: $(INSTALLED)
 	$(BIN)/python -m connectors.kafka_local --folder .ordersync/kafka

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import sql
 from connectors import errors
-from sql import ddl, identifiers, tables
+from sql import ddl, identifiers, script, tables
 
 Value = str | int | bytes | None
 # What a column holds is the schema's to say: one of the above, and the type checker cannot know which.
@@ -113,7 +113,7 @@ def complete_schema(session: Session, engine: str, live: ddl.Live, now: datetime
     """`Database.apply_schema` for any engine that can say what is `live`; the transaction is the caller's."""
     catalog = sql.load("catalog", engine)
     known = session.query(catalog["last_schema"]) if tables.SCHEMA_VERSION in live.columns else []
-    checksum = ddl.checksum(engine)
+    checksum = script.checksum(engine)
     outdated = not known or known[0]["checksum"] != checksum
     steps = list(ddl.missing(engine, live, with_source=with_source, outdated=outdated))
     for step in steps:

@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING
 import sql
 from connectors import database, errors, odbc_driver, odbc_errors
 from connectors.odbc_session import OdbcSession
-from sql import ddl, live_checks
+from sql import ddl, live_checks, tables
 
 if TYPE_CHECKING:
     import pyodbc
 
 # The row whose lock a write transaction holds until it ends.
-LINE = "database.write"
+LINE = tables.WRITE_LINE
 # A connection that rested for so many seconds may be dead by now: routers and Azure drop idle ones.
 REST = 30.0
 
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
+_NO_SNAPSHOTS = (
+    "ALLOW_SNAPSHOT_ISOLATION is off: a pass waits for who loads ORDERS_UNIFIED, and sees no one state of it; "
+    "an owner turns it on: ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON"
+)
 
 
 @dataclass
@@ -100,6 +104,13 @@ class SqlServerDatabase:
         with self.read() as session:
             return list(live_checks.mistakes(self._live(session)))
 
+    def notes(self) -> list[str]:
+        """What works, and would work better otherwise."""
+        with self.read() as session:
+            if session.value(sql.load("catalog", "sqlserver")["allows_snapshots"]) == 1:
+                return []
+        return [_NO_SNAPSHOTS]
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
@@ -114,11 +125,11 @@ class SqlServerDatabase:
         def named(block: str) -> set[tuple[str, str]]:
             return {(str(row["table_name"]), str(row["name"])) for row in session.query(catalog[block])}
 
-        indexed, made_by_server = named("indexed_columns"), named("identity_columns")
+        indexed, made_by_server = named("indexed_columns"), named("made_columns")
         columns: dict[str, list[database.Column]] = {}
         for row in session.query(catalog["live_columns"]):
             table, name = str(row["table_name"]), str(row["name"])
-            found = replace(column(row), indexed=(table, name) in indexed, identity=(table, name) in made_by_server)
+            found = replace(column(row), indexed=(table, name) in indexed, made=(table, name) in made_by_server)
             columns.setdefault(table, []).append(found)
         return ddl.Live(columns, [str(row["name"]) for row in session.query(catalog["live_others"])])
 
@@ -166,6 +177,8 @@ class SqlServerDatabase:
             self._connections.append(connection)
         with self._translated():
             if self._engine == "sqlserver":
+                # A server may be set to count no rows; what a statement changed is how fences are known to hold.
+                connection.raw.execute("SET NOCOUNT OFF")
                 connection.raw.execute(f"SET LOCK_TIMEOUT {int(self._lock_timeout * 1000)}")
                 if read_only and self._allows_snapshots(connection.raw):
                     connection.raw.execute(_SNAPSHOT)

@@ -31,11 +31,16 @@ _WRONG = Verdict("rejected", "WRONG_VALUE")
 _BUSY = Verdict("transient", "BUSY")
 _AWAY = Verdict("transient", "AWAY")
 _SCHEMA = Verdict("misconfigured", "SCHEMA", "run `ordersync setup`")
+_MADE = Verdict(
+    "misconfigured", "SCHEMA", "make that column, IDENTITY or computed, plain; `ordersync validate` names it"
+)
 _DEPENDS = Verdict("misconfigured", "SCHEMA", "drop what depends on that column, then run `ordersync setup`")
 _LOGIN = Verdict("misconfigured", "LOGIN", "check the user, its password and its rights to this database")
 _NO_DATABASE = Verdict(
     "misconfigured", "DATABASE", "make that database, or let this login open it: setup makes tables, never a database"
 )
+_OWNER = Verdict("misconfigured", "PERMISSION", "run `ordersync setup` with the login of an owner of the database")
+_FIREWALL = Verdict("misconfigured", "FIREWALL", "let this machine's address through the server's firewall")
 _GRANT = Verdict("misconfigured", "PERMISSION", "run the script of `ordersync setup --print-grants` as an owner")
 _FULL = Verdict("misconfigured", "FULL", "make room on the server's disk or in its log")
 _TLS = Verdict(
@@ -46,14 +51,19 @@ _TLS = Verdict(
 _DRIVER = Verdict("misconfigured", "DRIVER", "install Microsoft's ODBC driver, or `pip install 'ordersync[sqlserver]'`")
 
 NUMBERS = {
-    **dict.fromkeys((1205, 1222, 3960, 3961), _BUSY),
+    **dict.fromkeys((1205, 1222, 3958, 3960, 3961), _BUSY),
+    # Locks and memory that the server has none of for now.
+    **dict.fromkeys((701, 1204, 8645, 8651), _BUSY),
     **dict.fromkeys((40197, 40501, 40613, 49918, 49919, 49920, 10928, 10929), _AWAY),
+    40615: _FIREWALL,
     18456: _LOGIN,
     **dict.fromkeys((4060, 911), _NO_DATABASE),
     **dict.fromkeys((229, 230, 262), _GRANT),
+    **dict.fromkeys((1088, 2760, 3701, 15151, 15247), _OWNER),
     **dict.fromkeys((207, 208, 2714, 4902), _SCHEMA),
     **dict.fromkeys((4922, 5074), _DEPENDS),
-    544: Verdict("misconfigured", "SCHEMA", "make that IDENTITY column a plain one; `ordersync validate` names it"),
+    **dict.fromkeys((271, 544), _MADE),
+    1505: Verdict("misconfigured", "SCHEMA", "that index is unique: remove the duplicates, then run `ordersync setup`"),
     **dict.fromkeys((1105, 9002), _FULL),
     **dict.fromkeys((2627, 2601), _DUPLICATE),
     515: Verdict("rejected", "NULL_REFUSED"),

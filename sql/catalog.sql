@@ -52,18 +52,18 @@ SELECT o.name AS [table_name], c.name AS [name]
   JOIN sys.columns AS c ON c.object_id = x.object_id AND c.column_id = x.column_id
   JOIN sys.tables AS o ON o.object_id = x.object_id
 
--- name: identity_columns
+-- name: made_columns
 -- engine: sqlserver
--- Columns whose values the server makes itself; ours are made before they are written.
+-- Columns whose values the server makes itself, one after the other or out of others; ours are written.
 SELECT o.name AS [table_name], c.name AS [name]
   FROM sys.columns AS c
   JOIN sys.tables AS o ON o.object_id = c.object_id
- WHERE c.is_identity = 1
+ WHERE c.is_identity = 1 OR c.is_computed = 1
 
 -- name: allows_snapshots
 -- engine: sqlserver
 -- 1 when a reader may see one state without a lock.
-SELECT d.snapshot_isolation_state AS [state] FROM sys.databases AS d WHERE d.database_id = DB_ID()
+SELECT d.snapshot_isolation_state AS [state] FROM sys.databases AS d WHERE d.name = DB_NAME()
 
 -- name: make_line
 -- The row whose lock orders write transactions, on an engine that would let them run side by side.

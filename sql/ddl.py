@@ -1,15 +1,13 @@
 """From tables as data to DDL, for SQLite, SQL Server and (the archive only) PostgreSQL.
 
 Nothing is ever dropped but our own view, and the source table is never altered. `missing` chooses the
-statements that a live database lacks; `python -m sql.ddl` writes them all to `schema/<engine>.sql`.
+statements that a live database lacks; script.py puts them all together.
 """
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from sql import identifiers, tables
+from sql import grants, identifiers, tables
 
 ENGINES = ("sqlite", "sqlserver", "postgresql")
 
@@ -35,7 +33,7 @@ _BATCH_OVER = ("PROMOTED", "FAILED")
 class LiveColumn:
     """A column as the database has it. `type` is in the engine's words, sized: `TEXT`, `NVARCHAR(200)`.
 
-    `indexed`: an index or a key holds it. `identity`: the engine makes its values.
+    `indexed`: an index or a key holds it. `made`: the engine makes its values, it is IDENTITY or computed.
     """
 
     name: str
@@ -43,7 +41,7 @@ class LiveColumn:
     nullable: bool
     collation: str | None = None
     indexed: bool = False
-    identity: bool = False
+    made: bool = False
 
     @property
     def binary(self) -> bool:
@@ -61,7 +59,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Step:
-    """One statement, and what it makes in words; an empty `makes` prepares the next step."""
+    """One statement, and what it makes in words; an empty `makes` belongs to the step beside it."""
 
     makes: str
     statement: str
@@ -83,6 +81,8 @@ def missing(engine: str, live: Live, *, with_source: bool, outdated: bool) -> It
     if engine != "postgresql" and (outdated or tables.ACTIVE_BATCHES.casefold() not in others):
         yield Step("", drop_view(engine))
         yield Step(f"view {tables.ACTIVE_BATCHES}", create_view(engine))
+        if engine == "sqlserver":
+            yield Step("", grants.view_again())
 
 
 def create_table(table: tables.Table, engine: str) -> str:
@@ -94,9 +94,9 @@ def create_table(table: tables.Table, engine: str) -> str:
     body = " (\n" + ",\n".join(lines) + "\n)"
     if engine == "sqlserver":
         guard = f"IF OBJECT_ID({_literal(table.name)}, N'U') IS NULL\n"
-        return f"{guard}CREATE TABLE {_owned(table.name, engine)}{body}"
+        return f"{guard}CREATE TABLE {owned(table.name, engine)}{body}"
     strict = " STRICT" if engine == "sqlite" else ""
-    return f"CREATE TABLE IF NOT EXISTS {_owned(table.name, engine)}{body}{strict}"
+    return f"CREATE TABLE IF NOT EXISTS {owned(table.name, engine)}{body}{strict}"
 
 
 def add_column(table: tables.Table, column: tables.Column, engine: str) -> str:
@@ -107,13 +107,13 @@ def add_column(table: tables.Table, column: tables.Column, engine: str) -> str:
     if engine == "sqlserver":
         name = identifiers.literal(column.name)
         guard = f"IF COL_LENGTH({_literal(table.name)}, {name}) IS NULL\n"
-    return f"{guard}ALTER TABLE {_owned(table.name, engine)} ADD {definition}"
+    return f"{guard}ALTER TABLE {owned(table.name, engine)} ADD {definition}"
 
 
 def alter_column(table: tables.Table, column: tables.Column, *, nullable: bool | None = None) -> str:
     """ALTER COLUMN to our wider type and collation, on SQL Server; SQLite's text has no width."""
     definition = _column(column, "sqlserver", nullable=nullable, default=False)
-    return f"ALTER TABLE {_owned(table.name, 'sqlserver')} ALTER COLUMN {definition}"
+    return f"ALTER TABLE {owned(table.name, 'sqlserver')} ALTER COLUMN {definition}"
 
 
 def create_index(table: tables.Table, index: tables.Index, engine: str) -> str:
@@ -124,7 +124,7 @@ def create_index(table: tables.Table, index: tables.Index, engine: str) -> str:
     conditions += [f"{_quoted(column, engine)} IS NULL" for column in index.when_null]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     kind = "UNIQUE INDEX" if index.unique else "INDEX"
-    target = f"ON {_owned(table.name, engine)} ({columns}){where}"
+    target = f"ON {owned(table.name, engine)} ({columns}){where}"
     if engine != "sqlserver":
         return f"CREATE {kind} IF NOT EXISTS {name} {target}"
     known = f"name = {identifiers.literal(index.name)} AND object_id = OBJECT_ID({_literal(table.name)})"
@@ -133,7 +133,7 @@ def create_index(table: tables.Table, index: tables.Index, engine: str) -> str:
 
 def drop_view(engine: str) -> str:
     """The first half of making the view anew; SQL Server wants CREATE VIEW alone in its batch."""
-    return f"DROP VIEW IF EXISTS {_owned(tables.ACTIVE_BATCHES, engine)}"
+    return f"DROP VIEW IF EXISTS {owned(tables.ACTIVE_BATCHES, engine)}"
 
 
 def create_view(engine: str) -> str:
@@ -143,35 +143,10 @@ def create_view(engine: str) -> str:
     open_records = " - ".join(f"COALESCE([{name}], 0)" for name in ("total_records", *counts))
     over = ", ".join(f"'{status}'" for status in _BATCH_OVER)
     return (
-        f"CREATE VIEW {_owned(tables.ACTIVE_BATCHES, engine)} AS\n"
+        f"CREATE VIEW {owned(tables.ACTIVE_BATCHES, engine)} AS\n"
         f"SELECT {identifiers.listed(batches.names)},\n    {open_records} AS [open_records]\n"
-        f"FROM {_owned(batches.name, engine)}\nWHERE COALESCE([status], '') NOT IN ({over})"
+        f"FROM {owned(batches.name, engine)}\nWHERE COALESCE([status], '') NOT IN ({over})"
     )
-
-
-def script(engine: str) -> str:
-    """The whole schema of an engine as text that a person can read and run, again and again."""
-    sqlserver = engine == "sqlserver"
-    end = "\nGO" if sqlserver else ";"
-    parts = [f"-- Written by `python -m sql.ddl` from sql/tables/*.csv, for {engine}. Do not edit."]
-    if sqlserver:
-        # Indexes with WHERE need it, and sqlcmd turns it off.
-        parts.append("-- `ordersync setup` does the same, and widens columns of older tables.")
-        parts.append(f"SET QUOTED_IDENTIFIER ON{end}")
-    for table in tables.of_engine(engine):
-        parts.append(f"-- {table.purpose}\n{create_table(table, engine)}{end}")
-        if sqlserver and any(column.origin == "contract" for column in table.columns):
-            added = [column for column in table.columns if column.origin == "ordersync"]
-            parts += [f"{add_column(table, column, engine)}{end}" for column in added]
-        parts += [f"{create_index(table, index, engine)}{end}" for index in table.indexes]
-    if engine != "postgresql":
-        parts += [f"{drop_view(engine)}{end}", f"-- Open batches.\n{create_view(engine)}{end}"]
-    return "\n\n".join(parts) + "\n"
-
-
-def checksum(engine: str) -> str:
-    """SHA-256 of the script, in hex: which form of the schema this is."""
-    return hashlib.sha256(script(engine).encode()).hexdigest()
 
 
 def _mend(table: tables.Table, found: Sequence[LiveColumn], engine: str) -> Iterator[Step]:
@@ -219,20 +194,10 @@ def _quoted(name: str, engine: str) -> str:
     return identifiers.double_quote(name) if engine == "postgresql" else identifiers.quote(name)
 
 
-def _owned(name: str, engine: str) -> str:
+def owned(name: str, engine: str) -> str:
     """A table's name; on SQL Server with its schema, for `setup` may log in with another default one."""
     return f"[dbo].{_quoted(name, engine)}" if engine == "sqlserver" else _quoted(name, engine)
 
 
 def _literal(table_name: str) -> str:
     return identifiers.literal(f"dbo.{table_name}")
-
-
-def main() -> None:
-    """Write `schema/<engine>.sql` for every engine."""
-    for engine in ENGINES:
-        (Path(__file__).parent / "schema" / f"{engine}.sql").write_text(script(engine), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -6,6 +6,9 @@ from sql import identifiers, tables
 
 ROLE = "ordersync"
 
+_ROLE_IS_THERE = f"EXISTS (SELECT 1 FROM sys.database_principals WHERE name = {identifiers.literal(ROLE)})"
+_VIEW = f"GRANT SELECT ON [dbo].{identifiers.quote(tables.ACTIVE_BATCHES)} TO {identifiers.quote(ROLE)}"
+
 
 def script() -> str:
     """`statements` as batches, for a person to run. Whoever logs in becomes a member of the role."""
@@ -20,7 +23,7 @@ def script() -> str:
 
 def statements() -> Iterator[str]:
     """Make the role and give it its rights, once the tables are there; running them again changes nothing."""
-    yield f"IF DATABASE_PRINCIPAL_ID({identifiers.literal(ROLE)}) IS NULL CREATE ROLE {identifiers.quote(ROLE)}"
+    yield f"IF NOT {_ROLE_IS_THERE} CREATE ROLE {identifiers.quote(ROLE)}"
     yield from grants()
 
 
@@ -30,4 +33,9 @@ def grants() -> Iterator[str]:
         only_read = table.name in (tables.SOURCE, tables.SCHEMA_VERSION)
         rights = "SELECT" if only_read else "SELECT, INSERT, UPDATE, DELETE"
         yield f"GRANT {rights} ON [dbo].{identifiers.quote(table.name)} TO {identifiers.quote(ROLE)}"
-    yield f"GRANT SELECT ON [dbo].{identifiers.quote(tables.ACTIVE_BATCHES)} TO {identifiers.quote(ROLE)}"
+    yield _VIEW
+
+
+def view_again() -> str:
+    """For a view that was made anew: its rights went with the old one."""
+    return f"IF {_ROLE_IS_THERE} {_VIEW}"

@@ -17,8 +17,8 @@ def mistakes(live: ddl.Live) -> Iterator[str]:
             what = f"column [{column.name}] of {table.name}"
             if found is None:
                 yield f"{what} is missing: run `ordersync setup`"
-            elif found.identity:
-                yield f"{what} is IDENTITY: ordersync makes its values; make it a plain {column.type}"
+            elif found.made:
+                yield f"{what} is IDENTITY or computed: ordersync writes its values; make it a plain {column.type}"
             elif ddl.is_narrow(found, column):
                 wanted = f"{column.type}{f' COLLATE {ddl.BINARY_COLLATION}' if column.binary else ''}"
                 why = "an index holds it: drop that, then run" if found.indexed else "run"

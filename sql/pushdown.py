@@ -18,7 +18,11 @@ SCHEME = "hashbytes-1"
 # Arguments of one CONCAT, its NVARCHAR(MAX) among them: a compatible engine stops at 100.
 GROUP = 96
 
-_TEXTS = frozenset({"NVARCHAR", "VARCHAR", "NCHAR", "CHAR"})
+# Its length is counted in the code units of the text that is hashed, whatever the code page of the column.
+_TEXTS = {
+    **dict.fromkeys(["NVARCHAR", "NCHAR"], "DATALENGTH({})"),
+    **dict.fromkeys(["VARCHAR", "CHAR"], "DATALENGTH(CAST({} AS NVARCHAR(MAX)))"),
+}
 # Text of one form per value, whatever the session's language: styles as CAST and CONVERT document them.
 _VALUES = {
     **dict.fromkeys(["TINYINT", "SMALLINT", "INT", "BIGINT", "BIT"], "{}"),
@@ -48,7 +52,7 @@ def expression(columns: Sequence[tuple[str, str]]) -> str:
 
 def refused(columns: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of the (name, SQL type) pairs whose type has no one text on the server."""
-    return [(name, kind) for name, kind in columns if _base(kind) not in _VALUES.keys() | _TEXTS]
+    return [(name, kind) for name, kind in columns if _base(kind) not in _VALUES.keys() | _TEXTS.keys()]
 
 
 def _groups(columns: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
@@ -64,7 +68,9 @@ def _groups(columns: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
 
 def _arguments(cell: str, base: str) -> list[str]:
     # DATALENGTH, for LEN leaves trailing blanks out.
-    return [f"DATALENGTH({cell})", "N':'", cell] if base in _TEXTS else [_VALUES[base].format(cell), "N','"]
+    if base in _TEXTS:
+        return [_TEXTS[base].format(cell), "N':'", cell]
+    return [_VALUES[base].format(cell), "N','"]
 
 
 def _made_with(columns: Sequence[tuple[str, str]]) -> str:

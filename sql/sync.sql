@@ -86,7 +86,7 @@ SELECT group_name, group_id FROM SYNC_Groups WHERE board_id = ?
 -- name: remember_group
 -- A group, once.
 INSERT INTO SYNC_Groups (board_id, group_name, group_id)
-SELECT CAST(? AS NVARCHAR(20)), CAST(? AS NVARCHAR(255)), CAST(? AS NVARCHAR(100))
+SELECT CAST(? AS NVARCHAR(20)), CAST(? AS NVARCHAR(255)), CAST(? AS NVARCHAR(255))
 WHERE NOT EXISTS (SELECT 1 FROM SYNC_Groups WHERE board_id = ? AND group_name = ?)
 
 -- name: forget_groups

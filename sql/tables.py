@@ -30,6 +30,8 @@ LEDGER = "SYNC_Ledger"
 REQUESTS = "SYNC_Requests"
 GROUPS = "SYNC_Groups"
 LEASE = "SYNC_Lease"
+# Its row that write transactions stand in line for, where the engine would let them run side by side.
+WRITE_LINE = "database.write"
 STATE = "SYNC_State"
 SCHEMA_VERSION = "SYNC_SchemaVersion"
 ARCHIVE = "snapshot_archive"

@@ -16,7 +16,7 @@ from connectors.monday import client as clients
 from connectors.monday import shown
 from mappings import sizes
 from schemas.base import Cell
-from sql import ddl, grants, identifiers
+from sql import grants, identifiers, script
 from streams import embedded, overview, supervise, worker
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
@@ -52,7 +52,7 @@ def database_only(settings: Settings) -> Iterator[Resources]:
 
 def tsql_script() -> str:
     """The script that makes our tables on SQL Server."""
-    return ddl.script("sqlserver")
+    return script.text("sqlserver")
 
 
 def grants_script() -> str:

@@ -35,7 +35,8 @@ def validate(settings: Settings) -> Validation:
         found += parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
         if not isinstance(parts.db, database_sqlserver.SqlServerDatabase):
             return Validation(found, [])
-        return pushdown(parts, found + parts.db.mistakes())
+        compared = pushdown(parts, found + parts.db.mistakes())
+        return Validation(compared.mistakes, [*parts.db.notes(), *compared.notes])
 
 
 def pushdown(parts: Resources, found: list[str]) -> Validation:

@@ -13,6 +13,7 @@ import pytest
 from connectors import archive_postgres, database, errors, odbc
 from sql import grants
 from streams import commands, settings
+from tests.contracts import engines
 from tests.test_compose import DOCKERFILE, ROOT, SERVICES, texts, told
 
 
@@ -23,6 +24,10 @@ def deployed(name: str) -> str:
 def mounted(service: str) -> dict[str, str]:
     """Source by target of what a service mounts."""
     return {mount.split(":")[1]: mount.split(":")[0] for mount in SERVICES[service]["volumes"]}
+
+
+def test_the_tests_take_the_image_that_is_deployed() -> None:
+    assert SERVICES["sqlserver"]["image"] == engines.IMAGE
 
 
 @pytest.mark.parametrize(

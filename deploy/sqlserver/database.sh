@@ -13,11 +13,10 @@ script=$(mktemp)
 trap 'rm -f "$script"' EXIT
 cat >"$script" <<SCRIPT
 IF DB_ID(N'ordersync') IS NULL
-BEGIN
     CREATE DATABASE [ordersync];
-    -- So that a pass of detection reads one state and locks nothing.
-    ALTER DATABASE [ordersync] SET ALLOW_SNAPSHOT_ISOLATION ON;
-END
+GO
+-- So that a pass of detection reads one state and locks nothing.
+ALTER DATABASE [ordersync] SET ALLOW_SNAPSHOT_ISOLATION ON;
 GO
 IF SUSER_ID(N'ordersync_owner') IS NULL
     CREATE LOGIN [ordersync_owner] WITH PASSWORD = N'$owner_password';

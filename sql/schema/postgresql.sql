@@ -1,4 +1,4 @@
--- Written by `python -m sql.ddl` from sql/tables/*.csv, for postgresql. Do not edit.
+-- Written by `python -m sql.script` from sql/tables/*.csv, for postgresql. Do not edit.
 
 -- Which form of this schema was applied and when.
 CREATE TABLE IF NOT EXISTS "SYNC_SchemaVersion" (

@@ -1,4 +1,4 @@
--- Written by `python -m sql.ddl` from sql/tables/*.csv, for sqlite. Do not edit.
+-- Written by `python -m sql.script` from sql/tables/*.csv, for sqlite. Do not edit.
 
 -- The source: orders as the business keeps them. Only ever read.
 CREATE TABLE IF NOT EXISTS [ORDERS_UNIFIED] (

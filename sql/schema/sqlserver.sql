@@ -1,4 +1,4 @@
--- Written by `python -m sql.ddl` from sql/tables/*.csv, for sqlserver. Do not edit.
+-- Written by `python -m sql.script` from sql/tables/*.csv, for sqlserver. Do not edit.
 
 -- `ordersync setup` does the same, and widens columns of older tables.
 
@@ -1133,4 +1133,18 @@ SELECT [batch_id], [customer_name], [batch_type], [status], [total_records], [su
     COALESCE([total_records], 0) - COALESCE([successful_records], 0) - COALESCE([failed_records], 0) - COALESCE([superseded_records], 0) AS [open_records]
 FROM [dbo].[MON_BatchProcessing]
 WHERE COALESCE([status], '') NOT IN ('PROMOTED', 'FAILED')
+GO
+
+IF EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'ordersync') GRANT SELECT ON [dbo].[VW_MON_ActiveBatches] TO [ordersync]
+GO
+
+-- Write transactions stand in line for the lock of this row.
+IF NOT EXISTS (SELECT 1 FROM [dbo].[SYNC_Lease] WHERE [name] = N'database.write')
+INSERT INTO [dbo].[SYNC_Lease] ([name], [token], [expires_at]) VALUES (N'database.write', 0, SYSUTCDATETIME())
+GO
+
+-- Which form of the schema this is.
+IF NOT EXISTS (SELECT 1 FROM [dbo].[SYNC_SchemaVersion] WHERE [checksum] = N'eb07543a106486a50098bf9c845c743f569f737437b9b2258248c930c3253058' AND [version] = (SELECT MAX([version]) FROM [dbo].[SYNC_SchemaVersion]))
+INSERT INTO [dbo].[SYNC_SchemaVersion] ([version], [applied_at], [checksum])
+SELECT COALESCE(MAX([version]), 0) + 1, SYSUTCDATETIME(), N'eb07543a106486a50098bf9c845c743f569f737437b9b2258248c930c3253058' FROM [dbo].[SYNC_SchemaVersion]
 GO

@@ -126,7 +126,7 @@ def test_readers_see_snapshots_where_the_database_allows_them_and_writers_never_
     with db.write():
         pass
     reader, writer = driver.made
-    assert reader.told[0] == writer.told[0] == "SET LOCK_TIMEOUT 2500"
+    assert reader.told[:2] == writer.told[:2] == ["SET NOCOUNT OFF", "SET LOCK_TIMEOUT 2500"]
     assert "SET TRANSACTION ISOLATION LEVEL SNAPSHOT" in reader.told
     assert not any("ISOLATION" in told for told in writer.told)
     assert (reader.told[-1], writer.told[-1]) == ("ROLLBACK", "COMMIT")
@@ -137,6 +137,14 @@ def test_without_snapshots_a_reader_stays_read_committed(db: SqlServerDatabase, 
     with db.read():
         pass
     assert not any("SNAPSHOT" in told for told in driver.made[0].told)
+
+
+@pytest.mark.parametrize(("state", "notes"), [(0, 1), (1, 0)])
+def test_a_database_that_allows_no_snapshots_is_told(
+    db: SqlServerDatabase, driver: Driver, state: int, notes: int
+) -> None:
+    driver.snapshots = state
+    assert len(db.notes()) == notes
 
 
 def test_connections_are_kept_one_for_each_open_transaction(db: SqlServerDatabase, driver: Driver) -> None:

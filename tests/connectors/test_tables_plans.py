@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import sql
-from sql import ddl
+from sql import script
 from tests import factories
 from tests.factories import World
 
@@ -43,7 +43,7 @@ WHOLE = {
 @pytest.fixture(scope="module")
 def schema() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(ddl.script("sqlite"))
+        connection.executescript(script.text("sqlite"))
         yield connection
 
 

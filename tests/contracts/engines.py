@@ -1,26 +1,29 @@
 """The databases that keep the contract: SQLite, SQL Server, and the ODBC session on SQLite's own driver."""
 
 import os
-import re
 import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import sql
 from connectors import database, database_sqlite, database_sqlserver, errors, odbc, odbc_driver
-from sql import identifiers, tables
+from sql import ddl, identifiers, tables
 from tests import factories, fakes
+
+if TYPE_CHECKING:
+    import pyodbc
 
 ENGINES = ("sqlite", "odbc", "sqlserver")
 VARIABLE = "ORDERSYNC_TEST_SQLSERVER"
-IMAGE = "mcr.microsoft.com/mssql/server:2022-CU16-ubuntu-22.04"
+# The one of docker-compose.yml (tests/test_compose_sqlserver.py holds the two together).
+IMAGE = "mcr.microsoft.com/mssql/server:2022-CU26-ubuntu-22.04"
 SQLITE_DRIVER = "ORDERSYNC_TEST_SQLITE_ODBC"
 # Where Debian's libsqliteodbc puts it.
 SQLITE_DRIVERS = "usr/lib/*/odbc/libsqlite3odbc.so"
@@ -75,7 +78,7 @@ def given_server() -> Iterator[str]:
     if given:
         yield given
         return
-    from testcontainers.mssql import SqlServerContainer
+    from testcontainers.community.mssql import SqlServerContainer
 
     driver = odbc_driver.find(odbc_driver.load().drivers())
     password = f"Aa1-{secrets.token_hex(12)}"
@@ -87,25 +90,68 @@ def given_server() -> Iterator[str]:
 
 @contextmanager
 def own_database(server: str) -> Iterator[str]:
-    """The connection string of an empty database on `server`, dropped at the end; snapshots allowed where it can."""
+    """The connection string of an empty database on `server`, dropped at the end; snapshots allowed where they can be.
+
+    Where the login may not make one: the database that `server` names, which must hold none of our tables, and holds
+    none of them at the end.
+    """
     name = f"ordersync_test_{secrets.token_hex(4)}"
-    admin = odbc.connect(odbc.parse(in_database(server, "master")))
     try:
+        admin = odbc.connect(odbc.parse(with_keywords(server, DATABASE="master")))
         admin.execute(f"CREATE DATABASE [{name}]")
+    except (errors.OrdersyncError, odbc_driver.load().Error) as error:
+        with lent_database(server, str(error)):
+            yield server
+        return
+    with closing(admin):
+        attempt(admin, f"ALTER DATABASE [{name}] SET ALLOW_SNAPSHOT_ISOLATION ON")
         try:
-            state = "SELECT snapshot_isolation_state FROM sys.databases WHERE name = ?"
-            if admin.execute(state, name).fetchval() == 0:
-                admin.execute(f"ALTER DATABASE [{name}] SET ALLOW_SNAPSHOT_ISOLATION ON")
-            yield in_database(server, name)
+            yield with_keywords(server, DATABASE=name)
         finally:
+            # A process that was killed may still have its session there. Azure ends sessions by itself.
+            attempt(admin, f"ALTER DATABASE [{name}] SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
             admin.execute(f"DROP DATABASE [{name}]")
-    finally:
-        admin.close()
 
 
-def in_database(text: str, name: str) -> str:
-    parts = [part for part in text.split(";") if part and not re.match(r"\s*DATABASE\s*=", part, re.IGNORECASE)]
-    return ";".join([*parts, f"DATABASE={name}"])
+@contextmanager
+def lent_database(server: str, why: str) -> Iterator[None]:
+    """The database that the connection string names: emptied of our tables, which it may only have from us."""
+    where = odbc.parse(server).where
+    if "DATABASE" not in odbc.pairs(server):
+        pytest.fail(f"{VARIABLE}: this login makes no database ({why}): name an empty one, DATABASE=…")
+    with closing(odbc.connect(odbc.parse(server))) as owner:
+        if where not in _lent:
+            with closing(sqlserver(server)) as db:
+                found = [table.name for table in tables.of_engine("sqlserver") if db.columns(table.name)]
+            if found:
+                pytest.fail(f"{where} holds {', '.join(found)}, or another process tests there; no other: {why}")
+            _lent.add(where)
+        _empty(owner)
+        try:
+            yield
+        finally:
+            _empty(owner)
+
+
+# Databases that were empty when the tests of this process began.
+_lent: set[str] = set()
+
+
+def _empty(owner: "pyodbc.Connection") -> None:
+    owner.execute(ddl.drop_view("sqlserver"))
+    for table in tables.of_engine("sqlserver"):
+        owner.execute(f"DROP TABLE IF EXISTS {ddl.owned(table.name, 'sqlserver')}")
+
+
+def attempt(connection: "pyodbc.Connection", statement: str) -> None:
+    """For what some servers cannot do, and do without."""
+    with suppress(odbc_driver.load().Error):
+        connection.execute(statement)
+
+
+def with_keywords(server: str, **given: str) -> str:
+    """The connection string with other values."""
+    return odbc.Address("", {**odbc.pairs(server), **given}).text
 
 
 def sqlserver(text: str, **given: Any) -> database_sqlserver.SqlServerDatabase:

@@ -206,16 +206,17 @@ def test_a_batch_is_opened_once_and_kept_as_it_is(world: World) -> None:
 
 
 def test_only_unconfirmed_batches_of_older_passes_are_closed(world: World) -> None:
-    for batch_id, version in (("OLD", 1), ("SURE", 1), ("NOW", 2)):
+    old, sure, now = batch(1), batch(2), batch(3)
+    for batch_id, version in ((old, 1), (sure, 1), (now, 2)):
         open_batch(world, 3, batch_id, version)
-    world.batches.confirm(["SURE"])
-    world.stage(changed(1, batch_id="OLD"))
+    world.batches.confirm([sure])
+    world.stage(changed(1, batch_id=old))
     assert world.batches.close_unconfirmed(2) == 1
-    assert [world.batch(name)["total_records"] for name in ("OLD", "SURE", "NOW")] == [1, 3, 3]
+    assert [world.batch(name)["total_records"] for name in (old, sure, now)] == [1, 3, 3]
     assert world.batches.close_unconfirmed(2) == 0
     # Its event was on Kafka after all.
-    world.stage(changed(2, batch_id="OLD"))
-    assert world.batch("OLD")["total_records"] == 2
+    world.stage(changed(2, batch_id=old))
+    assert world.batch(old)["total_records"] == 2
     world.check_batches()
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -96,8 +97,7 @@ def test_every_row_of_the_hash_tests_is_told_from_every_other(world: World) -> N
 @pytest.mark.sqlserver
 @pytest.mark.skipif(engines.why_not("sqlserver") is not None, reason=str(engines.why_not("sqlserver")))
 def test_the_server_writes_every_type_as_its_stand_in_does(sqlserver: str) -> None:
-    server = engines.sqlserver(sqlserver)
-    with server.read() as session:
+    with closing(engines.sqlserver(sqlserver)) as server, server.read() as session:
 
         def told(kind: str, cell: Cell) -> str:
             inner = pushdown.expression([("A", kind)]).removeprefix("HASHBYTES('SHA2_256', ").removesuffix(")")
@@ -110,7 +110,6 @@ def test_the_server_writes_every_type_as_its_stand_in_does(sqlserver: str) -> No
         hashed = pushdown.expression([("A", "NVARCHAR(9)")])
         found = session.value(f"SELECT {hashed} FROM (SELECT CAST(? AS NVARCHAR(9)) AS [A]) AS s", ("é",))
         assert isinstance(found, bytes) and len(found) == 32
-    server.close()
 
 
 def test_the_first_and_the_last_size_and_a_date_are_seen(world: World) -> None:

@@ -24,6 +24,8 @@ def test_the_script_is_batches_of_one_statement() -> None:
         "\n".join(line for line in batch.splitlines() if not line.startswith("--")).strip()
         for batch in grants.script().split("\nGO\n")
     ]
-    assert role == "IF DATABASE_PRINCIPAL_ID(N'ordersync') IS NULL CREATE ROLE [ordersync]"
+    there = "EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'ordersync')"
+    assert role == f"IF NOT {there} CREATE ROLE [ordersync]"
+    assert grants.view_again() == f"IF {there} {rights[-2]}"
     assert [right for right in rights if right] == list(grants.grants())
     assert [role, *grants.grants()] == list(grants.statements())

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 import sql
 from mappings import columns, loading, sizes
-from sql import ddl, pushdown, tables
+from sql import pushdown, script, tables
 from tests import transpiled
 
 LIVE = [(column.name, column.type) for column in tables.get(tables.SOURCE).columns]
@@ -161,4 +161,4 @@ def test_snapshots_that_are_there_get_the_column(column: str) -> None:
     assert (
         f"IF COL_LENGTH(N'dbo.ORDERS_UNIFIED_SNAPSHOT', N'{name}') IS NULL\n"
         f"ALTER TABLE [dbo].[ORDERS_UNIFIED_SNAPSHOT] ADD {column} NULL"
-    ) in ddl.script("sqlserver")
+    ) in script.text("sqlserver")

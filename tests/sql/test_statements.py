@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+import sqlglot
+from sqlglot import exp
 
 import sql
-from sql import ddl, identifiers
+from sql import identifiers, script, tables
 
 FILE = """-- What this file is for.
 
@@ -42,16 +44,31 @@ SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table
 @pytest.fixture(scope="module")
 def schema() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(ddl.script("sqlite"))
+        connection.executescript(script.text("sqlite"))
         yield connection
+
+
+def expanded(block: sql.Block) -> str:
+    return sql.expand(block.text, **{name: SAMPLES.get(name, 2) for name in sql.placeholders(block.text)})
 
 
 @pytest.mark.parametrize("block", RUNNABLE.values(), ids=RUNNABLE.keys())
 def test_statement_fits_the_tables(schema: sqlite3.Connection, block: sql.Block) -> None:
-    values = {name: SAMPLES.get(name, 2) for name in sql.placeholders(block.text)}
-    text = sql.expand(block.text, **values)
+    text = expanded(block)
     marks = re.sub(r"'[^']*'", "", text).count("?")
     schema.execute(f"EXPLAIN {text}", [None] * marks).fetchall()
+
+
+@pytest.mark.parametrize("block", RUNNABLE.values(), ids=RUNNABLE.keys())
+def test_nothing_is_cut_on_its_way_into_a_column(block: sql.Block) -> None:
+    tree = sqlglot.parse_one(expanded(block), read="tsql")
+    if not isinstance(tree, exp.Insert) or not isinstance(tree.expression, exp.Select):
+        return
+    types = {column.name: column.type for column in tables.get(tree.this.this.name).columns}
+    for name, value in zip(tree.this.expressions, tree.expression.expressions, strict=True):
+        # The server cuts a parameter to its type without a word.
+        if isinstance(value, exp.Cast) and isinstance(value.this, exp.Placeholder) and "NVARCHAR" in types[name.name]:
+            assert value.to.sql("tsql") == types[name.name], name.name
 
 
 def test_blocks_have_name_description_engine_and_text() -> None:
