@@ -42,23 +42,27 @@ class Journal:
         self._now = now
 
     def open(self, request: Request, grant: leases.Grant) -> None:
-        """Commits the intent. Raises LeaseLost when another process is the writer now: then nothing may be sent."""
-        now = database.to_db_time(self._now())
+        """Commits the intent, and the lease with it for its whole life.
+
+        Raises LeaseLost when another process is the writer now: then nothing may be sent. May be tried again when
+        nobody knows whether it was committed.
+        """
         first = database.to_db_time(request.first_sent_at)
         stored = MUTATIONS.dump_json(list(request.mutations)).decode()
         wrapped = f'{{"versions": {json.dumps(request.versions)}, "mutations": {stored}}}'
         with self._db.write() as session:
-            params = (request.key, grant.token, request.body, wrapped, first, first, *_fence(grant, now))
-            _fenced(session, "open_request", params, grant)
+            self._keep(session, grant)
+            params = (request.key, grant.token, request.body, wrapped, first, first, request.key)
+            session.execute(STATEMENTS["open_request"], params)
             for mutation in request.mutations:
                 _mark_inflight(session, mutation, request, first)
             batches.recount(session, _batches(session, request.versions.items()), self._now())
 
     def resend(self, key: str, grant: leases.Grant) -> None:
         """One more attempt of the same body under the same key. Raises LeaseLost."""
-        params = (grant.token, key, *_fence(grant, database.to_db_time(self._now())))
         with self._db.write() as session:
-            _fenced(session, "resend_request", params, grant)
+            self._keep(session, grant)
+            _fenced(session, "resend_request", (grant.token, key), grant)
 
     def close(
         self,
@@ -141,15 +145,15 @@ class Journal:
                     key = stg_id + LEFT_SIZES
                     session.execute(STATEMENTS["stage_left_size"], (key, at, size, size, record_uuid, version, size))
 
+    def _keep(self, session: database.Session, grant: leases.Grant) -> None:
+        """Whoever may send now may go on sending for the lease's whole life."""
+        _fenced(session, "renew_lease", leases.renewal(grant, self._now()), grant)
+
 
 def _fenced(session: database.Session, statement: str, params: Sequence[database.Value], grant: leases.Grant) -> None:
     """One row, which only the holder of the current epoch writes."""
     if session.execute(STATEMENTS[statement], params) == 0:
         raise errors.LeaseLost(f"the lease {grant.name!r} is held by another process")
-
-
-def _fence(grant: leases.Grant, now: str) -> tuple[str, str, int, str]:
-    return (grant.name, grant.owner, grant.token, now)
 
 
 def _batches(session: database.Session, identities: Iterable[tuple[str, int]]) -> set[str]:

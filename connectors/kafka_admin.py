@@ -23,16 +23,6 @@ from connectors.kafka_topics import TopicSpec
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-# Soon after the start of a broker or the making of a topic, until groups are loaded and leaders lead.
-_NOT_YET = {
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-}
 # What our own deadlines say, in librdkafka's words.
 _SILENT = KafkaError(KafkaError._TIMED_OUT)
 _LOOK_EVERY = 0.05  # seconds, while topics or groups become known
@@ -131,6 +121,10 @@ class Admin:
         """The offset that the next event will get, for each partition."""
         return self._offsets(topics, _LATEST)
 
+    def start_offsets(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
+        """The offset of the first event that is still there, or would be, for each partition."""
+        return self._offsets(topics, _EARLIEST)
+
     def committed(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
         """The next offset that the group will read, for each partition for which it has committed one."""
         asked = [TopicPartition(*partition) for partition in self._all_partitions(topics)]
@@ -149,8 +143,7 @@ class Admin:
 
         An offset beyond the end was committed to an earlier topic of that name: then it reads from the start.
         """
-        committed, ends = self.committed(group, topics), self.end_offsets(topics)
-        starts = self._offsets(topics, _EARLIEST)
+        committed, starts, ends = self.committed(group, topics), self.start_offsets(topics), self.end_offsets(topics)
         return {p: _ahead(committed.get(p, 0), starts[p], end) for p, end in ends.items()}
 
     def _reader(self, group: str) -> Consumer:
@@ -188,7 +181,7 @@ class Admin:
                 try:
                     return ask()
                 except KafkaException as error:
-                    if kafka_client.reason(error).code() not in _NOT_YET or time.monotonic() > deadline:
+                    if kafka_client.reason(error).code() not in kafka_client.NOT_YET or time.monotonic() > deadline:
                         raise
                 self._sleep(_LOOK_EVERY)
 

@@ -15,11 +15,18 @@ STATEMENTS = sql.load("sync")
 
 
 class Grant(Model):
-    """Proof of a lease: the holder and the epoch it holds."""
+    """Proof of a lease: the holder, the epoch it holds, and how long each renewal lasts."""
 
     name: str
     owner: str
     token: int
+    seconds: float
+
+
+def renewal(grant: Grant, now: datetime) -> tuple[str, str, str, int, str]:
+    """What `renew_lease` asks for."""
+    until = database.to_db_time(now + timedelta(seconds=grant.seconds))
+    return until, grant.name, grant.owner, grant.token, database.to_db_time(now)
 
 
 class Lease:
@@ -43,15 +50,12 @@ class Lease:
             if session.execute(STATEMENTS["acquire_lease"], (self._owner, until, self._name, at)) == 0:
                 return None
             token = session.query(STATEMENTS["lease"], (self._name,))[0]["token"]
-        return Grant(name=self._name, owner=self._owner, token=token)
+        return Grant(name=self._name, owner=self._owner, token=token, seconds=self._life.total_seconds())
 
     def renew(self, grant: Grant) -> bool:
         """False when the lease is ours no more: write nothing, end."""
-        now = self._now()
-        until = database.to_db_time(now + self._life)
         with self._db.write() as session:
-            params = (until, grant.name, grant.owner, grant.token, database.to_db_time(now))
-            return session.execute(STATEMENTS["renew_lease"], params) == 1
+            return session.execute(STATEMENTS["renew_lease"], renewal(grant, self._now())) == 1
 
     def release(self, grant: Grant) -> None:
         """Lets the next one in at once, instead of after the lease's life."""

@@ -94,17 +94,16 @@ WHERE NOT EXISTS (SELECT 1 FROM SYNC_Groups WHERE board_id = ? AND group_name = 
 DELETE FROM SYNC_Groups WHERE board_id = ?
 
 -- name: open_request
--- Intent before effect: the exact body and its key, if this process holds the current lease.
+-- Intent before effect: the exact body and its key, once.
 INSERT INTO SYNC_Requests (request_key, lease_token, body, mutations, created_at, first_sent_at, attempts)
 SELECT CAST(? AS NVARCHAR(64)), CAST(? AS BIGINT), ?, ?,
   CAST(? AS NVARCHAR(26)), CAST(? AS NVARCHAR(26)), 1
-WHERE EXISTS (SELECT 1 FROM SYNC_Lease WHERE name = ? AND owner = ? AND token = ? AND expires_at >= ?)
+WHERE NOT EXISTS (SELECT 1 FROM SYNC_Requests WHERE request_key = ?)
 
 -- name: resend_request
 -- One more attempt of the same body under the same key.
 UPDATE SYNC_Requests SET attempts = attempts + 1, lease_token = ?
 WHERE request_key = ? AND finished_at IS NULL
-  AND EXISTS (SELECT 1 FROM SYNC_Lease WHERE name = ? AND owner = ? AND token = ? AND expires_at >= ?)
 
 -- name: close_request
 -- The outcome of a request, if no other process became the writer meanwhile. A lease that only ran out will do: what

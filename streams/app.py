@@ -29,8 +29,7 @@ from streams.security import security, tls
 
 App = faust.App
 
-RETRY_EVERY = DOUBTS_EVERY = 1.0
-TICK_EVERY = 1.0
+RETRY_EVERY = DOUBTS_EVERY = TICK_EVERY = 1.0
 # Between two looks whether the day's clean-up is due, and between two steps of it.
 CLEAN_EVERY, CLEAN_PAUSE = 60.0, 0.2
 
@@ -131,10 +130,9 @@ async def start(app: App) -> None:
 
 async def show_pages(app: App) -> None:
     """Opens the pages before anything else is started: they tell why nothing else starts."""
-    if not app.conf.web_enabled:
-        return
     try:
-        await app.web.maybe_start()
+        if app.conf.web_enabled:
+            await app.web.maybe_start()
     except OSError as error:
         raise errors.Transient(f"the pages: {error}") from error  # Another worker was quicker to take the port.
 
@@ -212,6 +210,8 @@ def bare(s: settings.Settings, bootstrap: str, member: str, web_port: int = 0) -
         broker_max_poll_records=200,
         # A fetch is held back from 0.8 of this: never so late that a full buffer would block the other lanes.
         stream_buffer_maxsize=1000,
+        # Else a rebalance waits, for minutes, for the writer's batch; what is in work may be worked twice instead.
+        stream_wait_empty=False,
         broker_session_timeout=10.0,
         # With the answer to it a worker learns that another one is gone.
         broker_heartbeat_interval=1.0,
@@ -226,7 +226,7 @@ def bare(s: settings.Settings, bootstrap: str, member: str, web_port: int = 0) -
         producer_request_timeout=30.0,
         producer_linger=0.005,
         web_enabled=bool(web_port),
-        # Kept by the group with a static member and compared at its next start: it must not hold a port that changes.
+        # Kept by the group with a static member and compared at its next start: without a port, which changes.
         canonical_url=f"http://{s.worker}",
         web_bind=s.web_bind,
         web_port=web_port or 6066,  # Faust refuses 0 even when it opens no port.

@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -33,6 +34,8 @@ HOLD = 30.0
 # How soon a pause notices that the app stops or that its group rebalances, in seconds.
 SLICE = 0.25
 LAST_WORDS = 2.0
+# After SIGTERM: how long everything may take.
+END_WITHIN = 4.5
 
 
 class Stream(Protocol):
@@ -84,6 +87,13 @@ def end_process(code: int, why: str) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def end_within(seconds: float = END_WITHIN) -> None:
+    """Ends this process by then, whatever hangs: it was told to stop."""
+    last = threading.Timer(seconds, end_process, (0, "the stop took too long: what is in work comes again"))
+    last.daemon = True
+    last.start()
 
 
 async def guarded(name: str, work: Awaitable[None], end: Callable[[int, str], None] = end_process) -> None:
@@ -197,7 +207,7 @@ class Delivery:
         """False, at once, when the app stops."""
         while seconds > 0 and not self.stopping():
             if holding and self.rebalancing():
-                # The whole group would wait for this worker, and throw it out at the end.
+                # What it holds may be another worker's by now; its next life knows.
                 raise errors.Transient("the group rebalances while this worker holds")
             await asyncio.sleep(min(seconds, SLICE))
             seconds -= SLICE

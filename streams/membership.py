@@ -1,5 +1,6 @@
 """The worker's name in the consumer group: stable, so that a restart is no event for the group."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ class Member:
 
     def __init__(self, path: Path, worker: str) -> None:
         self._path = path
-        self._life = int(path.read_text()) if path.exists() else 1
+        told = path.read_text() if path.exists() else "1"
+        # A machine that lost its power may leave an empty file: then a name that nobody had.
+        self._life = int(told) if told.isdecimal() else time.time_ns()
         self.name = f"{worker}.{self._life}"
 
     def end(self, code: int, why: str) -> None:

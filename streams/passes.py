@@ -103,8 +103,14 @@ def trial(settings: Settings, rows: int) -> oracle.Verdict:
 def poll(settings: Settings, every: float) -> None:
     """Passes with a pause between them, until SIGTERM or SIGINT. What it cannot get over ends the process."""
     stop = threading.Event()
+
+    def told(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            delivery.end_within()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, told)
     with commands.opened(settings) as parts:
         state = health.Health()
         reporter = reporting.Reporter(

@@ -81,10 +81,10 @@ class Reporter:
             await asyncio.sleep(EVERY)
 
     def try_to_tell(self) -> None:
-        """A database that is busy hears of it the next time."""
+        """A database that is busy, or full, hears of it the next time."""
         try:
             self.tell()
-        except errors.Transient as error:
+        except errors.OrdersyncError as error:
             log.debug("how %s is doing was not told: %s", self.name, error)
 
     def tell(self) -> bool:

@@ -27,6 +27,7 @@ Partition = tuple[str, int]
 class Log(Protocol):
     """connectors.kafka.Admin."""
 
+    def start_offsets(self, topics: Collection[str]) -> dict[Partition, int]: ...
     def end_offsets(self, topics: Collection[str]) -> dict[Partition, int]: ...
     def committed(self, group: str, topics: Collection[str]) -> dict[Partition, int]: ...
 
@@ -86,22 +87,27 @@ class Sweep:
     def _set_out(self, emitted: Emitted, lane: int) -> bool:
         """Notes the ends of a lane. False while events go round in it: then it is not possible yet."""
         turn, topics = self.tables.round(), self.lanes[lane]
-        committed = self.log.committed(self.group, topics) if turn % 2 else {}
+        behind = self._behind(topics) if turn % 2 else {}
         ends = self.log.end_offsets(topics)
         # What goes round is acknowledged after it was told again, so it shows, unless it was lost.
-        if turn % 2 and any(committed.get(partition, 0) < end for partition, end in ends.items()):
+        if turn % 2 and any(behind.get(partition, 0) < end for partition, end in ends.items()):
             return False
         self._mark = _Watermark(emitted, lane, ends, turn)
         return True
 
     def _passed(self, mark: _Watermark) -> bool:
         topics = self.lanes[mark.lane]
-        committed = self.log.committed(self.group, topics)
-        if all(committed.get(partition, 0) >= end for partition, end in mark.ends.items()):
+        behind = self._behind(topics)
+        if all(behind.get(partition, 0) >= end for partition, end in mark.ends.items()):
             return True
         # A topic that was made anew ends earlier than it did; what it lost nobody will ever commit.
         now = self.log.end_offsets(topics)
-        return all(committed.get(p, 0) >= min(end, now.get(p, 0)) for p, end in mark.ends.items())
+        return all(behind.get(p, 0) >= min(end, now.get(p, 0)) for p, end in mark.ends.items())
+
+    def _behind(self, topics: Collection[str]) -> dict[Partition, int]:
+        """The offset up to which the group has nothing to read any more: it committed it, or the log begins there."""
+        committed = self.log.committed(self.group, topics)
+        return {p: max(start, committed.get(p, 0)) for p, start in self.log.start_offsets(topics).items()}
 
     def _over(self, emitted: Emitted) -> int:
         self._mark = None

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import threading
 import time
 
 from connectors import locks
@@ -17,9 +16,8 @@ log = logging.getLogger(__name__)
 
 # The watchdog looks after a worker that has started; this is for one that does not.
 START_WITHIN = 60.0
-# After SIGTERM: how long Faust may take to stop, and how long everything may take.
+# After SIGTERM: how long Faust may take to stop.
 STOP_WITHIN = 3.0
-END_WITHIN = 4.5
 
 
 async def work(parts: Resources) -> None:
@@ -134,11 +132,7 @@ def _stop_on_signal() -> asyncio.Event:
         if stop.is_set():
             return
         stop.set()
-        last = threading.Timer(
-            END_WITHIN, delivery.end_process, (0, "the stop took too long: what is in work comes again")
-        )
-        last.daemon = True
-        last.start()
+        delivery.end_within()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told)

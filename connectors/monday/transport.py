@@ -19,9 +19,12 @@ Transport = Callable[[str, Mapping[str, str]], Awaitable[formats.Answer]]
 
 
 class Http:
-    """POSTs to one URL. `timeout` bounds a whole request, `connect_timeout` the making of a connection."""
+    """POSTs to one URL. `timeout` bounds a whole request, `connect_timeout` the making of a connection.
 
-    def __init__(self, url: str, *, timeout: float, connect_timeout: float = 10.0, proxy: str | None = None) -> None:
+    The latter is well below the life of the writer's lease, so that a request leaves while it is held.
+    """
+
+    def __init__(self, url: str, *, timeout: float, connect_timeout: float = 5.0, proxy: str | None = None) -> None:
         self._url = url
         self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect_timeout)

@@ -135,7 +135,7 @@ def _in_order(original: Any) -> Any:
 def _unfenced_open(original: Any) -> Any:
     def acquire(self: lease.Lease) -> lease.Grant | None:
         granted: lease.Grant | None = original(self)
-        return granted or lease.Grant(name=self._name, owner=self._owner, token=0)
+        return granted or lease.Grant(name=self._name, owner=self._owner, token=0, seconds=10.0)
 
     return acquire
 

@@ -119,6 +119,25 @@ def test_an_intent_is_on_the_rows_before_anything_is_sent(world: World) -> None:
     assert world.journal.unfinished() == [intent]
 
 
+def test_an_intent_whose_commit_nobody_heard_of_is_written_down_once(world: World) -> None:
+    granted, intent = taken(world, "one"), request(world)
+    world.journal.open(intent, granted)
+    world.journal.open(intent, granted)
+    assert world.journal.unfinished() == [intent]
+
+
+def test_who_is_about_to_send_holds_the_lease_for_its_whole_life(world: World) -> None:
+    granted = taken(world, "one")
+    world.clock.advance(29)
+    world.journal.open(request(world), granted)
+    world.clock.advance(29)
+    world.journal.resend("K1", granted)
+    world.clock.advance(29)
+    assert world.lease("two").acquire() is None
+    world.clock.advance(2)
+    assert world.lease("two").acquire() is not None
+
+
 @pytest.mark.parametrize("how", ["lapsed", "lapsed and taken", "released"])
 def test_who_lost_the_lease_gets_an_error_and_writes_nothing(world: World, how: str) -> None:
     mine = taken(world, "one")

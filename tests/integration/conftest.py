@@ -1,5 +1,6 @@
 """A lane on the real broker in a process of its own, and what is asked about it."""
 
+import contextlib
 import json
 import sys
 import uuid
@@ -38,11 +39,14 @@ def changed(number: int, *, customer: str = "GREYSON CLOTHIERS") -> events.Order
 class Lane:
     """One lane's topics, its process, and what both know."""
 
-    def __init__(self, bootstrap: str, folder: Path, build: str, until: Callable[..., Any]) -> None:
+    def __init__(
+        self, bootstrap: str, folder: Path, build: str, until: Callable[..., Any], *, prefix: str | None = None
+    ) -> None:
         self.until = until
         self.bootstrap = bootstrap
         self.folder = folder
-        self.prefix = f"{uuid.uuid4().hex[:8]}-"
+        self.build = build
+        self.prefix = prefix or f"{uuid.uuid4().hex[:8]}-"
         self.group = self.prefix + "ordersync"
         self.admin = kafka.Admin(bootstrap)
         self.log = folder / "log"
@@ -51,6 +55,24 @@ class Lane:
         if build == "pure":
             self._environment["NO_CYTHON"] = "1"
         self.make_topics()
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator["Lane"]:
+        """A lane of the same topics and group, to be started under another worker's name; ended at the end."""
+        folder = self.folder / "beside"
+        folder.mkdir()
+        made = Lane(self.bootstrap, folder, self.build, self.until, prefix=self.prefix)
+        try:
+            yield made
+        finally:
+            if made.child is not None:
+                made.child.stop(0)
+
+    def members(self) -> int | None:
+        """How many the group has; None while it deals out its partitions."""
+        client = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        found = client.describe_consumer_groups([self.group])[self.group].result(10)
+        return len(found.members) if found.state is confluent_kafka.ConsumerGroupState.STABLE else None
 
     def topic(self, topic: topics.Topic) -> str:
         return topics.named(topic, self.prefix)

@@ -22,7 +22,11 @@ class Log:
     def __init__(self) -> None:
         self.ends = dict.fromkeys(P, 0)
         self.done = dict.fromkeys(P, 0)
+        self.starts = dict.fromkeys(P, 0)
         self.asked = 0
+
+    def start_offsets(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
+        return {p: start for p, start in self.starts.items() if p[0] in topics}
 
     def end_offsets(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
         self.asked += 1
@@ -36,6 +40,11 @@ class Log:
 
     def worked(self, topic: str) -> None:
         self.done[topic, 0] = self.ends[topic, 0]
+
+    def expired(self, topic: str) -> None:
+        """Retention took what was there, and the group's offsets too."""
+        self.starts[topic, 0] = self.ends[topic, 0]
+        self.done[topic, 0] = 0
 
 
 @pytest.fixture
@@ -73,6 +82,16 @@ def test_an_order_whose_event_is_on_its_way_is_left_alone(world: World, log: Log
         if follows:
             log.emitted(follows)
     assert world.snapshot(1)["row_hash"]
+
+
+def test_an_order_whose_events_have_expired_is_detected_again(world: World, log: Log, look: sweep.Sweep) -> None:
+    world.add(row(1))
+    world.passed()
+    for topic in ("changed", "staged"):
+        log.emitted(topic, 3)
+        log.expired(topic)
+    assert look.look() == 1
+    assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
 
 
 def test_an_order_that_no_lane_has_any_more_is_detected_again(world: World, log: Log, look: sweep.Sweep) -> None:

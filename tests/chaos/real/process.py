@@ -8,7 +8,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from streams import cli
+from streams import __main__ as ordersync
 from tests.chaos.real import points
 
 
@@ -22,7 +22,7 @@ def main() -> None:
         name = os.environ["CHAOS_PROCESS"]
         lease = Path(os.environ["ORDERSYNC_HOME"]) / "locks" / f"{name}.lease"
         points.patch(Path(os.environ["CHAOS_STRIKES"]), name, lease=lease)
-        cli.main()
+        ordersync.main()
 
 
 if __name__ == "__main__":

@@ -5,12 +5,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from connectors import database
+from connectors import database, errors
 from connectors.database import Session
 from tests.chaos.sim.loop import PROCESS
 
 if TYPE_CHECKING:
     from tests.chaos.sim.world import World
+
+
+# How often a commit is not heard of, and how often it does not come to it, because a connection breaks.
+BREAKS = 0.003
 
 
 class Killed(BaseException):
@@ -163,8 +167,16 @@ class Database:
             yield session
             # Dead now, it is rolled back.
             self._life.reached("commit", inside=True)
+            self._breaks("before the commit")
         self._life.reached("committed")
+        self._breaks("before the commit was answered")
         self._life.gap()
+
+    def _breaks(self, when: str) -> None:
+        """A server's connection breaks now and then; what was on its way is done, or not."""
+        if self._life.luck() < BREAKS:
+            self._life.met(f"connection broken {when}")
+            raise errors.Transient(f"the connection to the database broke {when}")
 
     def columns(self, table: str) -> list[database.Column]:
         return self._real.columns(table)

@@ -196,6 +196,9 @@ class Admin:
     def end_offsets(self, topics: Collection[str]) -> dict[Partition, int]:
         return self._asked(self.log.ends(topics))
 
+    def start_offsets(self, topics: Collection[str]) -> dict[Partition, int]:
+        return self._asked(dict.fromkeys(self.log.ends(topics), 0))
+
     def committed(self, group: str, topics: Collection[str]) -> dict[Partition, int]:
         return self._asked({place: offset for place, offset in self.log.committed.items() if place[0] in topics})
 
