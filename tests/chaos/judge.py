@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -65,11 +65,13 @@ def judge(
     emitted: Iterable[tuple[str, int]] = (),
     history: Iterable[Written] = (),
     told: Mapping[tuple[str, str], Sequence[str]] | None = None,
+    bad: Collection[str] | None = None,
 ) -> Verdict:
     """Source = production = board, and every event accounted for. The pipeline has to be at rest.
 
     `emitted` are identity and version of every OrderChanged that no wipe of the log took away; `history` is what was
-    ever written to the board, `told` what the source ever said (by identity and size, in its order).
+    ever written to the board, `told` what the source ever said (by identity and size, in its order). `bad` are the
+    orders that somebody made fail, None where that is not known.
     """
     tables_ = Tables(db, mappings)
     found = Verdict()
@@ -78,6 +80,7 @@ def judge(
     found.lost += _orders(tables_)
     found.lost += _versions(tables_, emitted)
     found.other += _batches(tables_)
+    found.other += [] if bad is None else _uncaused(tables_, bad)
     found.inversions += inversions(history, told or {})
     return found
 
@@ -229,6 +232,13 @@ def _orders(found: Tables) -> Iterator[str]:
     for uuid in found.shared:
         if not any(row["record_uuid"] == uuid and row["error_code"] == "DUPLICATE_IDENTITY" for row in found.errors):
             yield f"{uuid} is claimed by several rows, and no ERR row says so"
+
+
+def _uncaused(found: Tables, bad: Collection[str]) -> Iterator[str]:
+    """An ERR row explains a failure, and excuses none: somebody has to have made the order fail."""
+    for row in found.errors:
+        if row["resolved_date"] is None and row["record_uuid"] not in bad:
+            yield f"{row['record_uuid']} failed, and nobody made it: {row['error_message']}"
 
 
 def _versions(found: Tables, emitted: Iterable[tuple[str, int]]) -> Iterator[str]:

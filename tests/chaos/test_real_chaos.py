@@ -10,7 +10,8 @@ import pytest
 
 from mappings import loading, sizes
 from sql import tables
-from tests.chaos.real import chaos, recovery
+from tests.chaos.judge import Verdict
+from tests.chaos.real import chaos, outcome, recovery
 from tests.chaos.real.points import PLACES, Point, Strikes
 from tests.chaos.real.schedule import Arm, Author, Schedule
 from tests.chaos.real.stage import ROOT
@@ -68,3 +69,17 @@ def test_a_point_ends_its_process_at_the_passage_it_was_armed_for(tmp_path: Path
 def test_the_99th_percentile_is_the_worst_of_few() -> None:
     assert recovery.percentile([3.0, 1.0, 2.0], 99) == 3.0
     assert recovery.percentile(range(1, 201), 99) == 198
+
+
+def test_what_many_schedules_did_not_measure_is_a_goal_missed() -> None:
+    few = chaos.Result({seed: Verdict() for seed in range(chaos.MANY - 1)})
+    assert few.slow() == []
+    assert "takeover_p99_s=not measured" in list(few.told(1.0))[-1]
+    many = chaos.Result({seed: Verdict() for seed in range(chaos.MANY)}, recovery.Times(restarted={"ack": [1.0]}))
+    assert [said.split(" was not")[0] for said in many.slow()] == ["takeover", "recovery with everything in doubt"]
+
+
+def test_every_second_scenario_plays_on_the_pure_build(tmp_path: Path) -> None:
+    played = outcome.every_second_pure({name: lambda folder, seed, *, pure: outcome.Outcome(True) for name in "abc"})
+    builds = [[play(tmp_path, seed).figures["build"] for play in played.values()] for seed in (1, 2)]
+    assert builds == [["compiled", "pure", "compiled"], ["pure", "compiled", "pure"]]

@@ -10,6 +10,7 @@ import functools
 import importlib
 import itertools
 import logging
+import math
 import multiprocessing
 import shutil
 import sys
@@ -32,6 +33,8 @@ SCENARIOS_OF = ("tests.chaos.real.trouble", "tests.chaos.real.scale")
 RECOVERY_P99, TAKEOVER_P99 = 5.0, 15.0
 # The pauses of streams.doubt.LOOKS, and a start.
 IN_DOUBT_P99 = 30.0
+# So many schedules measure everything; fewer may not bring it about.
+MANY = 100
 
 
 @dataclass
@@ -59,8 +62,9 @@ class Result:
         yield from self.times.by_place()
         wrong = " ".join(f"{name}={self.count(name)}" for name in Verdict().wrong)
         yield (
-            f"schedules={len(self.verdicts)} {wrong} recovery_p99_s={self.recovery_p99:.1f}"
-            f" takeover_p99_s={self.takeover_p99:.1f} all_in_doubt_p99_s={self.in_doubt_p99:.1f} seconds={seconds:.0f}"
+            f"schedules={len(self.verdicts)} {wrong} recovery_p99_s={_measured(self.recovery_p99)}"
+            f" takeover_p99_s={_measured(self.takeover_p99)} all_in_doubt_p99_s={_measured(self.in_doubt_p99)}"
+            f" seconds={seconds:.0f}"
         )
 
     @property
@@ -76,13 +80,24 @@ class Result:
         return recovery.percentile(itertools.chain.from_iterable(self.times.in_doubt.values()), 99)
 
     def slow(self) -> list[str]:
-        """The goals that were missed. What was not measured misses none."""
+        """The goals that were missed; by many schedules also what none of them measured: that proves nothing."""
         goals = (
             ("recovery", self.recovery_p99, RECOVERY_P99),
             ("takeover", self.takeover_p99, TAKEOVER_P99),
             ("recovery with everything in doubt", self.in_doubt_p99, IN_DOUBT_P99),
         )
-        return [f"{what} p99 is {seconds:.1f} s, not {goal:g}" for what, seconds, goal in goals if seconds > goal]
+        missed = [f"{what} p99 is {seconds:.1f} s, not {goal:g}" for what, seconds, goal in goals if seconds > goal]
+        if len(self.verdicts) >= MANY:
+            missed += [
+                f"{what} was not measured in {len(self.verdicts)} schedules"
+                for what, seconds, _ in goals
+                if math.isnan(seconds)
+            ]
+        return missed
+
+
+def _measured(seconds: float) -> str:
+    return "not measured" if math.isnan(seconds) else f"{seconds:.1f}"
 
 
 def run_beside(seeds: Sequence[int], jobs: int) -> Result:

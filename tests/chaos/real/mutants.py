@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 from connectors import kafka
 from streams import overview, topics
 from streams.resources import Resources, utcnow
-from tests.chaos.real import chaos, oracle, play
+from tests.chaos.real import chaos, oracle, play, rest
 from tests.chaos.real.points import STALL_SECONDS, How, Point
 from tests.chaos.real.trouble_scene import Source
 
@@ -139,7 +139,7 @@ def _holds_within(seconds: float, condition: Callable[[], bool]) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(play.LOOK)
+        time.sleep(rest.LOOK)
     return True
 
 
@@ -152,7 +152,7 @@ def _end(player: play.Player, *, wiped: bool = False) -> str | None:
     """The first thing that is wrong once all is settled, or that is not settled in time."""
     if story := player.settle(utcnow(), within=WITHIN):
         return f"not settled within {WITHIN:.0f} s: {story[0]}"
-    verdict = oracle.look(player.stage, player.board, player.log, wiped=wiped)
+    verdict = oracle.look(player.stage, player.log, oracle.Said(), wiped=wiped)
     return next((said for some in verdict.wrong.values() for said in some), None)
 
 

@@ -1,11 +1,11 @@
 """What must be so once everything is settled: on the board, in the tables, in its history and in the log."""
 
-import contextlib
 import json
-import sqlite3
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka
 from aiokafka.partitioner import murmur2
@@ -15,47 +15,73 @@ from connectors import lost
 from schemas import events
 from streams import topics
 from streams.resources import Resources
-from tests.chaos import judge
+from tests.chaos import history, judge
 from tests.chaos.real.schedule import Schedule
 from tests.chaos.real.stage import Stage
 
-
-def watch(board: Path) -> None:
-    """From now on the board's database writes down every value that a cell ever had."""
-    with contextlib.closing(sqlite3.connect(board)) as db:
-        db.executescript(
-            "CREATE TABLE history (n INTEGER PRIMARY KEY, item_id INTEGER, column_id TEXT, written TEXT);"
-            "CREATE TRIGGER told AFTER INSERT ON cells BEGIN INSERT INTO history (item_id, column_id, written)"
-            " VALUES (NEW.item_id, NEW.column_id, NEW.written); END;"
-        )
+BOARD_WITHIN = 300.0
 
 
-def look(
-    stage: Stage, board: Path, log: "Log", played: Sequence[Schedule] = (), *, wiped: bool = False
-) -> judge.Verdict:
-    """The end of the last of these schedules; all that the stage has ever played must still be right.
+@dataclass(frozen=True)
+class Said:
+    """What the source said of each order and size, in its order; and the orders that were made to fail."""
 
-    Where the log was `wiped`, the sweep may have found something.
+    told: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+    bad: frozenset[str] = frozenset()
+
+    @classmethod
+    def by(cls, played: Sequence[Schedule]) -> "Said":
+        """Of the marks alone: each edit has one of its own."""
+        told = {(uuid, ""): marks for one in played for uuid, marks in one.marks.items()}
+        return cls(told, frozenset().union(*(one.bad for one in played)))
+
+
+def watch(parts: Resources) -> None:
+    """For a stage's `prepare`: from now on the board writes its history down."""
+    history.watch(board_of(parts))
+
+
+def board_of(parts: Resources) -> Path:
+    """The database of a stage's board."""
+    return parts.settings.home / "board" / "board.db"
+
+
+def look(stage: Stage, log: "Log", said: Said, *, wiped: bool = False, skipped: bool = False) -> judge.Verdict:
+    """The end of what this source said; all that the stage has ever played must still be right.
+
+    Where the log was `wiped`, the sweep may have found something. Where the group `skipped` events, they lie in the log
+    and nobody ever stages them. Of the history that counts which `said` tells of.
     """
     parts = stage.parts
-    misplaced = log.read()
-    told = {(uuid, ""): marks for one in played for uuid, marks in one.marks.items()}
-    shown = stage.ask("board")
-    history = [written for written in _history(parts, board) if (written.record_uuid, written.size) in told]
-    found = judge.judge(parts.db, shown, parts.mappings, emitted=log.emitted, history=history, told=told)
-    found.lost += stage.prove().wrong
+    written = history.read(board_of(parts), parts.mappings) if said.told else []
+    known = [one for one in written if (one.record_uuid, one.size) in said.told]
+    found = agrees(stage, log, skipped=skipped, history=known, told=said.told, bad=said.bad)
+    if said.told and not known:
+        found.other.append("the board's history tells of no order of this source, so it shows nothing")
     found.lost += [] if wiped else swept(parts)
     found.inversions += _went_back(parts)
-    bad = frozenset().union(*(one.bad for one in played))
-    found.other += [
-        f"{failure['record_uuid']} failed, and nobody made it: {failure['error_message']}"
-        for failure in parts.failures.waiting()
-        if failure["record_uuid"] not in bad
-    ]
+    return found
+
+
+def agrees(stage: Stage, log: "Log", *, skipped: bool = False, **known: Any) -> judge.Verdict:
+    """What holds whatever people did to the board and with our commands. `known` are arguments of the judge."""
+    parts = stage.parts
+    misplaced = log.read()
+    emitted = () if skipped else log.emitted
+    found = judge.judge(parts.db, _board(stage), parts.mappings, emitted=emitted, **known)
+    found.lost += stage.prove().wrong
     found.other += misplaced
     if (writes := stage.stats()["max_writes_in_flight"]) > 1:
         found.other.append(f"{writes} writes were in flight at once")
     return found
+
+
+def _board(stage: Stage) -> dict[str, Any]:
+    """The board's content. Of 20,000 orders it is some 100 MB, for which the usual 10 s may be too short."""
+    root = stage.parts.monday_url.rsplit("/", 1)[0]
+    with urllib.request.urlopen(f"{root}/admin/board", timeout=BOARD_WITHIN) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def _went_back(parts: Resources) -> Iterator[str]:
@@ -68,21 +94,6 @@ def _went_back(parts: Resources) -> Iterator[str]:
             if version < newest.get(uuid, 0):
                 yield f"{uuid} was written in version {version} after version {newest[uuid]}"
             newest[uuid] = version
-
-
-def _history(parts: Resources, board: Path) -> list[judge.Written]:
-    """Every mark that the board ever showed."""
-    key = parts.mappings.board.key.id
-    with contextlib.closing(sqlite3.connect(f"file:{board}?mode=ro", uri=True)) as db:
-        told = db.execute(
-            "SELECT item_id, column_id, written FROM history WHERE column_id IN (?, ?) ORDER BY n", (key, judge.STAMP)
-        ).fetchall()
-    uuids = {item: json.loads(written) for item, column, written in told if column == key}
-    return [
-        judge.Written(uuids.get(item, "?"), "", json.loads(written))
-        for item, column, written in told
-        if column == judge.STAMP
-    ]
 
 
 def swept(parts: Resources) -> list[str]:

@@ -14,16 +14,15 @@ from pathlib import Path
 
 from connectors.monday.simulator.faults import Rule, Rules
 from mappings import sizes
-from streams import delivery, demo, overview
+from streams import delivery, demo
 from streams.resources import utcnow
 from tests.chaos.judge import Verdict
-from tests.chaos.real import oracle, recovery
+from tests.chaos.real import oracle, recovery, rest
 from tests.chaos.real.points import Strikes
 from tests.chaos.real.schedule import JOINER, WRITER, Act, Arm, Author, Away, Join, Kill, Leave, Schedule, Trouble
 from tests.chaos.real.stage import Stage, Watched, stage
 
 SETTLE_WITHIN = 120.0
-LOOK = 0.1
 WORKERS = 2
 # Short pauses everywhere; the lease lives as long as in production.
 QUICK = {"poll_every": 0.3, "retry_first": 0.3, "retry_tries": 4}
@@ -44,9 +43,7 @@ class Player:
 
     def __post_init__(self) -> None:
         self.strikes = Strikes(self.stage.strikes)
-        self.board = self.stage.parts.settings.home / "board" / "board.db"
         self.log = oracle.Log(self.stage.parts.bootstrap, self.stage.parts.settings.group)
-        oracle.watch(self.board)
 
     def play(self, seed: int) -> tuple[Verdict, recovery.Times]:
         """The whole schedule of a seed, to its verdict. What happened is counted in `met`."""
@@ -72,7 +69,7 @@ class Player:
             return Verdict(other=[f"not settled within {SETTLE_WITHIN:.0f} s: {'; '.join(story)}"], met=met), (
                 recovery.Times()
             )
-        found = oracle.look(self.stage, self.board, self.log, self._played)
+        found = oracle.look(self.stage, self.log, oracle.Said.by(self._played))
         found.other += self._ends(met)
         met.update(self._faults() - faults)
         found.met = met
@@ -140,43 +137,7 @@ class Player:
             self._returning.join()
             self._returning = None
             since = utcnow()
-        deadline = time.monotonic() + within
-        drained = False
-        while True:
-            left = list(self._unsettled(since))
-            if not left and not (left := self.log.behind()):
-                if drained:
-                    return []
-                # One pass more, now that every event is worked: what a dead poller told last may undo a row.
-                drained, since = True, utcnow()
-                continue
-            if time.monotonic() > deadline:
-                return left
-            time.sleep(LOOK)
-
-    def _unsettled(self, since: datetime) -> Iterator[str]:
-        seen = overview.collect(self.stage.parts)
-        last = seen.last_pass
-        if seen.held:
-            yield f"the guard holds: {seen.held}"
-        if last is None or last.started_at < since or not last.quiet:
-            yield f"no quiet pass since {since:%H:%M:%S}, the last is {last and last.number}"
-        if not seen.settled:
-            waiting = {state.value: n for state, n in seen.total.items() if n}
-            yield f"{waiting}, {seen.undetected} undetected, {seen.leaving} leaving"
-        if seen.open_batches:
-            yield f"{len(seen.open_batches)} open batches"
-        with self.stage.parts.db.read() as session:
-            for what, table in (("orders", "ERR_MON_CustMasterSchedule"),
-                                ("sizes", "ERR_MON_CustMasterSchedule_Subitems")):  # fmt: skip
-                retries = session.value(
-                    f"SELECT COUNT(*) FROM {table} WHERE resolved_date IS NULL AND retryable = 1"
-                    " AND max_retries_reached = 0"
-                )
-                if retries:
-                    yield f"{retries} {what} to try again"
-            if doubted := session.value("SELECT COUNT(*) FROM SYNC_Requests WHERE finished_at IS NULL"):
-                yield f"{doubted} requests in doubt"
+        return rest.settle(self.stage, self.log, since, within=within)
 
     def _end(self, played: Schedule) -> None:
         """The stage is whole again, for the next schedule."""
@@ -239,7 +200,17 @@ def player(
     """On a fresh stage, which may have sample orders to begin with. On every stage a seed plays the same schedule."""
     with ExitStack() as stack:
         made = stack.enter_context(
-            stage(home, orders=orders, seed=seed, workers=workers, minute=MINUTE, pure=pure, plant=plant, **QUICK)
+            stage(
+                home,
+                orders=orders,
+                seed=seed,
+                workers=workers,
+                minute=MINUTE,
+                pure=pure,
+                plant=plant,
+                prepare=oracle.watch,
+                **QUICK,
+            )
         )
         live = made.parts.orders.columns()
         author = Author([name for name, _ in live], sizes.size_columns(live, made.parts.mappings.board.sizes))

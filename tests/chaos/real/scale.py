@@ -4,18 +4,15 @@ The board's budget is raised until the bundled board, one process on graphql-cor
 work at full speed.
 """
 
-import json
 import math
 import random
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import confluent_kafka
 
@@ -23,16 +20,16 @@ from schemas import codec, events
 from streams import overview, topics
 from streams.resources import utcnow
 from tests.chaos import judge
-from tests.chaos.real import oracle
+from tests.chaos.real import oracle, outcome
 from tests.chaos.real.outcome import Outcome, Scenario
 from tests.chaos.real.stage import Stage, stage
+from tests.chaos.real.trouble_scene import Source
 
 ORDERS = 20_000
 WORKERS = 3
 KILL_EVERY = 10.0
 SETTLE_WITHIN = 1800.0
 LOOK = 0.5
-BOARD_WITHIN = 300.0
 # The API's minute, in seconds; with it shrinks the life of a cursor, an hour, in which the whole board must be read.
 MINUTE = 15.0
 # Mutations that the board lets pass: more than it can answer.
@@ -73,7 +70,13 @@ class Kills:
 
 @contextmanager
 def many(
-    home: Path, *, orders: int, seed: int, per_second: int = PER_SECOND, minute: float = MINUTE
+    home: Path,
+    *,
+    orders: int,
+    seed: int,
+    per_second: int = PER_SECOND,
+    minute: float = MINUTE,
+    pure: bool = False,
 ) -> Iterator[Stage]:
     """A stage with three workers and a backlog of sample orders; its board lets so many mutations pass a second."""
     limits = {
@@ -82,7 +85,15 @@ def many(
         "calls_per_day": 10_000_000,
     }
     with stage(
-        home, orders=orders, seed=seed, workers=WORKERS, minute=minute, monday_limits=limits, web_port=WEB_PORT
+        home,
+        orders=orders,
+        seed=seed,
+        workers=WORKERS,
+        minute=minute,
+        pure=pure,
+        prepare=oracle.watch,
+        monday_limits=limits,
+        web_port=WEB_PORT,
     ) as made:
         yield made
 
@@ -106,25 +117,9 @@ def until_settled(shown: Stage, meanwhile: Callable[[], None], within: float = S
     return True
 
 
-def proof(shown: Stage) -> judge.Verdict:
-    """Source = production = board, all accounted for, each event where its key says, never two writes at once."""
-    parts = shown.parts
-    log = oracle.Log(parts.bootstrap, parts.settings.group)
-    misplaced = log.read()
-    found = judge.judge(parts.db, _board(shown), parts.mappings, emitted=log.emitted)
-    found.lost += shown.prove().wrong
-    found.other += misplaced
-    if (writes := shown.stats()["max_writes_in_flight"]) > 1:
-        found.other.append(f"{writes} writes were in flight at once")
-    return found
-
-
-def _board(shown: Stage) -> dict[str, Any]:
-    """The board's content. Of 20,000 orders it is some 100 MB, for which the usual 10 s may be too short."""
-    root = shown.parts.monday_url.rsplit("/", 1)[0]
-    with urllib.request.urlopen(f"{root}/admin/board", timeout=BOARD_WITHIN) as answer:
-        found: dict[str, Any] = json.load(answer)
-        return found
+def proof(shown: Stage, said: oracle.Said | None = None) -> judge.Verdict:
+    """As after a schedule: all is equal and accounted for, and nothing ever went back; of what was `said`, if known."""
+    return oracle.look(shown, oracle.Log(shown.parts.bootstrap, shown.parts.settings.group), said or oracle.Said())
 
 
 def repeated(shown: Stage) -> int:
@@ -144,9 +139,9 @@ def repeated(shown: Stage) -> int:
     return told.total() - len(told)
 
 
-def scale(folder: Path, seed: int, *, orders: int = ORDERS, every: float = KILL_EVERY) -> Outcome:
+def scale(folder: Path, seed: int, *, pure: bool = False, orders: int = ORDERS, every: float = KILL_EVERY) -> Outcome:
     """Three workers and a backlog; one of them killed every so many seconds until it is worked off."""
-    with many(folder, orders=orders, seed=seed) as shown:
+    with many(folder, orders=orders, seed=seed, pure=pure) as shown:
         kills = Kills(shown, random.Random(f"kills of {seed}"), every)
         started = time.monotonic()
         in_time = until_settled(shown, kills.look)
@@ -155,10 +150,11 @@ def scale(folder: Path, seed: int, *, orders: int = ORDERS, every: float = KILL_
         figures: dict[str, object] = {"orders": orders, "kills": kills.fell_on.total(), "seconds": seconds}
         if not in_time:
             return Outcome(False, figures, [f"not settled within {SETTLE_WITHIN:.0f} s"])
-        found = proof(shown)
+        found = proof(shown, Source.of(shown.parts, orders=orders, seed=seed).said)
         figures = {
             "lost": len(found.lost),
             "duplicates": len(found.duplicates),
+            "inversions": len(found.inversions),
             **figures,
             "mutations": stats["mutations_done"],
             "mutations_per_s": stats["mutations_done"] / seconds,
@@ -168,4 +164,4 @@ def scale(folder: Path, seed: int, *, orders: int = ORDERS, every: float = KILL_
         return Outcome(not wrong, figures, wrong)
 
 
-SCENARIOS: dict[str, Scenario] = {"scale": scale}
+SCENARIOS: dict[str, Scenario] = outcome.every_second_pure({"scale": scale})

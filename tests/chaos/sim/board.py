@@ -1,30 +1,24 @@
 """The board: the simulator's own service without HTTP, in made-up time, with its history written down."""
 
 import asyncio
-import contextlib
 import contextvars
 import itertools
 import json
 import shutil
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from connectors import errors
 from connectors.monday import formats
-from connectors.monday.simulator import admin, clock, config, faults, incoming, service, store
+from connectors.monday.simulator import admin, answers, clock, config, faults, incoming, service, store
 from mappings.loading import Mappings
-from tests.chaos import judge
+from tests.chaos import history, judge
 from tests.chaos.sim.loop import PROCESS, SimLoop
 
 # The client's own: a round trip that takes longer is given up.
 TIMEOUT = 60.0
-HISTORY = (
-    "CREATE TABLE history (n INTEGER PRIMARY KEY, item_id INTEGER, column_id TEXT, written TEXT);"
-    "CREATE TRIGGER told AFTER INSERT ON cells BEGIN INSERT INTO history (item_id, column_id, written)"
-    " VALUES (NEW.item_id, NEW.column_id, NEW.written); END;"
-)
 
 
 class Clock:
@@ -45,8 +39,7 @@ def template(path: Path, mappings: Mappings) -> None:
     with made.state.transaction():
         made.state.add_column(store.Column(board_id, key.id, key.title, "text"))
     made.state.close()
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.executescript(HISTORY)
+    history.watch(path)
 
 
 class Board:
@@ -62,6 +55,8 @@ class Board:
         settings = config.Config(state=path, fault_rules=tuple(rules), **set_)
         self.service = service.Service(settings, Clock(loop), lambda: f"request-{next(numbers)}")
         self.stats = self.service.stats
+        # Key of the request and position in it of every mutation that an answer refused, or said nothing about.
+        self.failed: set[tuple[str, int]] = set()
         # What the server does goes on when the process that asked is dead.
         self._apart = contextvars.copy_context()
         self._apart.run(PROCESS.set, None)
@@ -92,6 +87,8 @@ class Board:
             raise errors.OutcomeUnknown("sent, no answer: timed out")
         answer, told = at_work.result()
         if key is not None:
+            self.failed.update((key, at) for at in _failing(answer))
+        if key is not None:
             process.reached("response")
         if answer.cut:
             raise errors.OutcomeUnknown("sent, no answer: disconnected")
@@ -102,18 +99,18 @@ class Board:
 
     def history(self) -> list[judge.Written]:
         """What was ever written to the columns that tell a version, oldest first."""
-        key, subitem = self._mappings.board.key.id, self._mappings.board.subitem
-        with contextlib.closing(sqlite3.connect(self._path)) as db:
-            told = db.execute("SELECT item_id, column_id, written FROM history ORDER BY n").fetchall()
-            parents = dict(db.execute("SELECT id, parent_id FROM items").fetchall())
-        uuids = {item: json.loads(written) for item, column, written in told if column == key}
-        sizes = {item: judge.label(json.loads(written)) for item, column, written in told if column == subitem.size.id}
-        found: list[judge.Written] = []
-        for item, column, written in told:
-            if column == judge.STAMP:
-                found.append(judge.Written(uuids.get(item, "?"), "", str(json.loads(written))))
-            elif column == subitem.quantity.id:
-                found.append(
-                    judge.Written(uuids.get(parents[item], "?"), sizes.get(item, "?"), str(json.loads(written)))
-                )
-        return found
+        return history.read(self._path, self._mappings)
+
+
+def _failing(answer: answers.Answer) -> Iterator[int]:
+    """The positions of the mutations that it refuses, or says nothing about; what a limit held back is none of them."""
+    if not isinstance(answer.body, dict):
+        return
+    held = {
+        error["path"][0]
+        for error in answer.body.get("errors", ())
+        if error.get("path") and error.get("extensions", {}).get("status_code") == HTTPStatus.TOO_MANY_REQUESTS
+    }
+    for alias, made in (answer.body.get("data") or {}).items():
+        if made is None and alias not in held:
+            yield int(alias.removeprefix("m"))

@@ -14,6 +14,7 @@ from streams import app as apps
 from streams import delivery, health, passes, supervise, topics
 from streams import writing as writings
 from tests.chaos import judge
+from tests.chaos.sim import bad
 from tests.chaos.sim import world as worlds
 from tests.chaos.sim.life import Killed, Life
 from tests.chaos.sim.script import SIZES, Edit, Outage, Schedule
@@ -68,6 +69,7 @@ class Story:
             emitted=() if any(outage.wiped for outage in world.schedule.outages) else world.emitted(),
             history=world.board.history(),
             told=judge.stamps(((edit.uuid, edit.row) for edit in world.edits), SIZES),
+            bad=bad.orders(world),
         )
         verdict.lost[:0] = rests
         if not rests:
