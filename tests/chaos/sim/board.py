@@ -109,7 +109,10 @@ def _failing(answer: answers.Answer) -> Iterator[int]:
     held = {
         error["path"][0]
         for error in answer.body.get("errors", ())
-        if error.get("path") and error.get("extensions", {}).get("status_code") == HTTPStatus.TOO_MANY_REQUESTS
+        # Errors of the older form are texts, and refuse nothing by its alias.
+        if isinstance(error, dict)
+        and error.get("path")
+        and error.get("extensions", {}).get("status_code") == HTTPStatus.TOO_MANY_REQUESTS
     }
     for alias, made in (answer.body.get("data") or {}).items():
         if made is None and alias not in held:
