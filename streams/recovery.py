@@ -74,12 +74,14 @@ class Recovery:
         """One look for each request in doubt whose time has come. Returns those that are still in doubt.
 
         What shows is adopted, what does not show until the end is sent again under its key. Raises what the writer
-        raises; then it is in doubt as before.
+        raises; then it is in doubt, and looked for from the beginning.
         """
         left = []
         for request in await asyncio.to_thread(self.journal.unfinished):
             search = self._searches.get(request.key) or self._begin(request)
             if await self._is_over(search, request):
+                # It may leave once more now: if its end is not recorded then, no look of before tells of it.
+                self._searches[request.key] = self._search()
                 await self.writer.settle(request, search.found, search.looked_at)
                 del self._searches[request.key]
             else:
@@ -100,9 +102,11 @@ class Recovery:
 
     def _begin(self, request: Request) -> _Search:
         log.warning("request %s is in doubt: looking what became of it", request.key)
+        return self._searches.setdefault(request.key, self._search())
+
+    def _search(self) -> _Search:
         now = self.now()
-        due = [now + timedelta(seconds=seconds) for seconds in itertools.accumulate(self.looker.pauses)]
-        return self._searches.setdefault(request.key, _Search(due, now))
+        return _Search([now + timedelta(seconds=seconds) for seconds in itertools.accumulate(self.looker.pauses)], now)
 
     def _note(self, going: bool) -> None:
         """A number that is odd while events go round."""

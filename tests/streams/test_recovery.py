@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors import state
+from connectors import errors, state
 from connectors.lost import ROUND
+from connectors.monday.simulator.faults import Kind, Rule
 from schemas import events
 from streams import doubt
 from tests.chaos.script import Point, Strike
@@ -83,6 +84,31 @@ async def test_a_group_that_was_made_and_not_confirmed_is_found(tmp_path: Path) 
         await at.restart()
         assert len(synced(*await at.life.step(staged))) == 2
         assert at.groups().count(GROUP) == 1
+
+
+@timeless
+async def test_what_left_while_it_was_settled_is_looked_for_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgets = Rule(kind=Kind.DROP_IDEMPOTENCY, rate=1.0)
+    async with desk(tmp_path, forgets, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
+        staged = at.stage(order(1, sizes={}))
+        with pytest.raises(Killed):
+            await at.life.step(staged)
+        await at.restart()
+        syncer = await at.life.begin()
+
+        def broken(*_: object, **__: object) -> None:
+            monkeypatch.undo()
+            raise errors.Transient("the connection broke before the commit")
+
+        monkeypatch.setattr(at.writer.journal, "close", broken)
+        with pytest.raises(errors.Transient):
+            while again(await syncer.run(staged)):
+                assert not at.items(1)
+        # It was carried out, and only the board knows.
+        assert len(at.items(1)) == 1
+        assert len(synced(*await at.life.step(staged))) == len(at.items(1)) == 1
 
 
 @timeless
