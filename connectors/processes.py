@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 _PR_SET_PDEATHSIG = 1
+_STANDBY = "ORDERSYNC_STANDBY"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Child:
     """A running command, in a process group of its own, its output appended to `log`.
 
     It is killed by the kernel when this process ends in any way, and what it leaves behind in its group is
-    killed when it ends.
+    killed when it ends. As a `standby` it gets as far as `stand_by`, and goes on when it is told to `take_over`.
     """
 
     def __init__(
@@ -101,7 +102,11 @@ class Child:
         log: Path,
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        standby: bool = False,
     ) -> None:
+        self._standby = standby
+        if standby:
+            environment = {**(os.environ if environment is None else environment), _STANDBY: "1"}
         self._lock = threading.Lock()
         self._started = threading.Event()
         self._ended = threading.Event()
@@ -126,7 +131,7 @@ class Child:
             with log.open("ab") as sink:
                 self._process = subprocess.Popen(
                     command,
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE if self._standby else subprocess.DEVNULL,
                     stdout=sink,
                     stderr=sink,
                     cwd=folder,
@@ -143,6 +148,8 @@ class Child:
         with self._lock:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
             self._ended.set()
 
     @property
@@ -152,6 +159,14 @@ class Child:
     @property
     def running(self) -> bool:
         return not self._ended.is_set()
+
+    def take_over(self) -> None:
+        """Tells a standby to go on, now or as soon as it is so far. Nothing happens if it has ended."""
+        assert self._process.stdin is not None, "it was not started as a standby"
+        with self._lock:
+            if self.running:
+                with contextlib.suppress(BrokenPipeError), self._process.stdin as gate:
+                    gate.write(b"\n")
 
     def wait(self, timeout: float | None = None) -> int | None:
         """The exit code (minus the signal if one ended it); None if it still runs after `timeout` seconds."""
@@ -170,6 +185,17 @@ class Child:
             self.signal(signal.SIGKILL)
             self._ended.wait()
         return int(self._process.returncode)
+
+
+def stand_by() -> None:
+    """In a child: returns at once, or when a standby is told to take over. A standby without a parent ends here."""
+    if os.environ.pop(_STANDBY, None) is None:
+        return
+    if not os.read(0, 1):
+        sys.exit(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _launch(parent: int, command: list[str]) -> None:

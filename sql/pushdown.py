@@ -18,7 +18,7 @@ SCHEME = "hashbytes-1"
 # Arguments of one CONCAT, its NVARCHAR(MAX) among them: a compatible engine stops at 100.
 GROUP = 96
 
-# Its length is counted in the code units of the text that is hashed, whatever the code page of the column.
+# How long a text cell is, in bytes of the text that is hashed: NVARCHAR, whatever the code page of its column.
 _TEXTS = {
     **dict.fromkeys(["NVARCHAR", "NCHAR"], "DATALENGTH({})"),
     **dict.fromkeys(["VARCHAR", "CHAR"], "DATALENGTH(CAST({} AS NVARCHAR(MAX)))"),

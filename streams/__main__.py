@@ -6,13 +6,15 @@ import gc
 # has to be back soon.
 gc.disable()
 
+from connectors import processes  # noqa: E402
 from streams import cli  # noqa: E402
 
 
 def main() -> None:
-    """The command line, with everything loaded."""
+    """The command line, with everything loaded. A standby waits here for its turn."""
     gc.freeze()
     gc.enable()
+    processes.stand_by()
     cli.main()
 
 

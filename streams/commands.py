@@ -145,7 +145,7 @@ def services(settings: Settings, ends: embedded.Endpoints) -> list[supervise.Ser
         environment["MONDAY_API_TOKEN"] = embedded.SIMULATOR_TOKEN
     logs = settings.home / "logs"
     return [
-        supervise.Service("worker", supervise.ordersync("-v", "work"), environment, logs / "worker.log"),
+        supervise.Service("worker", supervise.ordersync("-v", "work"), environment, logs / "worker.log", standby=True),
         supervise.Service(
             "poller",
             supervise.ordersync("detect", "--every", str(settings.poll_every)),

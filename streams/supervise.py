@@ -6,6 +6,7 @@ child that keeps ending is started at growing pauses.
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -24,6 +25,8 @@ PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 # What lived this long had started and worked: its next end is its first. A child that keeps ending costs some 1.5 s
 # of CPU each time.
 WELL_AFTER = 5.0
+# A standby is loaded so long after a start, which needs the CPU more. A child that keeps ending sooner has none.
+STANDBY_AFTER = 1.0
 LOOK = 0.1
 GRACE = 8.0
 # A log that has grown beyond this makes room at the next start; one older log is kept.
@@ -49,10 +52,15 @@ class Pauses:
         if self._again_at is not None:
             return None
         now = self.clock()
-        self.ends = 0 if now - self._started > WELL_AFTER else self.ends
+        self.ends = 0 if self.age > WELL_AFTER else self.ends
         pause = PAUSES[min(self.ends, len(PAUSES) - 1)]
         self.ends, self._again_at = self.ends + 1, now + pause
         return pause
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last start."""
+        return self.clock() - self._started
 
     @property
     def over(self) -> bool:
@@ -62,16 +70,21 @@ class Pauses:
 
 @dataclass
 class Service:
-    """One supervised command."""
+    """One supervised command.
+
+    With `standby` a second process has everything loaded and waits: when the first one ends, it goes on at once.
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
     log: Path
     clock: Callable[[], float] = time.monotonic
+    standby: bool = False
     child: processes.Child | None = None
     restarts: int = 0
     pauses: Pauses = field(init=False)
+    _next: processes.Child | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.pauses = Pauses(self.clock)
@@ -80,13 +93,24 @@ class Service:
         """Starts the child."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
+            # Not moved: the standby has opened it.
+            shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+            os.truncate(self.log, 0)
         self.pauses.started()
-        self.child = processes.Child(self.command, log=self.log, environment=self.environment)
+        ready, self._next = self._next, None
+        if ready is not None and ready.running:
+            ready.take_over()
+            self.child = ready
+        else:
+            self.child = processes.Child(self.command, log=self.log, environment=self.environment)
 
     def look(self) -> None:
         """Starts it again when it ended and its pause is over."""
-        if self.child is None or self.child.running:
+        if self.child is None:
+            return
+        if self.child.running:
+            if self.standby and self._next is None and self.pauses.age > STANDBY_AFTER:
+                self._next = processes.Child(self.command, log=self.log, environment=self.environment, standby=True)
             return
         pause = self.pauses.ended()
         if pause is not None:
@@ -98,6 +122,8 @@ class Service:
 
     def stop(self) -> None:
         """In order, within a few seconds."""
+        if self._next is not None:
+            self._next.stop(0)
         if self.child is not None:
             self.child.stop(GRACE)
 

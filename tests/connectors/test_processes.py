@@ -12,6 +12,7 @@ import pytest
 from connectors import processes
 
 PYTHON = sys.executable
+ROOT = Path(__file__).parents[2]
 PARENT = """
 import pathlib, sys, threading
 from connectors import processes
@@ -55,6 +56,33 @@ def test_stop_asks_first_and_forces_then(tmp_path: Path) -> None:
     )
     fifo.read_text()
     assert deaf.stop(0.1) == -signal.SIGKILL
+
+
+STANDS_BY = """
+import os, sys
+from connectors import processes
+processes.stand_by()
+print("on", os.environ.get("ORDERSYNC_STANDBY"), os.readlink("/proc/self/fd/0"))
+"""
+
+
+def standby(log: Path) -> processes.Child:
+    return processes.Child([PYTHON, "-c", STANDS_BY], log=log, folder=ROOT, standby=True)
+
+
+def test_a_standby_goes_on_when_it_is_told_to(tmp_path: Path) -> None:
+    one, other = standby(tmp_path / "one"), standby(tmp_path / "other")
+    one.take_over()
+    assert one.wait(10) == 0
+    assert (tmp_path / "one").read_text() == "on None /dev/null\n"
+    assert other.running
+    assert other.stop(10) == -signal.SIGTERM
+    other.take_over()
+    assert (tmp_path / "other").read_text() == ""
+
+
+def test_who_is_no_standby_goes_on_at_once(tmp_path: Path) -> None:
+    assert processes.Child([PYTHON, "-c", STANDS_BY], log=tmp_path / "log", folder=ROOT).wait(10) == 0
 
 
 def test_grandchildren_end_with_the_child(tmp_path: Path) -> None:

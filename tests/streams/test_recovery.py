@@ -14,7 +14,7 @@ from streams import doubt
 from tests.chaos.script import Point, Strike
 from tests.chaos.virtual import timeless
 from tests.chaos.world import Killed
-from tests.streams.desk import GROUP, OTHER_GROUP, Desk, desk, event, order, synced, uuid
+from tests.streams.desk import GROUP, OTHER_GROUP, Desk, desk, order, synced, uuid
 
 
 def again(emitted: Sequence[events.OrderEvent]) -> list[events.OrderStaged]:
@@ -22,14 +22,19 @@ def again(emitted: Sequence[events.OrderEvent]) -> list[events.OrderStaged]:
     return [one for one in emitted if isinstance(one, events.OrderStaged)]
 
 
+async def die(at: Desk, staged: Sequence[events.OrderStaged]) -> None:
+    """The process is struck while it works on these, and started again."""
+    with pytest.raises(Killed):
+        await at.life.step(staged)
+    await at.restart()
+
+
 @timeless
 async def test_only_the_orders_that_a_lost_answer_is_about_wait_until_it_is_looked_for(tmp_path: Path) -> None:
     async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
         staged = at.stage(order(1, sizes={}), order(2, sizes={}), order(3, sizes={}))
         # The first request makes the group; the second one, of order 1 alone, is written down and never leaves.
-        with pytest.raises(Killed):
-            await at.life.step(staged[:1])
-        await at.restart()
+        await die(at, staged[:1])
         syncer, clock = await at.life.begin(), asyncio.get_running_loop().time
         began = clock()
         emitted = await syncer.run([staged[0], *staged[:2]])
@@ -51,9 +56,7 @@ async def test_only_the_orders_that_a_lost_answer_is_about_wait_until_it_is_look
 async def test_a_newer_version_waits_behind_the_one_in_doubt(tmp_path: Path) -> None:
     async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
         staged = at.stage(order(1, sizes={}))
-        with pytest.raises(Killed):
-            await at.life.step(staged)
-        await at.restart()
+        await die(at, staged)
         staged += at.stage(order(1, 2, sizes={}, item_name="POLO NAVY"))
         assert again(await (await at.life.begin()).run(staged)) == staged
         (emitted,) = await at.life.step(staged)
@@ -64,10 +67,9 @@ async def test_a_newer_version_waits_behind_the_one_in_doubt(tmp_path: Path) -> 
 async def test_who_needs_a_group_in_doubt_waits_and_nobody_else_does(tmp_path: Path) -> None:
     async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 3, 0.0),)) as at:
         await at.sync(order(1, group_name=OTHER_GROUP, sizes={}))
-        with pytest.raises(Killed):
-            await at.sync(order(2))
-        await at.restart()
-        staged = [event(order(2)), *at.stage(order(3), order(4, group_name=OTHER_GROUP))]
+        staged = at.stage(order(2))
+        await die(at, staged)
+        staged += at.stage(order(3), order(4, group_name=OTHER_GROUP))
         emitted = await (await at.life.begin()).run(staged)
         assert again(emitted) == staged[:2]
         assert len(synced(*[one for one in emitted if one not in staged])) == 1
@@ -79,9 +81,7 @@ async def test_who_needs_a_group_in_doubt_waits_and_nobody_else_does(tmp_path: P
 async def test_a_group_that_was_made_and_not_confirmed_is_found(tmp_path: Path) -> None:
     async with desk(tmp_path, strikes=(Strike(Point.AFTER_SEND, 1, 0.0),)) as at:
         staged = at.stage(order(1), order(2))
-        with pytest.raises(Killed):
-            await at.life.step(staged[:1])
-        await at.restart()
+        await die(at, staged[:1])
         assert len(synced(*await at.life.step(staged))) == 2
         assert at.groups().count(GROUP) == 1
 
@@ -93,9 +93,7 @@ async def test_what_left_while_it_was_settled_is_looked_for_anew(
     forgets = Rule(kind=Kind.DROP_IDEMPOTENCY, rate=1.0)
     async with desk(tmp_path, forgets, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
         staged = at.stage(order(1, sizes={}))
-        with pytest.raises(Killed):
-            await at.life.step(staged)
-        await at.restart()
+        await die(at, staged)
         syncer = await at.life.begin()
 
         def broken(*_: object, **__: object) -> None:
@@ -115,9 +113,7 @@ async def test_what_left_while_it_was_settled_is_looked_for_anew(
 async def test_events_go_round_until_the_lane_has_them_again(tmp_path: Path) -> None:
     async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
         staged = at.stage(order(1, sizes={}))
-        with pytest.raises(Killed):
-            await at.life.step(staged)
-        await at.restart()
+        await die(at, staged)
         syncer = await at.life.begin()
         assert again(await syncer.run(staged)) == staged
         assert going_round(at)

@@ -19,14 +19,27 @@ from streams import supervise
 ROOT = Path(__file__).parents[2]
 Until = Callable[..., Any]
 RUNS = "import signal; print('begins', flush=True); signal.pause()"
+LOADS_AND_RUNS = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from connectors import processes
+print('loaded', os.getpid(), flush=True)
+processes.stand_by()
+{RUNS}
+"""
 
 
-def service(name: str, folder: Path, script: str, *, clock: Callable[[], float] = time.monotonic) -> supervise.Service:
-    return supervise.Service(name, [sys.executable, "-c", script], dict(os.environ), folder / f"{name}.log", clock)
+def service(name: str, folder: Path, script: str, **more: Any) -> supervise.Service:
+    return supervise.Service(name, [sys.executable, "-c", script], dict(os.environ), folder / f"{name}.log", **more)
 
 
 def begun(one: supervise.Service, times: int) -> bool:
     return one.log.exists() and one.log.read_text().count("begins") == times
+
+
+def loaded(one: supervise.Service) -> list[int]:
+    """Who was loaded so far, the standby last."""
+    return [int(pid) for pid in re.findall(r"loaded (\d+)", one.log.read_text())] if one.log.exists() else []
 
 
 @contextmanager
@@ -90,6 +103,53 @@ def test_a_child_that_was_well_for_a_while_is_started_at_once_again(tmp_path: Pa
     assert given == [0.0, 0.2, 0.5, 0.0, 0.2]
 
 
+def test_a_standby_takes_over_at_once_and_another_one_stands_by(
+    tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "STANDBY_AFTER", 0.0)
+    one = service("worker", tmp_path, LOADS_AND_RUNS, standby=True)
+    with running(one):
+        for life in (1, 2, 3):
+            until(lambda n=life: len(loaded(one)) == n + 1, "the next one is loaded")
+            assert one.child is not None
+            assert begun(one, life), "it waits"
+            one.child.signal(signal.SIGKILL)
+            until(lambda n=life: begun(one, n + 1), "it goes on")
+            assert one.child.pid == loaded(one)[life]
+        assert one.restarts == 3
+    assert not any(processes.Identity.of(pid) for pid in loaded(one))
+
+
+def test_without_its_standby_a_child_is_started_as_ever(
+    tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "STANDBY_AFTER", 0.0)
+    one = service("worker", tmp_path, LOADS_AND_RUNS, standby=True)
+    with running(one):
+        until(lambda: len(loaded(one)) == 2, "a standby is there")
+        assert one.child is not None
+        os.kill(loaded(one)[1], signal.SIGKILL)
+        until(lambda: processes.Identity.of(loaded(one)[1]) is None, "it is gone")
+        one.child.signal(signal.SIGKILL)
+        until(lambda: begun(one, 2), "it is started")
+        assert one.child.pid == loaded(one)[2]
+        until(lambda: len(loaded(one)) == 4, "and has a standby again")
+    assert one.restarts == 1
+
+
+def test_a_standby_ends_with_a_parent_that_was_killed(tmp_path: Path, until: Until) -> None:
+    script = PARENT.format(root=str(ROOT), folder=str(tmp_path), script=LOADS_AND_RUNS, more="standby=True")
+    script = script.replace("made.start()", "supervise.STANDBY_AFTER = 0.0; made.start()")
+    logs = [tmp_path / name for name in ("a", "b")]
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        told = re.compile(r"loaded (\d+)")
+        until(lambda: all(log.exists() and len(told.findall(log.read_text())) == 2 for log in logs), "both have one")
+        ours = [processes.Identity.of(int(pid)) for log in logs for pid in told.findall(log.read_text())]
+        assert len(ours) == 4 and all(child is not None and child.alive() for child in ours)
+        parent.kill()
+    assert all(child is None or child.wait(10) for child in ours)
+
+
 def test_the_last_one_started_is_stopped_first(tmp_path: Path, until: Until) -> None:
     told = tmp_path / "order"
     script = """
@@ -123,9 +183,8 @@ import sys, pathlib
 sys.path.insert(0, {root!r})
 from streams import supervise
 folder = pathlib.Path({folder!r})
-made = supervise.Supervisor(
-    [supervise.Service(name, [sys.executable, "-c", {script!r}], {{}}, folder / name) for name in ("a", "b")], list
-)
+command = [sys.executable, "-c", {script!r}]
+made = supervise.Supervisor([supervise.Service(name, command, {{}}, folder / name, {more}) for name in "ab"], list)
 made.start()
 print(*[one.child.pid for one in made.services.values()], flush=True)
 made.wait()
@@ -134,7 +193,7 @@ made.stop()
 
 
 def test_the_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
-    script = PARENT.format(root=str(ROOT), folder=str(tmp_path), script=RUNS)
+    script = PARENT.format(root=str(ROOT), folder=str(tmp_path), script=RUNS, more="")
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         children = [processes.Identity.of(int(pid)) for pid in parent.stdout.readline().split()]
@@ -150,7 +209,7 @@ def handles(pid: int, number: int) -> bool:
 
 
 def test_a_signal_stops_the_parent_and_its_children_in_order(tmp_path: Path, until: Until) -> None:
-    script = PARENT.format(root=str(ROOT), folder=str(tmp_path), script=RUNS)
+    script = PARENT.format(root=str(ROOT), folder=str(tmp_path), script=RUNS, more="")
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         children = [processes.Identity.of(int(pid)) for pid in parent.stdout.readline().split()]

@@ -135,26 +135,27 @@ def _on_one_stage(seeds: list[int], result: Result, *, plant: str, pure: bool, t
         stack.callback(shutil.rmtree, home, ignore_errors=True)
         player = stack.enter_context(play.player(home / "stage", pure=pure, plant=plant, told=told))
         for at, seed in enumerate(seeds, start=1):
-            began = time.monotonic()
+            began, times = time.monotonic(), recovery.Times()
             try:
                 verdict, times = player.play(seed)
-                result.times.add(times)
             except Exception:
                 verdict = Verdict(other=[traceback.format_exc()])
             result.verdicts[seed] = verdict
-            _progress(seed, verdict, time.monotonic() - began)
-            if not verdict.holds:
-                logs = player.stage.parts.settings.home / "logs"
+            result.times.add(times)
+            slow = times.over(RECOVERY_P99)
+            _progress(seed, verdict, slow, time.monotonic() - began)
+            if slow or not verdict.holds:
                 kept = Path(tempfile.gettempdir()) / f"chaos-real-logs-{seed}"
-                shutil.copytree(logs, kept, dirs_exist_ok=True)
-                print(f"  logs of the failing stage: {kept}", flush=True)
+                shutil.copytree(player.stage.parts.settings.home / "logs", kept, dirs_exist_ok=True)
+                print(f"  logs of the stage: {kept}", flush=True)
+            if not verdict.holds:
                 return seeds[at:]
     return []
 
 
-def _progress(seed: int, verdict: Verdict, seconds: float) -> None:
+def _progress(seed: int, verdict: Verdict, slow: Sequence[str], seconds: float) -> None:
     state = "ok" if verdict.holds else f"FAILED (again: python -m tests.chaos.real.chaos --only {seed})\n{verdict}"
-    print(f"seed {seed}: {state}, {seconds:.1f} s", flush=True)
+    print(f"seed {seed}: {', '.join([state, *slow])}, {seconds:.1f} s", flush=True)
 
 
 def scenarios(module: str) -> dict[str, Scenario]:

@@ -36,6 +36,15 @@ class Times:
             for where, seconds in getattr(other, name).items():
                 ours.setdefault(where, []).extend(seconds)
 
+    def over(self, goal: float) -> list[str]:
+        """Each restart under load that took longer, in words."""
+        return [
+            f"recovery after {where} in {one:.1f} s"
+            for where, some in self.restarted.items()
+            for one in some
+            if one > goal
+        ]
+
     def by_place(self) -> Iterator[str]:
         """One line a place."""
         named = {

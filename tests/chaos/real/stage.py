@@ -75,10 +75,11 @@ class Stage(demo.Stage):
 
     def take_away(self, name: str) -> None:
         """Kills one that nobody starts again, until it is added again."""
-        child = self._unsupervised(name).child
-        if child is not None:
-            child.signal(signal.SIGKILL)
-            child.wait()
+        service = self._unsupervised(name)
+        if service.child is not None:
+            service.child.signal(signal.SIGKILL)
+            service.child.wait()
+        service.stop()
 
     def _unsupervised(self, name: str) -> supervise.Service:
         service = self.supervisor.services[name]
@@ -155,6 +156,7 @@ def _stage(
             command,
             {**usual.environment, **environment, "CHAOS_PROCESS": name},
             settings.home / "logs" / f"{name}.log",
+            standby=name != POLLER,
         )
 
     def worker(name: str) -> supervise.Service:
