@@ -25,8 +25,8 @@ PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 # What lived this long had started and worked: its next end is its first. A child that keeps ending costs some 1.5 s
 # of CPU each time.
 WELL_AFTER = 5.0
-# A standby is loaded so long after a start, which needs the CPU more. A child that keeps ending sooner has none.
-STANDBY_AFTER = 1.0
+# A standby is loaded as soon as the former one has gone on. The first start needs the CPU more: so long after it.
+STANDBY_AFTER = 2.0
 LOOK = 0.1
 GRACE = 8.0
 # A log that has grown beyond this makes room at the next start; one older log is kept.
@@ -52,15 +52,10 @@ class Pauses:
         if self._again_at is not None:
             return None
         now = self.clock()
-        self.ends = 0 if self.age > WELL_AFTER else self.ends
+        self.ends = 0 if now - self._started > WELL_AFTER else self.ends
         pause = PAUSES[min(self.ends, len(PAUSES) - 1)]
         self.ends, self._again_at = self.ends + 1, now + pause
         return pause
-
-    @property
-    def age(self) -> float:
-        """Seconds since the last start."""
-        return self.clock() - self._started
 
     @property
     def over(self) -> bool:
@@ -85,6 +80,7 @@ class Service:
     restarts: int = 0
     pauses: Pauses = field(init=False)
     _next: processes.Child | None = field(default=None, init=False)
+    _next_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self.pauses = Pauses(self.clock)
@@ -98,18 +94,20 @@ class Service:
             os.truncate(self.log, 0)
         self.pauses.started()
         ready, self._next = self._next, None
+        self._next_at = self.clock()
         if ready is not None and ready.running:
             ready.take_over()
             self.child = ready
         else:
             self.child = processes.Child(self.command, log=self.log, environment=self.environment)
+            self._next_at += STANDBY_AFTER
 
     def look(self) -> None:
         """Starts it again when it ended and its pause is over."""
         if self.child is None:
             return
         if self.child.running:
-            if self.standby and self._next is None and self.pauses.age > STANDBY_AFTER:
+            if self.standby and self._next is None and self.clock() >= self._next_at:
                 self._next = processes.Child(self.command, log=self.log, environment=self.environment, standby=True)
             return
         pause = self.pauses.ended()

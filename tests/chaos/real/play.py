@@ -1,6 +1,7 @@
 """Plays schedules on a stage of real processes, one after the other, and says how each ended."""
 
 import json
+import math
 import signal
 import threading
 import time
@@ -38,7 +39,7 @@ class Player:
     told: bool = False
     _played: list[Schedule] = field(default_factory=list)
     _away: list[tuple[float, float]] = field(default_factory=list)
-    _held: list[str] = field(default_factory=list)
+    _held: dict[str, float] = field(default_factory=dict)
     _returning: threading.Thread | None = None
 
     def __post_init__(self) -> None:
@@ -51,7 +52,6 @@ class Player:
         met: Counter[str] = Counter()
         faults, began = self._faults(), time.time()
         killed: list[recovery.WriterDeath] = []
-        held: list[recovery.WriterDeath] = []
         self._played.append(played)
         for service in self.stage.services.values():
             service.pauses.ends = 0
@@ -59,8 +59,9 @@ class Player:
         for at, act in played.steps:
             time.sleep(max(0.0, started + at - time.monotonic()))
             self._say(f"{at:.1f} s: {act if not isinstance(act, tuple) else f'{len(act)} changes'}")
-            self._act(act, met, killed, held)
+            self._act(act, met, killed)
         story = self.settle(utcnow())
+        down = min(self._held.values(), default=math.inf)
         self._end(played)
         deaths = self.strikes.deaths()
         for death in deaths:
@@ -75,15 +76,9 @@ class Player:
         found.met = met
         killed += [recovery.WriterDeath(death.at, str(death.point)) for death in deaths if death.writer]
         self._say(f"settled {time.time() - began:.1f} s after the start; {dict(met)}")
-        return found, self._times(played, killed, held)
+        return found, self._times(played, killed, down)
 
-    def _act(
-        self,
-        act: Act,
-        met: Counter[str],
-        killed: list[recovery.WriterDeath],
-        held: list[recovery.WriterDeath],
-    ) -> None:
+    def _act(self, act: Act, met: Counter[str], killed: list[recovery.WriterDeath]) -> None:
         if isinstance(act, tuple):
             demo.apply(self.stage.parts, act)
         elif isinstance(act, Arm):
@@ -94,12 +89,12 @@ class Player:
             died = recovery.WriterDeath(time.time(), "held down" if act.held else "kill")
             if act.held:
                 self.stage.take_away(name)
-                self._held.append(name)
+                self._held[name] = died.at
             else:
                 self.stage.kill(name)
             met["killed, and held down" if act.held else "killed at a random time"] += 1
             if name == writer:
-                (held if act.held else killed).append(died)
+                killed.append(died)
         elif isinstance(act, Away):
             self._broker_away(act.seconds)
             met["broker killed"] += 1
@@ -170,21 +165,20 @@ class Player:
     def _faults(self) -> Counter[str]:
         return Counter(self.stage.stats()["faults_fired"])
 
-    def _times(
-        self, played: Schedule, killed: Sequence[recovery.WriterDeath], held: Sequence[recovery.WriterDeath]
-    ) -> recovery.Times:
+    def _times(self, played: Schedule, deaths: Sequence[recovery.WriterDeath], down: float) -> recovery.Times:
+        """`down`: when a worker was taken away."""
         times = recovery.Times()
         troubled = any(isinstance(act, Trouble) and act.hides for _, act in played.steps)
-        died = [death.at for death in (*killed, *held)]
-        for deaths, into in ((killed, times.restarted), (held, times.taken_over)):
-            for death in deaths:
-                waited = recovery.to_next_write(self.stage.parts, death.at, self._away)
-                # A writer that died again meanwhile counts from its last death.
-                if waited is None or any(death.at < at < death.at + waited[0] for at in died):
-                    continue
-                seconds, under_load = waited
-                kind = times.troubled if troubled else into if under_load else times.in_doubt
-                kind.setdefault(death.where, []).append(seconds)
+        for death in deaths:
+            waited = recovery.to_next_write(self.stage.parts, death.at, self._away)
+            # A writer that died again meanwhile counts from its last death.
+            if waited is None or any(death.at < other.at < death.at + waited[0] for other in deaths):
+                continue
+            seconds, under_load = waited
+            # Who stays down is waited for by its group, whoever else is back.
+            usual = times.taken_over if down < death.at + seconds else times.restarted
+            kind = times.troubled if troubled else usual if under_load else times.in_doubt
+            kind.setdefault(death.where, []).append(seconds)
         return times
 
     def _say(self, text: str) -> None:

@@ -23,7 +23,8 @@ class Times:
 
     `in_doubt`: all that waited was in requests that nobody had answered, so it had to be looked for first, as long as
     reads may lag behind writes. `troubled`: the board refused, hung or lost its answers as well. The other two are
-    deaths under load: something else waited, and nothing else was wrong.
+    deaths under load: something else waited, and nothing else was wrong. `taken_over`: it, or another worker, stayed
+    down, so that its group waited for it until its session had run out.
     """
 
     restarted: dict[str, list[float]] = field(default_factory=dict)
