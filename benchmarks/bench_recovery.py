@@ -1,7 +1,7 @@
 """python -m benchmarks.bench_recovery: how long is the board without a writer when that is killed with SIGKILL?
 
 Two supervised workers on a stage of real processes, with a backlog that outlasts the run. The writer is killed at
-random times: its supervisor starts it again; or it is held down, and the other worker takes over. Measured from the
+random times: its supervisor has a standby go on; or it is held down, and the other worker takes over. Measured from the
 death to the next request that the journal closes as done. The logs of the workers say where the time goes.
 """
 
@@ -25,7 +25,7 @@ GOALS = {"restarted": 5.0, "taken over": 15.0}
 # 40 mutations a second: work waits all the time, and the machine is not kept busy by writing.
 MINUTE = 1.0
 LIMITS = {"complexity_per_minute": 1_200_000, "calls_per_day": 1_000_000}
-# Until it is killed, the writer writes for so long, in seconds.
+# Until it is killed, the writer writes for so long, in seconds: its standby is loaded by then.
 WRITES = (4.0, 6.0)
 GIVE_UP = 60.0
 SAID = re.compile(r"^(\S+ \S+) INFO \S+: (worker \S+ works|the lease of the board is ours)", re.MULTILINE)
