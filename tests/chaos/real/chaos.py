@@ -24,6 +24,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streams import doubt
 from tests.chaos.judge import Verdict
 from tests.chaos.real import play, recovery
 from tests.chaos.real.outcome import Outcome, Scenario
@@ -31,8 +32,8 @@ from tests.chaos.real.outcome import Outcome, Scenario
 PER_STAGE = 20
 SCENARIOS_OF = ("tests.chaos.real.trouble", "tests.chaos.real.scale")
 RECOVERY_P99, TAKEOVER_P99 = 5.0, 15.0
-# The pauses of streams.doubt.LOOKS, and a start.
-IN_DOUBT_P99 = 30.0
+# First somebody has to write again, at worst another worker; then it is looked for.
+IN_DOUBT_P99 = TAKEOVER_P99 + sum(doubt.LOOKS)
 # So many schedules measure everything; fewer may not bring it about.
 MANY = 100
 
