@@ -60,7 +60,9 @@ class Plant:
     def process(self, *arguments: str, log: str) -> processes.Child:
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
         path = self.parts.settings.home / f"{log}.log"
-        return processes.Child(supervise.ordersync(*arguments), log=path, environment=environment, folder=ROOT)
+        # As a person starts it: who runs the tests in the background of a script runs them with SIGINT ignored.
+        command = ["env", "--default-signal=INT", *supervise.ordersync(*arguments)]
+        return processes.Child(command, log=path, environment=environment, folder=ROOT)
 
     def type(self, *arguments: str) -> Result:
         return testing.CliRunner(env=self.environment).invoke(cli.app, list(arguments))
