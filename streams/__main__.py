@@ -2,11 +2,12 @@
 
 import gc
 
+from connectors import processes
+
 # Modules are no garbage: to look for some while they are loaded takes a sixth of a start, and a worker that was killed
 # has to be back soon.
 gc.disable()
 
-from connectors import processes  # noqa: E402
 from streams import cli  # noqa: E402
 
 

@@ -96,14 +96,14 @@ class Service:
         ready, self._next = self._next, None
         self._next_at = self.clock()
         if ready is not None and ready.running:
-            ready.take_over()
             self.child = ready
+            ready.take_over()
         else:
             self.child = processes.Child(self.command, log=self.log, environment=self.environment)
             self._next_at += STANDBY_AFTER
 
     def look(self) -> None:
-        """Starts it again when it ended and its pause is over."""
+        """Starts it again when it ended and its pause is over; sees to its standby while it runs."""
         if self.child is None:
             return
         if self.child.running:

@@ -103,43 +103,43 @@ def test_a_child_that_was_well_for_a_while_is_started_at_once_again(tmp_path: Pa
     assert given == [0.0, 0.2, 0.5, 0.0, 0.2]
 
 
-def test_a_standby_takes_over_at_once_and_another_one_stands_by(
-    tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def stood_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[supervise.Service]:
     monkeypatch.setattr(supervise, "STANDBY_AFTER", 0.0)
     one = service("worker", tmp_path, LOADS_AND_RUNS, standby=True)
     with running(one):
-        for life in (1, 2, 3):
-            until(lambda n=life: len(loaded(one)) == n + 1, "the next one is loaded")
-            assert one.child is not None
-            assert begun(one, life), "it waits"
-            one.child.signal(signal.SIGKILL)
-            until(lambda n=life: begun(one, n + 1), "it goes on")
-            assert one.child.pid == loaded(one)[life]
-        assert one.restarts == 3
+        yield one
     assert not any(processes.Identity.of(pid) for pid in loaded(one))
 
 
-def test_without_its_standby_a_child_is_started_as_ever(
-    tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervise, "STANDBY_AFTER", 0.0)
-    one = service("worker", tmp_path, LOADS_AND_RUNS, standby=True)
-    with running(one):
-        until(lambda: len(loaded(one)) == 2, "a standby is there")
-        assert one.child is not None
-        os.kill(loaded(one)[1], signal.SIGKILL)
-        until(lambda: processes.Identity.of(loaded(one)[1]) is None, "it is gone")
-        one.child.signal(signal.SIGKILL)
-        until(lambda: begun(one, 2), "it is started")
-        assert one.child.pid == loaded(one)[2]
-        until(lambda: len(loaded(one)) == 4, "and has a standby again")
-    assert one.restarts == 1
+def standby_of(one: supervise.Service) -> int | None:
+    """Who is loaded and waits, when the child itself has begun."""
+    assert one.child is not None
+    others = [pid for pid in loaded(one) if pid != one.child.pid and processes.Identity.of(pid)]
+    return others[0] if others and begun(one, one.restarts + 1) else None
+
+
+def test_a_standby_takes_over_at_once_and_another_one_stands_by(stood_by: supervise.Service, until: Until) -> None:
+    for life in (2, 3, 4):
+        standby = until(lambda: standby_of(stood_by), "the next one waits")
+        assert stood_by.child is not None
+        stood_by.child.signal(signal.SIGKILL)
+        until(lambda n=life: begun(stood_by, n), "it goes on")
+        assert (stood_by.child.pid, stood_by.restarts) == (standby, life - 1)
+
+
+def test_without_its_standby_a_child_is_started_as_ever(stood_by: supervise.Service, until: Until) -> None:
+    standby = until(lambda: standby_of(stood_by), "a standby waits")
+    os.kill(standby, signal.SIGKILL)
+    until(lambda: processes.Identity.of(standby) is None, "it is gone")
+    assert stood_by.child is not None
+    stood_by.child.signal(signal.SIGKILL)
+    until(lambda: begun(stood_by, 2), "it is started")
+    assert until(lambda: standby_of(stood_by), "and has a standby again") != standby
 
 
 def test_a_standby_ends_with_a_parent_that_was_killed(tmp_path: Path, until: Until) -> None:
     script = PARENT.format(root=str(ROOT), folder=str(tmp_path), script=LOADS_AND_RUNS, more="standby=True")
-    script = script.replace("made.start()", "supervise.STANDBY_AFTER = 0.0; made.start()")
     logs = [tmp_path / name for name in ("a", "b")]
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         told = re.compile(r"loaded (\d+)")
@@ -182,6 +182,7 @@ PARENT = """
 import sys, pathlib
 sys.path.insert(0, {root!r})
 from streams import supervise
+supervise.STANDBY_AFTER = 0.0
 folder = pathlib.Path({folder!r})
 command = [sys.executable, "-c", {script!r}]
 made = supervise.Supervisor([supervise.Service(name, command, {{}}, folder / name, {more}) for name in "ab"], list)
