@@ -4,7 +4,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 
@@ -27,8 +26,6 @@ _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _SILENT = KafkaError(KafkaError._TIMED_OUT)
 _LOOK_EVERY = 0.05  # seconds, while topics or groups become known
 _ASK_AGAIN = 1.0  # seconds, between which a login that was refused meanwhile is noticed
-
-Answer = TypeVar("Answer")
 
 
 class TopicMissing(errors.Transient):
@@ -127,9 +124,9 @@ class Admin:
 
     def committed(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
         """The next offset that the group will read, for each partition for which it has committed one."""
-        asked = [TopicPartition(*partition) for partition in self._all_partitions(topics)]
 
         def ask() -> dict[tuple[str, int], int]:
+            asked = [TopicPartition(*partition) for partition in self._all_partitions(topics)]
             found = self._reader(group).committed(asked, self._timeout)
             for partition in found:
                 if partition.error is not None:
@@ -165,33 +162,25 @@ class Admin:
             reader.poll(timeout)
 
     def _offsets(self, topics: Collection[str], which: OffsetSpec) -> dict[tuple[str, int], int]:
-        asked = {TopicPartition(*partition): which for partition in self._all_partitions(topics)}
-
         def ask() -> dict[tuple[str, int], int]:
+            # Each time: where the leaders have changed, the client goes by the old ones until it reads the topics anew.
+            asked = {TopicPartition(*partition): which for partition in self._all_partitions(topics)}
             answers = self._client.list_offsets(asked, request_timeout=self._timeout) if asked else {}
             return {(p.topic, p.partition): f.result(self._timeout).offset for p, f in answers.items()}
 
         return self._patiently("reading offsets", ask)
 
-    def _patiently(self, doing: str, ask: Callable[[], Answer]) -> Answer:
-        """The answer; asked for again, up to the timeout, while the broker is not ready to give it."""
-        deadline = time.monotonic() + self._timeout
+    def _patiently(self, doing: str, ask: Callable[[], kafka_client.Answer]) -> kafka_client.Answer:
         with self._asking(doing):
-            while True:
-                try:
-                    return ask()
-                except KafkaException as error:
-                    if kafka_client.reason(error).code() not in kafka_client.NOT_YET or time.monotonic() > deadline:
-                        raise
-                self._sleep(_LOOK_EVERY)
+            return kafka_client.patiently(ask, self._timeout, self._sleep)
 
     def _all_partitions(self, topics: Collection[str]) -> list[tuple[str, int]]:
-        """Of these topics. Raises TopicMissing, or Transient while one of their partitions has no leader."""
+        """Of these topics. Raises TopicMissing, or LEADER_NOT_AVAILABLE while one of their partitions has none."""
         existing = self._topics()
         if missing := [topic for topic in topics if topic not in existing]:
             raise TopicMissing(f"Kafka at {self._watch.bootstrap} has no topic {', '.join(missing)}")
         if waiting := [topic for topic in topics if not _ready(existing[topic])]:
-            raise errors.Transient(f"Kafka at {self._watch.bootstrap} has no leader for {', '.join(waiting)}")
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"no leader for {', '.join(waiting)}"))
         return [(topic, number) for topic in topics for number in sorted(existing[topic].partitions)]
 
     def _topics(self, timeout: float | None = None) -> dict[str, TopicMetadata]:

@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from connectors import errors
 log = logging.getLogger(__name__)
 
 Client = TypeVar("Client")
+Answer = TypeVar("Answer")
 
 # Settings and rights: trying again does not help, a person must act.
 _REFUSED = {
@@ -32,10 +34,12 @@ _REFUSED = {
     KafkaError.UNSUPPORTED_SASL_MECHANISM,
 }
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
-# Soon after the start of a broker or the making of a topic, until groups are loaded and leaders lead.
-NOT_YET = {
+# Soon after the start of a broker, the making of a topic or a change of leaders: until groups are loaded, leaders lead,
+# and the client has heard which.
+_NOT_YET = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -43,6 +47,7 @@ NOT_YET = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 _AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT, KafkaError._TRANSPORT}
+_ASK_AGAIN = 0.05  # seconds
 # Seconds that one request may take: then the broker hangs, be its connections open or not.
 ANSWER_WITHIN = 10.0
 # Seen from aiokafka 0.14 (some 100 lines a second) and from librdkafka 2.16 with their broker killed.
@@ -85,6 +90,18 @@ def reason(exception: KafkaException) -> KafkaError:
     error = exception.args[0]
     assert isinstance(error, KafkaError)
     return error
+
+
+def patiently(ask: Callable[[], Answer], timeout: float, sleep: Callable[[float], None] = time.sleep) -> Answer:
+    """The answer; asked for again, up to `timeout` seconds, while the brokers are not ready to give it."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if reason(error).code() not in _NOT_YET or time.monotonic() > deadline:
+                raise
+        sleep(_ASK_AGAIN)
 
 
 def made(client: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -> Client:

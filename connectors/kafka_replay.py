@@ -1,7 +1,7 @@
 """Reads partitions of a topic again, from some place up to their end now, beside all groups: nobody's offsets move."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
@@ -79,19 +79,19 @@ class TopicReader:
     def bounds(self, partition: int) -> Bounds:
         """What is retained now."""
         asked = TopicPartition(self._topic, partition)
-        try:
-            low, high = self._consumer.get_watermark_offsets(asked, timeout=self._timeout)
-        except KafkaException as error:
-            raise self._watch.verdict(kafka_client.reason(error), "reading the bounds of a partition") from error
-        return Bounds(low, high)
+        return Bounds(
+            *self._patiently(
+                "reading the bounds of a partition",
+                lambda: self._consumer.get_watermark_offsets(asked, timeout=self._timeout),
+            )
+        )
 
     def offset_at(self, partition: int, moment: datetime) -> int | None:
         """The first event of this time or later, by Kafka's time index; None when there is none."""
         asked = TopicPartition(self._topic, partition, round(moment.timestamp() * 1000))
-        try:
-            (found,) = self._consumer.offsets_for_times([asked], timeout=self._timeout)
-        except KafkaException as error:
-            raise self._watch.verdict(kafka_client.reason(error), "reading the time index") from error
+        (found,) = self._patiently(
+            "reading the time index", lambda: self._consumer.offsets_for_times([asked], timeout=self._timeout)
+        )
         return None if found.offset < 0 else int(found.offset)
 
     def read(self, partition: int, start: int, end: int) -> Iterator[Message]:
@@ -143,6 +143,12 @@ class TopicReader:
         if found.error is not None or not found.partitions:
             raise errors.Transient(f"Kafka at {self._watch.bootstrap} has no topic {topic}: `ordersync setup` makes it")
         return len(found.partitions)
+
+    def _patiently(self, doing: str, ask: Callable[[], kafka_client.Answer]) -> kafka_client.Answer:
+        try:
+            return kafka_client.patiently(ask, self._timeout)
+        except KafkaException as error:
+            raise self._watch.verdict(kafka_client.reason(error), doing) from error
 
     def _error(self, error: KafkaError) -> errors.OrdersyncError:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined]
 
-from connectors import errors, kafka, kafka_local, kafka_node, locks, processes
+from connectors import errors, kafka, kafka_local, kafka_node, kafka_replay, locks, processes
 
 WAYS_OUT = "set KAFKA_BOOTSTRAP_SERVERS to a broker of yours, or start one with `docker compose up kafka`"
 FOREGROUND = [sys.executable, "-m", "connectors.kafka_local", "--folder"]
@@ -131,6 +133,45 @@ def test_what_was_acknowledged_survives_kill_9_and_clients_come_back(own: Own) -
         assert admin.end_offsets(["kept"]) == {("kept", 0): 500}
         patient.send_all(messages)
     assert admin.end_offsets(["kept"]) == {("kept", 0): 1000}
+
+
+def leaders_change(own: Own) -> None:
+    """The broker stands still for longer than its controller bears (2 s, connectors/kafka_node.py), as on a machine
+    that is overloaded: every leader is elected anew, and clients go by the old ones.
+    """
+    assert own.kafka.pid is not None
+    os.kill(own.kafka.pid, signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(own.kafka.pid, signal.SIGCONT)
+
+
+def test_offsets_are_told_though_the_leaders_change_meanwhile(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = kafka.Admin(own.bootstrap)
+    admin.ensure([kafka.TopicSpec("led", 1)])
+    with kafka.Producer(own.bootstrap) as producer:
+        producer.send_all([kafka.OutgoingMessage("led", "k", b"v")])
+    # Between its reading of the topics, whose leaders it goes by, and its question.
+    read = admin._topics
+    changes = iter([leaders_change])
+
+    def topics() -> dict[str, TopicMetadata]:
+        found = read()
+        for change in changes:
+            change(own)
+            kafka.Admin(own.bootstrap).end_offsets(["led"])
+        return found
+
+    monkeypatch.setattr(admin, "_topics", topics)
+    assert admin.end_offsets(["led"]) == {("led", 0): 1}
+    with kafka_replay.TopicReader(own.bootstrap, "led") as reader:
+        for ask, answer in (
+            (lambda: reader.bounds(0), (0, 1)),
+            (lambda: reader.offset_at(0, datetime(2026, 1, 1, tzinfo=UTC)), 0),
+        ):
+            assert ask() == answer
+            leaders_change(own)
+            kafka.Admin(own.bootstrap).end_offsets(["led"])
+            assert ask() == answer
 
 
 def test_the_broker_ends_with_its_owner_and_the_next_start_finds_its_data(tmp_path: Path) -> None:
