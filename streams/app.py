@@ -121,20 +121,11 @@ def build(resources: Resources, state: health.Health, sync: Sync, member: str, w
 
 
 async def start(app: App) -> None:
-    """Returns once it consumes. Raises Transient when the broker, or the port of the pages, went away meanwhile."""
+    """Returns once it consumes. Raises Transient when the broker went away meanwhile."""
     try:
         await app.start()
     except (RuntimeError, OSError) as error:  # All of aiokafka's errors are of the first kind.
         raise errors.Transient(f"Faust did not start: {error}") from error
-
-
-async def show_pages(app: App) -> None:
-    """Opens the pages before anything else is started: they tell why nothing else starts."""
-    try:
-        if app.conf.web_enabled:
-            await app.web.maybe_start()
-    except OSError as error:
-        raise errors.Transient(f"the pages: {error}") from error  # Another worker was quicker to take the port.
 
 
 async def stop(app: App, *, holding: bool) -> None:

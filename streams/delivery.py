@@ -31,7 +31,7 @@ EXIT_UNKNOWN = 70  # EX_SOFTWARE: something this program does not know
 EXIT_AGAIN = 75  # EX_TEMPFAIL: known trouble that a new start gets over
 TRIES = 5
 HOLD = 30.0
-# How soon a pause notices that the app stops or that its group rebalances, in seconds.
+# How soon whoever holds notices that the app stops or that its group rebalances, in seconds.
 SLICE = 0.25
 LAST_WORDS = 2.0
 # After SIGTERM: how long everything may take.
@@ -131,11 +131,13 @@ class Delivery:
         await guarded(lane.name, self._consume(stream, lane), self.end)
 
     async def repeat(self, name: str, work: Callable[[], Awaitable[None]], every: float) -> None:
-        """A timer's whole life, under the same law."""
+        """A timer's whole life, under the same law; whoever stops the app cancels it."""
 
         async def forever() -> None:
-            while await self._pause(every) and await self._persist(name, work):
-                pass
+            while True:
+                await asyncio.sleep(every)
+                if self.stopping() or not await self._persist(name, work):
+                    return
 
         await guarded(name, forever(), self.end)
 
@@ -197,16 +199,16 @@ class Delivery:
                 reason, pause = str(error), planned if error.wait is None else error.wait
                 log.warning("%s: %s; again in %.1f s", name, reason, pause)
             with self.health.hold_in_trouble(name, reason):
-                if not await self._pause(pause, holding=True):
+                if not await self._hold(pause):
                     return False
         if said is not None:
             log.warning("%s goes on", name)
         return True
 
-    async def _pause(self, seconds: float, *, holding: bool = False) -> bool:
+    async def _hold(self, seconds: float) -> bool:
         """False, at once, when the app stops."""
         while seconds > 0 and not self.stopping():
-            if holding and self.rebalancing():
+            if self.rebalancing():
                 # What it holds may be another worker's by now; its next life knows.
                 raise errors.Transient("the group rebalances while this worker holds")
             await asyncio.sleep(min(seconds, SLICE))

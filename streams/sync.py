@@ -93,14 +93,15 @@ class Syncer:
         if waiting and not work:
             await self.recovery.wait()
         told = [self._synced(event, item_id, 0) for event, item_id in chosen.told]
-        return told + await self._batch(work) + waiting
+        return told + (await self._batch(work) if work else []) + waiting
 
     async def _batch(self, work: Sequence[Work]) -> list[events.OrderEvent]:
         await self._look_again([one for one in work if one.replayed])
         left = list(work)
         for _ in range(ROUNDS):
             await self._write_items(left)
-            await self._write_sizes([one for one in left if one.goes_on and not one.order.removed])
+            if with_sizes := [one for one in left if one.goes_on and not one.order.removed]:
+                await self._write_sizes(with_sizes)
             left = [one for one in left if one.stale is not None and one.failure is None]
             if not left:
                 break
@@ -146,11 +147,14 @@ class Syncer:
         await self._write([pair for pair in planned if pair[0].goes_on])
 
     async def _write_groups(self, planned: Sequence[tuple[Work, items.Mutation]]) -> None:
-        known = await asyncio.to_thread(self.ledger.groups)
         asking: dict[str, list[Work]] = {}
         for one, mutation in planned:
-            if isinstance(mutation, items.CreateItem | items.MoveItem) and mutation.group_name not in known:
+            if isinstance(mutation, items.CreateItem | items.MoveItem):
                 asking.setdefault(mutation.group_name, []).append(one)
+        if not asking:
+            return
+        for name in await asyncio.to_thread(self.ledger.groups):
+            asking.pop(name, None)
         created = [items.CreateGroup(group_name=name) for name in sorted(asking)]
         for group, result in zip(created, await self.writer.write([Intent(g) for g in created]), strict=True):
             for one in asking[group.group_name]:

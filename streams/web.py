@@ -9,6 +9,9 @@ import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from aiohttp.web import SockSite
+
+from connectors import errors
 from schemas import workers
 from streams import health
 
@@ -20,6 +23,9 @@ HUNG = 30.0
 class App(Protocol):
     """The part of a Faust app that is used."""
 
+    @property
+    def web(self) -> Any: ...
+
     def page(self, path: str) -> Any: ...
 
 
@@ -29,15 +35,26 @@ class Reporter(Protocol):
     def state(self) -> workers.WorkerState: ...
 
 
-def free_port(wanted: int, host: str = HOST) -> int:
-    """`wanted`, or another free port of `host` when it is taken: a second worker on a machine is no mistake."""
-    for port in (wanted, 0):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            # As the server will do it: a port in its last seconds of closing is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            return int(probe.getsockname()[1])
-    raise OSError(f"no free port on {host}")
+def listening(wanted: int, host: str = HOST) -> socket.socket:
+    """A socket that listens on `wanted`, or on another free port of `host` when it is taken: a second worker on a
+    machine is no mistake. Raises Misconfigured when this machine cannot listen on `host` at all.
+    """
+    with contextlib.suppress(OSError):
+        return socket.create_server((host, wanted))
+    try:
+        return socket.create_server((host, 0))
+    except OSError as error:
+        reason = f"cannot listen on {host}: {error.strerror}: set ORDERSYNC_WEB_BIND to an address of this machine"
+        raise errors.Misconfigured(reason, code="WEB_BIND") from error
+
+
+async def show(app: App, listener: socket.socket) -> None:
+    """Opens the pages, before anything else is started: they tell why nothing else starts.
+
+    `listener` listens already: a port that is only known to be free, another worker may take at the same moment.
+    """
+    app.web._transport_handlers["tcp"] = lambda: SockSite(app.web._runner, listener)
+    await app.web.maybe_start()
 
 
 def declare(app: App, state: health.Health, reporter: Reporter) -> None:

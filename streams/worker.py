@@ -40,7 +40,8 @@ async def _run(
     """From start to stop. Whether it stopped in order."""
     prefix = parts.settings.topic_prefix
     staged = topics.named(topics.STAGED, prefix)
-    port = web.free_port(parts.settings.web_port, parts.settings.web_bind)
+    listener = web.listening(parts.settings.web_port, parts.settings.web_bind)
+    port = listener.getsockname()[1]
     app = apps.build(parts, state, writing, member.name, port)
     address = f"http://{web.HOST}:{port}/health"
     reporter = reporting.Reporter(
@@ -57,7 +58,7 @@ async def _run(
     shown = metrics.of_worker(parts, state, reporter, app.conf.id)
     web.declare_metrics(app, shown.render, metrics.CONTENT_TYPE)
     parts.noise.attach("aiokafka", "faust", "mode")
-    await apps.show_pages(app)
+    await web.show(app, listener)
     telling = asyncio.create_task(delivery.guarded("report", reporter.run()))
 
     def stopped(seconds: float) -> bool:

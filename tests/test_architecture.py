@@ -26,7 +26,8 @@ OUTSIDE = {
         "pydantic", "pyodbc", "yaml",
     },
     "streams": {
-        "faust", "mode", "pandas", "prometheus_client", "pydantic", "pydantic_settings", "rich", "typer", "yaml",
+        "aiohttp", "faust", "mode", "pandas", "prometheus_client", "pydantic", "pydantic_settings", "rich", "typer",
+        "yaml",
     },
 }  # fmt: skip
 # Libraries that one file alone may touch: the file is where they are kept at arm's length.
@@ -43,6 +44,7 @@ ONLY_IN = {
     "pydantic_settings": {"streams/settings.py"},
     "confluent_kafka": {f"connectors/kafka{part}.py" for part in ("", "_admin", "_client", "_replay")},
     "jgo": {"connectors/kafka_fetch.py"},
+    "aiohttp": {"connectors/monday/transport.py", "connectors/monday/simulator/server.py", "streams/web.py"},
     "aiolimiter": {"connectors/monday/budget.py"},
 }
 # The steps: plain code that takes its connectors as arguments.

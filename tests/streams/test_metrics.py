@@ -80,10 +80,11 @@ async def test_the_page_tells_what_the_worker_and_the_tables_know(parts: resourc
     state = health.Health(clock)
     state.progress(topics.CHANGED.name, 12)
     clock.now += 30
-    app = apps.build(parts, state, Nothing(), "worker-1.1", web.free_port(0))
+    listener = web.listening(0)
+    app = apps.build(parts, state, Nothing(), "worker-1.1", listener.getsockname()[1])
     shown = metrics.of_worker(parts, state, worker(parts, state), app.conf.id)
     web.declare_metrics(app, shown.render, metrics.CONTENT_TYPE)
-    await apps.show_pages(app)
+    await web.show(app, listener)
     try:
         with state.hold_in_trouble(topics.STAGED.name, f"the token {SECRET} is refused"):
             async with (

@@ -26,7 +26,7 @@ class Parsed:
     errors: tuple[graphql.GraphQLError, ...]
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def _parse(text: str) -> Parsed:
     document = graphql.parse(text)
     return Parsed(document, tuple(graphql.validate(schema(), document)))

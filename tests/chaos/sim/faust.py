@@ -93,6 +93,7 @@ class App:
         self.crashed = asyncio.Event()
         self._agents: list[tuple[str, int, Agent]] = []
         self._tasks: list[Callable[[], Awaitable[None]]] = []
+        self._consuming: list[asyncio.Task[None]] = []
         self._running: list[asyncio.Task[None]] = []
         self._news: dict[str, asyncio.Event] = {}
         self._acked: dict[Partition, list[int]] = {}
@@ -127,8 +128,8 @@ class App:
         """Begins to consume as soon as the group gives it partitions."""
         for topic, concurrency, agent in self._agents:
             for _ in range(concurrency):
-                self._running.append(asyncio.create_task(self._guarded(agent(Stream(self, topic)))))
-        self._running += [asyncio.create_task(self._guarded(work())) for work in self._tasks]
+                self._consuming.append(asyncio.create_task(self._guarded(agent(Stream(self, topic)))))
+        self._running = [asyncio.create_task(self._guarded(work())) for work in self._tasks]
         self.group.join(self)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
@@ -138,13 +139,13 @@ class App:
             self.crashed.set()
 
     async def stop(self, *, holding: bool) -> None:
-        """In order: waits for what is at work unless it holds, and commits what was acknowledged."""
+        """In order: waits for the agents unless one holds, cancels the rest, and commits what was acknowledged."""
         self.should_stop = True
         for news in self._news.values():
             news.set()
-        if not holding and self._running:
-            await asyncio.wait(self._running)
-        for task in self._running:
+        if not holding and self._consuming:
+            await asyncio.wait(self._consuming)
+        for task in [*self._consuming, *self._running]:
             task.cancel()
         self.commit()
 

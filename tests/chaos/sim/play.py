@@ -284,26 +284,22 @@ def folder() -> Iterator[Path]:
 def prepared() -> Iterator[worlds.Templates]:
     """What the stories of this process share."""
     with folder() as made, contextlib.closing(worlds.templates(made)) as templates:
-        yield templates
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """What a story leaves in cycles is collected before the next one: to look for it all the time takes a tenth."""
-    gc.collect(1)
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+        # To look for garbage all the time takes a tenth.
+        gc.disable()
+        try:
+            yield templates
+        finally:
+            gc.enable()
 
 
 def verdict(chosen: Schedule, made: worlds.Templates, *, told: list[str] | None = None) -> judge.Verdict:
     """Plays a schedule, and tells every effect if asked to. What the story raises is a deviation too."""
     folder = Path(tempfile.mkdtemp(prefix=f"{chosen.seed}-", dir=made.folder))
     world = World(chosen, folder, made, tells=told is not None)
+    # What the story before left in cycles.
+    gc.collect(1)
     try:
-        with _uncollected(), worlds.played(world), asyncio.Runner(loop_factory=lambda: world.loop) as runner:
+        with worlds.played(world), asyncio.Runner(loop_factory=lambda: world.loop) as runner:
             try:
                 return runner.run(Story(world).play())
             finally:

@@ -32,8 +32,9 @@ def verdicts(seeds: Iterable[int], jobs: int = 0) -> Iterator[tuple[int, Verdict
 def _prepare(folder: Path) -> None:
     world.silent()
     _templates.append(world.templates(Path(tempfile.mkdtemp(dir=folder))))
-    # The modules and templates are never garbage.
+    # The modules and templates are never garbage, and a story's is collected after it.
     gc.freeze()
+    gc.disable()
 
 
 def _verdict(seed: int) -> tuple[int, Verdict]:

@@ -30,7 +30,8 @@ from tests.chaos.sim.script import SIZES, Edit, Schedule
 TOKEN = "chaos"
 # What looks whether there is something to do looks this seldom: a finer look costs time and shows nothing more.
 RETRY_EVERY = 10.0
-DOUBTS_EVERY = SLICE = 2.0
+DOUBTS_EVERY = 4.0
+SLICE = 2.0
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,8 @@ def played(world: World) -> Iterator[None]:
     stand_ins = (
         (resources, "utcnow", now),
         (writing, "utcnow", now),
+        (writing, "LOOK", SLICE),
+        (writing, "ASK_EVERY", SLICE),
         (resources, "new_id", world.new_id),
         (writing, "new_id", world.new_id),
         (delivery, "SLICE", SLICE),
