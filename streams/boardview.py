@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from connectors.monday import board as boards
 from connectors.monday import shown
+from mappings import labels
 from mappings.loading import Mappings
 from schemas.base import ColumnValue
 
@@ -23,6 +24,11 @@ class LabelBook:
         for column, value in columns.items():
             if isinstance(value, dict) and "labels" in value:
                 self._labels.setdefault(column, set()).update(value["labels"])
+
+
+async def read_labels(board: boards.Board, mappings: Mappings) -> LabelBook:
+    """What the board has now."""
+    return LabelBook(await board.columns(labels.with_labels(mappings)))
 
 
 class BoardView:

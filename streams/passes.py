@@ -75,7 +75,7 @@ def planned(parts: Resources, changed: Sequence[events.OrderChanged]) -> list[pl
     """What the board would be told of these events, against what it is known to hold."""
     stager, known_groups = parts.stager(), parts.ledger.groups()
     known = parts.ledger.known([event.record_uuid for event in changed])
-    labels = boardview.LabelBook(asyncio.run(commands.with_board(parts, lambda board: board.columns())))
+    labels = asyncio.run(commands.with_board(parts, lambda board: boardview.read_labels(board, parts.mappings)))
     planner = plans.Planner(parts.mappings, labels)
     found: list[plans.Planned] = []
     for event in changed:

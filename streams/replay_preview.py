@@ -43,7 +43,7 @@ async def preview(
     shown, looked = Preview(found), 0
     async with clients.Client(parts.monday_url, parts.token(), budget=budget) as client:
         board = boards.Board(client, parts.mappings.board.board.id)
-        planner = plans.Planner(parts.mappings, boardview.LabelBook(await board.columns()))
+        planner = plans.Planner(parts.mappings, await boardview.read_labels(board, parts.mappings))
         groups = await board.groups()
         before = budget.snapshot().requests
         view, tables = boardview.BoardView(board, parts.mappings), repairs.Repairs(parts.db, utcnow)

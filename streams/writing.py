@@ -13,6 +13,7 @@ from connectors import errors, lease, repairs
 from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
+from mappings import labels
 from schemas import events
 from streams import boardview, doubt, health, recovery, refresh, spending, sync, topics, writer
 from streams.resources import Resources, new_id, utcnow
@@ -143,8 +144,9 @@ class Writing:
         """The syncer, with what the board has now. Raises Misconfigured when the board is not set up."""
         parts = self._parts
         board = boards.Board(self.client, parts.mappings.board.board.id)
-        columns = await board.columns()
-        if parts.mappings.board.key.id not in {column.id for column in columns}:
+        key = parts.mappings.board.key.id
+        columns = await board.columns([key, *labels.with_labels(parts.mappings)])
+        if key not in {column.id for column in columns}:
             raise errors.Misconfigured(
                 "the board has no record_uuid column: run `ordersync setup`", code="NO_KEY_COLUMN"
             )

@@ -21,9 +21,10 @@ class Board:
         self._client = client
         self.board_id = board_id
 
-    async def columns(self) -> list[shown.BoardColumn]:
-        """The columns in the order of the board."""
-        found = await self._ask_board("board_columns")
+    async def columns(self, ids: Sequence[str] | None = None) -> list[shown.BoardColumn]:
+        """The columns in the order of the board: those of `ids` that it has, or all."""
+        # Left out, as in _selection.
+        found = await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)}))
         return [
             shown.BoardColumn(
                 id=raw["id"],
@@ -155,8 +156,8 @@ class Board:
                 if raw:
                     yield raw
 
-    async def _ask_board(self, name: str) -> dict[str, Any]:
-        return self._board_of(await self._client.query(name, {"board": self.board_id}))
+    async def _ask_board(self, name: str, **variables: Any) -> dict[str, Any]:
+        return self._board_of(await self._client.query(name, {"board": self.board_id, **variables}))
 
     def _board_of(self, data: Mapping[str, Any]) -> dict[str, Any]:
         boards = [board for board in data.get("boards") or () if board]

@@ -211,6 +211,8 @@ class Thread:
             self._ours.acquire()
             assert self._call is not None
             self._call.work()
+            # It would keep its whole story.
+            self._call = None
             self.rests = True
             self._theirs.release()
 

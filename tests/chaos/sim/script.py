@@ -158,7 +158,7 @@ def schedule(seed: int) -> Schedule:
 
 def _rounds(rng: random.Random) -> Iterator[Round]:
     orders = [_Order(number, rng) for number in range(1, rng.randint(2, 6) + 1)]
-    count = rng.choice((3, 3, 4, 4, 5, 6, 7))
+    count = rng.choice((3, 3, 3, 4, 4, 5, 7))
     for at in range(count):
         edits = []
         for order in orders:

@@ -15,7 +15,7 @@ from tests.chaos.sim.script import POINTS, schedule
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = range(1, 301)
-REFUSED = 16
+REFUSED = 12
 
 
 @pytest.fixture(scope="module")

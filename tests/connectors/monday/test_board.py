@@ -84,6 +84,13 @@ async def test_columns_and_their_labels_in_every_form(settings: Any, labels: dic
     assert await subject.columns() == [shown.BoardColumn(id="c", title="C", type="status", labels=labels)]
 
 
+async def test_some_columns_are_asked_for_by_their_ids_and_all_without() -> None:
+    script = Script(BoardColumns=lambda _: {"boards": [{"columns": []}]})
+    await see(script).columns(["a", "b"])
+    await see(script).columns()
+    assert [asked for _, asked in script.asked] == [{"board": "7", "ids": ["a", "b"]}, {"board": "7"}]
+
+
 async def test_of_groups_with_one_title_the_topmost_counts() -> None:
     groups = [{"id": "a", "title": "G"}, {"id": "b", "title": "H"}, {"id": "c", "title": "G"}]
     subject = see(Script(BoardGroups=lambda _: {"boards": [{"groups": groups}]}))
