@@ -47,7 +47,7 @@ _NOT_YET = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 _AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT, KafkaError._TRANSPORT}
-_ASK_AGAIN = 0.05  # seconds
+_TRY_EVERY = 0.05  # seconds
 # Seconds that one request may take: then the broker hangs, be its connections open or not.
 ANSWER_WITHIN = 10.0
 # Seen from aiokafka 0.14 (some 100 lines a second) and from librdkafka 2.16 with their broker killed.
@@ -101,7 +101,7 @@ def patiently(ask: Callable[[], Answer], timeout: float, sleep: Callable[[float]
         except KafkaException as error:
             if reason(error).code() not in _NOT_YET or time.monotonic() > deadline:
                 raise
-        sleep(_ASK_AGAIN)
+        sleep(_TRY_EVERY)
 
 
 def made(client: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -> Client:
