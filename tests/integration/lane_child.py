@@ -54,6 +54,8 @@ class Step:
             raise errors.LeaseLost("the lease went to another process")
         if trouble == "blocked":
             time.sleep(60)  # noqa: ASYNC251
+        while self._plan.get("gated") and not (self._folder / "go").exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         done = []
         for event in changed:
             if event.record_uuid == self._plan.get("unknown_at"):
