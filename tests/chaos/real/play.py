@@ -19,15 +19,16 @@ from streams import delivery, demo
 from streams.resources import utcnow
 from tests.chaos.judge import Verdict
 from tests.chaos.real import oracle, recovery, rest
-from tests.chaos.real.points import Strikes
+from tests.chaos.real.points import OF_WORKER, Strikes
 from tests.chaos.real.schedule import JOINER, WRITER, Act, Arm, Author, Away, Join, Kill, Leave, Schedule, Trouble
-from tests.chaos.real.stage import Stage, Watched, stage
+from tests.chaos.real.stage import POLLER, Stage, Watched, stage
 
 SETTLE_WITHIN = 120.0
 WORKERS = 2
 # Short pauses everywhere; the lease lives as long as in production.
 QUICK = {"poll_every": 0.3, "retry_first": 0.3, "retry_tries": 4}
 MINUTE = 0.5
+JOINED = "rebalance: joined and left"
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Player:
     _away: list[tuple[float, float]] = field(default_factory=list)
     _held: dict[str, float] = field(default_factory=dict)
     _returning: threading.Thread | None = None
+    _told_before: int = 0
 
     def __post_init__(self) -> None:
         self.strikes = Strikes(self.stage.strikes)
@@ -51,7 +53,7 @@ class Player:
         played = self.author.schedule(seed)
         met: Counter[str] = Counter()
         faults, began = self._faults(), time.time()
-        killed: list[recovery.WriterDeath] = []
+        killed: list[recovery.WorkerDeath] = []
         self._played.append(played)
         for service in self.stage.services.values():
             service.pauses.ends = 0
@@ -74,11 +76,15 @@ class Player:
         found.other += self._ends(met)
         met.update(self._faults() - faults)
         found.met = met
-        killed += [recovery.WriterDeath(death.at, str(death.point)) for death in deaths if death.writer]
+        killed += [
+            recovery.WorkerDeath(death.at, str(death.point), death.writer)
+            for death in deaths
+            if death.point in OF_WORKER
+        ]
         self._say(f"settled {time.time() - began:.1f} s after the start; {dict(met)}")
         return found, self._times(played, killed, down)
 
-    def _act(self, act: Act, met: Counter[str], killed: list[recovery.WriterDeath]) -> None:
+    def _act(self, act: Act, met: Counter[str], killed: list[recovery.WorkerDeath]) -> None:
         if isinstance(act, tuple):
             demo.apply(self.stage.parts, act)
         elif isinstance(act, Arm):
@@ -86,24 +92,25 @@ class Player:
         elif isinstance(act, Kill):
             writer = self._writer()
             name = (writer or "worker-1") if act.name == WRITER else act.name
-            died = recovery.WriterDeath(time.time(), "held down" if act.held else "kill")
+            died = recovery.WorkerDeath(time.time(), "held down" if act.held else "kill", name == writer)
             if act.held:
                 self.stage.take_away(name)
                 self._held[name] = died.at
             else:
                 self.stage.kill(name)
             met["killed, and held down" if act.held else "killed at a random time"] += 1
-            if name == writer:
+            if name != POLLER:
                 killed.append(died)
         elif isinstance(act, Away):
             self._broker_away(act.seconds)
             met["broker killed"] += 1
         elif isinstance(act, Join):
             self.stage.add_worker(JOINER)
-            met["rebalance: joined"] += 1
+            self._told_before = self._works(JOINER)
         elif isinstance(act, Leave):
+            joined = self._works(JOINER) > self._told_before
+            met[JOINED if joined else "left before it had joined"] += 1
             self.stage.remove_worker(JOINER)
-            met["rebalance: left"] += 1
         elif isinstance(act, Trouble):
             self._trouble(act.rules)
 
@@ -125,6 +132,10 @@ class Player:
         locks = self.stage.parts.settings.home / "locks"
         names = [name for name in self.stage.services if (locks / f"{name}.lease").exists()]
         return names[0] if names else None
+
+    def _works(self, name: str) -> int:
+        """How often a worker has said so on this stage."""
+        return self.stage.log(name).count(f"worker {name} works")
 
     def settle(self, since: datetime, *, within: float = SETTLE_WITHIN) -> list[str]:
         """Waits until nothing is on its way. What still was at the deadline, in words."""
@@ -165,18 +176,19 @@ class Player:
     def _faults(self) -> Counter[str]:
         return Counter(self.stage.stats()["faults_fired"])
 
-    def _times(self, played: Schedule, deaths: Sequence[recovery.WriterDeath], down: float) -> recovery.Times:
+    def _times(self, played: Schedule, deaths: Sequence[recovery.WorkerDeath], down: float) -> recovery.Times:
         """`down`: when a worker was taken away."""
         times = recovery.Times()
         troubled = any(isinstance(act, Trouble) and act.hides for _, act in played.steps)
         for death in deaths:
-            waited = recovery.to_next_write(self.stage.parts, death.at, self._away)
+            waited = recovery.to_next_write(self.stage.parts, death.at, self._away) if death.writer else None
             # A writer that died again meanwhile counts from its last death.
-            if waited is None or any(death.at < other.at < death.at + waited[0] for other in deaths):
+            if waited is None or any(other.writer and death.at < other.at < death.at + waited[0] for other in deaths):
                 continue
             seconds, under_load = waited
+            usual = times.restarted if recovery.alone(death, deaths, seconds) else times.several
             # Who stays down is waited for by its group, whoever else is back.
-            usual = times.taken_over if down < death.at + seconds else times.restarted
+            usual = times.taken_over if down < death.at + seconds else usual
             kind = times.troubled if troubled else usual if under_load else times.in_doubt
             kind.setdefault(death.where, []).append(seconds)
         return times

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from connectors import database
+from streams import supervise
 from streams.resources import Resources
 
 
 @dataclass(frozen=True)
-class WriterDeath:
-    """When (seconds since the epoch), and at what: a named point or a kill at a random time."""
+class WorkerDeath:
+    """When (seconds since the epoch), at what (a named point or a kill at a random time), and whether it wrote."""
 
     at: float
     where: str
+    writer: bool
 
 
 @dataclass
@@ -22,12 +24,14 @@ class Times:
     """Seconds from deaths of the writer to the next confirmed write, by where it died.
 
     `in_doubt`: all that waited was in requests that nobody had answered, so it had to be looked for first, as long as
-    reads may lag behind writes. `troubled`: the board refused, hung or lost its answers as well. The other two are
-    deaths under load: something else waited, and nothing else was wrong. `taken_over`: it, or another worker, stayed
-    down, so that its group waited for it until its session had run out.
+    reads may lag behind writes. `troubled`: the board refused, hung or lost its answers as well. The others are deaths
+    under load: something else waited, and nothing else was wrong. `several`: not `alone`, so that it had no standby
+    yet, or its group waited for another one. `taken_over`: it, or another worker, stayed down, so that its group waited
+    for it until its session had run out.
     """
 
     restarted: dict[str, list[float]] = field(default_factory=dict)
+    several: dict[str, list[float]] = field(default_factory=dict)
     taken_over: dict[str, list[float]] = field(default_factory=dict)
     in_doubt: dict[str, list[float]] = field(default_factory=dict)
     troubled: dict[str, list[float]] = field(default_factory=dict)
@@ -49,8 +53,8 @@ class Times:
     def by_place(self) -> Iterator[str]:
         """One line a place."""
         named = {
-            "recovery": self.restarted, "takeover": self.taken_over, "all in doubt": self.in_doubt,
-            "board in trouble": self.troubled,
+            "recovery": self.restarted, "several died": self.several, "takeover": self.taken_over,
+            "all in doubt": self.in_doubt, "board in trouble": self.troubled,
         }  # fmt: skip
         for what, times in named.items():
             for where, seconds in sorted(times.items()):
@@ -62,6 +66,12 @@ def percentile(seconds: Iterable[float], share: float) -> float:
     """The smallest value that so many percent do not exceed; NaN of none."""
     ordered = sorted(seconds)
     return ordered[max(0, math.ceil(len(ordered) * share / 100) - 1)] if ordered else math.nan
+
+
+def alone(death: WorkerDeath, deaths: Iterable[WorkerDeath], seconds: float) -> bool:
+    """Whether no other death of a worker fell into these seconds, or so shortly before that its start was not over."""
+    begin, end = death.at - supervise.WELL_AFTER, death.at + seconds
+    return not any(begin < other.at < end for other in deaths if other is not death)
 
 
 def to_next_write(parts: Resources, died: float, away: Sequence[tuple[float, float]]) -> tuple[float, bool] | None:

@@ -122,6 +122,12 @@ class Author:
                 steps.append((at, changes))
             at += rng.uniform(0.2, 1.0)
         steps += _strikes(rng, at)
+        # It takes its time to start: there is work when a worker joins, and when it leaves.
+        leaves = max((when for when, act in steps if isinstance(act, Leave)), default=0.0)
+        while at < leaves:
+            if changes := tuple(self._round(rng, orders, first=False)):
+                steps.append((at, changes))
+            at += rng.uniform(0.5, 1.5)
         marks = {order.uuid: order.marks for order in orders if order.marks}
         bad = frozenset(order.uuid for order in orders if order.bad)
         return Schedule(seed, tuple(sorted(steps, key=lambda step: step[0])), marks, bad)
@@ -205,7 +211,8 @@ def _strikes(rng: random.Random, end: float) -> list[tuple[float, Act]]:
         steps.append((rng.uniform(0, end), Away(rng.uniform(0, 8))))
     if rng.random() < 0.15:
         joins = rng.uniform(0, end)
-        steps += [(joins, Join()), (joins + rng.uniform(1.0, 4.0), Leave())]
+        # Some leave while they start; most take part.
+        steps += [(joins, Join()), (joins + rng.uniform(2.0, 12.0), Leave())]
     if rng.random() < 0.3:
         steps.append((0.0, Trouble(_rules(rng))))
     return steps
