@@ -32,7 +32,7 @@ from tests.chaos.real.outcome import Outcome, Scenario
 PER_STAGE = 20
 SCENARIOS_OF = ("tests.chaos.real.trouble", "tests.chaos.real.scale")
 RECOVERY, TAKEOVER = 5.0, 15.0
-# Of recovery.Times: how it is printed, and the goal of its 99th percentile in seconds. Who has to be looked for waits
+# Of recovery.Times: how it is printed, and the goal of its 99th percentile in seconds. What has to be looked for waits
 # first until somebody writes again, at worst another worker.
 GOALS = {
     "restarted": ("recovery", RECOVERY),
