@@ -21,7 +21,7 @@ from connectors import database
 from tests.chaos.real import recovery
 from tests.chaos.real.stage import Stage, stage
 
-GOALS = {"restarted": 5.0, "taken over": 15.0}
+GOALS = {"restarted": recovery.GOALS["recovery"], "taken over": recovery.GOALS["takeover"]}
 # 40 mutations a second: work waits all the time, and the machine is not kept busy by writing.
 MINUTE = 1.0
 LIMITS = {"complexity_per_minute": 1_200_000, "calls_per_day": 1_000_000}

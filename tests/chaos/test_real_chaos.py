@@ -75,7 +75,7 @@ def test_what_many_schedules_did_not_measure_is_a_goal_missed() -> None:
     few = chaos.Result({seed: Verdict() for seed in range(chaos.MANY - 1)})
     assert few.slow() == []
     assert "takeover_p99_s=not measured" in list(few.told(1.0))[-1]
-    many = chaos.Result({seed: Verdict() for seed in range(chaos.MANY)}, recovery.Times(restarted={"ack": [1.0]}))
+    many = chaos.Result({seed: Verdict() for seed in range(chaos.MANY)}, recovery.Times(recovery={"ack": [1.0]}))
     assert [said.split(" was not")[0] for said in many.slow()] == [
         "several_died",
         "takeover",
@@ -85,11 +85,12 @@ def test_what_many_schedules_did_not_measure_is_a_goal_missed() -> None:
 
 
 def test_a_death_is_alone_when_no_other_start_competes_with_its_own() -> None:
-    one, same_process, other = (recovery.WorkerDeath(at, "ack", writer) for at, writer in ((9, 1), (10, 1), (12, 0)))
+    first, again, other, late = (recovery.WorkerDeath(at, "ack", writer=True) for at in (9.0, 10.0, 12.0, 15.0))
     assert recovery.alone(other, [other], 1.0)
-    assert not recovery.alone(same_process, [one, same_process], 1.0)
-    assert recovery.alone(one, [one, other], 2.5)
-    assert not recovery.alone(one, [one, other], 3.5)
+    assert not recovery.alone(again, [first, again], 1.0)
+    assert recovery.alone(first, [first, other], 2.5)
+    assert not recovery.alone(first, [first, other], 3.5)
+    assert recovery.alone(first, [first, late], 60.0), "it came when the goal was missed already"
 
 
 def test_every_second_scenario_plays_on_the_pure_build(tmp_path: Path) -> None:

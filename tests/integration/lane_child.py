@@ -54,6 +54,7 @@ class Step:
             raise errors.LeaseLost("the lease went to another process")
         if trouble == "blocked":
             time.sleep(60)  # noqa: ASYNC251
+        # Another process opens the gate: no event of this loop can tell of it.
         while self._plan.get("gated") and not (self._folder / "go").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         done = []

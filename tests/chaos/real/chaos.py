@@ -24,22 +24,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streams import doubt
 from tests.chaos.judge import Verdict
 from tests.chaos.real import play, recovery
 from tests.chaos.real.outcome import Outcome, Scenario
 
 PER_STAGE = 20
 SCENARIOS_OF = ("tests.chaos.real.trouble", "tests.chaos.real.scale")
-RECOVERY, TAKEOVER = 5.0, 15.0
-# Of recovery.Times: how it is printed, and the goal of its 99th percentile in seconds. What has to be looked for waits
-# first until somebody writes again, at worst another worker.
-GOALS = {
-    "restarted": ("recovery", RECOVERY),
-    "several": ("several_died", TAKEOVER),
-    "taken_over": ("takeover", TAKEOVER),
-    "in_doubt": ("all_in_doubt", TAKEOVER + sum(doubt.LOOKS)),
-}
 # So many schedules measure everything; fewer may not bring it about.
 MANY = 100
 
@@ -68,16 +58,16 @@ class Result:
         yield "met: " + ", ".join(f"{name} {n}" for name, n in sorted(self.met.items()))
         yield from self.times.by_place()
         wrong = " ".join(f"{name}={self.count(name)}" for name in Verdict().wrong)
-        p99 = " ".join(f"{name}_p99_s={_measured(self.p99(kind))}" for kind, (name, _) in GOALS.items())
+        p99 = " ".join(f"{name}_p99_s={_measured(self.p99(name))}" for name in recovery.GOALS)
         yield f"schedules={len(self.verdicts)} {wrong} {p99} seconds={seconds:.0f}"
 
-    def p99(self, kind: str) -> float:
+    def p99(self, name: str) -> float:
         """Of a field of recovery.Times, in seconds; NaN when it was not measured."""
-        return recovery.percentile(itertools.chain.from_iterable(getattr(self.times, kind).values()), 99)
+        return recovery.percentile(itertools.chain.from_iterable(getattr(self.times, name).values()), 99)
 
     def slow(self) -> list[str]:
         """The goals that were missed; by many schedules also what none of them measured: that proves nothing."""
-        found = [(name, self.p99(kind), goal) for kind, (name, goal) in GOALS.items()]
+        found = [(name, self.p99(name), goal) for name, goal in recovery.GOALS.items()]
         missed = [f"{name} p99 is {seconds:.1f} s, not {goal:g}" for name, seconds, goal in found if seconds > goal]
         if len(self.verdicts) >= MANY:
             missed += [
@@ -136,7 +126,7 @@ def _on_one_stage(seeds: list[int], result: Result, *, plant: str, pure: bool, t
                 verdict = Verdict(other=[traceback.format_exc()])
             result.verdicts[seed] = verdict
             result.times.add(times)
-            slow = times.over(RECOVERY)
+            slow = times.over()
             _progress(seed, verdict, slow, time.monotonic() - began)
             if slow or not verdict.holds:
                 kept = Path(tempfile.gettempdir()) / f"chaos-real-logs-{seed}"

@@ -186,10 +186,10 @@ class Player:
             if waited is None or any(other.writer and death.at < other.at < death.at + waited[0] for other in deaths):
                 continue
             seconds, under_load = waited
-            usual = times.restarted if recovery.alone(death, deaths, seconds) else times.several
+            usual = times.recovery if recovery.alone(death, deaths, seconds) else times.several_died
             # Who stays down is waited for by its group, whoever else is back.
-            usual = times.taken_over if down < death.at + seconds else usual
-            kind = times.troubled if troubled else usual if under_load else times.in_doubt
+            usual = times.takeover if down < death.at + seconds else usual
+            kind = times.board_in_trouble if troubled else usual if under_load else times.all_in_doubt
             kind.setdefault(death.where, []).append(seconds)
         return times
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from connectors import database
-from streams import supervise
+from streams import doubt, supervise
 from streams.resources import Resources
 
 
@@ -19,47 +19,50 @@ class WorkerDeath:
     writer: bool
 
 
+# Of the 99th percentiles of Times, in seconds.
+GOALS = {"recovery": 5.0, "several_died": 15.0, "takeover": 15.0}
+# Somebody has to write again first, at worst another worker; then it is looked for.
+GOALS["all_in_doubt"] = GOALS["takeover"] + sum(doubt.LOOKS)
+
+
 @dataclass
 class Times:
     """Seconds from deaths of the writer to the next confirmed write, by where it died.
 
-    `in_doubt`: all that waited was in requests that nobody had answered, so it had to be looked for first, as long as
-    reads may lag behind writes. `troubled`: the board refused, hung or lost its answers as well. The others are deaths
-    under load: something else waited, and nothing else was wrong. `several`: not `alone`, so that it had no standby
-    yet, or its group waited for another one. `taken_over`: it, or another worker, stayed down, so that its group waited
-    for it until its session had run out.
+    `all_in_doubt`: all that waited was in requests that nobody had answered, so it had to be looked for first, as long
+    as reads may lag behind writes. `board_in_trouble`: it refused, hung or lost its answers as well. The others are
+    deaths under load: something else waited, and nothing else was wrong. `several_died`: not `alone`, so that it had no
+    standby yet, or its group waited for another one. `takeover`: it, or another worker, stayed down, so that its group
+    waited for it until its session had run out.
     """
 
-    restarted: dict[str, list[float]] = field(default_factory=dict)
-    several: dict[str, list[float]] = field(default_factory=dict)
-    taken_over: dict[str, list[float]] = field(default_factory=dict)
-    in_doubt: dict[str, list[float]] = field(default_factory=dict)
-    troubled: dict[str, list[float]] = field(default_factory=dict)
+    recovery: dict[str, list[float]] = field(default_factory=dict)
+    several_died: dict[str, list[float]] = field(default_factory=dict)
+    takeover: dict[str, list[float]] = field(default_factory=dict)
+    all_in_doubt: dict[str, list[float]] = field(default_factory=dict)
+    board_in_trouble: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, other: "Times") -> None:
         for name, ours in vars(self).items():
             for where, seconds in getattr(other, name).items():
                 ours.setdefault(where, []).extend(seconds)
 
-    def over(self, goal: float) -> list[str]:
-        """Each restart under load that took longer, in words."""
+    def over(self) -> list[str]:
+        """Each that took longer than its goal, in words."""
         return [
-            f"recovery after {where} in {one:.1f} s"
-            for where, some in self.restarted.items()
+            f"{name} after {where} in {one:.1f} s"
+            for name, goal in GOALS.items()
+            for where, some in getattr(self, name).items()
             for one in some
             if one > goal
         ]
 
     def by_place(self) -> Iterator[str]:
         """One line a place."""
-        named = {
-            "recovery": self.restarted, "several died": self.several, "takeover": self.taken_over,
-            "all in doubt": self.in_doubt, "board in trouble": self.troubled,
-        }  # fmt: skip
-        for what, times in named.items():
+        for name, times in vars(self).items():
             for where, seconds in sorted(times.items()):
                 told = f"n={len(seconds)} p50={percentile(seconds, 50):.1f} max={max(seconds):.1f}"
-                yield f"  {what} after {where}: {told}"
+                yield f"  {name} after {where}: {told}"
 
 
 def percentile(seconds: Iterable[float], share: float) -> float:
@@ -69,8 +72,10 @@ def percentile(seconds: Iterable[float], share: float) -> float:
 
 
 def alone(death: WorkerDeath, deaths: Iterable[WorkerDeath], seconds: float) -> bool:
-    """Whether no other death of a worker fell into these seconds, or so shortly before that its start was not over."""
-    begin, end = death.at - supervise.WELL_AFTER, death.at + seconds
+    """Whether no other death of a worker fell into these seconds, or so shortly before that its start was not over.
+    What comes when the goal is missed already excuses nothing.
+    """
+    begin, end = death.at - supervise.WELL_AFTER, death.at + min(seconds, GOALS["recovery"])
     return not any(begin < other.at < end for other in deaths if other is not death)
 
 
