@@ -11,7 +11,7 @@ RUN python -m venv /opt/ordersync \
     && /opt/ordersync/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[sqlserver]'
 
 FROM python:3.11.13-slim-bookworm
-# What pyodbc and the driver of the wheel need (connectors/odbc_driver.py); openssl is there with ca-certificates.
+# What pyodbc and the driver of the wheel need (connectors/database/odbc_driver.py); openssl is there with ca-certificates.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libodbc2 libltdl7 libkrb5-3 libgssapi-krb5-2 libssl3 \
     && rm -rf /var/lib/apt/lists/*

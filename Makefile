@@ -47,7 +47,7 @@ schema: $(INSTALLED)
 	$(BIN)/python -m sql.script
 
 kafka: $(INSTALLED)
-	$(BIN)/python -m connectors.kafka_local --folder .ordersync/kafka
+	$(BIN)/python -m connectors.kafka.embedded --folder .ordersync/kafka
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m tests.chaos.real.chaos --n $(or $(N),200) --seed $(or $(SEED),1) --jobs $(or $(JOBS),2) \

@@ -64,7 +64,7 @@ class Figures:
 def simulator(folder: Path, *, minute: float, points: int) -> Iterator[str]:
     """The board as a process of its own; its address."""
     command = [
-        sys.executable, "-m", "connectors.monday.simulator", "--state", str(folder / "board.db"), "--with-parent",
+        sys.executable, "-m", "connectors.simulator", "--state", str(folder / "board.db"), "--with-parent",
         "--minute", str(minute), "--complexity-per-minute", str(points), "--token", SIMULATOR_TOKEN,
         "--requests-per-minute", "2500", "--concurrency", "100", "--calls-per-day", "10000",
     ]  # fmt: skip

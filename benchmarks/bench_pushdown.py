@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
-from connectors import database, orders, orders_pushdown, samples
+from connectors import database, samples
+from connectors.tables import orders, orders_pushdown
 from mappings import columns, hashing, loading, sizes
 from schemas import detection
 from schemas.batches import SyncState

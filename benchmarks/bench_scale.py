@@ -24,7 +24,8 @@ from pathlib import Path
 import confluent_kafka
 from confluent_kafka.admin import AdminClient
 
-from connectors import kafka_local, processes, samples
+from connectors import processes, samples
+from connectors.kafka import embedded
 from mappings import columns, sizes
 from schemas import events
 from streams import delivery, topics
@@ -114,7 +115,7 @@ def _name(number: int) -> str:
     return f"CUSTOMER {number:03d}"
 
 
-def measure(broker: kafka_local.LocalKafka, home: Path, *, workers: int, orders: int, seed: int) -> Run:
+def measure(broker: embedded.LocalKafka, home: Path, *, workers: int, orders: int, seed: int) -> Run:
     """One run in an empty folder."""
     home.mkdir()
     settings = Settings(
@@ -224,7 +225,7 @@ def _times(settings: Settings, count: int) -> tuple[float, float]:
     return min(times) / 1000, max(times) / 1000
 
 
-def _cpu(broker: kafka_local.LocalKafka, children: Sequence[processes.Child]) -> list[float]:
+def _cpu(broker: embedded.LocalKafka, children: Sequence[processes.Child]) -> list[float]:
     """The time now, then seconds of CPU: of the broker, of the whole machine, of this process, of each child."""
     with open("/proc/stat") as file:
         user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
@@ -262,7 +263,7 @@ def main(given: list[str] | None = None) -> int:
     rates: dict[int, list[float]] = {1: [], 3: []}
     with (
         tempfile.TemporaryDirectory(prefix="bench-scale-") as name,
-        kafka_local.LocalKafka(Path(name) / "kafka") as broker,
+        embedded.LocalKafka(Path(name) / "kafka") as broker,
     ):
         for number, workers in enumerate([1, 3] * told.rounds, start=1):
             home = Path(name) / f"run-{number}"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from connectors import database
-from connectors.database_sqlite import SqliteDatabase
+from connectors.database.sqlite import SqliteDatabase
 from streams import cli
 
 

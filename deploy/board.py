@@ -2,7 +2,7 @@
 
 import asyncio
 
-from connectors.monday.simulator import __main__ as simulator
+from connectors.simulator import __main__ as simulator
 
 told = simulator.arguments()
 asyncio.run(simulator.run(simulator.settings(told).model_copy(update={"host": "0.0.0.0"}), with_parent=False))

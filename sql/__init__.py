@@ -8,7 +8,7 @@ A step's statements live in `<step>.sql` as blocks:
 
 A block is portable: SQLite and SQL Server run the same bytes (tests/sql/test_lint.py). A second line
 `-- engine: sqlite` (or `sqlserver`, `postgresql`) marks a block for one engine; the others may have one of the same
-name. PostgreSQL has only the archive; connectors/archive_postgres.py turns its brackets and marks into that dialect.
+name. PostgreSQL has only the archive; connectors/archive/postgres.py turns its brackets and marks into that dialect.
 
 Placeholders are filled by `expand`, and say by the end of their name what they take: `{table}` is one name,
 `{columns}` (any plural) a list of names, `{marks}` a count of `?`, `{texts}` expressions built from quoted

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from connectors import errors, parquet
-from connectors.archive import Entry
+from connectors import errors
+from connectors.archive import parquet
+from connectors.archive.snapshots import Entry
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas.base import Cell
@@ -22,14 +23,14 @@ PATIENCE = timedelta(minutes=10)
 
 
 class Source(Protocol):
-    """The order table (connectors.orders.Orders)."""
+    """The order table (connectors.tables.orders.Orders)."""
 
     def columns(self) -> list[tuple[str, str]]: ...
     def customer_names(self) -> list[str | None]: ...
 
 
 class Customers(Protocol):
-    """The same by customer (connectors.customers.Customers)."""
+    """The same by customer (connectors.tables.customers.Customers)."""
 
     def rows(
         self, columns: Sequence[str], raw_customers: Sequence[str]
@@ -37,7 +38,7 @@ class Customers(Protocol):
 
 
 class Store(Protocol):
-    """snapshot_archive (connectors.archive.Archive)."""
+    """snapshot_archive (connectors.archive.snapshots.Archive)."""
 
     def prepare(self) -> list[str]: ...
     def has(self, customer: str, version: int) -> bool: ...
@@ -47,7 +48,7 @@ class Store(Protocol):
 
 
 class Facts(hold.Facts, due.Facts, Protocol):
-    """Named facts that outlive the process (connectors.state.State)."""
+    """Named facts that outlive the process (connectors.tables.state.State)."""
 
     def set(self, name: str, value: Any) -> None: ...
 

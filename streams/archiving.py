@@ -4,24 +4,26 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from connectors import archive as archives
-from connectors import archive_postgres, database, database_sqlite, errors
+from connectors import database, errors
+from connectors.archive import postgres
+from connectors.archive import snapshots as archived_snapshots
+from connectors.database import sqlite
 from streams import archive, emission, rollback
 from streams.resources import Resources, new_id, utcnow
 
 log = logging.getLogger(__name__)
 
 
-def store(parts: Resources) -> archives.Archive:
+def store(parts: Resources) -> archived_snapshots.Archive:
     """Snapshots of customers: in PostgreSQL when the settings name one, else beside the tables."""
     url = parts.settings.archive.get_secret_value()
     db: database.Database = parts.db
     if url:
-        db = archive_postgres.PostgresDatabase(url, parts.settings.archive_password().get_secret_value())
+        db = postgres.PostgresDatabase(url, parts.settings.archive_password().get_secret_value())
     elif parts.settings.server is not None:
         # SQL Server has no table for it: it is a file of its own then.
-        db = database_sqlite.SqliteDatabase(parts.settings.home / "archive.db")
-    return archives.Archive(db, days=parts.settings.archive_days, now=utcnow)
+        db = sqlite.SqliteDatabase(parts.settings.home / "archive.db")
+    return archived_snapshots.Archive(db, days=parts.settings.archive_days, now=utcnow)
 
 
 def archiver(parts: Resources) -> archive.Archiver:

@@ -13,8 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from connectors.monday import shown
-from connectors.repairs import Settled
+from connectors.monday import board_values
+from connectors.tables.repairs import Settled
 from mappings import columns
 from mappings.loading import Mappings
 from schemas import detection, items
@@ -72,14 +72,14 @@ class Audited(Model):
 
 
 class Production(Protocol):
-    """What the board shall show (connectors.standing.Standings)."""
+    """What the board shall show (connectors.tables.row_states.Standings)."""
 
     def production_items(self) -> dict[str, tuple[str, int]]: ...
     def production(self, record_uuids: Sequence[str]) -> tuple[list[dict[str, Cell]], list[dict[str, Cell]]]: ...
 
 
 class Tables(Protocol):
-    """Where orders stand (connectors.repairs.Repairs)."""
+    """Where orders stand (connectors.tables.repairs.Repairs)."""
 
     def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]: ...
     def in_source(self, record_uuids: Sequence[str]) -> set[str]: ...
@@ -104,7 +104,9 @@ class Auditor:
     mappings: Mappings
 
     async def run(
-        self, pages: AsyncIterator[Sequence[shown.BoardItem]], progress: Callable[[int], None] = lambda items: None
+        self,
+        pages: AsyncIterator[Sequence[board_values.BoardItem]],
+        progress: Callable[[int], None] = lambda items: None,
     ) -> Audited:
         """Raises what reading the board raises. `progress` is told how many items there were so far."""
         known = await asyncio.to_thread(self.production.production_items)
@@ -122,12 +124,12 @@ class Auditor:
 
     def _page(
         self,
-        page: Sequence[shown.BoardItem],
+        page: Sequence[board_values.BoardItem],
         known: Mapping[str, tuple[str, int]],
         order_of: Mapping[str, str],
         seen: _Seen,
     ) -> None:
-        ours: dict[str, shown.BoardItem] = {}
+        ours: dict[str, board_values.BoardItem] = {}
         for item in page:
             seen.items += 1
             key = facts.key_of(item, self.mappings)

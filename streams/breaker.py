@@ -28,7 +28,7 @@ EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Facts(Protocol):
-    """Named facts (connectors.state.State)."""
+    """Named facts (connectors.tables.state.State)."""
 
     def get(self, name: str) -> Any: ...
     def set(self, name: str, value: Any) -> None: ...

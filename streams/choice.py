@@ -16,7 +16,7 @@ OVER = (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED)
 
 
 class Staging(Protocol):
-    """The STG tables (connectors.staging.Staging)."""
+    """The STG tables (connectors.tables.staging.Staging)."""
 
     def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, StagingStatus]]: ...
     def load(self, identities: Sequence[Identity]) -> dict[Identity, StagedOrder]: ...

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from connectors.growth import ENDED
+from connectors.tables.cleanup import ENDED
 
 log = logging.getLogger(__name__)
 
@@ -20,14 +20,14 @@ STEP = 200
 
 
 class Tables(Protocol):
-    """connectors.growth.Growth."""
+    """connectors.tables.cleanup.Growth."""
 
     def orders(self, before: datetime, most: int, status: str, after: int = 0) -> tuple[int, int]: ...
     def requests(self, before: datetime, most: int) -> int: ...
 
 
 class Facts(Protocol):
-    """Named facts (connectors.state.State)."""
+    """Named facts (connectors.tables.state.State)."""
 
     def get(self, name: str) -> Any: ...
     def set(self, name: str, value: Any) -> None: ...

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from connectors import database, errors, samples
 from connectors.monday import board as boards
+from connectors.monday import board_values
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
-from connectors.monday import shown
 from mappings import sizes
 from schemas.base import Cell
 from sql import grants, identifiers, script
@@ -186,13 +186,13 @@ def serve_board(settings: Settings) -> None:
         running.stop()
 
 
-def board(settings: Settings) -> list[shown.BoardItem]:
+def board(settings: Settings) -> list[board_values.BoardItem]:
     """Every active item of the board."""
     with opened(settings) as parts:
         return asyncio.run(with_board(parts, read_items))
 
 
-async def read_items(board: boards.Board) -> list[shown.BoardItem]:
+async def read_items(board: boards.Board) -> list[board_values.BoardItem]:
     """Every active item with its subitems."""
     return [item async for page in board.items() for item in page]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.monday import shown
+from connectors.monday import board_values
 from mappings.loading import Mappings
 from streams import facts
 
@@ -43,7 +43,7 @@ def differences(left: pd.DataFrame, right: pd.DataFrame) -> list[Difference]:
     ]
 
 
-def duplicates(items: Iterable[shown.BoardItem], mappings: Mappings) -> list[str]:
+def duplicates(items: Iterable[board_values.BoardItem], mappings: Mappings) -> list[str]:
     """Identities that several items carry, and sizes that an item has twice."""
     seen: dict[str, int] = {}
     found: list[str] = []

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from connectors import errors, sample_changes, samples
+from connectors import errors, samples
+from connectors.samples import changes as sample_changes
 from mappings import sizes
 from schemas import detection
 from sql import identifiers

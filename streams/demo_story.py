@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from connectors import activity
-from connectors.monday import shown as shown_items
+from connectors.monday import board_values as shown_items
+from connectors.tables import activity
 from schemas.batches import SyncState
 from streams import commands, demo, overview, proof, show
 from streams.settings import Settings

@@ -8,7 +8,7 @@ from schemas.batches import SyncState
 
 
 class Source(Protocol):
-    """The order table and its snapshot (connectors.orders.Orders)."""
+    """The order table and its snapshot (connectors.tables.orders.Orders)."""
 
     def columns(self) -> list[tuple[str, str]]: ...
     def known_rows(self) -> int: ...
@@ -37,7 +37,7 @@ class Source(Protocol):
 
 
 class Facts(Protocol):
-    """Named facts that outlive the process (connectors.state.State)."""
+    """Named facts that outlive the process (connectors.tables.state.State)."""
 
     def get(self, name: str) -> Any: ...
     def all_of(self, family: str) -> dict[str, Any]: ...
@@ -48,7 +48,7 @@ class Facts(Protocol):
 
 
 class Batches(Protocol):
-    """MON_BatchProcessing (connectors.batches.Batches)."""
+    """MON_BatchProcessing (connectors.tables.batches.Batches)."""
 
     def open(self, batches: Iterable[tuple[str, str, int]], *, version: int, started_by: str) -> None: ...
     def confirm(self, batch_ids: Iterable[str]) -> None: ...
@@ -56,6 +56,6 @@ class Batches(Protocol):
 
 
 class Refusals(Protocol):
-    """ERR rows of source rows that have no identity of their own (connectors.failures.Failures)."""
+    """ERR rows of source rows that have no identity of their own (connectors.tables.failures.Failures)."""
 
     def refuse(self, refusals: Sequence[detection.Refusal], version: int) -> int: ...

@@ -23,7 +23,7 @@ class Due(Model):
 
 
 class Facts(Protocol):
-    """Named facts that outlive the process (connectors.state.State)."""
+    """Named facts that outlive the process (connectors.tables.state.State)."""
 
     def get(self, name: str) -> Any: ...
     def set(self, name: str, value: Any) -> None: ...

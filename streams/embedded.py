@@ -11,7 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors import errors, kafka_local, locks, processes
+from connectors import errors, locks, processes
+from connectors.kafka import embedded
 from connectors.monday import limits as monday_limits
 from streams.settings import Settings
 
@@ -36,9 +37,9 @@ def endpoints(settings: Settings, limits: monday_limits.Limits) -> Iterator[Endp
         bootstrap, monday_url = settings.kafka_bootstrap_servers, settings.monday_url
         if not bootstrap:
             folder = settings.home / "kafka"
-            kafka = kafka_local.LocalKafka(folder)
+            kafka = embedded.LocalKafka(folder)
             stack.callback(kafka.stop)
-            broker = Shared("the embedded Kafka", lambda: kafka_local.LocalKafka.attach(folder), kafka.start)
+            broker = Shared("the embedded Kafka", lambda: embedded.LocalKafka.attach(folder), kafka.start)
             bootstrap = broker.had()
             revivers.append(broker.revive)
         if not monday_url:
@@ -119,7 +120,7 @@ class Simulator:
         limits = self._limits
         self._child = processes.Child(
             [
-                sys.executable, "-m", "connectors.monday.simulator",
+                sys.executable, "-m", "connectors.simulator",
                 "--state", str(self._folder / "board.db"), "--port", port or "0", "--token", SIMULATOR_TOKEN,
                 "--minute", str(limits.minute_seconds),
                 "--complexity-per-minute", str(limits.complexity_per_minute),

@@ -20,7 +20,7 @@ Publish = Callable[[Sequence[events.OrderChanged]], None]
 
 
 class Snapshots(Protocol):
-    """The snapshots of the source (connectors.orders.Orders)."""
+    """The snapshots of the source (connectors.tables.orders.Orders)."""
 
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None: ...
 

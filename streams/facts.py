@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from connectors.monday import shown
+from connectors.monday import board_values
 from mappings import items as mapped
 from mappings.loading import Mappings
 from schemas.base import Cell, ColumnValue
@@ -55,7 +55,7 @@ def of_production(
 
 
 def of_board(
-    items: Iterable[shown.BoardItem],
+    items: Iterable[board_values.BoardItem],
     mappings: Mappings,
     *,
     people: Collection[str] = NOBODY,
@@ -82,13 +82,13 @@ def of_board(
     return facts
 
 
-def key_of(item: shown.BoardItem, mappings: Mappings) -> str:
+def key_of(item: board_values.BoardItem, mappings: Mappings) -> str:
     """The identity that an item carries; "" for a line of people's own, whatever they wrote into the key column."""
     written = text_of(item, mappings.board.key.id)
     return written if _UUID.fullmatch(written) else ""
 
 
-def text_of(item: shown.BoardItem, column_id: str) -> str:
+def text_of(item: board_values.BoardItem, column_id: str) -> str:
     """What a person reads in this cell."""
     cell = item.columns.get(column_id)
     return (cell.text or "") if cell is not None else ""

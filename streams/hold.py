@@ -34,7 +34,7 @@ class Hold(Model):
 
 
 class Facts(Protocol):
-    """Named facts that outlive the process (connectors.state.State)."""
+    """Named facts that outlive the process (connectors.tables.state.State)."""
 
     def all_of(self, family: str) -> dict[str, Any]: ...
     def set(self, name: str, value: Any) -> None: ...
@@ -42,14 +42,14 @@ class Facts(Protocol):
 
 
 class Orders(Protocol):
-    """The order table and its snapshot (connectors.orders.Orders)."""
+    """The order table and its snapshot (connectors.tables.orders.Orders)."""
 
     def customer_names(self) -> list[str | None]: ...
     def states(self) -> list[dict[str, Any]]: ...
 
 
 class Customers(Protocol):
-    """The same by customer (connectors.customers.Customers)."""
+    """The same by customer (connectors.tables.customers.Customers)."""
 
     def states_beside(self, held: Sequence[str], raw_held: Sequence[str]) -> list[dict[str, Any]]: ...
     def held_rows(self, held: Sequence[str], raw_held: Sequence[str]) -> list[tuple[str, str, int]]: ...

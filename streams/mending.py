@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from connectors import kafka, repairs
+from connectors import kafka
+from connectors.tables import repairs
 from mappings import sizes
 from schemas import events
 from schemas.failures import FailureType

@@ -17,7 +17,8 @@ import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from connectors import errors, figures
+from connectors import errors
+from connectors.tables import figures
 from schemas import workers
 from streams import health, overview, reporting, topics
 from streams.resources import Resources

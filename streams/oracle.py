@@ -14,7 +14,7 @@ TRIES = 3
 
 
 class Source(Protocol):
-    """The order table, whose server hashes (connectors.orders_pushdown.PushdownOrders)."""
+    """The order table, whose server hashes (connectors.tables.orders_pushdown.PushdownOrders)."""
 
     def identities(self) -> Iterator[str]: ...
     def duplicates(self) -> dict[str, int]: ...

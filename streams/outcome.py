@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from connectors import errors
-from connectors.journal import Request
 from connectors.monday import responses
+from connectors.tables.journal import Request
 from mappings import plan
 from schemas import items
 from streams import doubt, writer_ports

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from connectors import errors, kafka, locks, orders_pushdown
+from connectors import errors, kafka, locks
+from connectors.tables import orders_pushdown
 from mappings import columns, hashing, sizes
 from schemas import detection, events
 from streams import boardview, broker, commands, delivery, health, oracle, plans, reporting, topics

@@ -18,7 +18,7 @@ SILENT = 30.0
 
 
 class Facts(Protocol):
-    """connectors.state.State."""
+    """connectors.tables.state.State."""
 
     def all_of(self, family: str) -> dict[str, Any]: ...
 

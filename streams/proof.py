@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from connectors import staging
-from connectors.monday import shown
+from connectors.monday import board_values
+from connectors.tables import staging
 from mappings import columns as mapped_columns
 from mappings import items as mapped
 from mappings import sizes
@@ -39,7 +39,7 @@ class Proof:
         return not self.wrong
 
 
-def prove(parts: Resources, board: Iterable[shown.BoardItem]) -> Proof:
+def prove(parts: Resources, board: Iterable[board_values.BoardItem]) -> Proof:
     """Reads all three sides and compares them. Run it when nothing is on its way.
 
     A row that was refused must have an open ERR row with a reason, and keeps what the board last showed of it.

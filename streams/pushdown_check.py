@@ -14,7 +14,7 @@ CLEAR = 0.8
 
 
 class Server(Protocol):
-    """The order table, whose server hashes (connectors.orders_pushdown.PushdownOrders)."""
+    """The order table, whose server hashes (connectors.tables.orders_pushdown.PushdownOrders)."""
 
     def refused(self, columns: Sequence[str]) -> list[tuple[str, str]]: ...
     def identities(self) -> Generator[str, None, None]: ...
@@ -22,7 +22,7 @@ class Server(Protocol):
 
 
 class Client(Protocol):
-    """The order table, whose rows travel (connectors.orders.Orders)."""
+    """The order table, whose rows travel (connectors.tables.orders.Orders)."""
 
     def rows(
         self, record_uuids: Sequence[str], columns: Sequence[str]

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from connectors.journal import Request
-from connectors.lost import ROUND
+from connectors.tables.journal import Request
+from connectors.tables.lost_events import ROUND
 from schemas import events, items
 from streams import doubt
 from streams.choice import Work
@@ -26,7 +26,7 @@ PAUSE = 0.5
 
 
 class Journal(Protocol):
-    """connectors.journal.Journal."""
+    """connectors.tables.journal.Journal."""
 
     def unfinished(self) -> list[Request]: ...
 
@@ -38,7 +38,7 @@ class Writer(Protocol):
 
 
 class Facts(Protocol):
-    """connectors.state.State."""
+    """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
     def set(self, name: str, value: Any) -> None: ...

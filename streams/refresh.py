@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from connectors.lease import Grant
-from connectors.monday import shown
+from connectors.monday import board_values
+from connectors.tables.lease import Grant
 from mappings import columns
 from mappings import items as mapped
 from mappings.loading import Mappings
@@ -33,13 +33,13 @@ NOTHING: Known = (None, ())
 class Board(Protocol):
     """What can be asked of the board (streams.boardview.BoardView)."""
 
-    async def whole(self, record_uuids: Sequence[str]) -> Mapping[str, Sequence[shown.BoardItem]]: ...
-    async def by_id(self, item_ids: Sequence[str]) -> Mapping[str, shown.BoardItem]: ...
+    async def whole(self, record_uuids: Sequence[str]) -> Mapping[str, Sequence[board_values.BoardItem]]: ...
+    async def by_id(self, item_ids: Sequence[str]) -> Mapping[str, board_values.BoardItem]: ...
     async def gone(self, item_ids: Sequence[str]) -> set[str]: ...
 
 
 class Ledger(Protocol):
-    """What the board is known to hold (connectors.ledger.Ledger)."""
+    """What the board is known to hold (connectors.tables.ledger.Ledger)."""
 
     def known(self, record_uuids: Sequence[str]) -> Mapping[str, Known]: ...
     def owners(self, item_ids: Sequence[str]) -> Mapping[str, str]: ...
@@ -47,7 +47,7 @@ class Ledger(Protocol):
 
 
 class Coming(Protocol):
-    """Orders that were told once more, and since when they are on their way (connectors.repairs.Repairs)."""
+    """Orders that were told once more, and since when they are on their way (connectors.tables.repairs.Repairs)."""
 
     def on_their_way_again(self) -> Mapping[str, str]: ...
     def waiting_since(self, record_uuids: Sequence[str]) -> Mapping[str, str]: ...
@@ -63,7 +63,7 @@ class Seen:
     item: items.Entity | None = None
     sizes: list[items.Entity] = field(default_factory=list)
     copies: list[items.RemoveItem] = field(default_factory=list)
-    read: shown.BoardItem | None = None
+    read: board_values.BoardItem | None = None
 
     @property
     def known(self) -> Known:
@@ -83,7 +83,7 @@ class Refresher:
     coming: Coming
     mappings: Mappings
     # Since when the order was on its way, and what the board showed then.
-    _ahead: dict[str, tuple[str, Sequence[shown.BoardItem]]] = field(default_factory=dict, init=False)
+    _ahead: dict[str, tuple[str, Sequence[board_values.BoardItem]]] = field(default_factory=dict, init=False)
     # The same of those that were here and are not settled yet: nobody has to read ahead for them.
     _were_here: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -133,7 +133,7 @@ class Refresher:
             seen[missing[item_id]].copies.append(self._removal(missing[item_id], item_id))
         return seen
 
-    async def _whole(self, uuids: Sequence[str]) -> dict[str, Sequence[shown.BoardItem]]:
+    async def _whole(self, uuids: Sequence[str]) -> dict[str, Sequence[board_values.BoardItem]]:
         """What was read ahead, or is read now; and ahead, for those that come next.
 
         What was read before an order was told once more is not believed: it was told for what has happened since.
@@ -157,7 +157,7 @@ class Refresher:
         self._were_here |= {uuid: coming[uuid] for uuid in asked if uuid in coming}
         return found | {uuid: read[uuid] for uuid in asked}
 
-    def _seen(self, order: StagedOrder, known: Known, candidates: Mapping[str, shown.BoardItem]) -> Seen:
+    def _seen(self, order: StagedOrder, known: Known, candidates: Mapping[str, board_values.BoardItem]) -> Seen:
         item, sizes = known
         if not candidates:
             return Seen(None if item is None else item.model_copy(update={"active": False}))
@@ -178,12 +178,12 @@ class Refresher:
         return found
 
     def _look_at_sizes(
-        self, order: StagedOrder, known: Sequence[items.Entity], main: shown.BoardItem, found: Seen
+        self, order: StagedOrder, known: Sequence[items.Entity], main: board_values.BoardItem, found: Seen
     ) -> None:
         subitem, numbers = self.mappings.board.subitem, facts.numbers(self.mappings)
         label_of = {size.item_id: size.size_label for size in known}
         taken: set[str] = set()
-        active = [one for one in main.subitems if one.state == shown.ItemState.ACTIVE]
+        active = [one for one in main.subitems if one.state == board_values.ItemState.ACTIVE]
         for one in sorted(active, key=lambda one: (one.id not in label_of, int(one.id))):
             # Ours keeps its size, whatever a person has written over it.
             label = label_of.get(one.id) or facts.text_of(one, subitem.size.id)
@@ -219,7 +219,7 @@ class Refresher:
             return {}
         return mapped.board_columns(order.values, order.record_uuid, self.mappings)
 
-    def _believed(self, desired: Mapping[str, ColumnValue], item: shown.BoardItem) -> dict[str, ColumnValue]:
+    def _believed(self, desired: Mapping[str, ColumnValue], item: board_values.BoardItem) -> dict[str, ColumnValue]:
         """Our columns as the plan shall know them: what they shall be, or unsure, or absent where they are blank."""
         board, numbers = self.mappings.board, facts.numbers(self.mappings)
         people = columns.owned_by_people(self.mappings)
@@ -239,7 +239,7 @@ class Refresher:
         return items.RemoveItem(record_uuid=record_uuid, item_id=item_id, removal=removal)
 
 
-def _reads(item: shown.BoardItem, column_id: str, wanted: ColumnValue, numbers: frozenset[str]) -> bool:
+def _reads(item: board_values.BoardItem, column_id: str, wanted: ColumnValue, numbers: frozenset[str]) -> bool:
     """Does a person read there what was told?"""
     seen, told = facts.text_of(item, column_id), facts.text(wanted)
     if column_id in numbers:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from connectors.repairs import Settled
+from connectors.tables.repairs import Settled
 from schemas import detection, events
 from schemas.batches import SyncState
 from streams import detect
@@ -31,7 +31,7 @@ Wait = Callable[[], bool]
 
 
 class Tables(Protocol):
-    """connectors.repairs.Repairs."""
+    """connectors.tables.repairs.Repairs."""
 
     def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]: ...
     def wait_again(self, settled: Sequence[tuple[str, int]]) -> None: ...
@@ -39,20 +39,20 @@ class Tables(Protocol):
 
 
 class Orders(Protocol):
-    """connectors.orders.Orders."""
+    """connectors.tables.orders.Orders."""
 
     def unsettled_mutations(self) -> int: ...
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None: ...
 
 
 class Facts(Protocol):
-    """connectors.state.State."""
+    """connectors.tables.state.State."""
 
     def next_number(self, name: str) -> int: ...
 
 
 class Batches(Protocol):
-    """connectors.batches.Batches."""
+    """connectors.tables.batches.Batches."""
 
     def open(self, batches: Sequence[tuple[str, str, int]], *, version: int, started_by: str) -> None: ...
     def confirm(self, batch_ids: Collection[str]) -> None: ...

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from connectors.kafka_replay import Bounds
-from connectors.repairs import Settled
+from connectors.kafka.reader import Bounds
+from connectors.tables.repairs import Settled
 from schemas import codec, events
 from schemas.base import Model
 from streams import replay_range
@@ -68,7 +68,7 @@ class Told(NamedTuple):
 
 
 class Log(replay_range.Log, Protocol):
-    """The topic (connectors.kafka_replay.TopicReader)."""
+    """The topic (connectors.kafka.reader.TopicReader)."""
 
     @property
     def partitions(self) -> Sequence[int]: ...
@@ -77,13 +77,13 @@ class Log(replay_range.Log, Protocol):
 
 
 class Facts(Protocol):
-    """connectors.state.State."""
+    """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
 
 
 class Tables(Protocol):
-    """connectors.repairs.Repairs."""
+    """connectors.tables.repairs.Repairs."""
 
     def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]: ...
 

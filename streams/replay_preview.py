@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from connectors import repairs
 from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
+from connectors.tables import repairs
 from mappings import columns
 from schemas import events
 from schemas.orders import Order, StagedOrder

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from connectors import errors
-from connectors.kafka_replay import Bounds, Message
+from connectors.kafka.reader import Bounds, Message
 from schemas.base import Model
 
 FAMILY = "replay"
@@ -32,7 +32,7 @@ class Asked(Model):
 
 
 class Log(Protocol):
-    """The topic (connectors.kafka_replay.TopicReader)."""
+    """The topic (connectors.kafka.reader.TopicReader)."""
 
     def offset_at(self, partition: int, moment: datetime) -> int | None: ...
     def read(self, partition: int, start: int, end: int) -> Iterator[Message]: ...

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from connectors import errors, kafka_replay, repairs
+from connectors import errors
+from connectors.kafka import reader
+from connectors.tables import repairs
 from schemas import events
 from streams import (
     announce,
@@ -126,7 +128,7 @@ def _opened(
     """The log, read; and what an earlier run of the same replay has done."""
     with commands.opened(settings) as parts:
         topic = topics.named(topics.CHANGED, settings.topic_prefix)
-        with kafka_replay.TopicReader(parts.bootstrap, topic, security(settings)) as log:
+        with reader.TopicReader(parts.bootstrap, topic, security(settings)) as log:
             replayer = replay.Replayer(
                 log,
                 parts.state,

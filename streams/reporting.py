@@ -22,7 +22,7 @@ AGAIN = 10.0
 
 
 class Facts(Protocol):
-    """Named facts (connectors.state.State)."""
+    """Named facts (connectors.tables.state.State)."""
 
     def set(self, name: str, value: Any) -> None: ...
 

@@ -9,31 +9,27 @@ from functools import cached_property
 
 from pydantic import SecretStr, ValidationError
 
-from connectors import (
+from connectors import database, errors, kafka
+from connectors.database import odbc_address, sqlite, sqlserver
+from connectors.monday import limits as monday_limits
+from connectors.tables import (
     batches,
     customers,
-    database,
-    database_sqlite,
-    database_sqlserver,
-    errors,
     failures,
-    growth,
     history,
     journal,
-    kafka,
     lease,
     ledger,
-    lost,
-    odbc,
+    lost_events,
     orders,
     orders_pushdown,
     production,
     retries,
+    row_states,
     staging,
-    standing,
     state,
 )
-from connectors.monday import limits as monday_limits
+from connectors.tables import cleanup as growth
 from mappings import columns as mapped_columns
 from mappings import hashing, loading
 from streams import breaker, cleanup, detect, embedded, emission, guard, retry, settings, stage, sweep, topics, verify
@@ -71,10 +67,10 @@ class Resources:
         """The database of the tables."""
         server = self.settings.server
         if server is not None:
-            return database_sqlserver.SqlServerDatabase(lambda: odbc.connect(server), server.where)
+            return sqlserver.SqlServerDatabase(lambda: odbc_address.connect(server), server.where)
         path = self.settings.database_path
         path.parent.mkdir(parents=True, exist_ok=True)
-        return database_sqlite.SqliteDatabase(path)
+        return sqlite.SqliteDatabase(path)
 
     @cached_property
     def state(self) -> state.State:
@@ -221,9 +217,9 @@ class Resources:
         return cleanup.Cleaner(self.growth, self.state, keep, utcnow)
 
     @cached_property
-    def standings(self) -> standing.Standings:
+    def standings(self) -> row_states.Standings:
         """How every row of the source stands."""
-        return standing.Standings(self.db, self.production.columns)
+        return row_states.Standings(self.db, self.production.columns)
 
     def verifier(self) -> verify.Verifier:
         """The look at how every row stands."""
@@ -232,7 +228,7 @@ class Resources:
     def sweep(self) -> sweep.Sweep:
         """The poller's look for what was lost with the log."""
         s = self.settings
-        tables = lost.Lost(self.db, numbers=detect.PASS, again=timedelta(seconds=s.retry_first), now=utcnow)
+        tables = lost_events.Lost(self.db, numbers=detect.PASS, again=timedelta(seconds=s.retry_first), now=utcnow)
         lanes = [[topics.named(topic, s.topic_prefix) for topic in lane] for lane in topics.LANES]
         return sweep.Sweep(self.admin, tables, s.topic_prefix + s.group, lanes)
 

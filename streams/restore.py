@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from connectors import errors
-from connectors.archive import Archive, Entry
+from connectors.archive.snapshots import Archive, Entry
 from schemas import events
 from streams import archive, archiving, commands, hold, passes, plans, previews, rollback
 from streams.resources import Resources, utcnow

@@ -20,7 +20,7 @@ MOST = 200
 
 
 class Failures(Protocol):
-    """The ERR tables (connectors.retries.Retries)."""
+    """The ERR tables (connectors.tables.retries.Retries)."""
 
     def schedule(self, event: events.OrderFailed, due: datetime | None) -> bool: ...
     def is_due(self) -> bool: ...

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from connectors import errors, parquet
-from connectors.archive import Entry
-from connectors.customers import Known
+from connectors import errors
+from connectors.archive import parquet
+from connectors.archive.snapshots import Entry
+from connectors.tables.customers import Known
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas import detection, events
@@ -23,7 +24,7 @@ STARTED_BY = "ordersync rollback"
 
 
 class Source(Protocol):
-    """The order table and its snapshot (connectors.orders.Orders)."""
+    """The order table and its snapshot (connectors.tables.orders.Orders)."""
 
     def columns(self) -> list[tuple[str, str]]: ...
     def customer_names(self) -> list[str | None]: ...
@@ -32,7 +33,7 @@ class Source(Protocol):
 
 
 class Customers(Protocol):
-    """The same by customer (connectors.customers.Customers)."""
+    """The same by customer (connectors.tables.customers.Customers)."""
 
     def rows(
         self, columns: Sequence[str], raw_customers: Sequence[str]
@@ -44,14 +45,14 @@ class Customers(Protocol):
 
 
 class Store(Protocol):
-    """snapshot_archive (connectors.archive.Archive)."""
+    """snapshot_archive (connectors.archive.snapshots.Archive)."""
 
     def entry(self, entry_id: int) -> Entry | None: ...
     def payload(self, entry: Entry) -> bytes: ...
 
 
 class Facts(hold.Facts, Protocol):
-    """Named facts that outlive the process (connectors.state.State)."""
+    """Named facts that outlive the process (connectors.tables.state.State)."""
 
     def get(self, name: str) -> Any: ...
     def next_number(self, name: str) -> int: ...

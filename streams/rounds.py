@@ -23,7 +23,7 @@ Summary = dict[str, Any]
 
 
 class Facts(Protocol):
-    """connectors.state.State."""
+    """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
     def set(self, name: str, value: Any) -> None: ...

@@ -12,7 +12,8 @@ import pydantic_settings
 import yaml
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 
-from connectors import errors, odbc
+from connectors import errors
+from connectors.database import odbc_address
 
 FILE = Path("ordersync.yaml")
 SECRETS = ("monday_token", "kafka_password", "database_password", "archive")
@@ -34,7 +35,7 @@ class Settings(pydantic_settings.BaseSettings):
         "",
         repr=False,
         description="path of a SQLite file, or a SQL Server: mssql://user@host:1433/database or an ODBC string "
-        "(connectors/odbc.py); default: orders.db in the home folder",
+        "(connectors/database/odbc_address.py); default: orders.db in the home folder",
     )
     database_password: SecretStr = SecretStr("")
     database_password_file: Path | None = Field(None, description="file that holds the password, instead")
@@ -109,7 +110,7 @@ class Settings(pydantic_settings.BaseSettings):
 
     @model_validator(mode="after")
     def _can_hash(self) -> Self:
-        if self.detect_hash == "server" and not odbc.is_server(self.database):
+        if self.detect_hash == "server" and not odbc_address.is_server(self.database):
             raise ValueError("detect_hash is client with SQLite, which hashes nothing: leave it out")
         return self
 
@@ -136,17 +137,17 @@ class Settings(pydantic_settings.BaseSettings):
         }
 
     @property
-    def server(self) -> odbc.Address | None:
+    def server(self) -> odbc_address.Address | None:
         """The SQL Server of the tables; None for the embedded database."""
-        if not odbc.is_server(self.database):
+        if not odbc_address.is_server(self.database):
             return None
         password = _out_of("database_password_file", self.database_password_file) or self.database_password
-        return odbc.parse(self.database, password.get_secret_value())
+        return odbc_address.parse(self.database, password.get_secret_value())
 
     @property
     def hashes_on_server(self) -> bool:
         """Whether detection is pushed down to the database."""
-        return odbc.is_server(self.database) and self.detect_hash != "client"
+        return odbc_address.is_server(self.database) and self.detect_hash != "client"
 
     @property
     def database_path(self) -> Path:
@@ -202,7 +203,7 @@ def _check_file() -> None:
     if not isinstance(found, dict):
         raise errors.Misconfigured(f"{FILE} holds no settings: write `name: value`, one a line")
     held = [secret for secret in SECRETS if secret in found]
-    if "PWD" in odbc.pairs(str(found.get("database", ""))):
+    if "PWD" in odbc_address.pairs(str(found.get("database", ""))):
         held.append("the database's password")
     if held:
         raise errors.Misconfigured(

@@ -14,13 +14,13 @@ log = logging.getLogger(__name__)
 
 
 class Production(Protocol):
-    """The MON tables (connectors.production.Production)."""
+    """The MON tables (connectors.tables.production.Production)."""
 
     def promote(self, settled: Sequence[tuple[str, int, str]]) -> tuple[int, int]: ...
 
 
 class Failures(Protocol):
-    """The ERR tables (connectors.failures.Failures)."""
+    """The ERR tables (connectors.tables.failures.Failures)."""
 
     def record(self, failed: Sequence[events.OrderFailed]) -> int: ...
 

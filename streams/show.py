@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from connectors.monday import shown
+from connectors.monday import board_values
 from schemas import detection, items, workers
 from schemas.batches import SyncState
 from streams import oracle, overview, plans
@@ -158,10 +158,10 @@ def whose(row: dict[str, Any]) -> str:
     return " ".join(str(part) for part in (row["customer"], row["order_number"]) if part) or "(nobody knows whose)"
 
 
-def board(items: Sequence[shown.BoardItem], search: str | None) -> None:
+def board(items: Sequence[board_values.BoardItem], search: str | None) -> None:
     """The board's groups; with a search, the items that carry it and their sizes."""
     if search is None:
-        groups: dict[str, list[shown.BoardItem]] = {}
+        groups: dict[str, list[board_values.BoardItem]] = {}
         for item in items:
             groups.setdefault(item.group_title, []).append(item)
         table = Table(title=f"{len(items)} items in {len(groups)} groups")
@@ -184,6 +184,6 @@ def board(items: Sequence[shown.BoardItem], search: str | None) -> None:
     console.print(table)
 
 
-def _quantity(subitem: shown.BoardItem) -> str:
+def _quantity(subitem: board_values.BoardItem) -> str:
     numbers = [cell.text for name, cell in subitem.columns.items() if name.startswith("numeric") and cell.text]
     return numbers[0] if numbers else "?"

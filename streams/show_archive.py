@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from connectors import parquet
-from connectors.archive import Entry
+from connectors.archive import parquet
+from connectors.archive.snapshots import Entry
 from schemas import events
 from streams import hold, previews, restore, rollback
 from streams.show import MOST, console, plain

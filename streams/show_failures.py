@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from connectors.retries import Verdict, Way
+from connectors.tables.retries import Verdict, Way
 from streams import show, trace, triage
 
 MOST = 40

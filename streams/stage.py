@@ -22,7 +22,7 @@ VALIDATION = "VALIDATION"
 
 
 class Staging(Protocol):
-    """The STG tables (connectors.staging.Staging)."""
+    """The STG tables (connectors.tables.staging.Staging)."""
 
     def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, StagingStatus]]: ...
     def settled_versions(self, record_uuids: Sequence[str]) -> dict[str, int]: ...

@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from connectors.lost import Emitted
+from connectors.tables.lost_events import Emitted
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Log(Protocol):
 
 
 class Tables(Protocol):
-    """What waits for events (connectors.lost.Lost)."""
+    """What waits for events (connectors.tables.lost_events.Lost)."""
 
     def newest(self) -> Emitted: ...
     def round(self) -> int: ...

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from connectors.lease import Grant
+from connectors.tables.lease import Grant
 from mappings.loading import Mappings
 from schemas import events, items
 from schemas.failures import FailureType
@@ -33,7 +33,7 @@ UNSETTLED = "UNSETTLED"
 
 
 class Journal(Protocol):
-    """The ends of staged orders (connectors.journal.Journal)."""
+    """The ends of staged orders (connectors.tables.journal.Journal)."""
 
     def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None: ...
     def begin_again(self, identities: Sequence[Identity]) -> None: ...
@@ -42,7 +42,7 @@ class Journal(Protocol):
 
 
 class Ledger(Protocol):
-    """What the board is known to hold (connectors.ledger.Ledger)."""
+    """What the board is known to hold (connectors.tables.ledger.Ledger)."""
 
     def known(self, record_uuids: Sequence[str]) -> dict[str, tuple[items.Entity | None, list[items.Entity]]]: ...
     def groups(self) -> dict[str, str]: ...

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from connectors import database, errors
-from connectors.retries import Verdict, Way
+from connectors.tables.retries import Verdict, Way
 from mappings.loading import Mappings
 from schemas.base import Model
 from streams import advice, breaker, commands, delivery, retry

@@ -4,7 +4,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from connectors import database_sqlserver, errors, orders_pushdown, staging
+from connectors import errors
+from connectors.database import sqlserver
+from connectors.tables import orders_pushdown, staging
 from mappings import checks, columns, hashing, sizes
 from streams import commands, pushdown_check, topics
 from streams.resources import Resources, utcnow
@@ -33,7 +35,7 @@ def validate(settings: Settings) -> Validation:
             subitem_columns=_columns(parts, ids.subitem_board_id),
         )
         found += parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
-        if not isinstance(parts.db, database_sqlserver.SqlServerDatabase):
+        if not isinstance(parts.db, sqlserver.SqlServerDatabase):
             return Validation(found, [])
         compared = pushdown(parts, found + parts.db.mistakes())
         return Validation(compared.mistakes, [*parts.db.notes(), *compared.notes])

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from connectors.standing import Look, Standing
+from connectors.tables.row_states import Look, Standing
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas import detection
@@ -96,21 +96,21 @@ class Verified(Model):
 
 
 class Standings(Protocol):
-    """connectors.standing.Standings."""
+    """connectors.tables.row_states.Standings."""
 
     def look(self, family: str) -> AbstractContextManager[Look]: ...
     def edited(self) -> set[str]: ...
 
 
 class Source(Protocol):
-    """connectors.orders.Orders."""
+    """connectors.tables.orders.Orders."""
 
     def columns(self) -> list[tuple[str, str]]: ...
     def scan(self, columns: Sequence[str]) -> Iterator[tuple[str, str | None, str, str | None]]: ...
 
 
 class Facts(Protocol):
-    """connectors.state.State."""
+    """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
 

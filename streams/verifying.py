@@ -5,11 +5,12 @@ import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from connectors import errors, repairs
+from connectors import errors
 from connectors.monday import board as boards
+from connectors.monday import board_values
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
-from connectors.monday import shown
+from connectors.tables import repairs
 from streams import audit, commands, mending, patience, rounds, spending, verify
 from streams.resources import Resources, utcnow
 from streams.settings import Settings
@@ -126,7 +127,7 @@ async def audited(
             code="DAILY_BUDGET",
         )
     ids = [parts.mappings.board.key.id, *(column.id for column in parts.mappings.board.columns)]
-    pages: AsyncIterator[list[shown.BoardItem]] = boards.Board(client, parts.mappings.board.board.id).items(
+    pages: AsyncIterator[list[board_values.BoardItem]] = boards.Board(client, parts.mappings.board.board.id).items(
         columns=ids, page=PAGE
     )
     found = await auditor(parts).run(pages, lambda items: progress("reading the board", items, known))

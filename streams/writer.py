@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors import errors
-from connectors.journal import Request
-from connectors.lease import Grant
 from connectors.monday import documents, error_table, responses
+from connectors.tables.journal import Request
+from connectors.tables.lease import Grant
 from schemas import items
 from streams import doubt, outcome, sizing, writer_ports
 from streams.outcome import Result, Stale

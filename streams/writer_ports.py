@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from connectors.journal import Request
-from connectors.lease import Grant
 from connectors.monday import responses
+from connectors.tables.journal import Request
+from connectors.tables.lease import Grant
 from schemas import items
 
 
@@ -18,7 +18,7 @@ class Client(Protocol):
 
 
 class Journal(Protocol):
-    """Requests and what became of them (connectors.journal.Journal)."""
+    """Requests and what became of them (connectors.tables.journal.Journal)."""
 
     def open(self, request: Request, grant: Grant) -> None: ...
     def resend(self, key: str, grant: Grant) -> None: ...
@@ -37,7 +37,7 @@ class Journal(Protocol):
 
 
 class Ledger(Protocol):
-    """What the board is known to hold (connectors.ledger.Ledger)."""
+    """What the board is known to hold (connectors.tables.ledger.Ledger)."""
 
     def known(self, record_uuids: Sequence[str]) -> Mapping[str, tuple[items.Entity | None, list[items.Entity]]]: ...
     def groups(self) -> dict[str, str]: ...

@@ -9,10 +9,11 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from connectors import errors, lease, repairs
+from connectors import errors
 from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
+from connectors.tables import lease, repairs
 from mappings import labels
 from schemas import events
 from streams import boardview, doubt, health, recovery, refresh, spending, sync, topics, writer

@@ -9,7 +9,8 @@ from typing import Any
 import confluent_kafka.admin
 import pytest
 
-from connectors import kafka, kafka_local
+from connectors import kafka
+from connectors.kafka import embedded as kafka_local
 
 # Set for the processes that share this run's tests.
 SEED = os.environ.setdefault("ORDERSYNC_TEST_SEED", str(random.SystemRandom().randrange(10**6)))

@@ -12,20 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from connectors import (
-    batches,
-    database,
-    database_sqlite,
-    failures,
-    journal,
-    lease,
-    ledger,
-    orders,
-    production,
-    retries,
-    staging,
-    state,
-)
+from connectors import database
+from connectors.database import sqlite
+from connectors.tables import batches, failures, journal, lease, ledger, orders, production, retries, staging, state
 from mappings import columns, loading
 from schemas import detection, events, items
 from schemas.base import Cell
@@ -108,7 +97,7 @@ class World:
     def __init__(self, path: Path, db: database.Database | None = None) -> None:
         self.path = path
         self.clock = fakes.Clock()
-        self.db = database_sqlite.SqliteDatabase(path) if db is None else db
+        self.db = sqlite.SqliteDatabase(path) if db is None else db
         self.mappings = loading.load()
         self.topic = fakes.Topic()
         self.orders = orders.Orders(self.db, self.clock)

@@ -13,9 +13,10 @@ import yaml
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from typer import testing
 
-from connectors import kafka_fetch, odbc_driver
+from connectors.database import odbc_driver
+from connectors.kafka import embedded_fetch
 from connectors.monday import budget as budgets
-from connectors.monday.simulator import __main__ as simulator
+from connectors.simulator import __main__ as simulator
 from schemas import detection
 from streams import cli, commands, health, metrics, passes, reporting, resources, settings
 
@@ -149,7 +150,7 @@ def test_the_command_exists_with_its_options(name: str) -> None:
 
 def test_the_broker_is_the_version_that_is_embedded() -> None:
     version = SERVICES["kafka"]["image"].rpartition(":")[2]
-    assert kafka_fetch.COORDINATES[0].endswith(f":{version}")
+    assert embedded_fetch.COORDINATES[0].endswith(f":{version}")
 
 
 def test_the_brokers_variables_are_settings_that_kafka_knows(broker: str) -> None:

@@ -10,7 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from connectors import archive_postgres, database, errors, odbc
+from connectors import database, errors
+from connectors.archive import postgres as archive_postgres
+from connectors.database import odbc_address
 from sql import grants
 from streams import commands, settings
 from tests.contracts import engines
@@ -40,7 +42,7 @@ def test_the_tests_take_the_image_that_is_deployed() -> None:
 )
 def test_the_tables_are_on_the_server_and_only_setup_owns_them(name: str, user: str, secret: str) -> None:
     service, given = SERVICES[name], told(SERVICES[name])
-    address = odbc.parse(given["ORDERSYNC_DATABASE"], "word")
+    address = odbc_address.parse(given["ORDERSYNC_DATABASE"], "word")
     wanted = {"SERVER": "sqlserver,1433", "DATABASE": "ordersync", "UID": user}
     assert wanted.items() <= address.keywords.items()
     assert (address.keywords["Encrypt"], address.keywords["TrustServerCertificate"]) == ("yes", "no")

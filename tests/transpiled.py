@@ -14,7 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from connectors import database, database_sqlite, orders_pushdown
+from connectors import database
+from connectors.database import sqlite
+from connectors.tables import orders_pushdown
 from mappings import hashing
 from sql import tables
 from tests import factories
@@ -98,7 +100,7 @@ class Session:
         return self._inner.stream(to_sqlite(statement), params, size)
 
 
-class _Hashing(database_sqlite.SqliteDatabase):
+class _Hashing(sqlite.SqliteDatabase):
     def _take(self, *given: Any, **named: Any) -> sqlite3.Connection:
         connection = super()._take(*given, **named)
         add_functions(connection)

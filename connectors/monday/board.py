@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors import errors
+from connectors.monday import board_values, documents, error_table, responses
 from connectors.monday import client as clients
-from connectors.monday import documents, error_table, responses, shown
 from schemas import items
 
 # The API's own bounds: items by id in one call, and items of a page. Values of one search: our choice.
@@ -21,16 +21,16 @@ class Board:
         self._client = client
         self.board_id = board_id
 
-    async def columns(self, ids: Sequence[str] | None = None) -> list[shown.BoardColumn]:
+    async def columns(self, ids: Sequence[str] | None = None) -> list[board_values.BoardColumn]:
         """The columns in the order of the board: those of `ids` that it has, or all."""
         # Left out, as in _selection.
         found = await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)}))
         return [
-            shown.BoardColumn(
+            board_values.BoardColumn(
                 id=raw["id"],
                 title=raw["title"],
                 type=raw["type"],
-                labels=shown.read_labels(raw.get("settings")),
+                labels=board_values.read_labels(raw.get("settings")),
             )
             for raw in found.get("columns") or ()
         ]
@@ -64,7 +64,7 @@ class Board:
 
     async def items(
         self, *, columns: Sequence[str] | None = None, subitems: bool = True, page: int = 100
-    ) -> AsyncIterator[list[shown.BoardItem]]:
+    ) -> AsyncIterator[list[board_values.BoardItem]]:
         """Every active item, a list a page; only these columns of the items, or all.
 
         A page that is too complex for one request is asked again at half its size. The API forgets where a
@@ -87,7 +87,7 @@ class Board:
                     raise
                 limit = max(1, limit // 2)
                 continue
-            yield [shown.read_item(raw) for raw in found["items"]]
+            yield [board_values.read_item(raw) for raw in found["items"]]
             cursor = found.get("cursor")
             if cursor is None:
                 return
@@ -99,13 +99,13 @@ class Board:
         *,
         columns: Sequence[str] | None = None,
         subitems: bool = False,
-    ) -> dict[str, list[shown.BoardItem]]:
+    ) -> dict[str, list[board_values.BoardItem]]:
         """The active items that hold each key, as a list: more than one is a duplicate, none an empty list.
 
         `columns` bounds what is read of each item. The search ignores case: an item
         goes to the key that it holds exactly, else to one that differs in case only.
         """
-        found: dict[str, list[shown.BoardItem]] = {key: [] for key in keys}
+        found: dict[str, list[board_values.BoardItem]] = {key: [] for key in keys}
         ignoring_case = {key.casefold(): key for key in found}
         seen: set[str] = set()
         selection = _selection(None if columns is None else [key_column, *columns], subitems)
@@ -116,8 +116,8 @@ class Board:
             data = await self._client.query("find_items", {**search, **selection})
             page = data["items_page_by_column_values"]
             while True:
-                for item in map(shown.read_item, page["items"]):
-                    text = item.columns.get(key_column, shown.Shown()).text or ""
+                for item in map(board_values.read_item, page["items"]):
+                    text = item.columns.get(key_column, board_values.Shown()).text or ""
                     key = text if text in found else ignoring_case.get(text.casefold())
                     if key is not None and item.id not in seen:
                         found[key].append(item)
@@ -128,26 +128,30 @@ class Board:
                 page = (await self._client.query("next_items_page", rest))["next_items_page"]
         return found
 
-    async def subitems(self, item_ids: Iterable[str]) -> dict[str, list[shown.BoardItem]]:
+    async def subitems(self, item_ids: Iterable[str]) -> dict[str, list[board_values.BoardItem]]:
         """The subitems of each item; an item that the API does not know is absent."""
-        found: dict[str, list[shown.BoardItem]] = {}
+        found: dict[str, list[board_values.BoardItem]] = {}
         async for raw in self._by_id("subitems", item_ids):
-            found[str(raw["id"])] = [shown.read_item(child) for child in raw.get("subitems") or () if child]
+            found[str(raw["id"])] = [board_values.read_item(child) for child in raw.get("subitems") or () if child]
         return found
 
     async def items_by_id(
         self, item_ids: Iterable[str], *, columns: Sequence[str] | None = None
-    ) -> dict[str, shown.BoardItem]:
+    ) -> dict[str, board_values.BoardItem]:
         """Each item of this board that is active, whole with its subitems; any other is absent."""
         chosen = {} if columns is None else {"columns": list(dict.fromkeys(columns))}
-        found = [shown.read_item(raw) async for raw in self._by_id("items_by_id", item_ids, **chosen)]
+        found = [board_values.read_item(raw) async for raw in self._by_id("items_by_id", item_ids, **chosen)]
         return {
-            item.id: item for item in found if item.state == shown.ItemState.ACTIVE and item.board_id == self.board_id
+            item.id: item
+            for item in found
+            if item.state == board_values.ItemState.ACTIVE and item.board_id == self.board_id
         }
 
-    async def exists(self, item_ids: Iterable[str]) -> dict[str, shown.ItemState]:
+    async def exists(self, item_ids: Iterable[str]) -> dict[str, board_values.ItemState]:
         """The state of each item or subitem; one that the API does not know is absent."""
-        return {str(raw["id"]): shown.ItemState(raw["state"]) async for raw in self._by_id("item_states", item_ids)}
+        return {
+            str(raw["id"]): board_values.ItemState(raw["state"]) async for raw in self._by_id("item_states", item_ids)
+        }
 
     async def _by_id(self, name: str, item_ids: Iterable[str], **more: Any) -> AsyncIterator[dict[str, Any]]:
         for ids in _chunks(list(dict.fromkeys(item_ids)), IDS_PER_CALL):

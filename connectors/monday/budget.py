@@ -17,7 +17,7 @@ from enum import StrEnum
 import aiolimiter
 
 from connectors import errors
-from connectors.monday import day, error_table, limits, responses, window
+from connectors.monday import daily_calls, error_table, limits, minute_window, responses
 from schemas import base
 
 # What a read is thought to cost before it was ever asked; from then on, what it cost last.
@@ -60,7 +60,7 @@ class Turn:
     kind: Kind
     name: str
     mutations: int
-    reservation: window.Reservation
+    reservation: minute_window.Reservation
 
 
 class Budget:
@@ -72,14 +72,14 @@ class Budget:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        utcnow: Callable[[], datetime] = day.utcnow,
+        utcnow: Callable[[], datetime] = daily_calls.utcnow,
         calls_today: float = 0.0,
     ) -> None:
         self._limit = limit
         self._clock = clock
         self._sleep = sleep
-        writes = window.Window(limit.complexity_per_minute, limit.minute_seconds)
-        apart = window.Window(limit.complexity_per_minute, limit.minute_seconds) if limit.reads_apart else writes
+        writes = minute_window.Window(limit.complexity_per_minute, limit.minute_seconds)
+        apart = minute_window.Window(limit.complexity_per_minute, limit.minute_seconds) if limit.reads_apart else writes
         self._windows = {Kind.WRITE: writes, Kind.READ: apart}
         self._places = {
             Kind.WRITE: asyncio.Semaphore(limit.writers),
@@ -93,7 +93,7 @@ class Budget:
         self._read_costs: dict[str, int] = {}
         self._requests = 0
         self._throttled = 0
-        self._day = day.Day(limit.calls_per_day, used=calls_today, now=utcnow)
+        self._day = daily_calls.Day(limit.calls_per_day, used=calls_today, now=utcnow)
 
     @property
     def weight(self) -> int:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from connectors import errors
-from connectors.monday import day, error_table, formats, limits, window
+from connectors.monday import daily_calls, error_formats, error_table, limits, minute_window
 from schemas import base, items
 
 
@@ -56,14 +56,16 @@ class Stopped(base.Model):
 Verdict = items.Outcome | Throttled | Stopped
 
 
-def read(answer: formats.Answer, *, seconds: float = 0.0, now: Callable[[], datetime] = day.utcnow) -> Reply:
+def read(
+    answer: error_formats.Answer, *, seconds: float = 0.0, now: Callable[[], datetime] = daily_calls.utcnow
+) -> Reply:
     """Read an answer; the round trip took `seconds`. `now` turns a Retry-After date into a pause."""
     payload = _payload(answer.text)
-    data = formats.as_object(payload.get("data"))
-    told_id = formats.as_object(payload.get("extensions")).get("request_id")
+    data = error_formats.as_object(payload.get("data"))
+    told_id = error_formats.as_object(payload.get("extensions")).get("request_id")
     request_id = str(told_id) if told_id else answer.headers.get("x-request-id")
     allowances = limits.read_headers(answer.headers)
-    found = formats.read_errors(answer, payload, allowances=allowances, request_id=request_id, now=now())
+    found = error_formats.read_errors(answer, payload, allowances=allowances, request_id=request_id, now=now())
     return Reply(
         http_status=answer.status,
         data=data,
@@ -95,14 +97,14 @@ def judge(reply: Reply, aliases: Sequence[str]) -> list[Verdict]:
     return [_verdict(reply, alias) for alias in aliases]
 
 
-def told(reply: Reply) -> window.Told:
+def told(reply: Reply) -> minute_window.Told:
     """What a reply says about the minute's complexity, from wherever it says it."""
     seen, points = reply.complexity, reply.allowances.get("complexityMinute", limits.Allowance())
     error = next((error for error in reply.errors if error.left is not None or error.limit is not None), None)
     # The headers are written last, after refunds and with what others took meanwhile.
     lefts = (points.left, seen.after if seen else None, error.left if error else None)
     quotas = (points.quota, error.limit if error else None)
-    return window.Told(
+    return minute_window.Told(
         cost=seen.query if seen else None,
         before=seen.before if seen else None,
         left=next((int(left) for left in lefts if left is not None), None),
@@ -114,7 +116,7 @@ def told(reply: Reply) -> window.Told:
 def _verdict(reply: Reply, alias: str) -> Verdict:
     made = reply.data.get(alias)
     if isinstance(made, dict) and made.get("id"):
-        board = formats.as_object(made.get("board")).get("id")
+        board = error_formats.as_object(made.get("board")).get("id")
         return items.Done(id=str(made["id"]), board_id=str(board) if board else None)
     error = next((error for error in reply.errors if error.path[:1] == (alias,)), None)
     if error is None:
@@ -133,15 +135,15 @@ def _verdict(reply: Reply, alias: str) -> Verdict:
             )
 
 
-def _payload(text: str) -> formats.Json:
+def _payload(text: str) -> error_formats.Json:
     try:
-        return formats.as_object(json.loads(text))
+        return error_formats.as_object(json.loads(text))
     except ValueError:
         return {}
 
 
 def _complexity(value: object) -> Complexity | None:
-    fields = formats.as_object(value)
+    fields = error_formats.as_object(value)
     try:
         return Complexity(
             before=fields["before"],

@@ -12,10 +12,10 @@ from typing import Self
 import aiohttp
 
 from connectors import errors
-from connectors.monday import formats
+from connectors.monday import error_formats
 
 # Sends one body with these headers. Tests pass a function of their own.
-Transport = Callable[[str, Mapping[str, str]], Awaitable[formats.Answer]]
+Transport = Callable[[str, Mapping[str, str]], Awaitable[error_formats.Answer]]
 
 
 class Http:
@@ -44,7 +44,7 @@ class Http:
             await self._session.close()
             self._session = None
 
-    async def __call__(self, body: str, headers: Mapping[str, str]) -> formats.Answer:
+    async def __call__(self, body: str, headers: Mapping[str, str]) -> error_formats.Answer:
         if self._session is None:
             raise RuntimeError("the client is not open: use `async with`")
         try:
@@ -53,7 +53,7 @@ class Http:
                 self._url, data=body.encode(), headers=headers, proxy=self._proxy, allow_redirects=False
             ) as response:
                 content = await response.read()
-                return formats.Answer(
+                return error_formats.Answer(
                     status=response.status,
                     headers={name.lower(): value for name, value in response.headers.items()},
                     text=content.decode(errors="replace"),

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import sql
 from connectors import errors
-from connectors.database_sqlite import SqliteDatabase
+from connectors.database.sqlite import SqliteDatabase
 from schemas import events
 from schemas.batches import StagingStatus
 from tests.chaos import oracle, virtual

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 from unittest import mock
 
-from connectors import errors, journal, kafka_client, lease, production
+from connectors import errors
+from connectors.kafka import client as kafka_client
+from connectors.tables import journal, lease, production
 from schemas.batches import StagingStatus
 from streams import app, choice, delivery, detect, recovery, stage, sweep, watchdog, writer
 

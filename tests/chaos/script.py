@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from connectors.monday.simulator.faults import Kind, Rule
+from connectors.simulator.faults import Kind, Rule
 from schemas.orders import StagedOrder
 
 CUSTOMER = "GREYSON CLOTHIERS"

@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from connectors import database
-from connectors.database_sqlite import SqliteDatabase
-from connectors.monday.simulator import store
+from connectors.database.sqlite import SqliteDatabase
+from connectors.simulator import store
 from streams.resources import utcnow
 from tests.chaos import history
 from tests.chaos.real.trouble import not_of_the_new_writer

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors import journal, lease, ledger, repairs, staging, state
-from connectors.database_sqlite import SqliteDatabase
-from connectors.journal import Request
+from connectors.database.sqlite import SqliteDatabase
 from connectors.monday import board as boards
-from connectors.monday import budget, client, formats, limits, responses, transport
-from connectors.monday.simulator import config, faults, server
+from connectors.monday import budget, client, error_formats, limits, responses, transport
+from connectors.simulator import config, faults, server
+from connectors.tables import journal, lease, ledger, repairs, staging, state
+from connectors.tables.journal import Request
 from mappings import loading
 from schemas import events, items
 from streams import boardview, doubt, recovery, refresh, sync, writer
@@ -288,7 +288,7 @@ class Life:
         while not self.frozen.is_set() and self._lease.renew(grant):
             await self._world.clock.sleep(LEASE_SECONDS / 3)
 
-    async def _post(self, body: str, headers: Mapping[str, str]) -> formats.Answer:
+    async def _post(self, body: str, headers: Mapping[str, str]) -> error_formats.Answer:
         """The real transport, with points to die or freeze at."""
         assert self._http is not None
         if "Idempotency-Key" not in headers:

@@ -8,7 +8,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from connectors import archive, archive_postgres, database, database_sqlite, errors, parquet
+from connectors import database, errors
+from connectors.archive import parquet
+from connectors.archive import postgres as archive_postgres
+from connectors.archive import snapshots as archived_snapshots
+from connectors.database import sqlite
 from sql import ddl, tables
 from tests import fakes
 from tests.connectors.conftest import Server
@@ -22,7 +26,7 @@ FILE = parquet.write([("A", 7, "HASH", "IN_SYNC", "ARCTIC", 3)], [("COLOUR", "NV
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[database.Database]:
     made: database.Database
     if request.param == "sqlite":
-        made = database_sqlite.SqliteDatabase(tmp_path / "orders.db")
+        made = sqlite.SqliteDatabase(tmp_path / "orders.db")
     else:
         made = archive_postgres.PostgresDatabase(request.getfixturevalue("postgres"))
     yield made
@@ -30,8 +34,8 @@ def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[database.Data
 
 
 @pytest.fixture
-def store(db: database.Database) -> archive.Archive:
-    made = archive.Archive(db, days=30, now=fakes.Clock())
+def store(db: database.Database) -> archived_snapshots.Archive:
+    made = archived_snapshots.Archive(db, days=30, now=fakes.Clock())
     assert "table snapshot_archive" in made.prepare()
     return made
 
@@ -41,7 +45,7 @@ def change(db: database.Database, statement: str, *params: database.Value) -> No
         assert session.execute(statement, params) == 1
 
 
-def test_a_snapshot_comes_back_as_it_was_stored(store: archive.Archive) -> None:
+def test_a_snapshot_comes_back_as_it_was_stored(store: archived_snapshots.Archive) -> None:
     store.store(GREYSON, 7, AT, FILE)
     (entry,) = store.entries()
     assert (entry.customer, entry.version, entry.taken_at, entry.rows) == (GREYSON, 7, AT, 1)
@@ -50,7 +54,7 @@ def test_a_snapshot_comes_back_as_it_was_stored(store: archive.Archive) -> None:
     assert store.payload(entry) == FILE.payload
 
 
-def test_a_pass_is_archived_once_whoever_stores_it_again(store: archive.Archive) -> None:
+def test_a_pass_is_archived_once_whoever_stores_it_again(store: archived_snapshots.Archive) -> None:
     assert not store.has(GREYSON, 7)
     store.store(GREYSON, 7, AT, FILE)
     store.store(GREYSON, 7, AT + timedelta(hours=1), FILE)
@@ -58,7 +62,7 @@ def test_a_pass_is_archived_once_whoever_stores_it_again(store: archive.Archive)
     assert [entry.taken_at for entry in store.entries(GREYSON)] == [AT]
 
 
-def test_entries_are_in_order_of_time_and_go_one_by_one(store: archive.Archive) -> None:
+def test_entries_are_in_order_of_time_and_go_one_by_one(store: archived_snapshots.Archive) -> None:
     for hour in (2, 0, 1):
         store.store(GREYSON, hour + 1, AT + timedelta(hours=hour), FILE)
     store.store("OTHER", 1, AT, FILE)
@@ -67,7 +71,7 @@ def test_entries_are_in_order_of_time_and_go_one_by_one(store: archive.Archive) 
     assert [(entry.customer, entry.version) for entry in store.entries()] == [(GREYSON, 3), ("OTHER", 1)]
 
 
-def test_a_snapshot_that_was_changed_is_refused(store: archive.Archive, db: database.Database) -> None:
+def test_a_snapshot_that_was_changed_is_refused(store: archived_snapshots.Archive, db: database.Database) -> None:
     store.store(GREYSON, 7, AT, FILE)
     (entry,) = store.entries()
     damaged = FILE.payload[:-9] + bytes(9)
@@ -76,7 +80,7 @@ def test_a_snapshot_that_was_changed_is_refused(store: archive.Archive, db: data
         store.payload(entry)
 
 
-def test_a_snapshot_of_another_form_is_refused(store: archive.Archive, db: database.Database) -> None:
+def test_a_snapshot_of_another_form_is_refused(store: archived_snapshots.Archive, db: database.Database) -> None:
     store.store(GREYSON, 7, AT, FILE)
     change(db, "UPDATE snapshot_archive SET schema_version = '9'")
     (entry,) = store.entries()
@@ -84,7 +88,7 @@ def test_a_snapshot_of_another_form_is_refused(store: archive.Archive, db: datab
         store.payload(entry)
 
 
-def test_a_snapshot_that_went_meanwhile_is_said(store: archive.Archive) -> None:
+def test_a_snapshot_that_went_meanwhile_is_said(store: archived_snapshots.Archive) -> None:
     store.store(GREYSON, 7, AT, FILE)
     (entry,) = store.entries()
     store.remove([entry.id])
@@ -93,7 +97,7 @@ def test_a_snapshot_that_went_meanwhile_is_said(store: archive.Archive) -> None:
         store.payload(entry)
 
 
-def test_preparing_again_makes_nothing(store: archive.Archive) -> None:
+def test_preparing_again_makes_nothing(store: archived_snapshots.Archive) -> None:
     assert store.prepare() == []
 
 
@@ -110,7 +114,7 @@ def test_an_archive_of_an_earlier_version_gets_the_column_it_lacks(postgres: str
 
 
 def test_a_server_that_is_away_is_transient_and_comes_back(postgres_server: Server, postgres: str) -> None:
-    store = archive.Archive(archive_postgres.PostgresDatabase(postgres), days=30, now=fakes.Clock())
+    store = archived_snapshots.Archive(archive_postgres.PostgresDatabase(postgres), days=30, now=fakes.Clock())
     store.prepare()
     postgres_server.stop()
     try:
@@ -123,7 +127,7 @@ def test_a_server_that_is_away_is_transient_and_comes_back(postgres_server: Serv
 
 
 def test_an_archive_without_tables_says_what_to_do(postgres: str) -> None:
-    empty = archive.Archive(archive_postgres.PostgresDatabase(postgres), days=30, now=fakes.Clock())
+    empty = archived_snapshots.Archive(archive_postgres.PostgresDatabase(postgres), days=30, now=fakes.Clock())
     with pytest.raises(errors.Misconfigured, match="has no tables yet"):
         empty.entries()
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors import database, database_sqlite, errors
+from connectors import database, errors
+from connectors.database import sqlite
 from sql import tables
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=UTC)
@@ -17,16 +18,16 @@ ADD = "INSERT INTO [SYNC_State] ([name], [value], [updated_at]) VALUES (?, ?, ?)
 GET = "SELECT [value] FROM [SYNC_State] WHERE [name] = ?"
 AT = database.to_db_time(NOW)
 
-Open = Callable[..., database_sqlite.SqliteDatabase]
+Open = Callable[..., sqlite.SqliteDatabase]
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Open]:
     """Opens the file of this test as another process would; closes them all at the end."""
-    all_opened: list[database_sqlite.SqliteDatabase] = []
+    all_opened: list[sqlite.SqliteDatabase] = []
 
-    def another(name: str = "orders.db", busy_timeout: float = 30.0) -> database_sqlite.SqliteDatabase:
-        all_opened.append(database_sqlite.SqliteDatabase(tmp_path / name, busy_timeout))
+    def another(name: str = "orders.db", busy_timeout: float = 30.0) -> sqlite.SqliteDatabase:
+        all_opened.append(sqlite.SqliteDatabase(tmp_path / name, busy_timeout))
         return all_opened[-1]
 
     yield another

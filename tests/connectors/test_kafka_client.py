@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from confluent_kafka import KafkaError
 
-from connectors import errors, kafka, kafka_client
+from connectors import errors, kafka
+from connectors.kafka import client
 
 START = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 # As aiokafka and librdkafka wrote them with their broker killed.
@@ -137,7 +138,7 @@ def test_aiokafka_s_own_loggers_are_filtered_and_tell_of_the_return(caplog: pyte
     ],
 )
 def test_translation(code: int, kind: type[errors.OrdersyncError]) -> None:
-    error = kafka_client.translate(KafkaError(code), "kafka-1:9092", "sending to orders.changed")
+    error = client.translate(KafkaError(code), "kafka-1:9092", "sending to orders.changed")
     assert type(error) is kind
     assert KafkaError(code).name() in str(error)
     assert str(error).startswith("Kafka at kafka-1:9092, sending to orders.changed: ")

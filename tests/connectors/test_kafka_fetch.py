@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors import errors, kafka_fetch
+from connectors import errors
+from connectors.kafka import embedded_fetch
 
 PROOF = "kafka-clients-4.3.1.jar"
 
@@ -36,7 +37,7 @@ Use = Callable[[FakeDownload], FakeDownload]
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Use:
     def install(download: FakeDownload) -> FakeDownload:
-        monkeypatch.setattr(kafka_fetch, "_download", download)
+        monkeypatch.setattr(embedded_fetch, "_download", download)
         return download
 
     return install
@@ -44,16 +45,16 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
 
 def test_jars_are_fetched_once(use: Use, tmp_path: Path) -> None:
     download = use(FakeDownload([PROOF, "scala.jar"]))
-    folder = kafka_fetch.jars(tmp_path)
+    folder = embedded_fetch.jars(tmp_path)
     assert {jar.name for jar in folder.iterdir()} == {PROOF, "scala.jar"}
-    assert kafka_fetch.jars(tmp_path) == folder
+    assert embedded_fetch.jars(tmp_path) == folder
     assert download.calls == 1
 
 
 def test_many_who_ask_at_once_share_one_fetch(use: Use, tmp_path: Path) -> None:
     download = use(FakeDownload([PROOF]))
     found: list[Path] = []
-    threads = [threading.Thread(target=lambda: found.append(kafka_fetch.jars(tmp_path))) for _ in range(6)]
+    threads = [threading.Thread(target=lambda: found.append(embedded_fetch.jars(tmp_path))) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -66,7 +67,7 @@ def test_many_who_ask_at_once_share_one_fetch(use: Use, tmp_path: Path) -> None:
 def test_a_fetch_cut_off_is_tried_again_from_nothing(use: Use, tmp_path: Path) -> None:
     (tmp_path / "partial-of-a-killed-process").mkdir()
     download = use(FakeDownload(ConnectionError("reset"), [PROOF]))
-    assert [jar.name for jar in kafka_fetch.jars(tmp_path).iterdir()] == [PROOF]
+    assert [jar.name for jar in embedded_fetch.jars(tmp_path).iterdir()] == [PROOF]
     assert download.calls == 2
     assert not list(tmp_path.glob("partial-*"))
 
@@ -84,7 +85,7 @@ def test_what_cannot_be_fetched_is_said_and_leaves_nothing(
 ) -> None:
     use(FakeDownload(outcome, outcome))
     with pytest.raises(errors.Misconfigured, match=reason) as refused:
-        kafka_fetch.jars(tmp_path)
+        embedded_fetch.jars(tmp_path)
     assert refused.value.code == "JARS"
     assert [path.name for path in tmp_path.iterdir()] == ["fetch.lock"]
 
@@ -97,4 +98,4 @@ def test_without_a_network_jgo_fails_in_a_way_that_is_understood(
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     with pytest.raises(errors.Misconfigured, match="the jars of Apache Kafka cannot be fetched"):
-        kafka_fetch.jars(tmp_path)
+        embedded_fetch.jars(tmp_path)

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from connectors import errors, kafka, kafka_local, kafka_node, kafka_replay, locks, processes
+from connectors import errors, kafka, locks, processes
+from connectors.kafka import embedded, embedded_node
+from connectors.kafka import reader as kafka_replay
 
 WAYS_OUT = "set KAFKA_BOOTSTRAP_SERVERS to a broker of yours, or start one with `docker compose up kafka`"
-FOREGROUND = [sys.executable, "-m", "connectors.kafka_local", "--folder"]
-ROOT = Path(kafka_local.__file__).parent.parent
+FOREGROUND = [sys.executable, "-m", "connectors.kafka.embedded", "--folder"]
+ROOT = Path(embedded.__file__).parent.parent
 
 
 def bound(port: int = 0) -> socket.socket:
@@ -25,7 +27,7 @@ def bound(port: int = 0) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((kafka_node.HOST, port))
+        listener.bind((embedded_node.HOST, port))
         listener.listen()
     except OSError:
         listener.close()
@@ -34,7 +36,7 @@ def bound(port: int = 0) -> socket.socket:
 
 
 def jvm(folder: Path) -> processes.Identity:
-    identity = kafka_node.State.read(folder).jvm
+    identity = embedded_node.State.read(folder).jvm
     assert identity is not None
     return identity
 
@@ -48,10 +50,10 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def with_login(folder: Path, port: int) -> dict[str, str]:
     """Broker settings for one more listener, on which alice must log in."""
-    ports = kafka_node.choose_ports(folder.resolve(), kafka_node.State())
+    ports = embedded_node.choose_ports(folder.resolve(), embedded_node.State())
     listeners = (
-        f"PLAINTEXT://{kafka_node.HOST}:{ports.clients},CONTROLLER://{kafka_node.HOST}:{ports.controller},"
-        f"LOGIN://{kafka_node.HOST}:{port}"
+        f"PLAINTEXT://{embedded_node.HOST}:{ports.clients},CONTROLLER://{embedded_node.HOST}:{ports.controller},"
+        f"LOGIN://{embedded_node.HOST}:{port}"
     )
     module = "org.apache.kafka.common.security.plain.PlainLoginModule"
     return {
@@ -70,9 +72,9 @@ class Own:
         with bound() as listener:
             port = listener.getsockname()[1]
         self.folder = folder
-        self.kafka = kafka_local.LocalKafka(folder, settings=with_login(folder, port))
+        self.kafka = embedded.LocalKafka(folder, settings=with_login(folder, port))
         self.bootstrap = self.kafka.start()
-        self.login = f"{kafka_node.HOST}:{port}"
+        self.login = f"{embedded_node.HOST}:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +82,14 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     broker = Own(tmp_path_factory.mktemp("own kafka ü"))
     yield broker
     broker.kafka.stop()
-    assert kafka_local.LocalKafka.attach(broker.folder) is None
-    assert not kafka_node.listening(int(broker.bootstrap.rpartition(":")[2]))
+    assert embedded.LocalKafka.attach(broker.folder) is None
+    assert not embedded_node.listening(int(broker.bootstrap.rpartition(":")[2]))
 
 
 def test_others_attach_and_cannot_own(own: Own) -> None:
-    assert kafka_local.LocalKafka.attach(own.folder) == own.bootstrap
+    assert embedded.LocalKafka.attach(own.folder) == own.bootstrap
     with pytest.raises(errors.Misconfigured, match=f"is in use by process {os.getpid()}") as refused:
-        kafka_local.LocalKafka(own.folder).start()
+        embedded.LocalKafka(own.folder).start()
     assert refused.value.code == "LOCKED"
     assert kafka.Admin(own.bootstrap).reachable(5)
 
@@ -124,20 +126,20 @@ def test_what_was_acknowledged_survives_kill_9_and_clients_come_back(own: Own) -
     with kafka.Producer(own.bootstrap) as patient, kafka.Producer(own.bootstrap, timeout=1) as hasty:
         patient.send_all(messages)
         own.kafka.kill()
-        assert kafka_local.LocalKafka.attach(own.folder) is None
+        assert embedded.LocalKafka.attach(own.folder) is None
         assert not admin.reachable(0.5)
         with pytest.raises(errors.Transient, match="kept"):
             hasty.send_all(messages[:1])
         assert own.kafka.start() == own.bootstrap
-        assert kafka_local.LocalKafka.attach(own.folder) == own.bootstrap
+        assert embedded.LocalKafka.attach(own.folder) == own.bootstrap
         assert admin.end_offsets(["kept"]) == {("kept", 0): 500}
         patient.send_all(messages)
     assert admin.end_offsets(["kept"]) == {("kept", 0): 1000}
 
 
 def leaders_change(own: Own) -> None:
-    """The broker stands still for longer than its controller bears (2 s, connectors/kafka_node.py), as on a machine
-    that is overloaded: every leader is elected anew, and clients go by the old ones.
+    """The broker stands still for longer than its controller bears (2 s, connectors/kafka/embedded_node.py), as on a
+    machine that is overloaded: every leader is elected anew, and clients go by the old ones.
     """
     assert own.kafka.pid is not None
     os.kill(own.kafka.pid, signal.SIGSTOP)
@@ -178,15 +180,15 @@ def test_the_broker_ends_with_its_owner_and_the_next_start_finds_its_data(tmp_pa
     with subprocess.Popen([*FOREGROUND, tmp_path], stdout=subprocess.PIPE, text=True, cwd=ROOT) as owner:
         assert owner.stdout is not None
         first = owner.stdout.readline().strip().removeprefix("KAFKA_BOOTSTRAP_SERVERS=")
-        assert kafka_local.LocalKafka.attach(tmp_path) == first
+        assert embedded.LocalKafka.attach(tmp_path) == first
         kafka.Admin(first).ensure([kafka.TopicSpec("kept", 3)])
         owner.kill()
     assert jvm(tmp_path).wait(10)
-    assert kafka_local.LocalKafka.attach(tmp_path) is None
+    assert embedded.LocalKafka.attach(tmp_path) is None
 
     # Someone else has taken the port meanwhile.
     with (
-        bound(kafka_node.State.read(tmp_path).clients),
+        bound(embedded_node.State.read(tmp_path).clients),
         subprocess.Popen([*FOREGROUND, tmp_path], stdout=subprocess.PIPE, text=True, cwd=ROOT) as owner,
     ):
         assert owner.stdout is not None
@@ -197,7 +199,7 @@ def test_the_broker_ends_with_its_owner_and_the_next_start_finds_its_data(tmp_pa
         assert owner.wait(15) == 0
     assert not jvm(tmp_path).alive()
 
-    broker = kafka_local.LocalKafka(tmp_path)
+    broker = embedded.LocalKafka(tmp_path)
     broker.wipe()
     assert [path.name for path in tmp_path.iterdir()] == ["owner.lock"]
     assert locks.owner(tmp_path / "owner.lock") == os.getpid()
@@ -206,9 +208,9 @@ def test_the_broker_ends_with_its_owner_and_the_next_start_finds_its_data(tmp_pa
 
 def test_a_failed_start_ends_the_leftover_and_says_why_and_both_ways_out(tmp_path: Path) -> None:
     leftover = processes.Child(["sleep", "600"], log=tmp_path / "sleep.log")
-    kafka_node.State(jvm=processes.Identity.of(leftover.pid), ready=True).write(tmp_path)
+    embedded_node.State(jvm=processes.Identity.of(leftover.pid), ready=True).write(tmp_path)
     (tmp_path / "formatted").touch()
-    broker = kafka_local.LocalKafka(tmp_path)
+    broker = embedded.LocalKafka(tmp_path)
     with pytest.raises(errors.Misconfigured) as failed:
         broker.start()
     first, *tail = str(failed.value).splitlines()
@@ -233,12 +235,12 @@ def test_without_jars_the_command_says_both_ways_out(monkeypatch: pytest.MonkeyP
 
 
 def test_ports_are_kept_while_they_are_free(tmp_path: Path) -> None:
-    chosen = kafka_node.choose_ports(tmp_path, kafka_node.State())
-    assert chosen == kafka_node.choose_ports(tmp_path, kafka_node.State())
+    chosen = embedded_node.choose_ports(tmp_path, embedded_node.State())
+    assert chosen == embedded_node.choose_ports(tmp_path, embedded_node.State())
     assert chosen.clients != chosen.controller
-    assert chosen == kafka_node.choose_ports(tmp_path / "other", chosen)
+    assert chosen == embedded_node.choose_ports(tmp_path / "other", chosen)
     with bound(chosen.controller):
-        other = kafka_node.choose_ports(tmp_path, chosen)
+        other = embedded_node.choose_ports(tmp_path, chosen)
         assert {other.clients, other.controller}.isdisjoint({chosen.controller})
     for port in (chosen.clients, chosen.controller):
         assert 20_000 <= port < 30_000

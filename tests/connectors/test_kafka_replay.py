@@ -7,7 +7,8 @@ import confluent_kafka
 import confluent_kafka.admin
 import pytest
 
-from connectors import errors, kafka, kafka_replay
+from connectors import errors, kafka
+from connectors.kafka import reader as kafka_replay
 
 KEYS = ["GREYSON CLOTHIERS", "JOHNNIE O", "A", "AB", "ABC", "ÄÖÜ", "", "TRACKSMITH", "PEERLESS CLOTHING"]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from connectors import errors, odbc, odbc_driver, odbc_errors
+from connectors import errors
+from connectors.database import odbc_address, odbc_driver, odbc_errors
 
 LONG = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
 
@@ -15,7 +16,7 @@ LONG = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
 
 
 def test_a_url_becomes_a_connection_string() -> None:
-    found = odbc.parse("mssql://sync@db.example.com/orders", "p;w}d")
+    found = odbc_address.parse("mssql://sync@db.example.com/orders", "p;w}d")
     assert found.text == (
         "SERVER=db.example.com,1433;DATABASE=orders;UID=sync;PWD={p;w}}d};"
         "Encrypt=yes;TrustServerCertificate=no;APP=ordersync"
@@ -42,7 +43,7 @@ def test_a_url_becomes_a_connection_string() -> None:
     ],
 )
 def test_each_login_has_its_keywords(address: str, password: str, wanted: dict[str, str], unwanted: set[str]) -> None:
-    found = odbc.parse(address, password)
+    found = odbc_address.parse(address, password)
     assert {key: found.keywords.get(key) for key in wanted} == wanted
     assert unwanted.isdisjoint(found.keywords)
     assert found.entra == ("Authentication" not in found.keywords and "UID" not in found.keywords)
@@ -60,12 +61,14 @@ def test_each_login_has_its_keywords(address: str, password: str, wanted: dict[s
 )
 def test_an_address_that_cannot_be_meant_is_refused_without_its_secret(address: str, complaint: str) -> None:
     with pytest.raises(errors.Misconfigured, match=complaint) as caught:
-        odbc.parse(address)
+        odbc_address.parse(address)
     assert "hunter2" not in str(caught.value)
 
 
 def test_an_odbc_string_stays_what_it_is() -> None:
-    found = odbc.parse("DRIVER={ODBC Driver 18 for SQL Server};SERVER=h,1;UID=u;PWD={a;}}b};Database=d;Encrypt=no;")
+    found = odbc_address.parse(
+        "DRIVER={ODBC Driver 18 for SQL Server};SERVER=h,1;UID=u;PWD={a;}}b};Database=d;Encrypt=no;"
+    )
     assert found.keywords == {
         "ENCRYPT": "no",
         "APP": "ordersync",
@@ -77,7 +80,7 @@ def test_an_odbc_string_stays_what_it_is() -> None:
     }
     assert "DRIVER={ODBC Driver 18 for SQL Server};SERVER=h,1;UID=u;PWD={a;}}b};DATABASE=d" in found.text
     assert found.where == "h,1/d"
-    assert odbc.parse("SERVER=h;DATABASE=d").keywords["ENCRYPT"] == "yes"
+    assert odbc_address.parse("SERVER=h;DATABASE=d").keywords["ENCRYPT"] == "yes"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def test_an_odbc_string_stays_what_it_is() -> None:
     ],
 )
 def test_a_server_is_told_from_a_path(address: str, server: bool) -> None:
-    assert odbc.is_server(address) == server
+    assert odbc_address.is_server(address) == server
 
 
 class FakeDriver:
@@ -118,18 +121,18 @@ class FakeDriver:
 def test_a_token_travels_as_the_driver_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeDriver()
     monkeypatch.setattr(odbc_driver, "load", lambda: fake)
-    made = odbc.connect(odbc.parse("mssql://h/d?login=entra"), token=lambda: "tök")
-    assert made.timeout == odbc.STATEMENT_TIMEOUT
+    made = odbc_address.connect(odbc_address.parse("mssql://h/d?login=entra"), token=lambda: "tök")
+    assert made.timeout == odbc_address.STATEMENT_TIMEOUT
     assert fake.given["attrs_before"] == {1256: struct.pack("<I", 6) + "tök".encode("utf-16-le")}
     assert fake.given["text"].startswith("DRIVER={ODBC Driver 18 for SQL Server};SERVER=h,1433;")
-    assert (fake.given["autocommit"], fake.given["timeout"]) == (True, odbc.LOGIN_TIMEOUT)
+    assert (fake.given["autocommit"], fake.given["timeout"]) == (True, odbc_address.LOGIN_TIMEOUT)
 
 
 def test_a_refused_login_says_where_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeDriver("28000", f"[28000] {LONG}Login failed for user 'sync'. (18456) (SQLDriverConnect)")
     monkeypatch.setattr(odbc_driver, "load", lambda: fake)
     with pytest.raises(errors.Misconfigured, match="h/d: .*Login failed.*check the user") as caught:
-        odbc.connect(odbc.parse("mssql://sync@h/d", "hunter2"))
+        odbc_address.connect(odbc_address.parse("mssql://sync@h/d", "hunter2"))
     assert "hunter2" not in str(caught.value)
 
 

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from connectors import database_sqlserver, errors, odbc_driver, odbc_session
-from connectors.database_sqlserver import SqlServerDatabase
+from connectors import errors
+from connectors.database import odbc_driver, odbc_session, sqlserver
+from connectors.database.sqlserver import SqlServerDatabase
 
 LOST = ("08S01", "[08S01] Communication link failure (0) (SQLExecDirectW)")
 
@@ -185,7 +186,7 @@ def test_one_that_died_while_it_rested_is_replaced_before_it_is_used(
 ) -> None:
     with db.read():
         pass
-    monkeypatch.setattr(database_sqlserver, "REST", 0.0)
+    monkeypatch.setattr(sqlserver, "REST", 0.0)
     with db.read():
         pass
     assert len(driver.made) == 1
@@ -259,7 +260,7 @@ def test_what_a_driver_gives_as_objects_crosses_as_text_and_numbers() -> None:
 def test_live_types_are_told_as_our_tables_tell_them() -> None:
     def told(kind: str, length: int | None = None, digits: int | None = None, scale: int | None = None) -> str:
         row = {"name": "n", "type": kind, "not_null": 0, "collation": None}
-        return database_sqlserver.column(row | {"length": length, "digits": digits, "scale": scale}).type
+        return sqlserver.column(row | {"length": length, "digits": digits, "scale": scale}).type
 
     assert told("nvarchar", 200) == "NVARCHAR(200)"
     assert told("nvarchar", -1) == "NVARCHAR(MAX)"

@@ -5,8 +5,9 @@ import uuid
 
 import pytest
 
-from connectors import sample_changes, samples
+from connectors import samples
 from connectors.samples import catalogue, cells
+from connectors.samples import changes as sample_changes
 from mappings import columns, items, loading
 from sql import tables
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors import customers, orders, texts
-from connectors.database_sqlite import SqliteDatabase
+from connectors.database.sqlite import SqliteDatabase
+from connectors.tables import customers, orders, row_text
 from mappings import columns, hashing, sizes
 from schemas.base import Cell
 from tests import factories
@@ -66,8 +66,8 @@ def test_scan_rows_and_customers_give_the_same_texts(world: World, joined: Sqlit
 
 @pytest.mark.parametrize("cell", CELLS, ids=repr)
 def test_a_joined_text_is_the_one_that_is_hashed(cell: Cell) -> None:
-    assert texts.joined("sqlserver", (cell, 7, None)) == hashing.canonical_text([cell, 7, None])
+    assert row_text.joined("sqlserver", (cell, 7, None)) == hashing.canonical_text([cell, 7, None])
 
 
 def test_a_lost_column_is_read_as_null() -> None:
-    assert texts.selected("sqlserver", ["NOTES", None]) == ["s.[NOTES]", "NULL"]
+    assert row_text.selected("sqlserver", ["NOTES", None]) == ["s.[NOTES]", "NULL"]

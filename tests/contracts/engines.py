@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import sql
-from connectors import database, database_sqlite, database_sqlserver, errors, odbc, odbc_driver
+from connectors import database, errors
+from connectors.database import odbc_address, odbc_driver, sqlite
+from connectors.database import sqlserver as database_sqlserver
 from sql import ddl, identifiers, tables
 from tests import factories, fakes
 
@@ -97,7 +99,7 @@ def own_database(server: str) -> Iterator[str]:
     """
     name = f"ordersync_test_{secrets.token_hex(4)}"
     try:
-        admin = odbc.connect(odbc.parse(with_keywords(server, DATABASE="master")))
+        admin = odbc_address.connect(odbc_address.parse(with_keywords(server, DATABASE="master")))
         admin.execute(f"CREATE DATABASE [{name}]")
     except (errors.OrdersyncError, odbc_driver.load().Error) as error:
         with lent_database(server, str(error)):
@@ -116,10 +118,10 @@ def own_database(server: str) -> Iterator[str]:
 @contextmanager
 def lent_database(server: str, why: str) -> Iterator[None]:
     """The database that the connection string names: emptied of our tables, which it may only have from us."""
-    where = odbc.parse(server).where
-    if "DATABASE" not in odbc.pairs(server):
+    where = odbc_address.parse(server).where
+    if "DATABASE" not in odbc_address.pairs(server):
         pytest.fail(f"{VARIABLE}: this login makes no database ({why}): name an empty one, DATABASE=…")
-    with closing(odbc.connect(odbc.parse(server))) as owner:
+    with closing(odbc_address.connect(odbc_address.parse(server))) as owner:
         if where not in _lent:
             with closing(sqlserver(server)) as db:
                 found = [table.name for table in tables.of_engine("sqlserver") if db.columns(table.name)]
@@ -151,17 +153,17 @@ def attempt(connection: "pyodbc.Connection", statement: str) -> None:
 
 def with_keywords(server: str, **given: str) -> str:
     """The connection string with other values."""
-    return odbc.Address("", {**odbc.pairs(server), **given}).text
+    return odbc_address.Address("", {**odbc_address.pairs(server), **given}).text
 
 
 def sqlserver(text: str, **given: Any) -> database_sqlserver.SqlServerDatabase:
-    address = odbc.parse(text)
-    return database_sqlserver.SqlServerDatabase(lambda: odbc.connect(address), address.where, **given)
+    address = odbc_address.parse(text)
+    return database_sqlserver.SqlServerDatabase(lambda: odbc_address.connect(address), address.where, **given)
 
 
 def sqlite_over_odbc(path: Path) -> database_sqlserver.SqlServerDatabase:
     """The same file that SqliteDatabase opens, its tables made, through pyodbc."""
-    made = database_sqlite.SqliteDatabase(path)
+    made = sqlite.SqliteDatabase(path)
     now = fakes.Clock()()
     made.apply_schema(now)
     line = database_sqlserver.LINE
@@ -186,7 +188,7 @@ def opened(engine: str, folder: Path, request: pytest.FixtureRequest) -> Iterato
     elif engine == "odbc":
         db = sqlite_over_odbc(folder / "orders.db")
     else:
-        db = database_sqlite.SqliteDatabase(folder / "orders.db")
+        db = sqlite.SqliteDatabase(folder / "orders.db")
         db.apply_schema(fakes.Clock()())
     try:
         yield db

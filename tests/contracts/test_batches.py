@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from connectors import errors
-from connectors.journal import Request
-from connectors.lease import Grant
+from connectors.tables.journal import Request
+from connectors.tables.lease import Grant
 from schemas import events, items
 from tests import factories
 from tests.contracts.engines import BATCH_1, batch

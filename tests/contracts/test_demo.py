@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors import database_sqlserver
+from connectors.database import sqlserver as database_sqlserver
 from streams import demo, settings
 
 ORDERS, SEED = 90, 7

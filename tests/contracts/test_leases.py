@@ -5,8 +5,9 @@ from functools import partial
 
 import pytest
 
-from connectors import errors, lease
-from connectors.journal import Request
+from connectors import errors
+from connectors.tables import lease
+from connectors.tables.journal import Request
 from schemas import items
 from tests import factories
 from tests.contracts.engines import BATCH_1, BATCH_2

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors import orders
+from connectors.tables import orders
 from mappings import columns, hashing, sizes
 from schemas import detection
 from schemas.base import Cell

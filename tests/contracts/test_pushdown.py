@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors import errors, orders, orders_pushdown
+from connectors import errors
+from connectors.tables import orders, orders_pushdown
 from mappings import columns, hashing, sizes
 from schemas import detection, events
 from schemas.base import Cell

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors import database, errors, odbc_driver
+from connectors import database, errors
+from connectors.database import odbc_driver
 from schemas import batches
 from tests.contracts import engines
 

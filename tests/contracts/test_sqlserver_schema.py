@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from connectors import odbc, odbc_driver
-from connectors.batches import Batches
+from connectors.database import odbc_address, odbc_driver
+from connectors.tables.batches import Batches
 from sql import grants, script, tables
 from streams import commands
 from tests import fakes
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.sqlserver
 
 
 def run(text: str, batches: str) -> None:
-    with closing(odbc.connect(odbc.parse(text))) as connection:
+    with closing(odbc_address.connect(odbc_address.parse(text))) as connection:
         for batch in re.split(r"^GO\s*$", batches, flags=re.MULTILINE):
             if batch.strip():
                 connection.execute(batch)
@@ -96,7 +96,7 @@ def test_a_database_without_snapshots_is_told(sqlserver: str) -> None:
 def service(server: str) -> Iterator[str]:
     """The connection string of a new login that is a user of this database, in our role."""
     name, password = f"ordersync_test_{secrets.token_hex(4)}", f"Aa1-{secrets.token_hex(12)}"
-    with closing(odbc.connect(odbc.parse(server))) as owner:
+    with closing(odbc_address.connect(odbc_address.parse(server))) as owner:
         try:
             owner.execute(f"CREATE LOGIN [{name}] WITH PASSWORD = '{password}'")
         except odbc_driver.load().Error as error:
@@ -126,7 +126,7 @@ def test_the_grants_may_run_twice_and_let_a_user_do_the_work_and_no_more(sqlserv
             with worker.read() as session:
                 assert session.query("SELECT record_uuid FROM ORDERS_UNIFIED") == []
             assert Batches(worker, now=fakes.Clock()).active() == []
-        with closing(odbc.connect(odbc.parse(given))) as connection:
+        with closing(odbc_address.connect(odbc_address.parse(given))) as connection:
             for forbidden in ("DELETE FROM ORDERS_UNIFIED", "CREATE TABLE dbo.X (a INT)", "DROP TABLE SYNC_State"):
                 with pytest.raises(odbc_driver.load().Error):
                     connection.execute(forbidden)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 import sql
-from connectors import database, errors, odbc_driver
+from connectors import database, errors
+from connectors.database import odbc_driver
 from tests.contracts import engines
 
 # Placeholders: columns that staging and production, or the source, really have.

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from connectors import kafka, sample_changes
-from connectors.retries import Way
+from connectors import kafka
+from connectors.samples import changes as sample_changes
+from connectors.tables.retries import Way
 from schemas.batches import BatchStatus, SyncState
 from streams import commands, demo, overview, passes, settings, topics, trace, triage
 

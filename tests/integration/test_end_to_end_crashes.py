@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from connectors import kafka_node, processes
+from connectors import processes
+from connectors.kafka import embedded_node
 from streams import commands, demo, settings
 
 ORDERS, SEED = 140, 11
@@ -96,7 +97,7 @@ def test_the_board_is_killed(stage: demo.Stage, until: Until) -> None:
 
 def test_the_broker_is_killed(stage: demo.Stage, until: Until, caplog: pytest.LogCaptureFixture) -> None:
     in_the_midst(stage, until)
-    broker = kafka_node.State.read(stage.parts.settings.home / "kafka").jvm
+    broker = embedded_node.State.read(stage.parts.settings.home / "kafka").jvm
     assert broker is not None and broker.kill(10)
     everything_proves(stage)
     assert "the embedded Kafka had ended: started again" in caplog.messages

@@ -21,12 +21,14 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from connectors import errors, kafka, kafka_local, kafka_node, processes
+from connectors import errors, kafka, processes
+from connectors.kafka import embedded as kafka_local
+from connectors.kafka import embedded_node
 from schemas import detection
 from streams import commands, embedded, overview, passes, resources, settings, supervise
 
 ROOT = Path(__file__).parents[2]
-HOST = kafka_node.HOST
+HOST = embedded_node.HOST
 RIGHT, WRONG = "right-s3cret", "wrong-s3cret"
 LISTENERS = {
     "LOGIN": "SASL_PLAINTEXT",
@@ -67,7 +69,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
         for one in sockets.values():
             one.bind((HOST, 0))
         ports = {name: one.getsockname()[1] for name, one in sockets.items()}
-    own = kafka_node.choose_ports((folder / "kafka").resolve(), kafka_node.State())
+    own = embedded_node.choose_ports((folder / "kafka").resolve(), embedded_node.State())
     listeners = ",".join(
         [f"PLAINTEXT://{HOST}:{own.clients}", f"CONTROLLER://{HOST}:{own.controller}"]
         + [f"{name}://{HOST}:{port}" for name, port in ports.items()]

@@ -22,8 +22,9 @@ import pytest
 from click.testing import Result
 from typer import testing
 
-from connectors import errors, kafka_replay, processes
-from connectors.monday.simulator import faults
+from connectors import errors, processes
+from connectors.kafka import reader as kafka_replay
+from connectors.simulator import faults
 from schemas import codec
 from schemas.batches import SyncState
 from streams import cli, commands, embedded, overview, passes, repair, settings, supervise, topics

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import sql
-from connectors.database_sqlite import SqliteDatabase
-from connectors.monday.simulator import faults
+from connectors.database.sqlite import SqliteDatabase
+from connectors.simulator import faults
 from mappings import loading
 from schemas import events
 from schemas.mappings import BoardMapping

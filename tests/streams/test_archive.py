@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from connectors import archive as archives
-from connectors import customers, errors, parquet
+from connectors import errors
+from connectors.archive import parquet
+from connectors.archive import snapshots as archived_snapshots
+from connectors.tables import customers
 from streams import archive, due, hold
 from tests import factories
 from tests.factories import World, excluded_row, identity, row
@@ -16,7 +18,7 @@ GREYSON, OTHER = "GREYSON CLOTHIERS", "JOHNNIE O"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-class Away(archives.Archive):
+class Away(archived_snapshots.Archive):
     """An archive that does not answer."""
 
     def has(self, customer: str, version: int) -> bool:
@@ -28,9 +30,9 @@ class Place:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.store = archives.Archive(world.db, days=30, now=world.clock)
+        self.store = archived_snapshots.Archive(world.db, days=30, now=world.clock)
 
-    def archiver(self, store: archives.Archive | None = None, most: int = 100) -> archive.Archiver:
+    def archiver(self, store: archived_snapshots.Archive | None = None, most: int = 100) -> archive.Archiver:
         world = self.world
         return archive.Archiver(
             source=world.orders,
@@ -160,14 +162,16 @@ def test_while_the_window_holds_back_more_the_snapshot_waits_but_not_for_ever(pl
     assert not due.read(world.state)[GREYSON].more
 
 
-def entries(*hours_ago: float) -> list[archives.Entry]:
+def entries(*hours_ago: float) -> list[archived_snapshots.Entry]:
     return [
-        archives.Entry(at, GREYSON, at, NOW - timedelta(hours=hours), 1, 1, "1", "")
+        archived_snapshots.Entry(at, GREYSON, at, NOW - timedelta(hours=hours), 1, 1, "1", "")
         for at, hours in enumerate(hours_ago, start=1)
     ]
 
 
-def kept(found: list[archives.Entry], *, days: int = 30, most: int = 100, pinned: tuple[int, ...] = ()) -> list[int]:
+def kept(
+    found: list[archived_snapshots.Entry], *, days: int = 30, most: int = 100, pinned: tuple[int, ...] = ()
+) -> list[int]:
     gone = archive.Retention(days, most).superfluous(found, pinned, NOW)
     return [one.id for one in found if one not in gone]
 

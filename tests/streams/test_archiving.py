@@ -10,8 +10,8 @@ import pytest
 from psycopg import conninfo
 from pydantic import SecretStr
 
-from connectors import archive as archives
 from connectors import errors
+from connectors.archive import snapshots as archived_snapshots
 from streams import archiving, commands, due, hold, resources, settings
 from tests import factories
 from tests.factories import World, identity, row
@@ -97,7 +97,7 @@ def test_a_snapshot_that_is_damaged_stops_its_own_roll_back_and_no_other(
         world.edit(1, {"NOTES": "new"})
         world.edit(2, {"NOTES": "new"})
         world.flow()
-        store = archives.Archive(world.db, days=30, now=world.clock)
+        store = archived_snapshots.Archive(world.db, days=30, now=world.clock)
         for customer in (GREYSON, OTHER):
             (entry,) = store.entries(customer)
             told = hold.Hold(customer=customer, by="me", at=world.clock(), snapshot=entry.id, complete=False)

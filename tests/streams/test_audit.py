@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import sql
-from connectors import production, repairs, standing
 from connectors.monday import board as boards
 from connectors.monday import budget, limits
+from connectors.tables import production, repairs, row_states
 from schemas import events
 from schemas.orders import StagedOrder
 from sql import tables
@@ -52,7 +52,7 @@ async def audited(at: Desk) -> dict[str, audit.Kind]:
     """The orders that differ, each by the first of its differences."""
     mappings, db = at.world.mappings, at.world.db
     auditor = audit.Auditor(
-        standing.Standings(db, of_world(at).columns), repairs.Repairs(db, at.world.clock.now), lambda: (), mappings
+        row_states.Standings(db, of_world(at).columns), repairs.Repairs(db, at.world.clock.now), lambda: (), mappings
     )
     async with at.world.client(budget.Budget(limits.preset("personal", "pro"))) as api:
         ids = [mappings.board.key.id, *(column.id for column in mappings.board.columns)]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from connectors.monday import shown
+from connectors.monday import board_values
 from streams import boardview
 from tests.chaos.virtual import timeless
 from tests.streams.desk import GROUP, Desk, desk, order, uuid
@@ -64,7 +64,7 @@ async def test_groups_are_known_by_their_titles(tmp_path: Path) -> None:
 
 
 def test_a_label_that_was_created_is_known_from_then_on() -> None:
-    book = boardview.LabelBook([shown.BoardColumn(id="d", title="D", type="dropdown", labels={"A": "1"})])
+    book = boardview.LabelBook([board_values.BoardColumn(id="d", title="D", type="dropdown", labels={"A": "1"})])
     assert set(book.known()["d"]) == {"A"}
     book.created({"d": {"labels": ["B"]}, "new": {"labels": ["C"]}, "text": "T", "cleared": None})
     assert {column: set(labels) for column, labels in book.known().items()} == {"d": {"A", "B"}, "new": {"C"}}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors import growth
-from connectors.journal import Request
+from connectors.tables import cleanup as growth
+from connectors.tables.journal import Request
 from schemas import events, items
 from streams import cleanup
 from tests import factories

@@ -100,10 +100,10 @@ def test_a_broker_that_is_not_there_is_said_in_one_line_with_its_address(tmp_pat
 def test_status_reads_as_json(tmp_path: Path) -> None:
     from datetime import UTC, datetime
 
-    from connectors import database_sqlite
+    from connectors.database import sqlite
 
     (tmp_path / ".ordersync").mkdir()
-    database = database_sqlite.SqliteDatabase(tmp_path / ".ordersync" / "orders.db")
+    database = sqlite.SqliteDatabase(tmp_path / ".ordersync" / "orders.db")
     database.apply_schema(datetime.now(UTC))
     database.close()
     shown = ordersync(tmp_path, "status", "--json")

@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result
 from typer import testing
 
-from connectors import archive as archives
-from connectors import customers
+from connectors.archive import snapshots as archived_snapshots
+from connectors.tables import customers
 from streams import archive, cli, hold
 from tests import factories
 from tests.factories import identity, row
@@ -24,7 +24,7 @@ class Desk:
     def __init__(self, folder: Path, world: factories.World) -> None:
         self.folder = folder
         self.world = world
-        self.store = archives.Archive(world.db, days=30, now=world.clock)
+        self.store = archived_snapshots.Archive(world.db, days=30, now=world.clock)
         world.add(row(1, NOTES="[red]late[/red]"), row(2), row(3, CUSTOMER_NAME=OTHER))
         world.flow()
         archiver = archive.Archiver(

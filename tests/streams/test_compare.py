@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import mappings
-from connectors.monday import shown
+from connectors.monday import board_values
 from schemas.orders import Order
 from streams import compare, facts
 
@@ -23,18 +23,20 @@ ORDER = Order(
 )
 
 
-def cell(text: str) -> shown.Shown:
-    return shown.Shown(text=text)
+def cell(text: str) -> board_values.Shown:
+    return board_values.Shown(text=text)
 
 
-def subitem(size: str, quantity: str, name: str | None = None) -> shown.BoardItem:
+def subitem(size: str, quantity: str, name: str | None = None) -> board_values.BoardItem:
     columns = {SIZE: cell(size), QUANTITY: cell(quantity)}
-    return shown.BoardItem(id="2", name=name or f"Size {size}", state="active", board_id="9", columns=columns)
+    return board_values.BoardItem(id="2", name=name or f"Size {size}", state="active", board_id="9", columns=columns)
 
 
-def item(*, name: str = "A WHITE 1", price: str = "28.86", sizes: tuple[shown.BoardItem, ...] = ()) -> shown.BoardItem:
+def item(
+    *, name: str = "A WHITE 1", price: str = "28.86", sizes: tuple[board_values.BoardItem, ...] = ()
+) -> board_values.BoardItem:
     customer = next(column.id for column in MAPPING.board.columns if column.staging == "CUSTOMER")
-    return shown.BoardItem(
+    return board_values.BoardItem(
         id="1",
         name=name,
         state="active",
@@ -49,7 +51,7 @@ def source() -> pd.DataFrame:
     return compare.frame(facts.of_source(UUID, ORDER, MAPPING))
 
 
-def board(*items: shown.BoardItem) -> pd.DataFrame:
+def board(*items: board_values.BoardItem) -> pd.DataFrame:
     return compare.frame(facts.of_board(items, MAPPING))
 
 
@@ -73,7 +75,7 @@ def test_a_size_of_zero_says_nothing() -> None:
     ],
 )
 def test_every_kind_of_difference_is_seen(
-    other: shown.BoardItem, field: str, left: str | None, right: str | None
+    other: board_values.BoardItem, field: str, left: str | None, right: str | None
 ) -> None:
     found = compare.differences(source(), board(other))
     assert [(one.field, one.left, one.right) for one in found] == [(field, left, right)]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from connectors import errors, orders_pushdown
+from connectors import errors
+from connectors.tables import orders_pushdown
 from mappings import sizes
 from schemas import detection, events
 from schemas.batches import SyncState

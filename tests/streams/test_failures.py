@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.retries import Way
+from connectors.tables.retries import Way
 from schemas import codec, events
 from schemas.base import Origin
 from schemas.batches import SyncState

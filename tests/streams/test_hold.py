@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors import customers, errors
+from connectors import errors
+from connectors.tables import customers
 from schemas.batches import SyncState
 from streams import hold
 from tests import factories

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from connectors import orders
+from connectors.tables import orders
 from mappings import columns, hashing, sizes
 from sql import pushdown
 from streams import cli, oracle, passes

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from connectors import errors, state
-from connectors.lost import ROUND
-from connectors.monday.simulator.faults import Kind, Rule
+from connectors import errors
+from connectors.simulator.faults import Kind, Rule
+from connectors.tables import state
+from connectors.tables.lost_events import ROUND
 from schemas import events
 from streams import doubt
 from tests.chaos.script import Point, Strike

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import sql
-from connectors import repairs
-from connectors.monday import shown
+from connectors.monday import board_values
+from connectors.tables import repairs
 from schemas import events
 from schemas.orders import Order, StagedOrder
 from streams import compare, facts, refresh
@@ -68,10 +68,10 @@ def wrong(at: Desk, orders: Sequence[StagedOrder], people: str = "") -> list[Any
     return [*compare.duplicates(read, mappings), *compare.differences(compare.frame(expected), shown_now)]
 
 
-def _read(at: Desk, told: dict) -> shown.BoardItem:  # type: ignore[type-arg]
-    return shown.BoardItem(
+def _read(at: Desk, told: dict) -> board_values.BoardItem:  # type: ignore[type-arg]
+    return board_values.BoardItem(
         id=told["id"], name=told["name"], state="active", board_id="", group_title=told.get("group", ""),
-        columns={name: shown.Shown(text=facts.text(value)) for name, value in told["columns"].items()},
+        columns={name: board_values.Shown(text=facts.text(value)) for name, value in told["columns"].items()},
         subitems=tuple(_read(at, one) for one in told.get("subitems", ()) if one["state"] == "active"),
     )  # fmt: skip
 

@@ -8,8 +8,9 @@ import confluent_kafka
 import confluent_kafka.admin
 import pytest
 
-from connectors import errors, kafka_replay
-from connectors.repairs import Settled
+from connectors import errors
+from connectors.kafka import reader as kafka_replay
+from connectors.tables.repairs import Settled
 from schemas import codec, events
 from schemas.batches import SyncState
 from streams import replay

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors import database, retries
+from connectors import database
+from connectors.tables import retries
 from schemas import events
 from sql import tables
 from streams import retry

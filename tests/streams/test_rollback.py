@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from connectors import archive as archives
-from connectors import customers, errors, lost
+from connectors import errors
+from connectors.archive import snapshots as archived_snapshots
+from connectors.tables import customers, lost_events
 from schemas import events
 from schemas.batches import SyncState
 from streams import archive, detect, emission, hold, rollback
@@ -29,7 +30,7 @@ class Place(factories.World):
         super().__init__(desk.world.path)
         self.desk = desk
         self.db.apply_schema(self.clock())
-        self.store = archives.Archive(self.db, days=30, now=self.clock)
+        self.store = archived_snapshots.Archive(self.db, days=30, now=self.clock)
         self.customers = customers.Customers(self.db)
 
     def rolling(self, window: int = 100_000) -> rollback.Rollback:
@@ -235,7 +236,7 @@ async def test_events_that_the_log_lost_are_emitted_again(tmp_path: Path) -> Non
         rolling = world.rolling()
         rolling.step(rolling.begin(archive.at(world.store.entries(GREYSON), GREYSON, morning), "me"))
         assert len(world.topic.take()) == 4
-        sweep = lost.Lost(world.db, numbers=detect.PASS, again=world.clock() - world.clock(), now=world.clock)
+        sweep = lost_events.Lost(world.db, numbers=detect.PASS, again=world.clock() - world.clock(), now=world.clock)
         assert sweep.forget(sweep.newest()) == 4
         assert world.passed() == []
         (left,) = rolling.unfinished()
@@ -364,10 +365,10 @@ async def test_a_hold_whose_snapshot_is_gone_says_so(tmp_path: Path) -> None:
             world.rolling().step(hold.Hold(customer=GREYSON, by="me", at=world.clock(), snapshot=7, complete=False))
 
 
-class _Lacking(archives.Archive):
+class _Lacking(archived_snapshots.Archive):
     """An archive whose files know of nothing but their own columns."""
 
-    def payload(self, entry: archives.Entry) -> bytes:
-        from connectors import parquet
+    def payload(self, entry: archived_snapshots.Entry) -> bytes:
+        from connectors.archive import parquet
 
         return parquet.write([], [("S", "INT")]).payload

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors import database_sqlite, errors, orders_pushdown
+from connectors import errors
+from connectors.database import sqlite
+from connectors.tables import orders_pushdown
 from streams import resources, settings
 from tests import fakes
 
@@ -158,7 +160,7 @@ def test_a_server_compares_unless_the_client_is_to(monkeypatch: pytest.MonkeyPat
 def test_the_detector_looks_where_the_setting_says(tmp_path: Path, told: str | None, pushed: bool) -> None:
     parts = resources.Resources(settings.load(database="mssql://sync@db.example.com/orders", detect_hash=told))
     # No server is asked to make one.
-    vars(parts)["db"] = database_sqlite.SqliteDatabase(tmp_path / "orders.db")
+    vars(parts)["db"] = sqlite.SqliteDatabase(tmp_path / "orders.db")
     source = parts.detector(fakes.Topic()).source
     assert isinstance(source, orders_pushdown.PushdownOrders) == pushed
     parts.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors import lost, repairs
+from connectors.tables import lost_events, repairs
 from schemas import events
 from streams import detect, sweep
 from tests import factories
@@ -60,7 +60,7 @@ def log() -> Log:
 
 @pytest.fixture
 def look(world: World, log: Log) -> sweep.Sweep:
-    tables = lost.Lost(world.db, numbers=detect.PASS, again=timedelta(minutes=1), now=world.clock)
+    tables = lost_events.Lost(world.db, numbers=detect.PASS, again=timedelta(minutes=1), now=world.clock)
     return sweep.Sweep(log, tables, "group", LANES)
 
 
@@ -118,11 +118,11 @@ def test_an_order_that_waits_for_a_request_in_doubt_is_not_lost(world: World, lo
     assert look.look() == 0
     # The writer tells it again behind the watermark, and then acknowledges it.
     for _ in range(2):
-        world.state.set(lost.ROUND, 1)
+        world.state.set(lost_events.ROUND, 1)
         log.worked("staged")
         log.emitted("staged")
         assert look.look() == 0
-    world.state.set(lost.ROUND, 2)
+    world.state.set(lost_events.ROUND, 2)
     assert look.look() == 0
     log.emitted("synced")
     log.worked("staged")
@@ -134,7 +134,7 @@ def test_an_order_that_waits_for_a_request_in_doubt_is_not_lost(world: World, lo
 def test_what_waited_for_a_request_in_doubt_and_was_lost_is_found(world: World, log: Log, look: sweep.Sweep) -> None:
     world.add(row(1))
     world.passed()
-    world.state.set(lost.ROUND, 1)
+    world.state.set(lost_events.ROUND, 1)
     log.emitted("staged", 2)
     assert look.look() == 0
     log.ends = dict.fromkeys(P, 0)
@@ -297,4 +297,4 @@ def test_how_many_were_found_is_a_fact(world: World, log: Log, look: sweep.Sweep
     world.add(row(1))
     world.passed()
     look.look()
-    assert world.query("SELECT value FROM SYNC_State WHERE name = ?", lost.FOUND) == [{"value": "1"}]
+    assert world.query("SELECT value FROM SYNC_State WHERE name = ?", lost_events.FOUND) == [{"value": "1"}]

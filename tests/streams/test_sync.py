@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors import errors
-from connectors.monday.simulator.faults import Kind, Rule
+from connectors.simulator.faults import Kind, Rule
 from schemas import events, items
 from schemas import mappings as shapes
 from schemas.batches import StagingStatus

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer import testing
 
-from connectors.journal import Request
-from connectors.lease import Grant
+from connectors.tables.journal import Request
+from connectors.tables.lease import Grant
 from schemas import events, items
 from schemas.base import Origin
 from streams import cli, trace

@@ -10,7 +10,7 @@ import pytest
 from typer import testing
 
 from connectors import database, kafka
-from connectors.retries import Way
+from connectors.tables.retries import Way
 from schemas import codec, events
 from schemas.base import Origin
 from schemas.batches import SyncState

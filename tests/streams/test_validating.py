@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from connectors import orders
+from connectors.tables import orders
 from mappings import columns, hashing, sizes
 from streams import cli, commands, pushdown_check, resources, validating
 from streams.resources import utcnow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors import standing
+from connectors.tables import row_states
 from schemas import events
 from schemas.batches import SyncState
 from streams import verify
@@ -23,7 +23,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def look(world: World, *, thorough: bool = True) -> verify.Verified:
     """One look; the states add up to the rows, whatever it sees."""
-    standings = standing.Standings(world.db, world.production.columns)
+    standings = row_states.Standings(world.db, world.production.columns)
     found = verify.Verifier(standings, world.orders, world.state, world.mappings, world.clock).look(thorough=thorough)
     assert found.source_rows == world.query("SELECT COUNT(*) AS n FROM ORDERS_UNIFIED")[0]["n"]
     assert sum(found.total.values()) == found.source_rows

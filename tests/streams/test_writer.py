@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors import errors, lease
-from connectors.journal import Request
+from connectors import errors
 from connectors.monday import error_table
-from connectors.monday.simulator.faults import Kind, Rule
+from connectors.simulator.faults import Kind, Rule
+from connectors.tables import lease
+from connectors.tables.journal import Request
 from schemas import items
 from streams import outcome, sizing, writer
 from tests.chaos.script import Point, Strike

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from connectors import errors, journal
+from connectors import errors
 from connectors.monday import documents
+from connectors.tables import journal
 from schemas import items
 from streams import commands, embedded, health, resources, settings
 from streams import writing as writings

@@ -4,7 +4,7 @@ import random
 import time
 from pathlib import Path
 
-from connectors import lost
+from connectors.tables import lost_events
 from streams import facts
 from tests.chaos.drill import stand
 from tests.chaos.real.outcome import Outcome
@@ -52,7 +52,7 @@ def kafka_lost(folder: Path, seed: int) -> Outcome:
 
 def _swept(at: stand.Stand, before: int) -> int:
     """How many orders were ever found to wait in vain; some since then, or nothing was lost."""
-    found = int(at.parts.state.get(lost.FOUND) or 0)
+    found = int(at.parts.state.get(lost_events.FOUND) or 0)
     at.figures["given_back"] = found
     if found == before:
         at.wrong.append("nobody waited for an event that was lost, so nothing is shown")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors import errors, samples
-from connectors.monday.simulator.faults import Rule, Rules
 from connectors.samples import maker
+from connectors.simulator.faults import Rule, Rules
 from mappings import sizes
 from schemas.base import Cell
 from sql import identifiers

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from connectors.monday.simulator.faults import Kind, Rule
+from connectors.simulator.faults import Kind, Rule
 from schemas.base import Cell
 
 # The API's minute in seconds, its hour, and what shrinks along with it from the defaults of streams/settings.py.

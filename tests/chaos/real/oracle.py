@@ -11,7 +11,7 @@ import confluent_kafka
 from aiokafka.partitioner import murmur2
 from confluent_kafka import TopicPartition
 
-from connectors import lost
+from connectors.tables import lost_events
 from schemas import events
 from streams import topics
 from streams.resources import Resources
@@ -98,7 +98,7 @@ def _went_back(parts: Resources) -> Iterator[str]:
 
 def swept(parts: Resources) -> list[str]:
     """What the sweep gave back to detection, in words."""
-    found = parts.state.get(lost.FOUND) or 0
+    found = parts.state.get(lost_events.FOUND) or 0
     return [f"the sweep found {found} events lost, and the log was never wiped"] if found else []
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from connectors.monday.simulator.faults import Rule, Rules
+from connectors.simulator.faults import Rule, Rules
 from mappings import sizes
 from streams import delivery, demo
 from streams.resources import utcnow

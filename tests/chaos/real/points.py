@@ -23,8 +23,9 @@ from typing import Any
 
 import faust
 
-from connectors import journal, kafka, orders, production, staging
+from connectors import kafka
 from connectors.monday import transport
+from connectors.tables import journal, orders, production, staging
 from streams import detect, topics
 
 

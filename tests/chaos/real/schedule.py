@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from connectors import samples
-from connectors.monday.simulator.faults import Kind, Rule
-from connectors.sample_changes import Kind as What
-from connectors.sample_changes import Operation, SourceChange
 from connectors.samples import maker
 from connectors.samples.cells import Row
+from connectors.samples.changes import Kind as What
+from connectors.samples.changes import Operation, SourceChange
+from connectors.simulator.faults import Kind, Rule
 from tests.chaos.real.points import Point
 from tests.chaos.real.stage import POLLER
 

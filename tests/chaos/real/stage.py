@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors import kafka_local
+from connectors.kafka import embedded as kafka_local
 from streams import commands, demo, embedded, supervise
 from streams.resources import Resources, utcnow
 from streams.settings import Settings

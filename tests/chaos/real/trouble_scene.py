@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors import database, lost, samples
+from connectors import database, samples
+from connectors.tables import lost_events
 from mappings import sizes
 from sql import identifiers
 from streams import demo, reporting
@@ -206,7 +207,7 @@ class Scene:
         cries = [name for name in self.stage.services if "Traceback" in self.stage.log(name)]
         self.wrong += [f"{name} printed a traceback" for name in cries]
         self.figures |= {name: len(some) for name, some in found.wrong.items()}
-        self.figures |= {"edits": self.source.edits, "swept": self.stage.parts.state.get(lost.FOUND) or 0}
+        self.figures |= {"edits": self.source.edits, "swept": self.stage.parts.state.get(lost_events.FOUND) or 0}
 
     def _told(self, name: str) -> str:
         """What this process says of itself: a worker on /health (503), the poller in SQL alone."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors import errors
-from connectors.monday import formats
-from connectors.monday.simulator import admin, answers, clock, config, faults, incoming, service, store
+from connectors.monday import error_formats
+from connectors.simulator import admin, answers, clock, config, faults, incoming, service, store
 from mappings.loading import Mappings
 from tests.chaos import history, judge
 from tests.chaos.sim.loop import PROCESS, SimLoop
@@ -68,7 +68,7 @@ class Board:
     def close(self) -> None:
         self.service.state.close()
 
-    async def post(self, body: str, headers: Mapping[str, str]) -> formats.Answer:
+    async def post(self, body: str, headers: Mapping[str, str]) -> error_formats.Answer:
         """Stands for connectors.monday.transport.Http, with points to die at."""
         process: Any = PROCESS.get()
         process.check()
@@ -93,7 +93,7 @@ class Board:
         if answer.cut:
             raise errors.OutcomeUnknown("sent, no answer: disconnected")
         text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body, ensure_ascii=False)
-        return formats.Answer(
+        return error_formats.Answer(
             status=answer.status, headers={name.lower(): value for name, value in told.items()}, text=text
         )
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from connectors import database
-from connectors.database_sqlite import SqliteDatabase
+from connectors.database.sqlite import SqliteDatabase
 from sql import identifiers
 
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from connectors.monday.simulator.faults import Kind, Rule
+from connectors.simulator.faults import Kind, Rule
 from schemas.base import Cell
 from tests.chaos.script import board_rules
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors import errors
-from connectors.monday import board, budget, client, error_table, formats, limits, shown
+from connectors.monday import board, board_values, budget, client, error_formats, error_table, limits
 
 Data = dict[str, Any]
 
@@ -20,14 +20,14 @@ class Script:
         self.answers = answers
         self.asked: list[tuple[str, Data]] = []
 
-    async def post(self, body: str, _: Mapping[str, str]) -> formats.Answer:
+    async def post(self, body: str, _: Mapping[str, str]) -> error_formats.Answer:
         request = json.loads(body)
         name = request["query"].split("(")[0].split()[1]
         self.asked.append((name, request["variables"]))
         payload = self.answers[name](request["variables"])
         if "errors" not in payload:
             payload = {"data": payload}
-        return formats.Answer(status=200, text=json.dumps(payload))
+        return error_formats.Answer(status=200, text=json.dumps(payload))
 
 
 def see(script: Script) -> board.Board:
@@ -81,7 +81,7 @@ DROPDOWN = {"labels": [{"id": 3, "name": "GREYSON"}, {"id": 4, "name": "OLD"}], 
 async def test_columns_and_their_labels_in_every_form(settings: Any, labels: dict[str, str]) -> None:
     column = {"id": "c", "title": "C", "type": "status", "settings": settings}
     subject = see(Script(BoardColumns=lambda _: {"boards": [{"columns": [column]}]}))
-    assert await subject.columns() == [shown.BoardColumn(id="c", title="C", type="status", labels=labels)]
+    assert await subject.columns() == [board_values.BoardColumn(id="c", title="C", type="status", labels=labels)]
 
 
 async def test_some_columns_are_asked_for_by_their_ids_and_all_without() -> None:
@@ -145,7 +145,7 @@ async def test_items_come_page_by_page_with_their_subitems() -> None:
     )
     read = [page async for page in see(script).items(columns=["key", "key"], page=9_999)]
     assert [[item.id for item in page] for page in read] == [["1"], ["2"], ["3"]]
-    assert read[0][0].columns == {"key": shown.Shown(text="u1", value="u1")}
+    assert read[0][0].columns == {"key": board_values.Shown(text="u1", value="u1")}
     assert (read[0][0].group_id, read[0][0].group_title, read[0][0].board_id) == ("g", "G", "7")
     (subitem,) = read[1][0].subitems
     assert (subitem.name, subitem.board_id, subitem.group_id) == ("XL", "99", "")
@@ -218,7 +218,7 @@ async def test_ids_are_asked_a_hundred_at_a_time_each_once() -> None:
     script = Script(ItemStates=by_id)
     states = await see(script).exists([str(number) for number in range(150)] + ["1", "1"])
     assert [len(variables["items"]) for _, variables in script.asked] == [100, 50]
-    assert states["1"] is shown.ItemState.ARCHIVED
+    assert states["1"] is board_values.ItemState.ARCHIVED
     assert "2" not in states
     assert len(states) == 75
 

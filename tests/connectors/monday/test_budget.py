@@ -9,7 +9,7 @@ import pydantic
 import pytest
 
 from connectors import errors
-from connectors.monday import budget, day, error_table, limits, responses
+from connectors.monday import budget, daily_calls, error_table, limits, responses
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -177,7 +177,7 @@ async def test_the_api_may_end_the_day_before_our_count_does() -> None:
 
 def test_the_end_of_the_days_calls_is_foreseen() -> None:
     time = FakeTime()
-    count = day.Day(1_000, used=400, now=time.utcnow)
+    count = daily_calls.Day(1_000, used=400, now=time.utcnow)
     assert count.runs_out_at() is None
     time.now = 3600
     count.add(100)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from connectors import errors
-from connectors.monday import board, budget, client, documents, error_table, limits, responses, shown
-from connectors.monday.simulator import config, faults, server
+from connectors.monday import board, board_values, budget, client, documents, error_table, limits, responses
+from connectors.simulator import config, faults, server
 from schemas import items
 
 BOARD = "9200517329"
@@ -101,7 +101,7 @@ async def test_an_order_lives_on_the_board_and_is_read_back(tmp_path: Path) -> N
 
         ((item,),) = [page async for page in seen.items(page=100)]
         assert (item.id, item.name, item.group_id, item.state) == (made.id, "new", "topics", "active")
-        assert item.columns[KEY] == shown.Shown(text="uuid-1", value="uuid-1")
+        assert item.columns[KEY] == board_values.Shown(text="uuid-1", value="uuid-1")
         assert item.columns[CUSTOMER].text == "GREYSON"
         assert not item.columns[STYLE].text
         assert [child.name for child in item.subitems] == ["XS", "XL"]
@@ -111,7 +111,7 @@ async def test_an_order_lives_on_the_board_and_is_read_back(tmp_path: Path) -> N
 
         gone = items.RemoveItem(record_uuid="uuid-1", item_id=made.id, removal=items.Removal.ARCHIVE)
         assert [verdict.kind for verdict in await write(subject, gone)] == ["done"]
-        assert (await seen.exists([made.id, "1"])) == {made.id: shown.ItemState.ARCHIVED}
+        assert (await seen.exists([made.id, "1"])) == {made.id: board_values.ItemState.ARCHIVED}
         assert [page async for page in seen.items()] == [[]]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors import errors
-from connectors.monday import error_table, formats, responses
+from connectors.monday import error_formats, error_table, responses
 from connectors.monday.error_table import Action
 
 FACTS = Path(__file__).resolve().parents[4] / "shared/monday/api-facts.md"
@@ -75,7 +75,7 @@ UNCODED = [
 
 
 def read_one(status: int, payload: object, **headers: str) -> error_table.ApiError:
-    answer = formats.Answer(status=status, headers=headers, text=json.dumps(payload))
+    answer = error_formats.Answer(status=status, headers=headers, text=json.dumps(payload))
     (error,) = responses.read(answer).errors
     return error
 
@@ -98,14 +98,14 @@ def test_without_a_code_the_message_decides_and_then_the_status(message: str, st
 
 @pytest.mark.parametrize("text", ["", "<html>Bad gateway</html>", "[]", "null", "{", '"x"', '{"data":null}'])
 def test_an_answer_that_makes_no_sense_is_an_unknown_outcome(text: str) -> None:
-    (error,) = responses.read(formats.Answer(status=200, text=text)).errors
+    (error,) = responses.read(error_formats.Answer(status=200, text=text)).errors
     assert error.code == "BAD_JSON"
     assert error_table.rule(error).action is Action.RESEND
 
 
 @pytest.mark.parametrize(("status", "action"), [(502, Action.RESEND), (429, Action.WAIT), (404, Action.ACCOUNT_STOP)])
 def test_a_bare_http_answer_is_judged_by_its_status(status: int, action: Action) -> None:
-    (error,) = responses.read(formats.Answer(status=status, text="<html>")).errors
+    (error,) = responses.read(error_formats.Answer(status=status, text="<html>")).errors
     assert error.code == f"HTTP_{status}"
     assert error_table.rule(error).action is action
 

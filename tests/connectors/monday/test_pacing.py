@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from connectors import errors
-from connectors.monday import budget, client, formats, limits
+from connectors.monday import budget, client, error_formats, limits
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BATCH = 25
@@ -68,7 +68,7 @@ class FakeApi:
         self.windows[-1] = self.spent
         return True
 
-    async def post(self, body: str, headers: Mapping[str, str]) -> formats.Answer:
+    async def post(self, body: str, headers: Mapping[str, str]) -> error_formats.Answer:
         mutations = json.loads(body)["mutations"]
         way = self.rng.uniform(0.5, 1.5) * self.latency / 2
         self.time.now += way
@@ -76,7 +76,7 @@ class FakeApi:
         self.time.now += way
         return answer
 
-    def answer(self, mutations: int) -> formats.Answer:
+    def answer(self, mutations: int) -> error_formats.Answer:
         self.requests += 1
         before = self.points - (self.spent if self.time.now < self.ends else 0)
         cost = mutations * self.weight + 1
@@ -93,7 +93,7 @@ class FakeApi:
                 "retry_in_seconds": math.ceil(self.ends - self.time.now),
             }
             payload: dict[str, Any] = {"errors": [{"message": "Complexity budget exhausted", "extensions": extensions}]}
-            return formats.Answer(status=429, headers=headers, text=json.dumps(payload))
+            return error_formats.Answer(status=429, headers=headers, text=json.dumps(payload))
         data: dict[str, Any] = {f"m{index}": {"id": str(index)} for index in range(mutations)}
         if "complexity" in self.tells:
             data["complexity"] = {
@@ -102,7 +102,7 @@ class FakeApi:
                 "query": cost,
                 "reset_in_x_seconds": resets_in,
             }
-        return formats.Answer(status=200, headers=headers, text=json.dumps({"data": data}))
+        return error_formats.Answer(status=200, headers=headers, text=json.dumps({"data": data}))
 
 
 def connect(time: FakeTime, api: FakeApi, limit: limits.Limits) -> client.Client:
@@ -197,7 +197,7 @@ async def test_another_user_of_the_token_is_made_room_for() -> None:
     limit = limits.preset("app", "pro")
 
     class Shared(FakeApi):
-        def answer(self, mutations: int) -> formats.Answer:
+        def answer(self, mutations: int) -> error_formats.Answer:
             # Between two of our requests somebody else takes an eighth of the minute.
             if self.requests % 7 == 3:
                 self.charge(limit.complexity_per_minute // 8)
@@ -214,13 +214,13 @@ async def test_a_stated_wait_is_obeyed_to_the_second() -> None:
     time = FakeTime()
     sent: list[float] = []
 
-    async def post(body: str, headers: Mapping[str, str]) -> formats.Answer:
+    async def post(body: str, headers: Mapping[str, str]) -> error_formats.Answer:
         sent.append(time.now)
         if len(sent) == 1:
             extensions = {"code": "IP_RATE_LIMIT_EXCEEDED", "retry_in_seconds": 7}
             text = json.dumps({"errors": [{"message": "m", "extensions": extensions}]})
-            return formats.Answer(status=429, headers={"retry-after": "9"}, text=text)
-        return formats.Answer(status=200, text='{"data":{"m0":{"id":"1"}}}')
+            return error_formats.Answer(status=429, headers={"retry-after": "9"}, text=text)
+        return error_formats.Answer(status=200, text='{"data":{"m0":{"id":"1"}}}')
 
     paces = budget.Budget(limits.preset("app", "pro"), clock=time.clock, sleep=time.sleep, utcnow=time.utcnow)
     subject = client.Client("http://nowhere", "t", budget=paces, sleep=time.sleep, clock=time.clock, post=post)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.monday import error_table, formats, responses
+from connectors.monday import error_formats, error_table, responses
 from schemas import items
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -14,7 +14,7 @@ DONE = {"id": "11", "board": {"id": "7"}}
 
 
 def read(payload: object, *, status: int = 200, headers: dict[str, str] | None = None) -> responses.Reply:
-    answer = formats.Answer(status=status, headers=headers or {}, text=json.dumps(payload))
+    answer = error_formats.Answer(status=status, headers=headers or {}, text=json.dumps(payload))
     return responses.read(answer, now=lambda: NOW)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from connectors.monday.simulator import config, server
+from connectors.simulator import config, server
 
 BOARD = 9200517329
 SUBITEM_BOARD = 9200771505

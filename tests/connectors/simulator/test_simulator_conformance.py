@@ -5,7 +5,7 @@ from pathlib import Path
 import graphql
 import pytest
 
-from connectors.monday.simulator import graph
+from connectors.simulator import graph
 
 OFFICIAL = Path(__file__).parents[4] / "shared" / "monday" / "schema.graphql"
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from connectors.monday.simulator import faults
+from connectors.simulator import faults
 
 
 async def test_queries_have_ordinals_of_their_own(start):

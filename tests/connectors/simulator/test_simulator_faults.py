@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from connectors.monday.simulator import faults
+from connectors.simulator import faults
 
 
 async def _struck(start, **rule):

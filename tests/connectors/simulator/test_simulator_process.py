@@ -17,7 +17,7 @@ def spawn(tmp_path):
     running = []
 
     def run(*arguments):
-        command = [sys.executable, "-m", "connectors.monday.simulator", "--state", str(tmp_path / "board.sqlite")]
+        command = [sys.executable, "-m", "connectors.simulator", "--state", str(tmp_path / "board.sqlite")]
         process = subprocess.Popen(
             [*command, "--latency-ms", "0", *arguments],
             cwd=ROOT,
@@ -102,7 +102,7 @@ def test_settings_and_faults_come_from_the_command_line(spawn, tmp_path):
 
 
 def test_nonsense_on_the_command_line_is_told_in_a_line(tmp_path):
-    command = [sys.executable, "-m", "connectors.monday.simulator", "--state", str(tmp_path / "b"), "--faults"]
+    command = [sys.executable, "-m", "connectors.simulator", "--state", str(tmp_path / "b"), "--faults"]
     for rules in ('[{"kind": "earthquake", "at": [1]}]', str(tmp_path / "absent.json")):
         done = subprocess.run([*command, rules], cwd=ROOT, capture_output=True, text=True, timeout=30)
         assert done.returncode == 2

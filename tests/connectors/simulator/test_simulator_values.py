@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.monday.simulator import labels, store, values
+from connectors.simulator import labels, store, values
 
 
 class Fixed:
@@ -148,7 +148,7 @@ def test_a_user_who_is_not_on_the_board_has_a_code_of_its_own():
 
 
 def test_every_column_of_the_boards_is_either_writable_or_read_only(tmp_path):
-    from connectors.monday.simulator import config, seed
+    from connectors.simulator import config, seed
 
     state = store.Store(tmp_path / "board.sqlite")
     seed.seed(state, config.Config(state=tmp_path / "board.sqlite"))

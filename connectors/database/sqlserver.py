@@ -1,0 +1,242 @@
+"""SQL Server and Azure SQL over ODBC.
+
+A read transaction sees one state where the database allows snapshot isolation, and waits for no writer; elsewhere it
+is read committed. Write transactions stand in line, as SQLite's do: the statements were proven for one at a time.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import sql
+from connectors import database, errors
+from connectors.database import odbc_driver, odbc_errors
+from connectors.database.odbc_session import OdbcSession
+from sql import ddl, live_checks, tables
+
+if TYPE_CHECKING:
+    import pyodbc
+
+# The row whose lock a write transaction holds until it ends.
+LINE = tables.WRITE_LINE
+# A connection that rested for so many seconds may be dead by now: routers and Azure drop idle ones.
+REST = 30.0
+
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
+_NO_SNAPSHOTS = (
+    "ALLOW_SNAPSHOT_ISOLATION is off: a pass waits for who loads ORDERS_UNIFIED, and sees no one state of it; "
+    "an owner turns it on: ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON"
+)
+
+
+@dataclass
+class _Connection:
+    raw: "pyodbc.Connection"
+    rested_since: float = 0.0
+
+
+class SqlServerDatabase:
+    """One database. `connect` opens a connection in autocommit mode; `where` names it for people.
+
+    Connections are kept per thread, one for each transaction that is open in it at once. Waiting for a lock ends
+    after `lock_timeout` seconds, as Transient.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], "pyodbc.Connection"],
+        where: str,
+        *,
+        lock_timeout: float = 30.0,
+        engine: str = "sqlserver",
+    ) -> None:
+        self._connect = connect
+        self._where = where
+        self._lock_timeout = lock_timeout
+        self._engine = engine
+        self._fast = engine == "sqlserver"
+        self._thread = _Thread()
+        self._lock = threading.Lock()
+        self._connections: list[_Connection] = []
+        self._closed = False
+        self._pyodbc = odbc_driver.load()
+
+    @property
+    def engine(self) -> str:
+        return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[database.Session]:
+        with self._transaction(read_only=True) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[database.Session]:
+        with self._transaction(read_only=False) as session:
+            if not session.execute(sql.load("catalog", self.engine)["stand_in_line"], (LINE,)):
+                raise errors.Misconfigured(
+                    f"{self._where}: the schema is not whole: run `ordersync setup`", code="SCHEMA"
+                )
+            self._thread.writing = True
+            try:
+                yield session
+            finally:
+                self._thread.writing = False
+
+    def columns(self, table: str) -> list[database.Column]:
+        with self.read() as session:
+            rows = session.query(sql.load("catalog", self.engine)["live_table"], (table,))
+        return database.checked_columns(table, [column(row) for row in rows])
+
+    def apply_schema(self, now: datetime, *, with_source: bool = True) -> list[str]:
+        catalog = sql.load("catalog", self.engine)
+        with self._transaction(read_only=False) as session:
+            live = self._live(session)
+            made = database.complete_schema(session, self.engine, live, now, with_source=with_source)
+            session.execute(catalog["make_line"], (LINE, database.to_db_time(now), LINE))
+        return made
+
+    def mistakes(self) -> list[str]:
+        """What our tables are otherwise than `apply_schema` would make them."""
+        with self.read() as session:
+            return list(live_checks.mistakes(self._live(session)))
+
+    def notes(self) -> list[str]:
+        """What works, and would work better otherwise."""
+        with self.read() as session:
+            if session.value(sql.load("catalog", "sqlserver")["allows_snapshots"]) == 1:
+                return []
+        return [_NO_SNAPSHOTS]
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            while self._connections:
+                # One that died on its own is closed already.
+                with suppress(self._pyodbc.Error):
+                    self._connections.pop().raw.close()
+
+    def _live(self, session: database.Session) -> ddl.Live:
+        catalog = sql.load("catalog", self.engine)
+
+        def named(block: str) -> set[tuple[str, str]]:
+            return {(str(row["table_name"]), str(row["name"])) for row in session.query(catalog[block])}
+
+        indexed, made_by_server = named("indexed_columns"), named("made_columns")
+        columns: dict[str, list[database.Column]] = {}
+        for row in session.query(catalog["live_columns"]):
+            table, name = str(row["table_name"]), str(row["name"])
+            found = replace(column(row), indexed=(table, name) in indexed, made=(table, name) in made_by_server)
+            columns.setdefault(table, []).append(found)
+        return ddl.Live(columns, [str(row["name"]) for row in session.query(catalog["live_others"])])
+
+    @contextmanager
+    def _transaction(self, *, read_only: bool) -> Iterator[OdbcSession]:
+        if self._thread.writing:
+            raise RuntimeError("this thread is inside a write transaction: pass its session on instead")
+        connection = self._take(read_only)
+        session = OdbcSession(connection.raw, self._translated, read_only=read_only, fast=self._fast)
+        try:
+            yield session
+            session.end()
+            with self._translated():
+                # A read has nothing to keep.
+                (connection.raw.rollback if read_only else connection.raw.commit)()
+        except BaseException:
+            self._undo(connection, session)
+            raise
+        self._give_back(connection, read_only)
+
+    def _undo(self, connection: _Connection, session: OdbcSession) -> None:
+        """An error leaves the transaction open on the server; a connection that cannot roll back is not used again."""
+        try:
+            session.end()
+            connection.raw.rollback()
+        except self._pyodbc.Error:
+            self._drop(connection)
+        else:
+            self._give_back(connection, session.read_only)
+
+    def _take(self, read_only: bool) -> _Connection:
+        if self._closed:
+            raise RuntimeError("this database was closed")
+        idle = self._thread.reading_idle if read_only else self._thread.writing_idle
+        while idle:
+            connection = idle.pop()
+            if time.monotonic() - connection.rested_since < REST or self._alive(connection):
+                return connection
+            self._drop(connection)
+        return self._open(read_only)
+
+    def _open(self, read_only: bool) -> _Connection:
+        connection = _Connection(self._connect())
+        with self._lock:
+            self._connections.append(connection)
+        with self._translated():
+            if self._engine == "sqlserver":
+                # A server may be set to count no rows; what a statement changed is how fences are known to hold.
+                connection.raw.execute("SET NOCOUNT OFF")
+                connection.raw.execute(f"SET LOCK_TIMEOUT {int(self._lock_timeout * 1000)}")
+                if read_only and self._allows_snapshots(connection.raw):
+                    connection.raw.execute(_SNAPSHOT)
+            connection.raw.autocommit = False
+        return connection
+
+    def _allows_snapshots(self, raw: "pyodbc.Connection") -> bool:
+        return bool(raw.execute(sql.load("catalog", "sqlserver")["allows_snapshots"]).fetchval() == 1)
+
+    def _alive(self, connection: _Connection) -> bool:
+        try:
+            connection.raw.execute("SELECT 1 AS n").fetchall()
+            connection.raw.rollback()
+        except self._pyodbc.Error:
+            return False
+        return True
+
+    def _give_back(self, connection: _Connection, read_only: bool) -> None:
+        if self._closed:
+            return
+        connection.rested_since = time.monotonic()
+        (self._thread.reading_idle if read_only else self._thread.writing_idle).append(connection)
+
+    def _drop(self, connection: _Connection) -> None:
+        with self._lock:
+            if connection in self._connections:
+                self._connections.remove(connection)
+        # It is of no more use, whatever it says.
+        with suppress(self._pyodbc.Error):
+            connection.raw.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Driver errors to ours; what stays as it was is a mistake in a statement, and ends the process."""
+        try:
+            yield
+        except self._pyodbc.Error as error:
+            named = odbc_errors.named(error.args, self._where)
+            if named is None:
+                raise
+            raise named from error
+
+
+class _Thread(threading.local):
+    """What one thread has: connections at rest, and whether a write transaction is open."""
+
+    def __init__(self) -> None:
+        self.reading_idle: list[_Connection] = []
+        self.writing_idle: list[_Connection] = []
+        self.writing = False
+
+
+def column(row: database.Row) -> database.Column:
+    """A live column; its type in the words and sizes of our tables."""
+    kind = str(row["type"]).upper()
+    if row.get("length") is not None:
+        kind += "(MAX)" if row["length"] == -1 else f"({row['length']})"
+    elif kind in ("DECIMAL", "NUMERIC"):
+        kind = f"DECIMAL({row['digits']},{row['scale']})"
+    return database.Column(name=str(row["name"]), type=kind, nullable=not row["not_null"], collation=row["collation"])

@@ -1,0 +1,138 @@
+"""Look at the board, count what happened, set faults, and edit by hand as a person would.
+
+Loopback only, no token, no limits: this is the tester's side door, not part of the API.
+"""
+
+import json
+from typing import Annotated, Any, Literal, assert_never
+
+from pydantic import Field, TypeAdapter
+
+from connectors.simulator import faults, service, store
+from schemas import base
+
+
+class SetValue(base.Model):
+    """Write one cell, as JSON of its column type; the column `name` renames; a new label is made."""
+
+    action: Literal["set"]
+    item_id: str
+    column_id: str
+    value: base.ColumnValue
+
+
+class Act(base.Model):
+    """Delete or archive an item or subitem, or put a copy beside it."""
+
+    action: Literal["delete", "archive", "duplicate"]
+    item_id: str
+
+
+class Move(base.Model):
+    """Drag an item into another group, by its title; one that is not there is made."""
+
+    action: Literal["move"]
+    item_id: str
+    group: str
+
+
+class Add(base.Model):
+    """Write a new item into the first group, or a new subitem under `parent_id`; values as JSON by column id."""
+
+    action: Literal["add"]
+    name: str
+    parent_id: str | None = None
+    columns: dict[str, base.ColumnValue] = {}
+
+
+Edit = Annotated[SetValue | Act | Move | Add, Field(discriminator="action")]
+Edits: TypeAdapter[SetValue | Act | Move | Add] = TypeAdapter(Edit)
+
+
+class Admin:
+    """The side door to a service."""
+
+    def __init__(self, api: service.Service) -> None:
+        self._api = api
+
+    def board(self) -> dict[str, Any]:
+        """All items of every state: `columns` holds the values by column id, as they were last written."""
+        state, board_id = self._api.state, self._api.settings.board_id
+        groups = state.groups[board_id]
+        return {
+            "board_id": str(board_id),
+            "groups": [{"id": group.id, "title": group.title} for group in groups.values()],
+            "items": [
+                {
+                    **self._told(item),
+                    "group": groups[item.group_id].title,
+                    "subitems": [self._told(subitem) for subitem in state.subitems(item.id)],
+                }
+                for item in state.items("board_id = ? ORDER BY id", (board_id,))
+            ],
+        }
+
+    def _told(self, item: store.Item) -> dict[str, Any]:
+        cells = self._api.state.cells(item.id)
+        return {
+            "id": str(item.id),
+            "name": item.name,
+            "state": item.state,
+            "columns": {column_id: json.loads(cell.written) for column_id, cell in cells.items()},
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """The counters, and each minute's complexity: `windows` are the past ones, oldest first."""
+        gate, now = self._api.gate, self._api.clock.monotonic()
+        return {
+            **self._api.stats.told(),
+            "in_flight": gate.in_flight,
+            "calls_today": self._api.state.calls_of(self._api.clock.now().date()) / 10,
+            "complexity": {
+                "limit": gate.complexity.quota,
+                "minute_seconds": self._api.settings.minute,
+                "spent": gate.complexity.spent(now),
+                "windows": [{"opened_ago": round(now - end, 3), "spent": s} for end, s in gate.complexity.closed],
+            },
+        }
+
+    def reset_stats(self) -> dict[str, Any]:
+        """Counters and past windows; the window in progress and the day go on."""
+        self._api.stats.reset()
+        self._api.gate.complexity.closed.clear()
+        return self.stats()
+
+    def set_faults(self, body: bytes) -> dict[str, Any]:
+        """Replace all rules; ordinals count from here. Raises pydantic.ValidationError."""
+        rules = faults.Rules.validate_json(body)
+        self._api.plan = faults.Plan(rules, self._api.settings.seed)
+        return {"rules": len(rules)}
+
+    def edit(self, body: bytes) -> dict[str, Any]:
+        """Returns the id of the item that was edited or made. Raises ValidationError or GraphQLError."""
+        edit = Edits.validate_json(body)
+        with self._api.state.transaction():
+            item = self._edited(edit, self._api.clock.now().timestamp())
+        return {"item_id": str(item.id)}
+
+    def _edited(self, edit: SetValue | Act | Move | Add, now: float) -> store.Item:
+        rules, board_id = self._api.rules, str(self._api.settings.board_id)
+        match edit:
+            case SetValue():
+                values = json.dumps({edit.column_id: edit.value})
+                return rules.change(str(rules.item(edit.item_id).board_id), edit.item_id, values, True, now)
+            case Move():
+                groups = {group.title: group.id for group in self._api.state.groups[int(board_id)].values()}
+                group_id = groups.get(edit.group) or rules.create_group(board_id, edit.group).id
+                return rules.move(edit.item_id, group_id, now)
+            case Add():
+                values = json.dumps(edit.columns)
+                if edit.parent_id is None:
+                    return rules.create_item(board_id, edit.name, None, values, True, now)
+                return rules.create_subitem(edit.parent_id, edit.name, values, True, now)
+            case Act(action="duplicate"):
+                return rules.duplicate(edit.item_id, now)
+            case Act():
+                return rules.remove(edit.item_id, "deleted" if edit.action == "delete" else "archived", now)
+            case _:
+                assert_never(edit)

@@ -1,0 +1,75 @@
+"""Text to result: parse and validate once per text, execute every time."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import graphql
+
+from connectors.simulator import answers
+
+
+@functools.cache
+def schema() -> graphql.GraphQLSchema:
+    built = graphql.build_schema(resources.files(__package__).joinpath("schema.graphql").read_text("utf-8"))
+    column_value = built.type_map["ColumnValue"]
+    assert isinstance(column_value, graphql.GraphQLInterfaceType)
+    column_value.resolve_type = lambda value, *_: value.typename
+    return built
+
+
+@dataclasses.dataclass(frozen=True)
+class Parsed:
+    document: graphql.DocumentNode
+    errors: tuple[graphql.GraphQLError, ...]
+
+
+@functools.lru_cache(maxsize=1024)
+def _parse(text: str) -> Parsed:
+    document = graphql.parse(text)
+    return Parsed(document, tuple(graphql.validate(schema(), document)))
+
+
+def parse(text: str) -> graphql.DocumentNode:
+    """A document that fits the schema, or Refused: then nothing of it runs."""
+    try:
+        parsed = _parse(text)
+    except graphql.GraphQLSyntaxError as error:
+        raise answers.Refused(answers.unreadable(error.message)) from error
+    if parsed.errors:
+        raise answers.Refused(answers.invalid(list(parsed.errors)))
+    return parsed.document
+
+
+def operation(document: graphql.DocumentNode, name: str | None) -> graphql.OperationDefinitionNode:
+    found = graphql.get_operation_ast(document, name)
+    if found is None:
+        raise answers.Refused(answers.error(400, "GRAPHQL_VALIDATION_FAILED", f"There is no operation {name!r}"))
+    return found
+
+
+def execute(
+    document: graphql.DocumentNode, name: str | None, variables: Mapping[str, Any], root: object
+) -> graphql.ExecutionResult:
+    """Mutations run one after the other. A fault of ours is raised, not told as an error of an alias."""
+    result = graphql.execute_sync(
+        schema(), document, root_value=root, variable_values=dict(variables), operation_name=name
+    )
+    for error in result.errors or ():
+        if error.original_error is not None and not isinstance(error.original_error, graphql.GraphQLError):
+            raise error.original_error
+    return result
+
+
+def told(result: graphql.ExecutionResult) -> answers.Answer:
+    """Application errors travel in HTTP 200 beside the data; variables that do not fit refuse the whole."""
+    errors = result.errors or []
+    if result.data is None and not any(error.path for error in errors):
+        return answers.invalid(list(errors))
+    body: answers.JSON = {"data": result.data}
+    if errors:
+        body["errors"] = [error.formatted for error in errors]
+    codes = tuple(str((error.extensions or {}).get("code", "GRAPHQL_ERROR")) for error in errors)
+    return answers.Answer(200, body, codes, throttled="FIELD_MINUTE_RATE_LIMIT_EXCEEDED" in codes)

@@ -1,0 +1,196 @@
+"""The root fields. A mutation field runs as one step of its own; the faults of its alias strike here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from graphql import GraphQLError
+
+from connectors.simulator import answers, faults, limits, store, values, views
+
+MAX_IDS = 100
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Root:
+    def __init__(self, reader: views.Reader, charge: limits.Charge) -> None:
+        self._reader = reader
+        self._charge = charge
+
+    def complexity(self, _: views.Info) -> dict[str, int]:
+        charge = self._charge
+        return {
+            "before": charge.before,
+            "query": charge.cost,
+            "after": charge.after,
+            "reset_in_x_seconds": charge.reset_in,
+        }
+
+
+class Query(_Root):
+    def boards(
+        self, _: views.Info, limit: int | None, page: int | None, ids: list[str] | None = None
+    ) -> list[views.Board]:
+        """Ids that name no board are left out, in the order of the boards."""
+        known = self._reader.state.boards.values()
+        wanted = [each for each in known if ids is None or str(each.id) in ids]
+        return [views.Board(self._reader, each) for each in _slice(wanted, limit, page)]
+
+    def items(
+        self,
+        _: views.Info,
+        limit: int | None,
+        page: int | None,
+        ids: list[str] | None = None,
+        exclude_nonactive: bool | None = None,
+        newest_first: bool | None = None,
+    ) -> list[views.Item]:
+        """By id, of every state. Mind the limit: 25 unless told."""
+        if ids is None or max(len(ids), limit or 0) > MAX_IDS:
+            raise answers.failed("InvalidArgumentException", f"items takes 1 to {MAX_IDS} ids")
+        found = self._reader.state.items(
+            f"id IN ({', '.join('?' * len(ids))}) ORDER BY id {'DESC' if newest_first else 'ASC'}",
+            [store.number(each) for each in ids],
+        )
+        kept = [each for each in found if each.state == "active" or not exclude_nonactive]
+        return [views.Item(self._reader, each) for each in _slice(kept, limit, page)]
+
+    def items_page_by_column_values(
+        self,
+        _: views.Info,
+        board_id: str,
+        limit: int,
+        columns: list[dict[str, Any]] | None = None,
+        cursor: str | None = None,
+    ) -> views.Page:
+        if cursor is None:
+            board = self._reader.rules.board(board_id)
+            found = self._reader.search.by_column_values(board, limit, columns or [])
+        elif columns is None:
+            found = self._reader.search.next_page(cursor, limit)
+        else:
+            raise answers.failed("InvalidArgumentException", "A cursor excludes columns")
+        return views.Page(self._reader, found, filtered_by=True)
+
+    def next_items_page(self, _: views.Info, cursor: str, limit: int) -> views.Page:
+        return views.Page(self._reader, self._reader.search.next_page(cursor, limit))
+
+    def me(self, _: views.Info) -> dict[str, Any]:
+        return {"id": values.USER_ID, "name": values.USER_NAME}
+
+    def platform_api(self, _: views.Info) -> dict[str, Any]:
+        calls = self._reader.settings.calls_per_day
+        return {"daily_limit": {"base": calls, "total": calls}}
+
+
+def _step(act: Callable[Concatenate["Mutation", P], T]) -> Callable[Concatenate["Mutation", P], T | None]:
+    """One alias: struck by its fault, or run in a savepoint and counted."""
+
+    def run(self: "Mutation", /, *args: P.args, **kwargs: P.kwargs) -> T | None:
+        rule = self.struck.get(self.position)
+        self.position += 1
+        if rule and rule.kind is faults.Kind.THROTTLE_200:
+            raise _field_throttled(rule)
+        if rule and rule.kind is faults.Kind.PARTIAL_ALIASES:
+            raise answers.failed(rule.code or "RecordInvalidException", "Fault: this alias fails", status_code=422)
+        if rule and not rule.takes_effect():
+            return None
+        self.tried += 1
+        with self._reader.state.step():
+            done = act(self, *args, **kwargs)
+        self.done += 1
+        return None if rule else done
+
+    return run
+
+
+def _field_throttled(rule: faults.Rule) -> GraphQLError:
+    return GraphQLError(
+        "Field limit per minute exceeded",
+        extensions={
+            "code": "FIELD_MINUTE_RATE_LIMIT_EXCEEDED",
+            "status_code": 429,
+            "retry_in_seconds": round(rule.seconds) or 1,
+        },
+    )
+
+
+class Mutation(_Root):
+    """`tried` counts the aliases that were let through, `done` those that succeeded."""
+
+    def __init__(
+        self, reader: views.Reader, charge: limits.Charge, struck: Mapping[int, faults.Rule], now: float
+    ) -> None:
+        super().__init__(reader, charge)
+        self.struck = struck
+        self.position = self.tried = self.done = 0
+        self._now = now
+
+    @_step
+    def create_item(
+        self,
+        _: views.Info,
+        board_id: str,
+        item_name: str,
+        group_id: str | None = None,
+        column_values: Any = None,
+        create_labels_if_missing: bool | None = None,
+    ) -> views.Item:
+        rules, labels = self._reader.rules, bool(create_labels_if_missing)
+        return self._item(rules.create_item(board_id, item_name, group_id, column_values, labels, self._now))
+
+    @_step
+    def create_subitem(
+        self,
+        _: views.Info,
+        parent_item_id: str,
+        item_name: str,
+        column_values: Any = None,
+        create_labels_if_missing: bool | None = None,
+    ) -> views.Item:
+        rules, labels = self._reader.rules, bool(create_labels_if_missing)
+        return self._item(rules.create_subitem(parent_item_id, item_name, column_values, labels, self._now))
+
+    @_step
+    def change_multiple_column_values(
+        self,
+        _: views.Info,
+        board_id: str,
+        column_values: Any,
+        item_id: str | None = None,
+        create_labels_if_missing: bool | None = None,
+    ) -> views.Item:
+        rules, labels = self._reader.rules, bool(create_labels_if_missing)
+        return self._item(rules.change(board_id, item_id, column_values, labels, self._now))
+
+    @_step
+    def move_item_to_group(self, _: views.Info, group_id: str, item_id: str | None = None) -> views.Item:
+        return self._item(self._reader.rules.move(item_id, group_id, self._now))
+
+    @_step
+    def archive_item(self, _: views.Info, item_id: str | None = None) -> views.Item:
+        return self._item(self._reader.rules.remove(item_id, "archived", self._now))
+
+    @_step
+    def delete_item(self, _: views.Info, item_id: str | None = None) -> views.Item:
+        return self._item(self._reader.rules.remove(item_id, "deleted", self._now))
+
+    @_step
+    def create_group(self, _: views.Info, board_id: str, group_name: str) -> views.Group:
+        return views.Group(self._reader, self._reader.rules.create_group(board_id, group_name))
+
+    @_step
+    def create_column(
+        self, _: views.Info, board_id: str, title: str, column_type: str, id: str | None = None
+    ) -> views.Column:
+        return views.Column(self._reader, self._reader.rules.create_column(board_id, title, column_type, id))
+
+    def _item(self, item: store.Item) -> views.Item:
+        return views.Item(self._reader, item)
+
+
+def _slice(found: list[T], limit: int | None, page: int | None) -> list[T]:
+    size = limit or 25
+    start = size * ((page or 1) - 1)
+    return found[start : start + size]

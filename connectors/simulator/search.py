@@ -1,0 +1,164 @@
+"""Pages of items: board order is the order of creation; only active items are found.
+
+A cursor carries its whole query, so it survives a restart; it dies an hour after its first page.
+"""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from connectors.simulator import answers, config, store, values
+
+MAX_PAGE = 500
+MAX_IDS = 100
+
+Condition = tuple[str, list[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    items: list[store.Item]
+    cursor: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """What was asked, as it was asked, and the last item told so far: all that a cursor holds."""
+
+    board_id: int
+    opened: float
+    params: dict[str, Any]
+    columns: list[dict[str, Any]]
+    after: int = 0
+
+
+class Search:
+    """Finds items of one request. `now` is UTC seconds."""
+
+    def __init__(self, state: store.Store, settings: config.Config, now: float) -> None:
+        self._state = state
+        self._settings = settings
+        self._now = now
+
+    def items_page(self, board: store.Board, limit: int, params: dict[str, Any] | None) -> Page:
+        """`params` is an ItemsQuery."""
+        return self._page(Query(board.id, self._now, params or {}, []), limit)
+
+    def by_column_values(self, board: store.Board, limit: int, columns: list[dict[str, Any]]) -> Page:
+        """All columns must match, one of a column's values suffices: whole text ignoring case."""
+        if not columns:
+            raise answers.failed("InvalidArgumentException", "columns is empty")
+        return self._page(Query(board.id, self._now, {}, columns), limit)
+
+    def next_page(self, cursor: str, limit: int) -> Page:
+        try:
+            query = Query(**json.loads(base64.urlsafe_b64decode(cursor)))
+        except (ValueError, TypeError) as reason:
+            raise answers.failed("InvalidArgumentException", "This cursor is not one") from reason
+        if self._now >= query.opened + self._settings.cursor_lifetime:
+            raise answers.failed("InvalidArgumentException", "This cursor has expired")
+        return self._page(query, limit)
+
+    def _page(self, query: Query, limit: int) -> Page:
+        if not 1 <= limit <= MAX_PAGE:
+            raise answers.failed("InvalidArgumentException", f"limit must be 1 to {MAX_PAGE}")
+        where = ["board_id = ?", "state = 'active'", "id > ?"]
+        parameters: list[Any] = [query.board_id, query.after]
+        for sql, given in self._conditions(query):
+            where.append(f"({sql})")
+            parameters += given
+        if self._settings.lookup_lag:
+            where.append("created <= ?")
+            parameters.append(self._now - self._settings.lookup_lag)
+        found = self._state.items(" AND ".join(where) + " ORDER BY id LIMIT ?", [*parameters, limit + 1])
+        if len(found) <= limit:
+            return Page(found, None)
+        query = dataclasses.replace(query, after=found[limit - 1].id)
+        cursor = base64.urlsafe_b64encode(json.dumps(dataclasses.asdict(query)).encode()).decode()
+        return Page(found[:limit], cursor)
+
+    def _conditions(self, query: Query) -> Iterator[Condition]:
+        board = self._state.boards[query.board_id]
+        for each in query.columns:
+            yield self._match(self._column(board, each["column_id"]), each["column_values"])
+        if rules := [self._rule(board, rule) for rule in query.params.get("rules") or ()]:
+            joined = " OR " if query.params.get("operator") == "or" else " AND "
+            yield joined.join(sql for sql, _ in rules), [each for _, given in rules for each in given]
+        ids = query.params.get("ids")
+        if ids is not None:
+            if len(ids) > MAX_IDS:
+                raise answers.failed("InvalidArgumentException", f"ids is limited to {MAX_IDS}")
+            yield f"id IN ({_marks(ids)})", [store.number(each) for each in ids]
+
+    def _column(self, board: store.Board, column_id: str) -> store.Column:
+        column = self._state.columns[board.id].get(column_id)
+        if column is None:
+            message = f"Column {column_id} is not on board {board.id}"
+            raise answers.failed("InvalidColumnIdException", message, column_id=column_id)
+        if column.type in values.NOT_SEARCHABLE:
+            message = f"A {column.type} column cannot be searched"
+            raise answers.failed("InvalidArgumentException", message, column_id=column_id)
+        return column
+
+    def _match(self, column: store.Column, wanted: list[str | None]) -> Condition:
+        texts = [each.casefold() for each in wanted if each is not None]
+        if not texts or len(texts) < len(wanted):
+            raise answers.failed("InvalidArgumentException", "column_values holds nothing, or null")
+        if column.type in ("dropdown", "date", "timeline") and len(texts) > 1:
+            raise answers.failed("InvalidArgumentException", f"A {column.type} column is searched for one value")
+        if column.type == "dropdown":
+            return _contains(column, texts[0])
+        return _whole(column, texts)
+
+    def _rule(self, board: store.Board, rule: dict[str, Any]) -> Condition:
+        column = self._column(board, rule["column_id"])
+        sent = rule["compare_value"]
+        wanted = sent if isinstance(sent, list) else [sent]
+        operator = rule.get("operator") or "any_of"
+        match operator:
+            case "any_of":
+                return self._any_of(column, wanted)
+            case "contains_text":
+                return _contains(column, str(wanted[0]).casefold() if wanted else "")
+            case "is_not_empty":
+                return _filled(column)
+        sql, parameters = self._any_of(column, wanted) if operator == "not_any_of" else _filled(column)
+        return f"NOT {sql}", parameters
+
+    def _any_of(self, column: store.Column, wanted: list[Any]) -> Condition:
+        if column.type not in ("status", "dropdown"):
+            return _whole(column, [str(each).casefold() for each in wanted])
+        if not all(isinstance(each, int) for each in wanted):
+            message = f"A {column.type} column is compared with label ids"
+            raise answers.failed("InvalidArgumentException", message, column_id=column.id)
+        path = "$.ids" if column.type == "dropdown" else "$.index"
+        return (
+            "id IN (SELECT item_id FROM cells, json_each(cells.value, ?) AS chosen "
+            f"WHERE column_id = ? AND folded IS NOT NULL AND chosen.value IN ({_marks(wanted)}))",
+            [path, column.id, *wanted],
+        )
+
+
+def _marks(parameters: Sequence[Any]) -> str:
+    return ", ".join("?" * len(parameters))
+
+
+def _whole(column: store.Column, texts: list[str]) -> Condition:
+    if column.type == "name":
+        return f"casefold(name) IN ({_marks(texts)})", list(texts)
+    inner = f"SELECT item_id FROM cells WHERE column_id = ? AND folded IN ({_marks(texts)})"
+    return f"id IN ({inner})", [column.id, *texts]
+
+
+def _contains(column: store.Column, text: str) -> Condition:
+    if column.type == "name":
+        return "instr(casefold(name), ?) > 0", [text]
+    return "id IN (SELECT item_id FROM cells WHERE column_id = ? AND instr(folded, ?) > 0)", [column.id, text]
+
+
+def _filled(column: store.Column) -> Condition:
+    if column.type == "name":
+        return "name <> ''", []
+    return "id IN (SELECT item_id FROM cells WHERE column_id = ? AND folded <> '')", [column.id]

@@ -1,0 +1,98 @@
+"""What waits in SQL for events that the log may have lost: orders, retries, batches."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import sql
+from connectors import database
+from connectors.tables import batches, orders, state
+
+STATEMENTS = sql.load("lost")
+SETTLE = sql.load("settle")
+LOST = "Kafka lost events of this batch: what did not arrive was detected again"
+FOUND = "sweep.found"
+# How often events of the sync lane began to go round or ceased to: odd while they do, because a request is in doubt.
+ROUND = "sync.round"
+# What is told once more waits from before its event leaves: longer than the producer may take for it.
+LEAVES_WITHIN = timedelta(seconds=45)
+
+
+class Emitted(NamedTuple):
+    """All that is emitted by a moment (UTC), at most: up to a version, and of older versions what is told once more."""
+
+    version: int
+    at: datetime
+
+
+class Lost:
+    """Counts what waits, and gives back to detection what waits in vain.
+
+    `numbers` is the name of the pass counter in SYNC_State, `again` the pause before a retry whose time was lost.
+    """
+
+    def __init__(self, db: database.Database, *, numbers: str, again: timedelta, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._numbers = numbers
+        self._again = again
+        self._now = now
+
+    def newest(self) -> Emitted:
+        """Everything that is emitted by now, at most."""
+        at = self._now()
+        with self._db.read() as session:
+            return Emitted(int(state.read(session, self._numbers) or 0), at)
+
+    def round(self) -> int:
+        """Odd while events of the sync lane are told again and again; another number than before if they were since."""
+        with self._db.read() as session:
+            return int(state.read(session, ROUND) or 0)
+
+    def waiting(self, emitted: Emitted) -> int:
+        """How many orders wait for an event, failures for their time, batches for their end, all of what is emitted."""
+        with self._db.read() as session:
+            return sum(int(session.value(STATEMENTS[name], (emitted.version,)) or 0) for name in _WAITING)
+
+    def forget(self, emitted: Emitted) -> int:
+        """Orders that still wait will be detected again, retries become due, batches count what arrived.
+
+        Returns how many orders there were. All of it in one transaction. Harmless where it was not needed, but for
+        what is told once more: its repair would be left out. So that is forgotten only if it surely had left by then.
+        """
+        now, version = self._now(), emitted.version
+        with self._db.write() as session:
+            had_left = database.to_db_time(emitted.at - LEAVES_WITHIN)
+            found = session.execute(STATEMENTS["forget_orders"], (version, had_left))
+            found += self._detect_unknown(session, version, database.to_db_time(now))
+            due = database.to_db_time(now + self._again)
+            retries = sum(session.execute(STATEMENTS[name], (due, version)) for name in _RETRIES)
+            open_batches = [str(row["batch_id"]) for row in session.query(STATEMENTS["open_batches"], (version,))]
+            self._end_passed_over(session, version, database.to_db_time(now))
+            for batch in open_batches:
+                session.execute(batches.STATEMENTS["shrink_batch"], (LOST, batch))
+            batches.recount(session, open_batches, now)
+            if found or retries:
+                state.write(session, FOUND, int(state.read(session, FOUND) or 0) + found + retries, now)
+        return found
+
+    @staticmethod
+    def _detect_unknown(session: database.Session, version: int, at: str) -> int:
+        """Orders with a version on its way of which their snapshot does not know. Returns how many there were."""
+        ahead = session.query(STATEMENTS["ahead"], (version,))
+        for row in ahead:
+            uuid = row["record_uuid"]
+            session.execute(orders.STATEMENTS["ensure_snapshot"], (uuid, at, row["customer"], uuid))
+            session.execute(STATEMENTS["forget_order"], (uuid,))
+        return len(ahead)
+
+    @staticmethod
+    def _end_passed_over(session: database.Session, version: int, at: str) -> None:
+        """Older versions whose events are lost, of orders whose newest one failed: no arrival will ever end them."""
+        for row in session.query(STATEMENTS["passed_over"], (version,)):
+            newest = (at, row["record_uuid"], row["version"])
+            session.execute(SETTLE["older_sizes_superseded"], newest)
+            session.execute(SETTLE["older_superseded"], newest)
+
+
+_WAITING = ("waiting_orders", "waiting_order_retries", "waiting_size_retries", "waiting_batches")
+_RETRIES = ("schedule_lost_orders", "schedule_lost_sizes")

@@ -1,0 +1,106 @@
+"""MON_CustMasterSchedule and its _Subitems: what people query. Written only from what was staged and confirmed."""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import sql
+from connectors import database
+from connectors.tables import batches, failures, orders
+from schemas import detection
+from schemas.batches import StagingStatus, SyncState
+
+MASTER = "MON_CustMasterSchedule"
+SUBITEMS = "MON_CustMasterSchedule_Subitems"
+STATEMENTS = sql.load("settle")
+
+
+class Production:
+    """Promotion, one transaction for a batch of events. `columns` are the staged columns that production has too."""
+
+    def __init__(self, db: database.Database, columns: Collection[str], *, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._columns = sorted(set(columns) - {"Item ID"})
+        self._insert = sql.expand(STATEMENTS["promote_order"], columns=self._columns)
+        self._now = now
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are copied from staging as they are."""
+        return self._columns
+
+    def promote(self, settled: Sequence[tuple[str, int, str]]) -> tuple[int, int]:
+        """Identity, version and hash of synced orders, the newest of each. Returns how many were promoted, dropped.
+
+        A version that production holds already, or a newer one, is dropped: so an event may come twice. One that was
+        replayed, and that the board has confirmed anew, is promoted anew: its item may have another id now.
+        """
+        now = self._now()
+        at = database.to_db_time(now)
+        uuids = sorted({uuid for uuid, _, _ in settled})
+        with self._db.write() as session:
+            staged = {
+                (str(row["source_uuid"]), int(row["version"])): row for row in _rows(session, "staged_statuses", uuids)
+            }
+            # Not production's own versions: an order that was deleted has no row there.
+            held = orders.settled_versions(session, uuids)
+            fresh = [end for end in settled if _is_news(end, staged.get(end[:2]), held.get(end[0], 0))]
+            stay = [end for end in fresh if staged[end[:2]]["update_operation"] != "DELETE"]
+            session.execute_many(STATEMENTS["remove_order"], [(uuid,) for uuid, _, _ in fresh])
+            session.execute_many(STATEMENTS["remove_sizes"], [(uuid,) for uuid, _, _ in fresh])
+            session.execute_many(self._insert, [(at, uuid, version) for uuid, version, _ in stay])
+            session.execute_many(STATEMENTS["promote_sizes"], [(at, uuid, version) for uuid, version, _ in stay])
+            ends = [(at, uuid, version) for uuid, version, _ in fresh]
+            session.execute_many(STATEMENTS["order_promoted"], ends)
+            session.execute_many(STATEMENTS["sizes_promoted"], ends)
+            removed = {end[:2] for end in fresh} - {end[:2] for end in stay}
+            failed = failures.resolve(session, [(uuid, v, (uuid, v) in removed) for uuid, v, _ in fresh], at)
+            newest = held | {uuid: version for uuid, version, _ in fresh}
+            passed = [end for end in staged if end[1] < newest.get(end[0], 0) and _is_open(staged[end])]
+            older = [(at, uuid, newest[uuid]) for uuid, _ in passed]
+            session.execute_many(STATEMENTS["older_sizes_superseded"], older)
+            session.execute_many(STATEMENTS["older_superseded"], older)
+            orders.settle(session, [_end(end, staged[end[:2]]) for end in fresh], now)
+            touched = [*passed, *(end[:2] for end in fresh)]
+            batches.recount(session, {str(staged[end]["batch_id"]) for end in touched} | failed, now)
+        return len(fresh), len(settled) - len(fresh)
+
+    def count(self) -> int:
+        """How many orders there are."""
+        with self._db.read() as session:
+            return int(session.value(STATEMENTS["production_count"]) or 0)
+
+    def everything(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """All orders (the promoted columns and `source_uuid`) and all sizes, for a comparison."""
+        with self._db.read() as session:
+            orders = session.query(sql.expand(STATEMENTS["production_orders"], columns=self._columns))
+            return orders, session.query(STATEMENTS["production_sizes"])
+
+
+def _is_news(end: tuple[str, int, str], staged: dict[str, Any] | None, held: int) -> bool:
+    if staged is None:
+        return False
+    return end[1] > held or (end[1] == held and staged["stg_status"] == StagingStatus.API_SUCCESS)
+
+
+def _is_open(row: dict[str, Any]) -> bool:
+    return StagingStatus(row["stg_status"]) in (
+        StagingStatus.PENDING,
+        StagingStatus.INFLIGHT,
+        StagingStatus.API_SUCCESS,
+    )
+
+
+def _end(settled: tuple[str, int, str], row: dict[str, Any]) -> orders.End:
+    uuid, version, row_hash = settled
+    # A removal with the hash of a row: the row is there, but it is no order any more.
+    excluded = row["update_operation"] == "DELETE" and row_hash != detection.DELETED
+    state = SyncState.EXCLUDED if excluded else SyncState.IN_SYNC
+    return orders.End(uuid, version, str(row["customer"]), state, row_hash)
+
+
+def _rows(session: database.Session, name: str, uuids: Sequence[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for some in orders.batched(uuids):
+        found += session.query(sql.expand(STATEMENTS[name], marks=len(some)), tuple(some))
+    return found
