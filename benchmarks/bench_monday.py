@@ -25,11 +25,12 @@ import aiohttp
 from connectors import samples
 from connectors.monday import board as boards
 from connectors.monday import budget, client
+from connectors.simulator.config import TOKEN
 from mappings import columns, sizes
 from schemas import events
-from streams import health, writing
-from streams.embedded import SIMULATOR_TOKEN
+from streams.delivery import health
 from streams.resources import Resources
+from streams.runtime import board_writer
 from streams.settings import Settings
 
 BUDGET = 10_000_000
@@ -65,7 +66,7 @@ def simulator(folder: Path, *, minute: float, points: int) -> Iterator[str]:
     """The board as a process of its own; its address."""
     command = [
         sys.executable, "-m", "connectors.simulator", "--state", str(folder / "board.db"), "--with-parent",
-        "--minute", str(minute), "--complexity-per-minute", str(points), "--token", SIMULATOR_TOKEN,
+        "--minute", str(minute), "--complexity-per-minute", str(points), "--token", TOKEN,
         "--requests-per-minute", "2500", "--concurrency", "100", "--calls-per-day", "10000",
     ]  # fmt: skip
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -138,7 +139,7 @@ async def measure(*, orders: int, seed: int, minute: float, points: int) -> Figu
 
 async def _sync(parts: Resources, waiting: Sequence[events.OrderStaged]) -> None:
     """Through the worker's own wiring."""
-    async with writing.writing(parts, health.Health()) as made:
+    async with board_writer.open_board_writer(parts, health.Health()) as made:
         lease = asyncio.create_task(made.keep(lambda: True))
         for some in _batches(waiting, TAKE):
             for event in await made.step(list(some)):

@@ -20,7 +20,7 @@ from mappings import columns, hashing, loading, sizes
 from schemas import detection
 from schemas.batches import SyncState
 from sql import identifiers
-from streams import commands
+from streams.commands import setup
 from tests.contracts import engines
 
 # Against the bare SELECT, and against pulling every row and hashing it here.
@@ -63,7 +63,7 @@ def prepare(db: database.Database, *, rows: int, seed: int) -> Bench:
     while some := list(islice(valid, CHUNK)):
         with db.write() as session:
             for row in some:
-                commands.insert_order(session, row)
+                setup.insert_order(session, row)
     pushed = orders_pushdown.PushdownOrders(db, _now, hashing.row_hash)
     bench = Bench(db, pushed, client, columns.watched(mappings, size_columns))
     known = [(uuid, hashing.row_hash(text)) for uuid, _, text, _ in client.scan(bench.watched)]

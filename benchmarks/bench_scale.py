@@ -28,7 +28,8 @@ from connectors import processes, samples
 from connectors.kafka import embedded
 from mappings import columns, sizes
 from schemas import events
-from streams import delivery, topics
+from streams import topics
+from streams.delivery import consumer as delivery
 from streams.resources import Resources, new_id
 from streams.settings import Settings
 

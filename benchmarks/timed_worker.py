@@ -14,7 +14,7 @@ from pathlib import Path
 
 from connectors import database
 from connectors.database.sqlite import SqliteDatabase
-from streams import cli
+from streams.cli import main as cli
 
 
 class Times:

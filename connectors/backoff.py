@@ -1,8 +1,26 @@
-"""How long to wait before trying again. Pure: nothing here sleeps, reads a clock or rolls dice of its own."""
+"""Every pause before a further attempt, in seconds. Pure: it neither sleeps nor reads a clock."""
 
 import itertools
 import random
 from collections.abc import Iterator
+
+# Before the same request is sent again under its key; the last one repeats.
+RESEND_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+# Before each read of the board for an in-doubt request: the API promises no read after write.
+LOOKUP_PAUSES = (0.0, 2.0, 5.0, 15.0)
+# Before a process that ended is started again; the last one repeats.
+RESTART_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
+# Of a failed order: each pause is so many times as long as the one before, give or take the jitter.
+RETRY_FACTOR, RETRY_JITTER = 4, 0.25
+
+
+def retry_pause(first: float, attempt: int, *, rng: random.Random) -> float:
+    """The pause before retry `attempt` (from 0) of a failed order: first * 4**attempt, give or take a quarter.
+
+    The jitter keeps orders that failed together from being sent together.
+    """
+    factor: int = RETRY_FACTOR**attempt
+    return first * factor * rng.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER)
 
 
 def delays(

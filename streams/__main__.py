@@ -8,7 +8,7 @@ from connectors import processes
 # has to be back soon.
 gc.disable()
 
-from streams import cli  # noqa: E402
+from streams.cli import main as cli  # noqa: E402
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
 """Opens and closes all connectors: the only wiring. Connectors receive plain values, never settings."""
 
+import asyncio
 import logging
 import random
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -11,7 +13,10 @@ from pydantic import SecretStr, ValidationError
 
 from connectors import database, errors, kafka
 from connectors.database import odbc_address, sqlite, sqlserver
+from connectors.monday import budget as budgets
+from connectors.monday import client as clients
 from connectors.monday import limits as monday_limits
+from connectors.simulator import config as simulator_config
 from connectors.tables import (
     batches,
     customers,
@@ -24,18 +29,26 @@ from connectors.tables import (
     orders,
     orders_pushdown,
     production,
+    repairs,
     retries,
     row_states,
     staging,
     state,
 )
-from connectors.tables import cleanup as growth
+from connectors.tables import cleanup as cleanup_tables
 from mappings import columns as mapped_columns
-from mappings import hashing, loading
-from streams import breaker, cleanup, detect, embedded, emission, guard, retry, settings, stage, sweep, topics, verify
-from streams.security import security
+from mappings import hashing, loading, sizes
+from streams import cleanup as cleanup_step
+from streams import retry, settings, stage, topics
+from streams.detect import emit, guard
+from streams.detect import step as detect
+from streams.reconcile import audit, repair, verify
+from streams.reconcile import lost_events as lost_event_sweep
+from streams.settings import kafka_security
 
 log = logging.getLogger(__name__)
+
+Sleep = Callable[[float], Awaitable[object]]
 
 
 def utcnow() -> datetime:
@@ -98,14 +111,19 @@ class Resources:
         return failures.Failures(self.db, now=utcnow)
 
     @cached_property
-    def growth(self) -> growth.Growth:
+    def cleanup(self) -> cleanup_tables.Cleanup:
         """The tables that grow with every change."""
-        return growth.Growth(self.db, now=utcnow)
+        return cleanup_tables.Cleanup(self.db, now=utcnow)
 
     @cached_property
     def history(self) -> history.History:
         """What the tables remember of one order."""
         return history.History(self.db)
+
+    @cached_property
+    def repairs(self) -> repairs.Repairs:
+        """What is settled of an order, and what is on its way once more."""
+        return repairs.Repairs(self.db, utcnow)
 
     @cached_property
     def retries(self) -> retries.Retries:
@@ -143,12 +161,12 @@ class Resources:
     @cached_property
     def producer(self) -> kafka.Producer:
         """The one event producer of this process."""
-        return kafka.Producer(self.bootstrap, security(self.settings), noise=self.noise)
+        return kafka.Producer(self.bootstrap, kafka_security(self.settings), noise=self.noise)
 
     @cached_property
     def admin(self) -> kafka.Admin:
         """Topics and offsets."""
-        return kafka.Admin(self.bootstrap, security(self.settings), noise=self.noise)
+        return kafka.Admin(self.bootstrap, kafka_security(self.settings), noise=self.noise)
 
     @property
     def limits(self) -> monday_limits.Limits:
@@ -165,7 +183,7 @@ class Resources:
         """The API's token; the bundled board has one of its own."""
         if self.settings.monday_url:
             return self.settings.token()
-        return SecretStr(embedded.SIMULATOR_TOKEN)
+        return SecretStr(simulator_config.TOKEN)
 
     def lease(self) -> lease.Lease:
         """The right to write to the board, under an owner of this process alone."""
@@ -183,7 +201,7 @@ class Resources:
         per_minute = self.limits.complexity_per_minute // self.limits.mutation_weight
         return max(1, int(self.settings.window_minutes * per_minute))
 
-    def detector(self, publish: emission.Publish) -> detect.Detector:
+    def detector(self, publish: emit.Publish) -> detect.Detector:
         """The poller's step."""
         s = self.settings
         pushed = orders_pushdown.PushdownOrders(self.db, utcnow, hashing.row_hash)
@@ -208,29 +226,68 @@ class Resources:
     def retrier(self) -> retry.Retrier:
         """The retry step."""
         s = self.settings
-        holding = breaker.Breaker(self.state, self.retries.outcomes, s.retry_first)
+        holding = retry.Breaker(self.state, self.retries.outcomes, s.retry_first)
         return retry.Retrier(self.retries, holding, s.retry_first, s.retry_tries, utcnow, random.Random())
 
-    def cleaner(self) -> cleanup.Cleaner:
+    def cleaner(self) -> cleanup_step.Cleaner:
         """The worker's daily clean-up."""
         keep = timedelta(days=self.settings.keep_days)
-        return cleanup.Cleaner(self.growth, self.state, keep, utcnow)
+        return cleanup_step.Cleaner(self.cleanup, self.state, keep, utcnow)
 
     @cached_property
-    def standings(self) -> row_states.Standings:
-        """How every row of the source stands."""
-        return row_states.Standings(self.db, self.production.columns)
+    def row_states(self) -> row_states.RowStates:
+        """The state of every row of the source."""
+        return row_states.RowStates(self.db, self.production.columns)
 
     def verifier(self) -> verify.Verifier:
-        """The look at how every row stands."""
-        return verify.Verifier(self.standings, self.orders, self.state, self.mappings, utcnow)
+        """The check of every row's state."""
+        return verify.Verifier(self.row_states, self.orders, self.state, self.mappings, utcnow)
 
-    def sweep(self) -> sweep.Sweep:
-        """The poller's look for what was lost with the log."""
+    def auditor(self) -> audit.Auditor:
+        """The comparison of the board with production."""
+        return audit.Auditor(
+            self.row_states,
+            self.repairs,
+            lambda: audit.Refused.of(self.failures, self.repairs).ahead,
+            self.mappings,
+        )
+
+    def repairer(self) -> repair.Repairer:
+        """Emits repairs within the admission window."""
+        return repair.Repairer(
+            self.repairs,
+            self.orders,
+            self.state,
+            self.batches,
+            size_columns=frozenset(sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)),
+            key_column=self.mappings.board.key.source,
+            window=self.window,
+            now=utcnow,
+            new_id=new_id,
+        )
+
+    def lost_event_sweep(self) -> lost_event_sweep.LostEventSweep:
+        """The poller's search for events that the log has lost."""
         s = self.settings
-        tables = lost_events.Lost(self.db, numbers=detect.PASS, again=timedelta(seconds=s.retry_first), now=utcnow)
+        tables = lost_events.LostEvents(
+            self.db, numbers=detect.PASS, again=timedelta(seconds=s.retry_first), now=utcnow
+        )
         lanes = [[topics.named(topic, s.topic_prefix) for topic in lane] for lane in topics.LANES]
-        return sweep.Sweep(self.admin, tables, s.topic_prefix + s.group, lanes)
+        return lost_event_sweep.LostEventSweep(self.admin, tables, s.topic_prefix + s.group, lanes)
+
+    def board_client(
+        self,
+        *,
+        calls_today: float = 0.0,
+        budget_pause: Sleep = asyncio.sleep,
+        api_pause: Sleep = asyncio.sleep,
+    ) -> clients.Client:
+        """A client of the API with a budget of its own. `calls_today`: calls of this UTC day that are spent already.
+
+        `budget_pause` sleeps while the budget is used up, `api_pause` while the API asks to wait; both take seconds.
+        """
+        budget = budgets.Budget(self.limits, sleep=budget_pause, calls_today=calls_today)
+        return clients.Client(self.monday_url, self.token(), budget=budget, sleep=api_pause)
 
     def ensure_topics(self) -> list[str]:
         """Makes the topics that are missing. Returns their names."""

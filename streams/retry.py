@@ -1,22 +1,121 @@
-"""retry: when a failed order is tried again, and the ones whose time has come.
+"""retry: schedules failed orders and emits those that are due.
 
-The times are in SQL, so a restart forgets nothing. What is not retryable waits for a person or for a newer version.
-While most retries fail alike, the breaker holds the others back.
+Reads: orders.dead-letter, due ERR rows. Writes: ERR rows (due times). Emits: orders.staged. Runs in: the worker.
+Runs twice: a due failure is claimed by one process; a claim that was never emitted is due again after CLAIM.
+
+The due times are in SQL, so a restart forgets nothing. A failure that is not retryable waits for a user or for a newer
+version. While most of the newest retries fail with one code, the breaker pauses the others:
+
+closed     retries go on
+open       no retry is sent; those that are due stay due
+half open  after the pause one retry is sent: if it fails with the same code the pause doubles, else the breaker closes
+
+The state of the breaker is in SYNC_State, so it outlives the process, and every worker and `ordersync status` read the
+same one. Two workers that ask at the same moment may send two retries in place of one.
 """
 
+import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
 
+from connectors import backoff
 from schemas import events
-from streams import breaker
+from schemas.base import Model
+
+log = logging.getLogger(__name__)
 
 # A claimed failure that nobody emitted, because the process died, is due again after this.
 CLAIM = timedelta(minutes=5)
 # So many are taken at once: the next ones a second later.
 MOST = 200
+# The state of the breaker in SYNC_State.
+BREAKER = "retry.breaker"
+# The breaker opens when this share of the newest retries, of this time at most, failed with one code.
+NEWEST, WITHIN, SHARE = 20, timedelta(hours=1), 0.8
+# The longest pause of the breaker, as a multiple of its first one.
+LONGEST = 64
+EVER = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class State(Protocol):
+    """Named values (connectors.tables.state.State)."""
+
+    def get(self, name: str) -> Any: ...
+    def set(self, name: str, value: Any) -> None: ...
+
+
+class BreakerState(Model):
+    """`code` is what the retries fail with while the breaker is open, None while it is closed.
+
+    `since` is when it opened or closed, `next_at` when one is tried, `pause` the seconds waited for it.
+    """
+
+    code: str | None = None
+    since: datetime = EVER
+    next_at: datetime = EVER
+    pause: float = 0.0
+
+    def __str__(self) -> str:
+        if self.code is None:
+            return "retries go on"
+        return (
+            f"retries pause since {self.since:%Y-%m-%d %H:%M:%S} UTC, most of the newest failed with {self.code}; "
+            f"the next one is tried at {self.next_at:%H:%M:%S} UTC"
+        )
+
+
+def read_breaker(state: State) -> BreakerState:
+    """The breaker as SQL has it."""
+    stored = state.get(BREAKER)
+    return BreakerState() if stored is None else BreakerState.model_validate(stored)
+
+
+@dataclass(frozen=True)
+class Breaker:
+    """`outcomes` gives the newest retries since a moment, the newest first: their code, "" for one that arrived.
+
+    `first` is the first pause in seconds.
+    """
+
+    state: State
+    outcomes: Callable[[datetime, int], Sequence[str]]
+    first: float
+
+    def admits(self, now: datetime, most: int) -> int:
+        """How many retries may be sent now: `most`, one or none. Opens and closes itself."""
+        known = read_breaker(self.state)
+        if known.code is None:
+            found = self.outcomes(max(known.since, now - WITHIN), NEWEST)
+            code, alike = _most_common(found)
+            if len(found) < NEWEST or alike < SHARE * NEWEST:
+                return most
+            opened = BreakerState(code=code, since=now, next_at=now + timedelta(seconds=self.first), pause=self.first)
+            self._set(opened)
+            log.warning("%s", opened)
+            return 0
+        # What was under way when it opened tells as much as the one that was let through.
+        newest = self.outcomes(known.since, 1)
+        if newest and newest[0] != known.code:
+            log.warning("retries go on: the newest did not fail with %s", known.code)
+            self._set(BreakerState(since=now))
+            return most
+        if now < known.next_at:
+            return 0
+        pause = min(known.pause * 2, self.first * LONGEST)
+        self._set(known.model_copy(update={"pause": pause, "next_at": now + timedelta(seconds=pause)}))
+        return 1
+
+    def _set(self, known: BreakerState) -> None:
+        self.state.set(BREAKER, known.model_dump(mode="json"))
+
+
+def _most_common(codes: Sequence[str]) -> tuple[str, int]:
+    counted = Counter(code for code in codes if code).most_common(1)
+    return counted[0] if counted else ("", 0)
 
 
 class Failures(Protocol):
@@ -32,7 +131,7 @@ class Retrier:
     """`first` is the pause before the first retry in seconds; each next one is four times as long."""
 
     failures: Failures
-    breaker: breaker.Breaker
+    breaker: Breaker
     first: float
     tries: int
     now: Callable[[], datetime]
@@ -54,5 +153,4 @@ class Retrier:
     def _due(self, attempt: int) -> datetime | None:
         if attempt >= self.tries:
             return None
-        # A quarter of jitter either way: orders that failed together do not come back together.
-        return self.now() + timedelta(seconds=self.first * 4**attempt * self.rng.uniform(0.75, 1.25))
+        return self.now() + timedelta(seconds=backoff.retry_pause(self.first, attempt, rng=self.rng))

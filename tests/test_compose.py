@@ -18,7 +18,11 @@ from connectors.kafka import embedded_fetch
 from connectors.monday import budget as budgets
 from connectors.simulator import __main__ as simulator
 from schemas import detection
-from streams import cli, commands, health, metrics, passes, reporting, resources, settings
+from streams import resources, settings
+from streams.cli import main as cli
+from streams.commands import setup
+from streams.delivery import health
+from streams.runtime import heartbeat, metrics, passes
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -196,10 +200,10 @@ def names_told(folder: Path, broker: str) -> set[str]:
     parts = resources.Resources(settings.Settings(home=folder, topic_prefix=f"{folder.name}-"), bootstrap=broker)
     parts.db.apply_schema(resources.utcnow())
     parts.ensure_topics()
-    commands.fill_with_samples(parts, orders=69, seed=1)
+    setup.fill_with_samples(parts, orders=69, seed=1)
     parts.detector(passes.publisher(parts)).run(detection.Filters(limit=2))
     state = health.Health()
-    reporter = reporting.Reporter(
+    reporter = heartbeat.Reporter(
         parts.state,
         state,
         parts.noise,

@@ -14,7 +14,8 @@ from connectors import database, errors
 from connectors.archive import postgres as archive_postgres
 from connectors.database import odbc_address
 from sql import grants
-from streams import commands, settings
+from streams import settings
+from streams.commands import setup
 from tests.contracts import engines
 from tests.test_compose import DOCKERFILE, ROOT, SERVICES, texts, told
 
@@ -162,12 +163,12 @@ def test_setup_gives_the_service_its_rights_once_the_tables_are_there() -> None:
             ran.append(statement)
             return -1
 
-    commands.give_rights(cast(database.Database, Database()))
+    setup.give_rights(cast(database.Database, Database()))
     assert ran == [*grants.statements(), "COMMIT"]
 
 
 def test_a_file_has_no_roles(tmp_path: Path) -> None:
     told = settings.Settings(home=tmp_path)
     with pytest.raises(errors.Misconfigured, match="--grant is for SQL Server"):
-        commands.setup(told, sample_orders=0, seed=1, grant=True)
+        setup.setup(told, sample_orders=0, seed=1, grant=True)
     assert not list(tmp_path.iterdir())

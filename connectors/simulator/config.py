@@ -7,6 +7,9 @@ from pydantic import Field
 from connectors.simulator import faults
 from schemas import base
 
+# The token of the bundled board.
+TOKEN = "simulator"
+
 
 class Config(base.Model):
     """How strict, how slow and how unlucky the simulator is. Times are seconds unless named otherwise."""

@@ -16,7 +16,7 @@ GROWING = (tables.STAGING, tables.STAGING_SUBITEMS, tables.ERRORS, tables.ERRORS
 ENDED = (StagingStatus.PROMOTED.value, StagingStatus.SUPERSEDED.value)
 
 
-class Growth:
+class Cleanup:
     """Removes in small transactions, so that nobody waits for it. Times are UTC.
 
     What failed stays, and so does the newest version of every order that the source has.

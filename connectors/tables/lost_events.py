@@ -13,7 +13,7 @@ SETTLE = sql.load("settle")
 LOST = "Kafka lost events of this batch: what did not arrive was detected again"
 FOUND = "sweep.found"
 # How often events of the sync lane began to go round or ceased to: odd while they do, because a request is in doubt.
-ROUND = "sync.round"
+RECIRCULATION = "sync.round"
 # What is told once more waits from before its event leaves: longer than the producer may take for it.
 LEAVES_WITHIN = timedelta(seconds=45)
 
@@ -25,7 +25,7 @@ class Emitted(NamedTuple):
     at: datetime
 
 
-class Lost:
+class LostEvents:
     """Counts what waits, and gives back to detection what waits in vain.
 
     `numbers` is the name of the pass counter in SYNC_State, `again` the pause before a retry whose time was lost.
@@ -46,7 +46,7 @@ class Lost:
     def round(self) -> int:
         """Odd while events of the sync lane are told again and again; another number than before if they were since."""
         with self._db.read() as session:
-            return int(state.read(session, ROUND) or 0)
+            return int(state.read(session, RECIRCULATION) or 0)
 
     def waiting(self, emitted: Emitted) -> int:
         """How many orders wait for an event, failures for their time, batches for their end, all of what is emitted."""

@@ -17,7 +17,7 @@ STATEMENTS = sql.load("detect")
 T = TypeVar("T")
 
 # A statement takes 2,000 parameters on every engine.
-MARKS = 500
+PARAMETERS_PER_CHUNK = 500
 
 
 class End(NamedTuple):
@@ -209,7 +209,7 @@ def settled_versions(session: database.Session, record_uuids: Sequence[str]) -> 
     return found
 
 
-def batched(values: Sequence[T], size: int = MARKS) -> Iterator[Sequence[T]]:
+def batched(values: Sequence[T], size: int = PARAMETERS_PER_CHUNK) -> Iterator[Sequence[T]]:
     """Slices that fit a statement's parameters."""
     for start in range(0, len(values), size):
         yield values[start : start + size]

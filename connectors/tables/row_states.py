@@ -14,7 +14,7 @@ from schemas.base import Cell
 STATEMENTS = sql.load("verify")
 
 
-class Standing(StrEnum):
+class RowState(StrEnum):
     """The states of a source row (schemas.batches.SyncState), and what keeps a row from being in one of them."""
 
     IN_SYNC = "IN_SYNC"
@@ -34,7 +34,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True)
-class Look:
+class RowStatesReading:
     """One moment of the tables. `rows`: identity, raw customer name, known customer and standing of each source row.
 
     `holds` are the names of the customers on hold.
@@ -42,10 +42,10 @@ class Look:
 
     holds: frozenset[str]
     source_rows: int
-    rows: Iterator[tuple[str | None, str | None, str | None, Standing]]
+    rows: Iterator[tuple[str | None, str | None, str | None, RowState]]
 
 
-class Standings:
+class RowStates:
     """Reads only. `columns` are the promoted columns that staging and production share."""
 
     def __init__(self, db: database.Database, columns: Sequence[str]) -> None:
@@ -53,16 +53,16 @@ class Standings:
         self._columns = sorted(set(columns) - {"Item ID"})
 
     @contextmanager
-    def look(self, family: str) -> Iterator[Look]:
+    def look(self, family: str) -> Iterator[RowStatesReading]:
         """Everything in it is of one moment. `family` names the facts of holds. Streams: memory does not grow."""
         with self._db.read() as session:
             named = session.query(state.STATEMENTS["between"], (f"{family}.", f"{family}/"))
             total = int(session.value(orders.STATEMENTS["source_rows"]) or 0)
             rows = session.stream(STATEMENTS["standings"])
-            yield Look(
+            yield RowStatesReading(
                 frozenset(str(row["name"]).partition(".")[2] for row in named),
                 total,
-                ((uuid, name, customer, Standing(standing)) for uuid, name, customer, standing in rows),
+                ((uuid, name, customer, RowState(standing)) for uuid, name, customer, standing in rows),
             )
 
     def edited(self) -> set[str]:

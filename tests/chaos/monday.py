@@ -25,9 +25,10 @@ from connectors import errors
 from connectors.database.sqlite import SqliteDatabase
 from schemas import events
 from schemas.batches import StagingStatus
-from tests.chaos import oracle, virtual
+from tests.chaos import judge_oracle as oracle
 from tests.chaos.script import Pass, Schedule, Strike, schedule
-from tests.chaos.world import Killed, Life, World
+from tests.support import virtual
+from tests.support.board_world import Killed, Life, World
 
 # A story that needs more tries than this goes in circles.
 TRIES = 60

@@ -18,7 +18,12 @@ from connectors import errors
 from connectors.kafka import client as kafka_client
 from connectors.tables import journal, lease, production
 from schemas.batches import StagingStatus
-from streams import app, choice, delivery, detect, recovery, stage, sweep, watchdog, writer
+from streams import app, stage
+from streams.delivery import consumer, faust_app
+from streams.detect import step as detect
+from streams.reconcile import lost_events
+from streams.runtime import watchdog
+from streams.sync import in_doubt, select, writer
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +50,7 @@ def _consume(
     batch_first: bool, stream_of: Callable[[Any], Any] = lambda stream: stream.noack()
 ) -> Callable[[Any], Any]:
     def mistake(original: Any) -> Any:
-        async def consume(self: delivery.Delivery, stream: Any, lane: delivery.Lane[Any]) -> None:
+        async def consume(self: consumer.Delivery, stream: Any, lane: consumer.Lane[Any]) -> None:
             async for batch in stream_of(stream).noack_take(lane.take, within=lane.within):
                 if not batch_first and not await self._batch(lane, batch):
                     return
@@ -61,7 +66,7 @@ def _consume(
 
 
 def _sends_in_the_background(original: Any) -> Any:
-    async def batch(self: delivery.Delivery, lane: delivery.Lane[Any], events: Any) -> bool:
+    async def batch(self: consumer.Delivery, lane: consumer.Lane[Any], events: Any) -> bool:
         later: list[Any] = []
         hurried = dataclasses.replace(self, producer=mock.Mock(send_all=later.extend))
         done: bool = await original(hurried, lane, events)
@@ -82,7 +87,7 @@ _kept: list[Any] = []
 
 
 def _persist_swallows(original: Any) -> Any:
-    async def persist(self: delivery.Delivery, name: str, work: Any) -> bool:
+    async def persist(self: consumer.Delivery, name: str, work: Any) -> bool:
         try:
             await work()
         except errors.LeaseLost:
@@ -117,7 +122,7 @@ def _orderly_guarded(original: Any) -> Any:
 
 
 def _stops_when_crashed(original: Any) -> Any:
-    async def wait_for_stopped(self: app.App, *others: Any, **kw: Any) -> bool:
+    async def wait_for_stopped(self: faust_app.App, *others: Any, **kw: Any) -> bool:
         stopped: bool = await original(self, *others, **kw)
         if stopped:
             await self.stop()
@@ -173,7 +178,7 @@ def _late_close(original: Any) -> Any:
 
 
 def _blind(original: Any) -> Any:
-    async def go_on(self: recovery.Recovery) -> list[Any]:
+    async def go_on(self: in_doubt.InDoubtRequests) -> list[Any]:
         written = cast(writer.Writer, self.writer)
         for request in await asyncio.to_thread(self.journal.unfinished):
             await asyncio.to_thread(written.journal.close, request.key, [], {}, written.grant, outcome="STOPPED")
@@ -204,12 +209,12 @@ def _promotes_anything(original: Any) -> Any:
 
 
 def _forgets_claims(original: Any) -> Any:
-    def retrying(due: Any, deliver: delivery.Delivery) -> Any:
+    def retrying(due: Any, deliver: consumer.Delivery) -> Any:
         async def work() -> None:
             claimed = await asyncio.to_thread(due)
             if claimed:
                 with contextlib.suppress(errors.Transient):
-                    deliver.producer.send_all(delivery.outgoing(claimed, deliver.prefix)[:0])
+                    deliver.producer.send_all(consumer.outgoing(claimed, deliver.prefix)[:0])
 
         return work
 
@@ -239,30 +244,30 @@ def _never(answer: Any) -> Callable[[Any], Any]:
 
 PLANTS = {
     "ack before work": Plant(
-        "a batch is acknowledged when it comes, not when it is done", ((delivery.Delivery, "_consume", _consume(True)),)
+        "a batch is acknowledged when it comes, not when it is done", ((consumer.Delivery, "_consume", _consume(True)),)
     ),
     "plain noack_take": Plant(
         "`stream.noack_take` without `noack()`: its clean-up acknowledges what nobody worked",
         (
-            (delivery.Delivery, "_consume", _consume(False, lambda stream: stream)),
-            (delivery, "guarded", _orderly_guarded),
+            (consumer.Delivery, "_consume", _consume(False, lambda stream: stream)),
+            (consumer, "guarded", _orderly_guarded),
         ),
     ),
     "orderly stop": Plant(
         "an unknown error leaves the agent and everything stops in order; no hard exit",
         (
-            (delivery, "guarded", _orderly_guarded),
-            (app.App, "wait_for_stopped", _stops_when_crashed),
-            (delivery, "end_process", _in_order),
+            (consumer, "guarded", _orderly_guarded),
+            (faust_app.App, "wait_for_stopped", _stops_when_crashed),
+            (consumer, "end_process", _in_order),
         ),
     ),
     "swallowed exception": Plant(
         "what goes wrong in a step is logged, and the batch acknowledged",
-        ((delivery.Delivery, "_persist", _persist_swallows),),
+        ((consumer.Delivery, "_persist", _persist_swallows),),
     ),
     "send not awaited": Plant(
         "events are acknowledged before Kafka has what they became",
-        ((delivery.Delivery, "_batch", _sends_in_the_background),),
+        ((consumer.Delivery, "_batch", _sends_in_the_background),),
     ),
     "concurrency 2": Plant("two actors share a lane", ((app, "declare", _concurrent),)),
     "wrong partitioner": Plant(
@@ -276,7 +281,7 @@ PLANTS = {
         ((writer.Writer, "_leave", _forgets_intent), (writer.Writer, "_close", _late_close)),
     ),
     "blind create": Plant(
-        "what is in doubt after a crash is taken for not done", ((recovery.Recovery, "go_on", _blind),)
+        "what is in doubt after a crash is taken for not done", ((in_doubt.InDoubtRequests, "go_on", _blind),)
     ),
     "no lease": Plant(
         "every process that asks may write, and no write checks the epoch",
@@ -287,11 +292,11 @@ PLANTS = {
         ),
     ),
     "no version check in sync": Plant(
-        "an older version is written after a newer one", ((choice, "_newest", _any_version),)
+        "an older version is written after a newer one", ((select, "_newest", _any_version),)
     ),
     "no version check in stage": Plant(
         "an older version is staged as if it were news",
-        ((stage, "_counts", _stage_any), (choice, "_newest", _any_version)),
+        ((stage, "_counts", _stage_any), (select, "_newest", _any_version)),
     ),
     "old versions promoted": Plant(
         "production takes a version that is older than its own",
@@ -299,5 +304,7 @@ PLANTS = {
     ),
     "forgotten retry": Plant("a due retry is claimed and not sent", ((app, "retrying", _forgets_claims),)),
     "no watchdog": Plant("a worker that works nothing lives on", ((watchdog.Watchdog, "start", _never(None)),)),
-    "no sweep": Plant("what was lost with the log is not found again", ((sweep.Sweep, "look", _never(0)),)),
+    "no sweep": Plant(
+        "what was lost with the log is not found again", ((lost_events.LostEventSweep, "look", _never(0)),)
+    ),
 }

@@ -234,7 +234,7 @@ def _strikes(rng: random.Random, *, frozen: bool) -> tuple[Strike, ...]:
         gap = rng.choice((2.0, 2.0, 45.0, 29 * 60.0 + rng.uniform(-40, 20), 31 * 60.0))
         strikes.append(Strike(rng.choice(list(Point)), rng.randint(1, 10), gap, news=rng.random() < 0.5))
     if frozen:
-        # Between commit and socket no check of ours can come: that gap is told of in streams.writer, and not played.
+        # Between commit and socket no check of ours can run: streams.sync.writer states that gap, it is not played.
         point = rng.choice((Point.BEFORE_LEAVE, Point.AFTER_ANSWER))
         strikes.append(Strike(point, rng.randint(1, 8), rng.choice((40.0, 300.0, 1500.0)), frozen=True))
     return tuple(strikes)

@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 
 from streams import topics
-from tests.chaos.real import oracle, trouble
+from tests.chaos.real import judge_oracle as oracle
+from tests.chaos.real import trouble
 from tests.chaos.real.trouble_scene import Scene
 
 SEED = 5

@@ -7,7 +7,7 @@ import pytest
 
 from connectors import database
 from tests.contracts import engines
-from tests.factories import World
+from tests.support.factories import World
 
 
 @pytest.fixture(scope="session")

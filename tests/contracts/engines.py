@@ -17,7 +17,7 @@ from connectors import database, errors
 from connectors.database import odbc_address, odbc_driver, sqlite
 from connectors.database import sqlserver as database_sqlserver
 from sql import ddl, identifiers, tables
-from tests import factories, fakes
+from tests.support import factories, fakes
 
 if TYPE_CHECKING:
     import pyodbc

@@ -10,9 +10,9 @@ from connectors import errors
 from connectors.tables.journal import Request
 from connectors.tables.lease import Grant
 from schemas import events, items
-from tests import factories
 from tests.contracts.engines import BATCH_1, batch
-from tests.factories import World, entity, identity
+from tests.support import factories
+from tests.support.factories import World, entity, identity
 
 changed = partial(factories.changed, batch_id=BATCH_1)
 

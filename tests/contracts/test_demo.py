@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from connectors.database import sqlserver as database_sqlserver
-from streams import demo, settings
+from streams import settings
+from streams.demo import stage as demo
 
 ORDERS, SEED = 90, 7
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 from connectors.tables import cleanup, customers, history, repairs, row_states
 from schemas import detection, events
 from schemas.batches import SyncState
-from streams import verify
-from tests import factories
-from tests.factories import World, identity, row
+from streams.reconcile import verify
+from tests.support import factories
+from tests.support.factories import World, identity, row
 
 GREYSON = "GREYSON CLOTHIERS"
 
@@ -82,7 +82,7 @@ def test_every_row_stands_somewhere(world: World) -> None:
     world.flow()
     world.edit(3, {"NOTES": "new"})
     world.passed()
-    standings = row_states.Standings(world.db, world.production.columns)
+    standings = row_states.RowStates(world.db, world.production.columns)
     verifier = verify.Verifier(standings, world.orders, world.state, world.mappings, world.clock)
     found = verifier.look(thorough=True)
     assert sum(found.total.values()) == 7, found.total
@@ -106,7 +106,7 @@ def test_customers_history_repairs_and_growth_read_the_same_tables(world: World)
     assert mended.in_source([identity(1), identity(7)]) == {identity(1)}
     mended.detect_again([identity(1)])
     assert [event.record_uuid for event in world.flow()] == [identity(1)]
-    grown = cleanup.Growth(world.db, now=world.clock)
+    grown = cleanup.Cleanup(world.db, now=world.clock)
     before = grown.rows()
     assert before["STG_MON_CustMasterSchedule"] == 4
     assert grown.orders(world.clock() + timedelta(days=1), 100, "PROMOTED")[0] > 0

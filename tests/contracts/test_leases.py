@@ -9,9 +9,9 @@ from connectors import errors
 from connectors.tables import lease
 from connectors.tables.journal import Request
 from schemas import items
-from tests import factories
 from tests.contracts.engines import BATCH_1, BATCH_2
-from tests.factories import World, entity, identity
+from tests.support import factories
+from tests.support.factories import World, entity, identity
 
 changed = partial(factories.changed, batch_id=BATCH_1)
 

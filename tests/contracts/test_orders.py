@@ -10,9 +10,9 @@ from mappings import columns, hashing, sizes
 from schemas import detection
 from schemas.base import Cell
 from schemas.batches import SyncState
-from tests import factories
 from tests.contracts import engines
-from tests.factories import World, identity, row
+from tests.support import factories
+from tests.support.factories import World, identity, row
 
 WAITING, IN_SYNC, FAILED, EXCLUDED = SyncState.WAITING, SyncState.IN_SYNC, SyncState.FAILED, SyncState.EXCLUDED
 

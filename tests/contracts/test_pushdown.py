@@ -14,12 +14,12 @@ from schemas import detection, events
 from schemas.base import Cell
 from schemas.batches import SyncState
 from sql import identifiers, pushdown
-from streams import oracle
-from tests import transpiled
+from streams.commands import pushdown as pushdown_command
 from tests.contracts import engines
-from tests.factories import World, identity, row
 from tests.mappings import test_hashing
 from tests.sql import test_pushdown as test_cells
+from tests.support import transpiled
+from tests.support.factories import World, identity, row
 
 UPDATED = events.Change.UPDATED
 # Texts and numbers have columns of their own on the server.
@@ -218,11 +218,11 @@ def test_a_row_that_is_edited_while_it_is_told_is_seen_again(world: World) -> No
 
 def test_a_trial_finds_that_both_ways_agree(world: World) -> None:
     world.add(*(row(n, NOTES=f"note {n % 7}", S=n) for n in range(10)))
-    trial = oracle.Oracle(world.orders, watched(world), hashing.row_hash, random.Random(5))
-    assert trial.look(100) == oracle.Verdict(10, 10, ())
+    trial = pushdown_command.PushdownTrial(world.orders, watched(world), hashing.row_hash, random.Random(5))
+    assert trial.look(100) == pushdown_command.Verdict(10, 10, ())
     world.flow()
     world.edit(3, {"NOTES": "note 4"})
-    assert trial.look(100) == oracle.Verdict(10, 1, ())
+    assert trial.look(100) == pushdown_command.Verdict(10, 1, ())
 
 
 def test_a_preview_notes_nothing(world: World) -> None:

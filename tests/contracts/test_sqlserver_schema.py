@@ -10,9 +10,9 @@ import pytest
 from connectors.database import odbc_address, odbc_driver
 from connectors.tables.batches import Batches
 from sql import grants, script, tables
-from streams import commands
-from tests import fakes
+from streams.commands import setup
 from tests.contracts import engines
+from tests.support import fakes
 
 pytestmark = pytest.mark.sqlserver
 
@@ -113,7 +113,7 @@ def service(server: str) -> Iterator[str]:
 def test_the_grants_may_run_twice_and_let_a_user_do_the_work_and_no_more(sqlserver: str) -> None:
     with closing(engines.sqlserver(sqlserver)) as db:
         db.apply_schema(fakes.Clock()())
-        commands.give_rights(db)
+        setup.give_rights(db)
         run(sqlserver, grants.script())
         # An older form of the schema: the view is made anew.
         run(sqlserver, "DELETE FROM SYNC_SchemaVersion")

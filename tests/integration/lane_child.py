@@ -19,7 +19,9 @@ from typing import Any
 from connectors import errors, kafka
 from schemas import events
 from streams import app as apps
-from streams import delivery, health, membership, settings, topics, watchdog
+from streams import settings, topics
+from streams.delivery import consumer, exits, faust_app, health, membership
+from streams.runtime import watchdog
 
 
 class Sender:
@@ -65,7 +67,7 @@ class Step:
             done.append(event)
             self._note("worked", [event.record_uuid])
         staged = [events.OrderStaged(**event.identity) for event in done]
-        return delivery.outgoing(staged, self._prefix)
+        return consumer.outgoing(staged, self._prefix)
 
     def _note(self, name: str, lines: list[str]) -> None:
         with (self._folder / name).open("a") as file:
@@ -78,9 +80,9 @@ async def main(folder: Path) -> None:
     bootstrap = plan["bootstrap"]
     state, noise = health.Health(), kafka.BrokerNoise()
     member = membership.Member(folder / "member", plan["worker"])
-    app = apps.bare(chosen, bootstrap, member.name)
+    app = faust_app.create_app(chosen, bootstrap, member.name)
     producer = kafka.Producer(bootstrap, timeout=5.0, noise=noise)
-    deliver = delivery.Delivery(
+    deliver = consumer.Delivery(
         producer=Sender(folder, producer),
         health=state,
         prefix=chosen.topic_prefix,
@@ -89,7 +91,7 @@ async def main(folder: Path) -> None:
         pauses=lambda: iter([0.1, 0.1, 0.1]),
     )
     step = Step(folder, plan, chosen.topic_prefix)
-    apps.declare(app, "lane", delivery.Lane(topics.CHANGED, step, plan["take"]), deliver)
+    apps.declare(app, "lane", consumer.Lane(topics.CHANGED, step, plan["take"]), deliver)
 
     async def tick() -> None:
         state.tick()
@@ -102,14 +104,14 @@ async def main(folder: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     admin, changed = kafka.Admin(bootstrap, noise=noise), topics.named(topics.CHANGED, chosen.topic_prefix)
     topic_ids = await asyncio.to_thread(admin.topic_ids, [changed])
-    await apps.start(app)
+    await faust_app.start(app)
     dog = watchdog.Watchdog(
         state,
         admin,
         group=app.conf.id,
         lanes={topics.CHANGED.name: changed},
         topic_ids=topic_ids,
-        assigned=lambda: apps.assigned(app),
+        assigned=lambda: faust_app.assigned(app),
         rebalancing=lambda: bool(app.rebalancing),
         tick=2.0,
         stuck=plan["stuck"],
@@ -119,9 +121,9 @@ async def main(folder: Path) -> None:
     dog.start()
     (folder / "ready").write_text(str(os.getpid()))
     if await app.wait_for_stopped(stop.wait()):
-        delivery.end_process(delivery.EXIT_AGAIN, f"Faust stopped by itself: {app.crash_reason!r}")
+        exits.end_process(exits.EXIT_AGAIN, f"Faust stopped by itself: {app.crash_reason!r}")
     dog.stop()
-    await apps.stop(app, holding=bool(state.holding))
+    await faust_app.stop(app, holding=bool(state.holding))
     producer.close()
 
 

@@ -16,7 +16,11 @@ from connectors import kafka
 from connectors.samples import changes as sample_changes
 from connectors.tables.retries import Way
 from schemas.batches import BatchStatus, SyncState
-from streams import commands, demo, overview, passes, settings, topics, trace, triage
+from streams import settings, topics
+from streams.commands import failures as failures_command
+from streams.commands import trace
+from streams.demo import stage as demo
+from streams.runtime import connect, passes, status
 
 ORDERS, SEED = 120, 7
 GREYSON = "GREYSON CLOTHIERS 2025 FALL"
@@ -35,7 +39,7 @@ class Story:
         """Until nothing is on its way any more; the sums must hold at every look."""
         demo.settle(self.stage, within=within, on_look=self.look)
 
-    def look(self, seen: overview.Overview | None = None) -> None:
+    def look(self, seen: status.Status | None = None) -> None:
         self.looks += 1
         for batch in self.parts.batches.newest(1000):
             total, *ended = (batch[f"{name}_records"] or 0 for name in ("total", "successful", "failed", "superseded"))
@@ -47,7 +51,7 @@ class Story:
 
     def greyson(self) -> list[Any]:
         """The board's items of the order that everybody knows."""
-        items = asyncio.run(commands.with_board(self.parts, commands.read_items))
+        items = asyncio.run(connect.ask_board(self.parts, connect.read_items))
         return [
             item
             for item in items
@@ -124,7 +128,7 @@ def test_a_bad_order_is_an_err_row_with_column_value_and_reason(
     codes = {row["error_code"] for row in story.parts.failures.waiting()}
     assert codes >= {"VALIDATION", "NO_IDENTITY", "DUPLICATE_IDENTITY"}
     # Its neighbours arrived: that the rest proves is told above; here, that something is the rest.
-    assert overview.collect(story.parts).total[SyncState.IN_SYNC] > ORDERS // 2
+    assert status.collect(story.parts).total[SyncState.IN_SYNC] > ORDERS // 2
 
 
 def test_a_change_is_on_the_board_within_seconds(story: Story) -> None:
@@ -174,8 +178,11 @@ def test_a_retry_by_hand_detects_a_refused_order_again(
 ) -> None:
     [bad] = [change for change in changes if change.kind is sample_changes.Kind.BAD_PRICE]
     [row] = [row for row in story.parts.failures.waiting() if row["record_uuid"] == bad.record_uuid]
-    done = triage.again(
-        story.parts.settings, triage.Filters(ids=(row["err_id"],)), dry_run=False, progress=lambda done, of: None
+    done = failures_command.again(
+        story.parts.settings,
+        failures_command.Filters(ids=(row["err_id"],)),
+        dry_run=False,
+        progress=lambda done, of: None,
     )
     assert [verdict.way for _, verdict in done] == [Way.DETECT]
     began = time.monotonic()

@@ -14,7 +14,9 @@ import pytest
 
 from connectors import processes
 from connectors.kafka import embedded_node
-from streams import commands, demo, settings
+from streams import settings
+from streams.demo import stage as demo
+from streams.runtime import connect
 
 ORDERS, SEED = 140, 11
 Until = Callable[..., Any]
@@ -44,7 +46,7 @@ def everything_proves(stage: demo.Stage) -> None:
     found = stage.prove()
     assert found.wrong == []
     assert found.items == found.valid == ORDERS - found.excluded - found.failed - found.refused
-    items = asyncio.run(commands.with_board(stage.parts, commands.read_items))
+    items = asyncio.run(connect.ask_board(stage.parts, connect.read_items))
     key = stage.parts.mappings.board.key.id
     assert len({item.columns[key].text for item in items}) == len(items)
     assert len([item for item in items if item.group_title == "GREYSON CLOTHIERS 2025 FALL"]) >= 69

@@ -24,8 +24,11 @@ from cryptography.hazmat.primitives import serialization
 from connectors import errors, kafka, processes
 from connectors.kafka import embedded as kafka_local
 from connectors.kafka import embedded_node
+from connectors.simulator import config as simulator_config
 from schemas import detection
-from streams import commands, embedded, overview, passes, resources, settings, supervise
+from streams import resources, settings
+from streams.commands import setup
+from streams.runtime import connect, embedded, passes, status, supervisor
 
 ROOT = Path(__file__).parents[2]
 HOST = embedded_node.HOST
@@ -166,7 +169,7 @@ def environment(chosen: settings.Settings, password: str = RIGHT) -> dict[str, s
         **os.environ,
         **chosen.environment(),
         "ORDERSYNC_KAFKA_PASSWORD": password,
-        "MONDAY_API_TOKEN": embedded.SIMULATOR_TOKEN,
+        "MONDAY_API_TOKEN": simulator_config.TOKEN,
         "PYTHONPATH": str(ROOT),
     }
 
@@ -191,18 +194,18 @@ def test_a_worker_reads_and_writes_through_it(
         topic_prefix=f"worker-{listener}-",
         monday_url=board,
         monday_minute=2.0,
-        monday_token=embedded.SIMULATOR_TOKEN,
+        monday_token=simulator_config.TOKEN,
     )
     parts = parts_of(chosen)
     parts.monday_url = board
     parts.db.apply_schema(resources.utcnow())
-    commands.fill_with_samples(parts, orders=69, seed=3)
+    setup.fill_with_samples(parts, orders=69, seed=3)
     parts.ensure_topics()
     key = parts.mappings.board.key
-    asyncio.run(commands.with_board(parts, lambda shown: shown.ensure_key_column(key.id, key.title)))
+    asyncio.run(connect.ask_board(parts, lambda shown: shown.ensure_key_column(key.id, key.title)))
     assert parts.detector(passes.publisher(parts)).run(detection.Filters(limit=3)).emitted == 3
     log = tmp_path / "worker.log"
-    worker = processes.Child(supervise.ordersync("work"), log=log, environment=environment(chosen), folder=ROOT)
+    worker = processes.Child(supervisor.ordersync("work"), log=log, environment=environment(chosen), folder=ROOT)
     try:
         until(lambda: promoted(parts) == 3 or not worker.running, "three orders have gone all the way")
         assert worker.running, log.read_text()
@@ -215,7 +218,7 @@ def test_a_worker_reads_and_writes_through_it(
 
 
 def promoted(parts: resources.Resources) -> int:
-    return sum(one.orders.get(overview.SyncState.IN_SYNC, 0) for one in overview.collect(parts).customers)
+    return sum(one.orders.get(status.SyncState.IN_SYNC, 0) for one in status.collect(parts).customers)
 
 
 def test_a_wrong_password_ends_every_command_at_its_start_in_one_line(
@@ -232,7 +235,7 @@ def test_a_wrong_password_ends_every_command_at_its_start_in_one_line(
         told, *words = commanded[number]
         own = told | {"ORDERSYNC_WORKER": f"worker-{number}", "ORDERSYNC_WEB_PORT": "0"}
         return subprocess.run(
-            supervise.ordersync(*words), env=own, cwd=ROOT, capture_output=True, text=True, timeout=40
+            supervisor.ordersync(*words), env=own, cwd=ROOT, capture_output=True, text=True, timeout=40
         )
 
     began = time.monotonic()

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from mappings import sizes
 from sql import ddl, identifiers, tables
-from streams import commands, demo, settings
+from streams import settings
+from streams.demo import stage as demo
 from streams.resources import Resources
+from streams.runtime import connect
 
 SIZES = 276
 LAST = "EXTRA 115"
@@ -34,7 +36,7 @@ def test_a_source_with_276_sizes_reaches_the_board(tmp_path: Path) -> None:
         demo.settle(shown, within=50.0, on_look=lambda seen: None)
         proof = shown.prove()
         assert proof.holds, proof.wrong[:5]
-        items = asyncio.run(commands.with_board(parts, commands.read_items))
+        items = asyncio.run(connect.ask_board(parts, connect.read_items))
         named = [subitem.name for item in items for subitem in item.subitems]
         assert named.count(f"Size {LAST}") == 69
         assert not [name for name in named if "INFOR" in name]

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from connectors import errors
-from streams import audit, demo, replay, replaying, settings, verifying
-from tests.streams.by_hand import People
+from streams import settings
+from streams.commands import replay as replay_command
+from streams.commands import verify as verify_command
+from streams.demo import stage as demo
+from streams.reconcile import audit, replay
+from tests.support.people import People
 
 ORDERS, SEED, EDITS = 75, 11, 50
 
@@ -55,10 +59,10 @@ def test_whatever_people_do_on_the_board_is_found_and_mended(
     key = stage.parts.mappings.board.key.id
     people.act(EDITS)
     people.edit("add", name="of no order", columns={key: "AAAAAAAA-0000-4000-8000-000000000001"})
-    found = verifying.run(shared, board=True)
+    found = verify_command.run(shared, board=True)
     assert found.audited is not None and not found.sound
     assert {one.kind for one in found.audited.drift} == set(audit.Kind)
-    mended = verifying.run(shared, board=True, fix=True, wait=True)
+    mended = verify_command.run(shared, board=True, fix=True, wait=True)
     assert mended.audited is not None
     assert (mended.sound, mended.left, mended.audited.drift) == (True, 0, ())
     assert mended.emitted == len(found.audited.orders)
@@ -71,8 +75,8 @@ def test_production_edited_by_hand_is_as_it_was(stage: demo.Stage, shared: setti
     with stage.parts.db.write() as session:
         session.execute("UPDATE MON_CustMasterSchedule SET NOTES = 'by hand' WHERE [PO NUMBER] = '4755'")
         session.execute("DELETE FROM MON_CustMasterSchedule_Subitems WHERE size_label = 'M'")
-    assert not verifying.run(shared).sound
-    assert verifying.run(shared, fix=True, wait=True).sound
+    assert not verify_command.run(shared).sound
+    assert verify_command.run(shared, fix=True, wait=True).sound
     assert stage.prove().wrong == []
 
 
@@ -80,11 +84,11 @@ def test_the_whole_log_told_again_twice_changes_nothing(
     stage: demo.Stage, shared: settings.Settings, until: Callable[..., Any]
 ) -> None:
     asked = replay.Asked(customers=("GREYSON CLOTHIERS",))
-    preview = replaying.dry_run(shared, asked)
+    preview = replay_command.dry_run(shared, asked)
     assert (preview.differences, preview.planned, preview.writes) == ([], [], 0)
     for _ in range(2):
         before = stage.stats()
-        done = replaying.run(shared, asked)
+        done = replay_command.run(shared, asked)
         assert done.told >= 69
         until(lambda: stage.parts.orders.unsettled_mutations() == 0, "the replay is settled", 60)
         after = stage.stats()
@@ -97,15 +101,15 @@ def test_the_whole_log_told_again_twice_changes_nothing(
 def test_a_dry_run_tells_the_fields_that_differ_and_a_replay_mends_them(
     stage: demo.Stage, shared: settings.Settings, people: People, until: Callable[..., Any]
 ) -> None:
-    ours = {item_id for item_id, _ in stage.parts.standings.production_items().values()}
+    ours = {item_id for item_id, _ in stage.parts.row_states.production_items().values()}
     item = next(one for one in stage.ask("board")["items"] if one["id"] in ours and "GREYSON" in one["group"])
     people.edit("set", item["id"], column_id="name", value="by hand")
     asked = replay.Asked(customers=("GREYSON CLOTHIERS",), since=datetime.now(UTC) - timedelta(days=1))
-    preview = replaying.dry_run(shared, asked)
+    preview = replay_command.dry_run(shared, asked)
     assert [(one.field, one.left, one.right) for one in preview.differences] == [("(name)", item["name"], "by hand")]
     assert (len(preview.planned), preview.writes, preview.ordinary) == (1, 1, 0)
-    replaying.run(shared, asked)
+    replay_command.run(shared, asked)
     until(lambda: stage.parts.orders.unsettled_mutations() == 0, "the replay is settled", 60)
     assert stage.prove().wrong == []
     with pytest.raises(errors.Misconfigured, match="ends at offset"):
-        replaying.run(shared, replay.Asked(customers=("GREYSON CLOTHIERS",), from_offset=10**6))
+        replay_command.run(shared, replay.Asked(customers=("GREYSON CLOTHIERS",), from_offset=10**6))

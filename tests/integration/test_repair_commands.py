@@ -24,13 +24,18 @@ from typer import testing
 
 from connectors import errors, processes
 from connectors.kafka import reader as kafka_replay
+from connectors.simulator import config as simulator_config
 from connectors.simulator import faults
 from schemas import codec
 from schemas.batches import SyncState
-from streams import cli, commands, embedded, overview, passes, repair, settings, supervise, topics
+from streams import settings, topics
+from streams.cli import main as cli
+from streams.commands import setup
+from streams.reconcile import repair
 from streams.resources import Resources, utcnow
+from streams.runtime import connect, embedded, passes, status, supervisor
 from tests.conftest import SEED
-from tests.factories import identity, row
+from tests.support.factories import identity, row
 
 ROOT = Path(__file__).parents[2]
 # Each fills no call of 100 items; all together fill two and a part of a third.
@@ -49,7 +54,7 @@ class Plant:
         self.parts, self.until = parts, until
         self.environment = {
             **parts.settings.environment(),
-            "MONDAY_API_TOKEN": embedded.SIMULATOR_TOKEN,
+            "MONDAY_API_TOKEN": simulator_config.TOKEN,
             "COLUMNS": "200",
             "TERM": "dumb",
         }
@@ -62,14 +67,14 @@ class Plant:
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
         path = self.parts.settings.home / f"{log}.log"
         # As a person starts it: who runs the tests in the background of a script runs them with SIGINT ignored.
-        command = ["env", "--default-signal=INT", *supervise.ordersync(*arguments)]
+        command = ["env", "--default-signal=INT", *supervisor.ordersync(*arguments)]
         return processes.Child(command, log=path, environment=environment, folder=ROOT)
 
     def type(self, *arguments: str) -> Result:
         return testing.CliRunner(env=self.environment).invoke(cli.app, list(arguments))
 
     def settles(self) -> None:
-        self.until(lambda: overview.collect(self.parts).settled, "everything is settled", 120)
+        self.until(lambda: status.collect(self.parts).settled, "everything is settled", 120)
 
     def admin(self, page: str, body: bytes | None = None) -> dict[str, Any]:
         """A page of the board's side door."""
@@ -141,7 +146,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory, broker: str, until: Until) -
         topic_prefix=f"{uuid.uuid4().hex[:8]}-",
         monday_url=simulator.start(),
         monday_minute=1.0,
-        monday_token=embedded.SIMULATOR_TOKEN,
+        monday_token=simulator_config.TOKEN,
     )
     parts = Resources(chosen, bootstrap=broker, monday_url=chosen.monday_url)
     made = Plant(parts, until)
@@ -150,10 +155,10 @@ def plant(tmp_path_factory: pytest.TempPathFactory, broker: str, until: Until) -
         names = [name for name, count in CUSTOMERS.items() for _ in range(count)]
         with parts.db.write() as session:
             for number, name in enumerate(names, 1):
-                commands.insert_order(session, row(number, {"S": number}, CUSTOMER_NAME=name))
+                setup.insert_order(session, row(number, {"S": number}, CUSTOMER_NAME=name))
         parts.ensure_topics()
         key = parts.mappings.board.key
-        asyncio.run(commands.with_board(parts, lambda board: board.ensure_key_column(key.id, key.title)))
+        asyncio.run(connect.ask_board(parts, lambda board: board.ensure_key_column(key.id, key.title)))
         made.start_worker()
         passes.one_pass(parts, parts.detector(passes.publisher(parts)))
         made.settles()

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from schemas.batches import SyncState
-from streams import demo, overview, settings, supervise
+from streams import settings
+from streams.demo import stage as demo
 from streams.resources import utcnow
+from streams.runtime import status, supervisor
 
 ORDERS, SEED = 90, 5
 GREYSON = "GREYSON CLOTHIERS"
@@ -25,15 +27,15 @@ def stage(tmp_path: Path) -> Iterator[demo.Stage]:
 def ordersync(stage: demo.Stage, *arguments: str) -> str:
     """What a command prints; it must succeed."""
     environment = {**stage.supervisor.services["worker"].environment, "COLUMNS": "200"}
-    done = subprocess.run(supervise.ordersync(*arguments), env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(supervisor.ordersync(*arguments), env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def settle(stage: demo.Stage) -> overview.Overview:
+def settle(stage: demo.Stage) -> status.Status:
     """Until nothing is on its way; then every row of the source is counted once."""
     demo.settle(stage, within=90, on_look=lambda seen: None)
-    seen = overview.collect(stage.parts)
+    seen = status.collect(stage.parts)
     assert sum(seen.total.values()) + seen.refused == seen.source_rows
     return seen
 
@@ -55,7 +57,7 @@ def board(stage: demo.Stage) -> dict[str, tuple[Any, ...]]:
 def test_a_customer_goes_back_to_the_morning_and_is_released(stage: demo.Stage, until: Callable[..., Any]) -> None:
     parts = stage.parts
     settle(stage)
-    until(lambda: not overview.collect(parts).unarchived, "every customer is archived")
+    until(lambda: not status.collect(parts).unarchived, "every customer is archived")
     morning, before = utcnow(), board(stage)
     some = (
         "record_uuid IN (SELECT source_uuid FROM MON_CustMasterSchedule WHERE [CUSTOMER] = ? ORDER BY source_uuid"

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from confluent_kafka import ConsumerGroupState, admin
 
-from streams import overview, topics
+from streams import topics
+from streams.runtime import status
 from tests.chaos.real import scale
 from tests.chaos.real.stage import Stage
 
@@ -51,7 +52,7 @@ def all_have_partitions(stage: Stage) -> bool:
 def worked(stage: Stage) -> dict[str, dict[str, int]]:
     """How many events each living worker has worked since it was started, by lane, as its /health tells."""
     found = {}
-    for worker in overview.collect(stage.parts).workers:
+    for worker in status.collect(stage.parts).workers:
         if worker.role != "worker":
             continue
         with urllib.request.urlopen(worker.address, timeout=5) as answer:

@@ -18,9 +18,12 @@ import pytest
 from confluent_kafka import admin
 
 from connectors import kafka, processes
+from connectors.simulator import config as simulator_config
 from schemas import codec, events
-from streams import commands, embedded, overview, passes, settings, supervise, topics
+from streams import settings, topics
+from streams.commands import setup
 from streams.resources import Resources, utcnow
+from streams.runtime import connect, embedded, passes, status, supervisor
 
 ROOT = Path(__file__).parents[2]
 Until = Callable[..., Any]
@@ -40,7 +43,7 @@ class Plant:
         return {
             **os.environ,
             **chosen.environment(),
-            "MONDAY_API_TOKEN": embedded.SIMULATOR_TOKEN,
+            "MONDAY_API_TOKEN": simulator_config.TOKEN,
             "PYTHONPATH": str(ROOT),
         }
 
@@ -49,7 +52,7 @@ class Plant:
         log = self.log(worker)
         known = log.read_text().count(" works\n") if log.exists() else 0
         child = processes.Child(
-            supervise.ordersync("-v", "work"),
+            supervisor.ordersync("-v", "work"),
             log=log,
             environment=self.environment(worker=worker, **changed),
             folder=ROOT,
@@ -64,7 +67,7 @@ class Plant:
 
     def add_key_column(self) -> None:
         key = self.parts.mappings.board.key
-        asyncio.run(commands.with_board(self.parts, lambda board: board.ensure_key_column(key.id, key.title)))
+        asyncio.run(connect.ask_board(self.parts, lambda board: board.ensure_key_column(key.id, key.title)))
 
     def detect(self) -> int:
         emitted: int = self.parts.detector(passes.publisher(self.parts)).run().emitted
@@ -79,10 +82,10 @@ class Plant:
             )
 
     def settled(self, within: float = 30.0) -> None:
-        self.until(lambda: overview.collect(self.parts).settled, "everything is settled", within)
+        self.until(lambda: status.collect(self.parts).settled, "everything is settled", within)
 
     def holder(self) -> str | None:
-        found: str | None = overview.collect(self.parts).writer
+        found: str | None = status.collect(self.parts).writer
         return found
 
 
@@ -97,14 +100,14 @@ def plant_in(folder: Path, broker: str, until: Until, *, seconds: float = 30.0) 
         topic_prefix=f"{uuid.uuid4().hex[:8]}-",
         monday_url=simulator.start(),
         monday_minute=2.0,
-        monday_token=embedded.SIMULATOR_TOKEN,
+        monday_token=simulator_config.TOKEN,
         lease_seconds=seconds,
     )
     parts = Resources(chosen, bootstrap=broker, monday_url=chosen.monday_url)
     plant = Plant(parts, until)
     try:
         parts.db.apply_schema(utcnow())
-        commands.fill_with_samples(parts, orders=90, seed=3)
+        setup.fill_with_samples(parts, orders=90, seed=3)
         parts.ensure_topics()
         yield plant
     finally:
@@ -124,7 +127,7 @@ def plant(tmp_path: Path, broker: str, until: Until) -> Iterator[Plant]:
 def test_a_name_is_for_one_worker_and_the_second_is_told_in_one_line(plant: Plant) -> None:
     first = plant.start()
     second = subprocess.run(
-        supervise.ordersync("work"), env=plant.environment(), cwd=ROOT, capture_output=True, text=True, timeout=30
+        supervisor.ordersync("work"), env=plant.environment(), cwd=ROOT, capture_output=True, text=True, timeout=30
     )
     assert second.returncode == 1
     assert second.stdout == ""
@@ -147,7 +150,7 @@ def test_a_stop_is_quick_and_gives_the_lease_back(plant: Plant) -> None:
     # What was in work comes again, and nothing twice.
     plant.start()
     plant.settled()
-    items = asyncio.run(commands.with_board(plant.parts, commands.read_items))
+    items = asyncio.run(connect.ask_board(plant.parts, connect.read_items))
     key = plant.parts.mappings.board.key.id
     assert len({item.columns[key].text for item in items}) == len(items)
 
@@ -247,7 +250,7 @@ def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(
 
         plant.until(lambda: staged() >= emitted, "every order is staged behind the hold")
         assert worker.running
-        assert not overview.collect(plant.parts).settled
+        assert not status.collect(plant.parts).settled
         plant.add_key_column()
         plant.settled(within=45)
         assert plant.log().read_text().count("holds:") == 1

@@ -13,7 +13,7 @@ from sqlglot import exp
 import sql
 from mappings import columns, loading, sizes
 from sql import pushdown, script, tables
-from tests import transpiled
+from tests.support import transpiled
 
 LIVE = [(column.name, column.type) for column in tables.get(tables.SOURCE).columns]
 

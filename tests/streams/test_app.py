@@ -11,7 +11,8 @@ import pytest
 from connectors import errors, kafka
 from schemas import codec, events, failures
 from streams import app as apps
-from streams import delivery, health, resources, settings
+from streams import resources, settings
+from streams.delivery import consumer, faust_app, health
 
 IDENTITY = {"customer": "EXOTIC", "record_uuid": "A", "version": 1, "row_hash": "hash", "batch_id": "batch"}
 
@@ -90,7 +91,7 @@ async def test_a_login_is_handed_on_to_faust(tmp_path: Path) -> None:
         kafka_username="alice",
         kafka_password="secret",  # type: ignore[arg-type]
     )
-    found = apps.bare(chosen, "a:9092,b:9092", "worker-1.1").conf
+    found = faust_app.create_app(chosen, "a:9092,b:9092", "worker-1.1").conf
     assert [str(url) for url in found.broker] == ["aiokafka://a:9092", "aiokafka://b:9092"]
     assert (found.broker_credentials.username, found.broker_credentials.password) == ("alice", "secret")
     assert found.broker_credentials.mechanism.value == "SCRAM-SHA-512"
@@ -172,7 +173,7 @@ async def test_a_failure_becomes_an_err_row_and_goes_to_the_dead_letters_when_it
 
 async def test_a_retry_that_could_not_be_sent_is_sent_by_the_next_try() -> None:
     sender, claims = Sender(), [[events.OrderStaged(**IDENTITY)], [], []]  # A claim is given once.
-    deliver = delivery.Delivery(sender, health.Health(), "t-", stopping=lambda: False, rebalancing=lambda: False)
+    deliver = consumer.Delivery(sender, health.Health(), "t-", stopping=lambda: False, rebalancing=lambda: False)
     work = apps.retrying(lambda: claims.pop(0), deliver)
     sender.fails = 1
     with pytest.raises(errors.Transient):
@@ -193,7 +194,7 @@ async def test_the_clean_up_goes_step_by_step_until_there_is_no_more_or_the_work
         return left.pop(0)
 
     stops = [False]
-    deliver = delivery.Delivery(Sender(), health.Health(), "t-", stopping=lambda: stops[0], rebalancing=lambda: False)
+    deliver = consumer.Delivery(Sender(), health.Health(), "t-", stopping=lambda: stops[0], rebalancing=lambda: False)
     await apps.cleaning(step, deliver)()
     assert steps == [3, 2, 1]
     stops[0] = True

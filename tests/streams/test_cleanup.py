@@ -10,8 +10,8 @@ from connectors.tables import cleanup as growth
 from connectors.tables.journal import Request
 from schemas import events, items
 from streams import cleanup
-from tests import factories
-from tests.factories import World, identity, row
+from tests.support import factories
+from tests.support.factories import World, identity, row
 
 DAY = 24 * 3600.0
 
@@ -23,7 +23,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def cleaner(world: World) -> cleanup.Cleaner:
-    return cleanup.Cleaner(growth.Growth(world.db, now=world.clock), world.state, timedelta(days=30), world.clock)
+    return cleanup.Cleaner(growth.Cleanup(world.db, now=world.clock), world.state, timedelta(days=30), world.clock)
 
 
 def clean(world: World) -> int:
@@ -151,7 +151,7 @@ def test_it_goes_in_small_steps_once_a_day_whichever_worker_looks_first(
 def test_how_the_tables_grow_is_counted(world: World) -> None:
     world.add(row(1, {"S": 1, "M": 2}), row(2, **{"CUSTOMER PRICE": "cheap"}))
     world.flow()
-    assert growth.Growth(world.db, now=world.clock).rows() == {
+    assert growth.Cleanup(world.db, now=world.clock).rows() == {
         "STG_MON_CustMasterSchedule": 2,
         "STG_MON_CustMasterSchedule_Subitems": 2,
         "ERR_MON_CustMasterSchedule": 1,

@@ -13,8 +13,8 @@ from connectors.tables import retries
 from schemas import events
 from sql import tables
 from streams import retry
-from tests import factories
-from tests.factories import World, changed, identity
+from tests.support import factories
+from tests.support.factories import World, changed, identity
 
 
 @pytest.fixture

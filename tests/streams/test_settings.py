@@ -8,7 +8,7 @@ from connectors import errors
 from connectors.database import sqlite
 from connectors.tables import orders_pushdown
 from streams import resources, settings
-from tests import fakes
+from tests.support import fakes
 
 
 @pytest.fixture(autouse=True)

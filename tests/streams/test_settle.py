@@ -12,8 +12,8 @@ from schemas.batches import SyncState
 from schemas.failures import FailureType
 from sql import tables
 from streams import settle
-from tests import factories
-from tests.factories import World, changed, identity, row
+from tests.support import factories
+from tests.support.factories import World, changed, identity, row
 
 DELETED = events.Change.DELETED
 

@@ -10,8 +10,8 @@ import pytest
 from schemas import events
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
-from tests import factories
-from tests.factories import World, changed, identity, row
+from tests.support import factories
+from tests.support.factories import World, changed, identity, row
 
 DELETED = events.Change.DELETED
 

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from streams import facts
+from streams.reconcile import fields
 from tests.chaos.drill import stand
 from tests.chaos.real.outcome import Outcome
 
@@ -19,7 +19,7 @@ def replay_twice(folder: Path, seed: int) -> Outcome:
     with stand.stand(folder, seed, prepare=stand.filled(seed, CUSTOMERS)) as at:
         at.settles()
         parts = at.parts
-        edited = [fact[0] for fact in at.produced() if fact[2] == facts.NAME and not fact[1]][:EDITED]
+        edited = [fact[0] for fact in at.produced() if fact[2] == fields.NAME and not fact[1]][:EDITED]
         stand.update(parts, edited, "PATTERN ID", "told twice")
         at.settles()
         calls = mutations = items = 0

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.batches import SyncState
-from streams import facts, overview
+from streams.reconcile import fields
 from streams.resources import new_id, utcnow
+from streams.runtime import status
 from tests.chaos.drill import stand
 from tests.chaos.real.outcome import Outcome
 
@@ -30,7 +31,7 @@ def rollback(folder: Path, seed: int) -> Outcome:
 
 
 def _there_and_back(at: stand.Stand, rng: random.Random, number: int) -> None:
-    at.until(lambda: not overview.collect(at.parts).unarchived, "every customer is archived")
+    at.until(lambda: not status.collect(at.parts).unarchived, "every customer is archived")
     morning, before = utcnow(), at.shown()
     uuids = _a_day(at, rng, number)
     at.settles()
@@ -41,7 +42,7 @@ def _there_and_back(at: stand.Stand, rng: random.Random, number: int) -> None:
     at.figures[f"mutations_{number}"] = at.stage.stats()["mutations_done"] - mutations
     _exact(at, before, f"round {number}, rolled back")
     # The source has other orders than the board now; each of its rows is held.
-    if (held := overview.collect(at.parts).total[SyncState.HELD]) != len(uuids):
+    if (held := status.collect(at.parts).total[SyncState.HELD]) != len(uuids):
         at.wrong.append(f"round {number}: {held} of {len(uuids)} rows are held")
     stand.update(at.parts, rng.sample(uuids, EDITED_WHILE_HELD), "PATTERN ID", f"while held {number}")
     at.settles()
@@ -81,7 +82,7 @@ def _orders(at: stand.Stand) -> list[str]:
     return sorted(str(row["record_uuid"]) for row in rows)
 
 
-def _exact(at: stand.Stand, wanted: Sequence[facts.Fact], when: str) -> None:
+def _exact(at: stand.Stand, wanted: Sequence[fields.FieldValue], when: str) -> None:
     """Board and production say just this."""
     for name, side in (("the board", at.shown()), ("production", at.produced())):
         differing = set(side) ^ set(wanted)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from schemas.batches import SyncState
-from streams import advice, verify
+from streams.commands import failures as failures_command
+from streams.reconcile import verify
 from tests.chaos import judge
 from tests.chaos.drill import stand, ways
 from tests.chaos.drill.source import Source
-from tests.chaos.real import oracle
+from tests.chaos.real import judge_oracle as oracle
 from tests.chaos.real.outcome import Outcome
 
 ORDERS = 700
@@ -56,7 +57,7 @@ class Questions:
         self.wrong += [f"asked for the {self.asked}th time: {said}" for said in seen["wrong"]]
 
     def _module(self) -> None:
-        found: verify.Verified = self.at.parts.verifier().look(thorough=self.asked % THOROUGH == 0)
+        found: verify.TablesReport = self.at.parts.verifier().look(thorough=self.asked % THOROUGH == 0)
         self._seen: dict[str, Any] = found.model_dump(mode="json")
 
     def _command(self) -> None:
@@ -151,7 +152,7 @@ def _rest_waits(at: stand.Stand, source: Source) -> None:
         if not known:
             at.wrong.append(f"nobody made this one fail: {said}")
         waits = "waits for a person" in row["next"] or row["error_code"] in IDENTITY
-        if not (waits and row["error_message"]) or advice.NOTHING_KNOWN in row["next"]:
+        if not (waits and row["error_message"]) or failures_command.NOTHING_KNOWN in row["next"]:
             at.wrong.append(f"a person is not told what to do: {said}")
     log = oracle.Log(at.parts.bootstrap, at.parts.settings.group)
     log.read()

@@ -11,7 +11,7 @@ from typing import Any
 import mappings
 from tests.chaos.drill import stand
 from tests.chaos.real.outcome import Outcome
-from tests.streams.by_hand import People
+from tests.support.people import People
 
 ORDERS = 300
 EDITS = 1_000

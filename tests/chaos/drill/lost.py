@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from connectors.tables import lost_events
-from streams import facts
+from streams.reconcile import fields
 from tests.chaos.drill import stand
 from tests.chaos.real.outcome import Outcome
 
@@ -31,7 +31,7 @@ def kafka_lost(folder: Path, seed: int) -> Outcome:
         swept = _swept(at, 0)
         at.proves()
 
-        uuids = sorted(fact[0] for fact in at.produced() if fact[2] == facts.NAME and not fact[1])
+        uuids = sorted(fact[0] for fact in at.produced() if fact[2] == fields.NAME and not fact[1])
         stand.update(parts, random.Random(f"edits of {seed}").sample(uuids, EDITED), "PATTERN ID", MARK)
         at.until(lambda: _marked(at) >= EDITS_ARRIVED, "the second sync is under way")
         began = time.monotonic()

@@ -19,9 +19,11 @@ from connectors.simulator.faults import Rule, Rules
 from mappings import sizes
 from schemas.base import Cell
 from sql import identifiers
-from streams import commands, facts, overview, supervise
+from streams.reconcile import fields
 from streams.resources import Resources, utcnow
-from tests.chaos.real import oracle, scale
+from streams.runtime import connect, status, supervisor
+from tests.chaos.real import judge_oracle as oracle
+from tests.chaos.real import scale
 from tests.chaos.real.outcome import Outcome
 from tests.chaos.real.stage import POLLER, ROOT, Stage, stage
 
@@ -56,7 +58,7 @@ class Stand:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command on another terminal, whatever it ends with."""
         environment = {**self.stage.services[POLLER].environment, "COLUMNS": "200"}
-        command = supervise.ordersync(*arguments)
+        command = supervisor.ordersync(*arguments)
         return subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=COMMAND_WITHIN, check=False
         )
@@ -85,7 +87,7 @@ class Stand:
         """Waits until a pass that begins now finds nothing and nothing is on its way. How many seconds that took."""
         began = time.monotonic()
         if not scale.until_settled(self.stage, lambda: None, SETTLE_WITHIN):
-            waiting = {state.value: n for state, n in overview.collect(self.parts).total.items() if n}
+            waiting = {state.value: n for state, n in status.collect(self.parts).total.items() if n}
             raise TimeoutError(f"not settled within {SETTLE_WITHIN:g} s: {waiting}")
         return time.monotonic() - began
 
@@ -98,14 +100,14 @@ class Stand:
         assert isinstance(before, int)
         self.figures["duplicates"] = before + len(found.duplicates)
 
-    def shown(self) -> list[facts.Fact]:
+    def shown(self) -> list[fields.FieldValue]:
         """What the board tells of every order, to be compared; ids of items are no part of it."""
-        items = asyncio.run(commands.with_board(self.parts, commands.read_items))
-        return sorted(facts.of_board(items, self.parts.mappings))
+        items = asyncio.run(connect.ask_board(self.parts, connect.read_items))
+        return sorted(fields.of_board(items, self.parts.mappings))
 
-    def produced(self) -> list[facts.Fact]:
+    def produced(self) -> list[fields.FieldValue]:
         """The same of production."""
-        return sorted(facts.of_production(*self.parts.production.everything(), self.parts.mappings))
+        return sorted(fields.of_production(*self.parts.production.everything(), self.parts.mappings))
 
     def edit(self, action: str, item_id: str | None = None, **told: Any) -> str:
         """What a person does on the board. The id of the item that was edited or made."""

@@ -42,7 +42,7 @@ class Weather(StrEnum):
 
 
 # A quarter of an hour, in seconds: new orders come in its first third. A create that nobody answers for is looked for
-# during 22 s (streams/doubt.py) that are not scaled, so the storms strike when there are only edits.
+# during 22 s (streams/sync/lookup.py) that are not scaled, so the storms strike when there are only edits.
 CYCLE = 15 * MINUTE
 _STORMS = {Weather.ERRORS: (0.5, 0.58), Weather.SILENCE: (0.7, 0.73)}
 _USUAL = (

@@ -13,9 +13,11 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 
 from connectors import kafka
-from streams import overview, topics
+from streams import topics
 from streams.resources import Resources, utcnow
-from tests.chaos.real import chaos, oracle, play, rest
+from streams.runtime import status
+from tests.chaos.real import chaos, play, rest
+from tests.chaos.real import judge_oracle as oracle
 from tests.chaos.real.points import STALL_SECONDS, How, Point
 from tests.chaos.real.trouble_scene import Source
 
@@ -126,7 +128,7 @@ def _wait_for_backlog(player: play.Player) -> None:
     """Until the poller has told of all orders."""
 
     def quiet() -> bool:
-        last = overview.collect(player.stage.parts).last_pass
+        last = status.collect(player.stage.parts).last_pass
         return last is not None and last.quiet
 
     if not _holds_within(WITHIN, quiet):

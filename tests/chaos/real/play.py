@@ -15,10 +15,12 @@ from pathlib import Path
 
 from connectors.simulator.faults import Rule, Rules
 from mappings import sizes
-from streams import delivery, demo
+from streams.delivery import exits
+from streams.demo import stage as demo
 from streams.resources import utcnow
 from tests.chaos.judge import Verdict
-from tests.chaos.real import oracle, recovery, rest
+from tests.chaos.real import judge_oracle as oracle
+from tests.chaos.real import recovery, rest
 from tests.chaos.real.points import OF_WORKER, Strikes
 from tests.chaos.real.schedule import JOINER, WRITER, Act, Arm, Author, Away, Join, Kill, Leave, Schedule, Trouble
 from tests.chaos.real.stage import POLLER, Stage, Watched, stage
@@ -160,7 +162,7 @@ class Player:
         for name, service in self.stage.services.items():
             assert isinstance(service, Watched)
             for code in service.ends:
-                if code in (0, 1, delivery.EXIT_AGAIN):
+                if code in (0, 1, exits.EXIT_AGAIN):
                     met[f"ended by itself ({code})"] += 1
                 elif code != -signal.SIGKILL:
                     wrong.append(f"{name} ended by itself ({code})")

@@ -26,7 +26,8 @@ import faust
 from connectors import kafka
 from connectors.monday import transport
 from connectors.tables import journal, orders, production, staging
-from streams import detect, topics
+from streams import topics
+from streams.detect import step as detect
 
 
 class Point(StrEnum):

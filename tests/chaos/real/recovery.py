@@ -5,9 +5,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from connectors import database
-from streams import doubt, supervise
+from connectors import backoff, database
 from streams.resources import Resources
+from streams.runtime import supervisor
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class WorkerDeath:
 # Of the 99th percentiles of Times, in seconds.
 GOALS = {"recovery": 5.0, "several_died": 15.0, "takeover": 15.0}
 # Somebody has to write again first, at worst another worker; then it is looked for.
-GOALS["all_in_doubt"] = GOALS["takeover"] + sum(doubt.LOOKS)
+GOALS["all_in_doubt"] = GOALS["takeover"] + sum(backoff.LOOKUP_PAUSES)
 
 
 @dataclass
@@ -75,7 +75,7 @@ def alone(death: WorkerDeath, deaths: Iterable[WorkerDeath], seconds: float) -> 
     """Whether no other death of a worker fell into these seconds, or so shortly before that its start was not over.
     What comes when the goal is missed already excuses nothing.
     """
-    begin, end = death.at - supervise.WELL_AFTER, death.at + min(seconds, GOALS["recovery"])
+    begin, end = death.at - supervisor.WELL_AFTER, death.at + min(seconds, GOALS["recovery"])
     return not any(begin < other.at < end for other in deaths if other is not death)
 
 

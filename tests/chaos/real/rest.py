@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from streams import overview
 from streams.resources import utcnow
-from tests.chaos.real.oracle import Log
+from streams.runtime import status
+from tests.chaos.real.judge_oracle import Log
 from tests.chaos.real.stage import Stage
 
 LOOK = 0.1
@@ -30,7 +30,7 @@ def settle(stage: Stage, log: Log, since: datetime, *, within: float) -> list[st
 
 
 def _unsettled(stage: Stage, since: datetime) -> Iterator[str]:
-    seen = overview.collect(stage.parts)
+    seen = status.collect(stage.parts)
     last = seen.last_pass
     if seen.held:
         yield f"the guard holds: {seen.held}"

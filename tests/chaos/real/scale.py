@@ -17,10 +17,12 @@ from pathlib import Path
 import confluent_kafka
 
 from schemas import codec, events
-from streams import overview, topics
+from streams import topics
 from streams.resources import utcnow
+from streams.runtime import status
 from tests.chaos import judge
-from tests.chaos.real import oracle, outcome
+from tests.chaos.real import judge_oracle as oracle
+from tests.chaos.real import outcome
 from tests.chaos.real.outcome import Outcome, Scenario
 from tests.chaos.real.stage import Stage, stage
 from tests.chaos.real.trouble_scene import Source
@@ -100,7 +102,7 @@ def many(
 
 def settled(shown: Stage, since: datetime) -> bool:
     """Whether a pass that began after `since` found nothing, and nothing is on its way."""
-    seen = overview.collect(shown.parts)
+    seen = status.collect(shown.parts)
     assert not seen.held, seen.held
     last = seen.last_pass
     return seen.settled and last is not None and last.started_at > since and last.quiet and not seen.open_batches

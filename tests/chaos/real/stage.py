@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.kafka import embedded as kafka_local
-from streams import commands, demo, embedded, supervise
+from streams.commands import service as commands
+from streams.commands import setup
+from streams.demo import stage as demo
 from streams.resources import Resources, utcnow
+from streams.runtime import connect, embedded
+from streams.runtime import supervisor as supervise
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -118,10 +122,10 @@ def stage(
             prepare(parts)
             parts.db.apply_schema(utcnow())
             if orders:
-                commands.fill_with_samples(parts, orders=orders, seed=seed)
+                setup.fill_with_samples(parts, orders=orders, seed=seed)
             parts.ensure_topics()
             key = parts.mappings.board.key
-            asyncio.run(commands.with_board(parts, lambda live: live.ensure_key_column(key.id, key.title)))
+            asyncio.run(connect.ask_board(parts, lambda live: live.ensure_key_column(key.id, key.title)))
             environment = {"CHAOS_STRIKES": str(strikes), "CHAOS_PLANT": plant, "PYTHONPATH": str(ROOT)}
             # A crash inside a library says where it was.
             environment["PYTHONFAULTHANDLER"] = "1"

@@ -17,10 +17,11 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaException, TopicPartition, admin
 
 from connectors import database, errors
-from streams import demo, topics
+from streams import topics
+from streams.demo import stage as demo
 from streams.resources import utcnow
 from tests.chaos import history
-from tests.chaos.real import oracle
+from tests.chaos.real import judge_oracle as oracle
 from tests.chaos.real.outcome import OnEither, Outcome, every_second_pure
 from tests.chaos.real.stage import stage
 from tests.chaos.real.trouble_disk import MEGABYTES, Disk

@@ -18,9 +18,11 @@ from connectors import database, samples
 from connectors.tables import lost_events
 from mappings import sizes
 from sql import identifiers
-from streams import demo, reporting
+from streams.demo import stage as demo
 from streams.resources import Resources, utcnow
-from tests.chaos.real import oracle, rest
+from streams.runtime import heartbeat
+from tests.chaos.real import judge_oracle as oracle
+from tests.chaos.real import rest
 from tests.chaos.real.stage import ROOT, Stage
 
 # Of the broker's return to the end of an edit that was made at that moment, in seconds.
@@ -211,7 +213,7 @@ class Scene:
 
     def _told(self, name: str) -> str:
         """What this process says of itself: a worker on /health (503), the poller in SQL alone."""
-        told = self.stage.parts.state.get(f"{reporting.FAMILY}.{name}")
+        told = self.stage.parts.state.get(f"{heartbeat.FAMILY}.{name}")
         if told is None:
             return ""
         if not told["address"]:

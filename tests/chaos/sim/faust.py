@@ -1,4 +1,4 @@
-"""A model of Faust and of its group, with the contract on which streams.delivery and streams.app build.
+"""A model of Faust and of its group, with the contract on which streams.delivery.consumer and streams.app build.
 
 A stream gives what it was assigned; acknowledgements are kept in memory and committed by a timer, up to the end of
 the first run of offsets without a gap; a crash forgets them. Membership is static: a worker that comes back in time
@@ -244,7 +244,7 @@ class App:
 
 
 class Stream:
-    """The part of a Faust stream that streams.delivery uses."""
+    """The part of a Faust stream that streams.delivery.consumer uses."""
 
     def __init__(self, app: App, topic: str, *, acks: bool = True) -> None:
         self._app = app

@@ -117,7 +117,7 @@ class Life:
         self.check()
 
     def intends(self) -> None:
-        """From here to the socket it cannot be frozen: that gap is told of in streams.writer, and not played."""
+        """From here to the socket it cannot be frozen: that gap is told of in streams.sync.writer, and not played."""
         self._about_to_send = True
 
     def sent(self) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator
 
-from streams import delivery
+from streams.delivery import exits
 from tests.chaos import planted
 from tests.chaos.sim import play
 from tests.chaos.sim.script import schedule
@@ -34,7 +34,7 @@ def _must_work_when_all_is_well(name: str, made: Templates, seed: int) -> None:
     """A bug that ends every process at once would be caught by anything, and prove nothing."""
     calm = dataclasses.replace(schedule(seed), strikes=(), outages=(), joining=(), failing_sends={}, rules=())
     found = play.verdict(calm, made)
-    unknown = [what for what in found.met if what.endswith(f"ended with {delivery.EXIT_UNKNOWN}")]
+    unknown = [what for what in found.met if what.endswith(f"ended with {exits.EXIT_UNKNOWN}")]
     if unknown:
         raise ValueError(f"the plant {name!r} breaks the process in place of changing what it does: {unknown}")
 

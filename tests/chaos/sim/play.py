@@ -11,8 +11,9 @@ from pathlib import Path
 
 from connectors import errors
 from streams import app as apps
-from streams import delivery, health, passes, supervise, topics
-from streams import writing as writings
+from streams import topics
+from streams.delivery import exits, faust_app, health
+from streams.runtime import board_writer, passes, supervisor
 from tests.chaos import judge
 from tests.chaos.sim import bad
 from tests.chaos.sim import world as worlds
@@ -89,7 +90,7 @@ class Story:
         self.wanted.set()
 
     async def _supervise(self, role: str, name: str) -> None:
-        pauses = supervise.Pauses(self.world.loop.time)
+        pauses = supervisor.Pauses(self.world.loop.time)
         while name not in self._retired:
             pauses.started()
             life = Life(self.world, role, name)
@@ -126,16 +127,16 @@ class Story:
             world.say("the broker has lost its data")
             world.log.wipe()
             for life in [life for life in world.lives if life.role == "worker"]:
-                world.loop.call_later(world.rng.uniform(0, DEAF), life.end, delivery.EXIT_AGAIN, "topics made again")
+                world.loop.call_later(world.rng.uniform(0, DEAF), life.end, exits.EXIT_AGAIN, "topics made again")
 
     # The processes.
 
     async def _poll(self, life: Life) -> None:
-        """As streams.passes does, but for passes only when they are wanted: they are what costs time."""
+        """As streams.runtime.passes does, but for passes only when they are wanted: they are what costs time."""
         parts = self.world.parts(life)
 
         async def work() -> None:
-            detector, sweep = parts.detector(passes.publisher(parts)), parts.sweep()
+            detector, sweep = parts.detector(passes.publisher(parts)), parts.lost_event_sweep()
             held = False
             while True:
                 if self._done == self._wanted:
@@ -158,21 +159,21 @@ class Story:
                         self.world.swept += found
                         self.world.loop.call_later(0.1, self.want)
 
-        await delivery.guarded("detect", work(), life.end)
+        await exits.guarded("detect", work(), life.end)
 
     async def _work(self, life: Life) -> None:
-        """As streams.worker does."""
+        """As streams.runtime.worker does."""
         parts = self.world.parts(life)
         state = health.Health(clock=self.world.loop.time)
-        async with writings.writing(parts, state) as writing:
+        async with board_writer.open_board_writer(parts, state) as writing:
             app = apps.build(parts, state, writing, life.name)
             app.start()
 
             def owns_board() -> bool:
                 staged = topics.named(topics.STAGED, parts.settings.topic_prefix)
-                return app.rebalancing or apps.owns(app, staged)
+                return app.rebalancing or faust_app.owns(app, staged)
 
-            keeping = asyncio.create_task(delivery.guarded("sync", writing.keep(owns_board), life.end))
+            keeping = asyncio.create_task(exits.guarded("sync", writing.keep(owns_board), life.end))
             rejoining = asyncio.create_task(self._rejoin(life, app))
             crashed = asyncio.create_task(app.crashed.wait())
             stopping = asyncio.create_task(life.stopping.wait())

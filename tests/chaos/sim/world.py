@@ -20,7 +20,9 @@ from mappings import sizes as mapped_sizes
 from schemas import codec, events
 from sql import identifiers, tables
 from streams import app as apps
-from streams import delivery, resources, settings, topics, writing
+from streams import resources, settings, topics
+from streams.delivery import consumer
+from streams.runtime import board_writer
 from tests.chaos.sim import board, faust, loop
 from tests.chaos.sim.life import Database, Life, Struck
 from tests.chaos.sim.log import Admin, Log, Producer, Trouble, partitioner_of_production
@@ -228,22 +230,22 @@ def played(world: World) -> Iterator[None]:
         life.end(code, why)
 
     rng = random.Random(f"pauses {world.schedule.seed}")
-    pauses = functools.partial(delivery.backoff.delays, rng=rng, tries=delivery.TRIES)
+    pauses = functools.partial(consumer.backoff.delays, rng=rng, tries=consumer.TRIES)
     clock = world.loop.time
     stand_ins = (
         (resources, "utcnow", now),
-        (writing, "utcnow", now),
-        (writing, "LOOK", SLICE),
-        (writing, "ASK_EVERY", SLICE),
+        (board_writer, "utcnow", now),
+        (board_writer, "LOOK", SLICE),
+        (board_writer, "ASK_EVERY", SLICE),
         (resources, "new_id", world.new_id),
-        (writing, "new_id", world.new_id),
-        (delivery, "SLICE", SLICE),
+        (board_writer, "new_id", world.new_id),
+        (consumer, "SLICE", SLICE),
         (apps, "RETRY_EVERY", RETRY_EVERY),
         (apps, "DOUBTS_EVERY", DOUBTS_EVERY),
         (apps, "bare", lambda s, bootstrap, member, web_port=0: _app(world, member)),
-        (delivery, "Delivery", functools.partial(delivery.Delivery, end=end, pauses=pauses)),
-        (writing.budgets, "Budget", functools.partial(budget.Budget, clock=clock, utcnow=now)),
-        (writing.clients, "Client", functools.partial(client.Client, clock=clock, rng=rng, post=world.board.post)),
+        (consumer, "Delivery", functools.partial(consumer.Delivery, end=end, pauses=pauses)),
+        (board_writer.budgets, "Budget", functools.partial(budget.Budget, clock=clock, utcnow=now)),
+        (board_writer.clients, "Client", functools.partial(client.Client, clock=clock, rng=rng, post=world.board.post)),
         (identifiers, "quote", _quote),
     )
     with ExitStack() as stack:

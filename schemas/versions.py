@@ -1,0 +1,60 @@
+"""Which version of an order counts: the one rule of superseding and settling, used by every step and table.
+
+A version is superseded as soon as a newer valid version is staged, or a newer one is settled. A version that validation
+refused supersedes nothing: the board keeps the last valid one. A version that the API refused does supersede, because a
+part of it may be on the board.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from schemas.batches import StagingStatus
+
+
+class Version(NamedTuple):
+    """One version of one order. `number` is the number of the detection pass that found it."""
+
+    record_uuid: str
+    number: int
+
+
+class StagedVersion(NamedTuple):
+    """What the staging tables hold of one version; `valid` is False when validation refused it."""
+
+    status: StagingStatus
+    valid: bool
+
+
+def newest_valid(staged: Mapping[int, StagedVersion]) -> int:
+    """The newest version of an order that validation accepted; 0 when there is none."""
+    return max((number for number, one in staged.items() if one.valid), default=0)
+
+
+def is_superseded(number: int, *, newest_valid: int = 0, settled: int = 0) -> bool:
+    """Is a newer version staged, or settled? Then this one must not be written any more."""
+    return number < max(newest_valid, settled)
+
+
+def is_settled(number: int, settled: int) -> bool:
+    """Is this version, or a newer one, settled?"""
+    return number <= settled
+
+
+def may_promote(number: int, *, settled: int, status: StagingStatus | None) -> bool:
+    """May an OrderSynced of this version be promoted? `status` is that of its staged row, None when there is none.
+
+    A settled version is promoted again only when a replay has just confirmed it on the board: its item id may differ.
+    """
+    if status is None:
+        return False
+    return number > settled or (number == settled and status is StagingStatus.API_SUCCESS)
+
+
+def may_record_failure(number: int, *, settled: int, failed_at: datetime, settled_at: datetime | None) -> bool:
+    """Does a failure of this version still count? Not when a newer version is settled, nor when it failed before its
+    own version was settled: then a later attempt succeeded.
+    """
+    if number != settled:
+        return number > settled
+    return settled_at is not None and failed_at > settled_at

@@ -1,0 +1,133 @@
+"""How the answers of the commands about archive, holds and roll back look."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from connectors.archive import parquet
+from connectors.archive.snapshots import Entry
+from schemas import events
+from streams.archive import rollback
+from streams.cli.show import MOST, console, plain
+from streams.commands import preview as previews
+from streams.commands import rollback as rollback_command
+from streams.detect import holds
+
+MARKS = {
+    events.Change.CREATED: "[green]create[/]",
+    events.Change.UPDATED: "[yellow]change[/]",
+    events.Change.DELETED: "[red]remove[/]",
+}
+
+
+def entries(found: Sequence[Entry]) -> None:
+    """What the archive has."""
+    table = Table(title=f"{len(found)} snapshots, {sum(one.size for one in found) / 1e6:.1f} MB")
+    table.add_column("id", justify="right")
+    table.add_column("customer")
+    table.add_column("taken (UTC)")
+    for column in ("pass", "rows", "kB"):
+        table.add_column(column, justify="right")
+    for one in found:
+        table.add_row(
+            str(one.id), escape(one.customer), f"{one.taken_at:%Y-%m-%d %H:%M:%S}", str(one.version), str(one.rows),
+            f"{one.size / 1e3:.1f}",
+        )  # fmt: skip
+    console.print(table)
+
+
+def frame(payload: bytes, order: str | None) -> pd.DataFrame:
+    """A snapshot as a table: all of it, or one order by its number, PO number or record_uuid."""
+    names = parquet.columns(payload)
+    found = pd.DataFrame(parquet.read(payload, names), columns=list(names), dtype=object)
+    if order is None:
+        return found
+    wanted = pd.Series(False, index=found.index)
+    for name in {parquet.IDENTITY, "AAG ORDER NUMBER", "PO NUMBER"} & set(names):
+        wanted |= found[name].astype("str").str.strip().str.casefold() == order.strip().casefold()
+    return found[wanted]
+
+
+def snapshot(entry: Entry, payload: bytes, *, order: str | None, csv: Path | None, file: Path | None) -> int:
+    """One snapshot: on the terminal, or into a file. Returns how many rows were found."""
+    if file is not None:
+        file.write_bytes(payload)
+        plain(f"wrote {entry.rows} rows to {file}")
+        return entry.rows
+    rows = frame(payload, order)
+    if csv is not None:
+        rows.to_csv(csv, index=False)
+        plain(f"wrote {len(rows)} rows to {csv}")
+        return len(rows)
+    plain(f"snapshot {entry.id} of {entry.customer}, taken {entry.taken_at:%Y-%m-%d %H:%M:%S} UTC")
+    for _, row in rows.head(MOST).iterrows():
+        there = row[row.notna()]
+        console.print(f"[bold]{escape(str(row[parquet.IDENTITY]))}[/] version {row[parquet.VERSION]}, {row['state']}")
+        cells = ", ".join(f"{name}: {cell}" for name, cell in there.items() if name not in parquet.OWN)
+        console.print(Padding(escape(cells), (0, 0, 0, 4)))
+    if len(rows) > MOST:
+        plain(f"and {len(rows) - MOST} more: --csv or --parquet write them all")
+    return len(rows)
+
+
+def preview(seen: rollback_command.Preview) -> None:
+    """What a roll back would do."""
+    entry = seen.entry
+    plain(f"{entry.customer} to snapshot {entry.id} of {entry.taken_at:%Y-%m-%d %H:%M:%S} UTC, {entry.rows} rows")
+    by_order: dict[str, list[previews.Field]] = {}
+    for field in seen.fields:
+        by_order.setdefault(field.record_uuid, []).append(field)
+    counts = dict.fromkeys(events.Change, 0)
+    for at, (event, planned) in enumerate(seen.orders):
+        counts[event.change] += 1
+        if at >= MOST:
+            continue
+        name = escape(str(event.row.get("AAG ORDER NUMBER") or ""))
+        console.print(f"{MARKS[event.change]} {event.record_uuid} {name}", soft_wrap=True)
+        for problem in planned.problems:
+            console.print(Padding(f"[red]would be refused[/] {escape(str(problem))}", (0, 0, 0, 4)))
+        for field in by_order.get(event.record_uuid, ()):
+            size = f"size {field.size} " if field.size else ""
+            console.print(Padding(escape(f"{size}{field.field}: {field.was!r} → {field.becomes!r}"), (0, 0, 0, 4)))
+    if len(seen.orders) > MOST:
+        plain(f"and {len(seen.orders) - MOST} more")
+    left_alone(seen.differences)
+    told = ", ".join(f"{n} {change.value.lower()}" for change, n in counts.items() if n) or "nothing differs"
+    cost = seen.cost
+    plain(f"{told}; {cost.total} mutations in {cost.requests} requests or more, {cost.minutes:.1f} min of API budget")
+    if seen.on_their_way:
+        plain(f"{seen.on_their_way} orders are on their way now: they are replaced, what it costs may differ")
+
+
+def left_alone(found: rollback.Differences) -> None:
+    """What a roll back does not touch, and why."""
+    if found.shared:
+        plain(f"left alone: {len(found.shared)} identities that several rows claimed then: {_some(found.shared)}")
+    if found.others:
+        plain(f"left alone: {len(found.others)} orders that another customer has now: {_some(found.others)}")
+
+
+def rolled_back(entry: Entry, progress: rollback.Progress) -> None:
+    """A roll back has begun."""
+    plain(f"{entry.customer} is on hold and goes to snapshot {entry.id}: {progress.emitted} orders emitted")
+    if progress.left:
+        plain(f"{progress.left} orders wait for room in the window: the poller goes on with them")
+    plain(f"`ordersync rollback --customer '{entry.customer}' --release` ends the hold")
+
+
+def on_hold(held: holds.Hold) -> None:
+    """A customer is on hold."""
+    plain(f"{held.customer} is on hold since {held.at:%Y-%m-%d %H:%M:%S} UTC, by {held.by}")
+
+
+def released(customer: str, orders: int) -> None:
+    """A customer is released."""
+    plain(f"{customer} is released: {orders} orders, and new ones, go to what the source says with the next passes")
+
+
+def _some(uuids: Sequence[str]) -> str:
+    return ", ".join(uuids[:3]) + (", …" if len(uuids) > 3 else "")

@@ -1,0 +1,154 @@
+"""What the commands about archive, holds and roll back do, apart from how it is shown."""
+
+import getpass
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from connectors import errors
+from connectors.archive.snapshots import Archive, Entry
+from schemas import events
+from streams.archive import rollback
+from streams.archive import snapshots as archive_snapshots
+from streams.archive import wiring as archive_wiring
+from streams.commands import detect
+from streams.commands import preview as previews
+from streams.detect import holds
+from streams.resources import Resources, utcnow
+from streams.runtime import connect, passes
+from streams.settings import Settings
+from streams.sync import plan
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a roll back would do now. `orders` go with their plans, `fields` are those that would change on the board.
+
+    `on_their_way` orders of the customer are not settled yet: their events are replaced, so costs may differ.
+    """
+
+    entry: Entry
+    orders: Sequence[tuple[events.OrderChanged, plan.Planned]]
+    fields: Sequence[previews.Field]
+    differences: rollback.Differences
+    cost: previews.Cost
+    on_their_way: int
+
+
+def entries(settings: Settings, customer: str | None) -> list[Entry]:
+    """What the archive has, of one customer or of all."""
+    with connect.database(settings) as parts:
+        store = archive_wiring.store(parts)
+        return store.entries(None if customer is None else _archived_name(parts, store, customer))
+
+
+def snapshot(
+    settings: Settings, number: int | None, customer: str | None, moment: datetime | None
+) -> tuple[Entry, bytes]:
+    """One snapshot and its file: by number, or the newest of a customer at or before a moment. Checked."""
+    with connect.database(settings) as parts:
+        store = archive_wiring.store(parts)
+        if number is not None:
+            found = store.entry(number)
+            if found is None:
+                raise errors.Misconfigured(f"the archive has no snapshot {number}: `ordersync archive list`")
+        else:
+            found = _at(parts, store, customer or "", moment or utcnow())
+        return found, store.payload(found)
+
+
+def prune(settings: Settings) -> int:
+    """Takes out what retention does not keep. Returns how many snapshots."""
+    with connect.database(settings) as parts, passes.alone(parts):
+        return archive_wiring.archiver(parts).prune()
+
+
+def preview(settings: Settings, customer: str, moment: datetime) -> Preview:
+    """What a roll back would do. Nothing is emitted, held or told."""
+    with connect.everything(settings) as parts:
+        store = archive_wiring.store(parts)
+        entry = _at(parts, store, customer, moment)
+        differences, changed = archive_wiring.roll_back(parts, passes.publisher(parts)).preview(entry)
+        planned = detect.planned(parts, changed)
+        known = parts.ledger.known([event.record_uuid for event in changed])
+        limits = parts.limits
+        return Preview(
+            entry=entry,
+            orders=list(zip(changed, planned, strict=True)),
+            fields=[
+                field
+                for one in planned
+                for field in previews.fields(one, known.get(one.event.record_uuid, plan.NOTHING), parts.mappings)
+            ],
+            differences=differences,
+            cost=previews.cost(
+                planned,
+                batch_size=parts.settings.batch_size,
+                per_minute=limits.complexity_per_minute / limits.mutation_weight,
+            ),
+            on_their_way=parts.customers.waiting(entry.customer),
+        )
+
+
+def roll_back(settings: Settings, customer: str, moment: datetime) -> tuple[Entry, rollback.Progress]:
+    """Holds a customer and emits what the window has room for; the poller goes on with the rest."""
+    with connect.everything(settings) as parts:
+        parts.ensure_topics()
+        rolling = archive_wiring.roll_back(parts, passes.publisher(parts))
+        with passes.alone(parts):
+            entry = _at(parts, archive_wiring.store(parts), customer, moment)
+            return entry, rolling.step(rolling.begin(entry, _who()))
+
+
+def put_on_hold(settings: Settings, customer: str) -> holds.Hold:
+    """Holds a customer where it stands. One that is held already stays as it is."""
+    with connect.database(settings) as parts, passes.alone(parts):
+        names = [name for name in parts.orders.customer_names() if name]
+        canonical = _known_name(parts, map(parts.mappings.customers.canonical, names), customer)
+        if canonical is None:
+            raise errors.Misconfigured(f"no order of customer {customer!r}: `ordersync status` lists the customers")
+        held = holds.holds(parts.state).get(canonical)
+        if held is None:
+            held = holds.Hold(customer=canonical, by=_who(), at=utcnow())
+            holds.keep(parts.state, held)
+        return held
+
+
+def release(settings: Settings, customer: str) -> tuple[str, int]:
+    """Ends a hold. Returns the customer, and how many orders the next passes bring to what the source says."""
+    with connect.database(settings) as parts, passes.alone(parts):
+        canonical = _known_name(parts, holds.holds(parts.state), customer)
+        if canonical is None:
+            raise errors.Misconfigured(f"{customer!r} is not on hold: `ordersync status` shows who is")
+        return canonical, archive_wiring.roll_back(parts, passes.publisher(parts)).release(canonical)
+
+
+def moment(text: str) -> datetime:
+    """A time as people write it: ISO 8601, in UTC unless it says otherwise. Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _at(parts: Resources, store: Archive, customer: str, moment: datetime) -> Entry:
+    name = _archived_name(parts, store, customer)
+    return archive_snapshots.at(store.entries(name), name, moment)
+
+
+def _archived_name(parts: Resources, store: Archive, customer: str) -> str:
+    found = _known_name(parts, {entry.customer for entry in store.entries()}, customer)
+    return found or parts.mappings.customers.canonical(customer)
+
+
+def _known_name(parts: Resources, names: Iterable[str], customer: str) -> str | None:
+    """The one of these customers that is meant: the canonical name, in any case."""
+    canonical = parts.mappings.customers.canonical(customer)
+    found = {name for name in names if name.casefold() == canonical.casefold()}
+    return canonical if canonical in found else min(found, default=None)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # A container may run as a user that nobody named.
+        return f"user {os.getuid()}"

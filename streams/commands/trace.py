@@ -1,0 +1,223 @@
+"""trace: the life of one order, in the order of time, out of what SQL remembers of it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from connectors import database
+from mappings import columns, hashing, sizes
+from schemas import detection
+from schemas.base import Cell, Model
+from schemas.batches import StagingStatus
+from streams.detect import events as detect_events
+from streams.detect import holds
+from streams.resources import Resources, utcnow
+from streams.runtime import connect
+from streams.settings import Settings
+
+Row = dict[str, Any]
+ENDS = {
+    StagingStatus.PROMOTED: "settled",
+    StagingStatus.API_SUCCESS: "on the board",
+    StagingStatus.SUPERSEDED: "superseded by a newer version",
+}
+
+
+class Order(Model):
+    """What an order is known by."""
+
+    record_uuid: str
+    customer: str
+    number: str
+    po: str
+    state: str
+
+    @property
+    def title(self) -> str:
+        """For a person."""
+        return f"{self.customer} {self.number or '(no number)'}, PO {self.po or '(none)'}"
+
+
+class Moment(Model):
+    """Something that happened to one version of the order. `at` is UTC, as the tables write it."""
+
+    at: str
+    version: int | None
+    what: str
+    details: dict[str, Cell]
+
+
+class Difference(Model):
+    """A watched column in which the source differs from what was settled."""
+
+    column: str
+    settled: Cell
+    source: Cell
+
+
+class Life(Model):
+    """`now` says in sentences where the order stands; `differences` is empty when its row is what was settled."""
+
+    order: Order
+    moments: tuple[Moment, ...]
+    now: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+def find(settings: Settings, text: str) -> list[Order]:
+    """The orders with this record_uuid, AAG ORDER NUMBER or PO number, by number."""
+    with connect.database(settings) as parts:
+        found = [_order(parts, row) for row in parts.history.find(text)]
+    return sorted(found, key=lambda order: (order.customer, order.number, order.record_uuid))
+
+
+def trace(settings: Settings, order: Order) -> Life:
+    """Everything that SQL remembers of it. Versions that were cleaned up are not among it."""
+    with connect.database(settings) as parts:
+        staged, snapshot = parts.history.staged(order.record_uuid), parts.history.snapshot(order.record_uuid)
+        moments = [*_detected_only(snapshot, staged)]
+        for row in staged:
+            moments += [*_staged(row), *_written(parts, order.record_uuid, row)]
+        moments += _failed(parts.history.errors(order.record_uuid))
+        held = holds.holds(parts.state).get(str(snapshot["customer"])) if snapshot else None
+        if held is not None:
+            details: dict[str, Cell] = {"customer": held.customer, "by": held.by}
+            moments.append(_moment(database.to_db_time(held.at), None, "customer put on hold", details))
+        source = _source(parts, order.record_uuid)
+        settled = next((row for row in staged if snapshot and row["version"] == snapshot["settled_version"]), None)
+        differences = _differences(source, settled)
+        now = (*_stands(parts, order, snapshot, held is not None), _compared(source, settled, differences))
+    in_time = sorted(moments, key=lambda moment: moment.at)
+    return Life(order=order, moments=tuple(in_time), now=now, differences=tuple(differences))
+
+
+def _order(parts: Resources, row: Row) -> Order:
+    snapshot = parts.history.snapshot(str(row["record_uuid"]))
+    gone = snapshot is not None and snapshot["row_hash"] == detection.DELETED
+    state = "not detected yet" if snapshot is None else "left the source" if gone else str(snapshot["sync_state"])
+    return Order(
+        record_uuid=str(row["record_uuid"]),
+        customer=parts.mappings.customers.canonical(row["customer"] or ""),
+        number=str(row["number"] or "").strip(),
+        po=str(row["po"] or "").strip(),
+        state=state,
+    )
+
+
+def _moment(at: Any, version: int | None, what: str, details: dict[str, Cell]) -> Moment:
+    told = {name: value for name, value in details.items() if value not in (None, "")}
+    return Moment(at=str(at), version=version, what=what, details=told)
+
+
+def _detected_only(snapshot: Row | None, staged: Sequence[Row]) -> Iterator[Moment]:
+    """The newest version, while no worker has staged it."""
+    if snapshot is None or not snapshot["batch_id"] or snapshot["version"] in {row["version"] for row in staged}:
+        return
+    details: dict[str, Cell] = {"hash": snapshot["row_hash"], "batch": snapshot["batch_id"]}
+    yield _moment(snapshot["snapshot_date"], snapshot["version"], "detected, its event is on its way", details)
+
+
+def _staged(row: Row) -> Iterator[Moment]:
+    version, status = int(row["version"]), StagingStatus(row["stg_status"])
+    if row["batch"] is not None:
+        found: dict[str, Cell] = {
+            "pass": row["batch"]["version"], "by": row["batch"]["started_by"], "hash": row["row_hash"],
+            "batch": row["batch_id"],
+        }  # fmt: skip
+        yield _moment(row["batch"]["start_time"], version, "detected", found)
+    place = None
+    if row["kafka_offset"] is not None:
+        place = f"{row['kafka_partition']}, offset {row['kafka_offset']}"
+    kept: dict[str, Cell] = {
+        "orders.changed partition": place, "sizes": row["sizes"], "staged row": row["stg_id"],
+        "refused": row["stg_error_message"] if row["validation_status"] == "INVALID" else None,
+    }  # fmt: skip
+    yield _moment(row["stg_created_date"], version, "staged", kept)
+    if status in ENDS and row["stg_processed_date"] is not None:
+        removed = row["update_operation"] == "DELETE"
+        what = "settled: it left the board" if removed and status is StagingStatus.PROMOTED else ENDS[status]
+        yield _moment(row["stg_processed_date"], version, what, {"item": row["stg_monday_item_id"]})
+
+
+def _written(parts: Resources, record_uuid: str, row: Row) -> Iterator[Moment]:
+    until = row["stg_processed_date"] if row["stg_status"] in ENDS else None
+    until = until or database.to_db_time(utcnow())
+    for request in parts.history.requests(record_uuid, int(row["version"]), str(row["stg_created_date"]), str(until)):
+        kinds = Counter(str(one["kind"]) for one in request["mutations"])
+        details: dict[str, Cell] = {
+            "mutations": ", ".join(f"{n} {kind}" for kind, n in kinds.items()), "outcome": request["outcome"] or "open",
+            "answered": request["finished_at"], "attempts": request["attempts"], "http": request["http_status"],
+            "request id": request["request_id"], "key": request["request_key"],
+        }  # fmt: skip
+        yield _moment(request["first_sent_at"], int(row["version"]), "sent to the board", details)
+
+
+def _failed(rows: Sequence[Row]) -> Iterator[Moment]:
+    for row in rows:
+        who = {"failure": row["err_id"], "size": row["size_label"]}
+        why = {"code": row["error_code"], "http": row["http_status_code"], "request id": row["request_id"]}
+        told = {"message": row["error_message"]}
+        yield _moment(row["created_date"], row["version"], "failed", {**who, **why, **told})
+        if row["last_retry_date"] is not None:
+            what = f"retry {row['retry_count']} failed" if row["retry_count"] else "failed again"
+            yield _moment(row["last_retry_date"], row["version"], what, {**who, "code": row["error_code"]})
+        if row["next_retry_at"] is not None:
+            yield _moment(row["next_retry_at"], row["version"], "to be retried", who)
+        if row["resolved_date"] is not None:
+            end = {"by": row["resolved_by"], "reason": row["resolution_reason"]}
+            yield _moment(row["resolved_date"], row["version"], f"failure {row['resolution'].lower()}", {**who, **end})
+
+
+def _source(parts: Resources, record_uuid: str) -> dict[str, Cell] | None:
+    """The watched cells of the row as they are now; None when it is not there."""
+    watched = columns.watched(parts.mappings, sizes.size_columns(parts.orders.columns(), parts.mappings.board.sizes))
+    found = parts.orders.rows([record_uuid], watched).get(record_uuid)
+    if found is None:
+        return None
+    cells = dict(zip(watched, hashing.cells(found[2]), strict=True))
+    return dict.fromkeys(cells) | detect_events.truncate_row(cells)
+
+
+def _differences(source: dict[str, Cell] | None, settled: Row | None) -> list[Difference]:
+    if source is None or settled is None or settled["update_operation"] == "DELETE":
+        return []
+    was: dict[str, Cell] = json.loads(settled["source_row"])
+    return [
+        Difference(column=name, settled=was.get(name), source=cell)
+        for name, cell in source.items()
+        if was.get(name) != cell
+    ]
+
+
+def _stands(parts: Resources, order: Order, snapshot: Row | None, held: bool) -> Iterator[str]:
+    if snapshot is None:
+        yield "state    not detected yet"
+        return
+    failed = f", {snapshot['failed_version']} failed" if snapshot["failed_version"] else ""
+    holding = "; the customer is on hold" if held else ""
+    yield (
+        f"state    {order.state}: newest version {snapshot['version']}, "
+        f"{snapshot['settled_version'] or 'none'} settled{failed}{holding}"
+    )
+    item, subitems = parts.ledger.known([order.record_uuid]).get(order.record_uuid, (None, []))
+    if item is None:
+        yield "board    no item"
+    else:
+        shown = ", ".join(f"{one.size_label} {one.item_id}" for one in subitems if one.active)
+        yield f"board    item {item.item_id}{'' if item.active else ', not active'}; subitems: {shown or 'none'}"
+    promoted = parts.history.production(order.record_uuid)
+    if promoted is None:
+        yield "settled  no row in production"
+    else:
+        yield f"settled  version {promoted['version']}, since {str(promoted['promoted_at'])[:19].replace('T', ' ')} UTC"
+
+
+def _compared(source: dict[str, Cell] | None, settled: Row | None, differences: Sequence[Difference]) -> str:
+    if source is None:
+        return "source   the row is not there any more"
+    if settled is None or settled["update_operation"] == "DELETE":
+        return "source   the row is there, and nothing of it is settled"
+    if differences:
+        return f"source   the row differs from what is settled in {len(differences)} columns"
+    return "source   the row is what is settled"

@@ -1,0 +1,83 @@
+"""The start of every command and process: its connectors, the broker's topics, one question to the board."""
+
+import contextlib
+import getpass
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from connectors import errors
+from connectors.monday import board as boards
+from connectors.monday import board_values
+from streams.delivery import health
+from streams.resources import Resources
+from streams.runtime import embedded, heartbeat
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Seconds between two attempts to reach a broker that does not answer.
+ASK_EVERY = 1.0
+
+
+@contextmanager
+def everything(settings: Settings) -> Iterator[Resources]:
+    """The connectors, with the broker and the board that the settings name, or the embedded ones."""
+    with database(settings) as parts:
+        # A broken mapping is reported before anything is started.
+        log.debug("the mapping of board %s is sound", parts.mappings.board.board.id)
+        with embedded.endpoints(settings, parts.limits) as ends:
+            parts.bootstrap, parts.monday_url = ends.bootstrap, ends.monday_url
+            yield parts
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Resources]:
+    """The connectors of commands that only read SQL: no broker, no board."""
+    parts = Resources(settings)
+    try:
+        yield parts
+    finally:
+        parts.close()
+
+
+async def ask_board(parts: Resources, ask: Callable[[boards.Board], Awaitable[T]], board_id: str | None = None) -> T:
+    """What the board answers to `ask`; or another board of the account. Raises what the client raises."""
+    async with parts.board_client() as client:
+        return await ask(boards.Board(client, board_id or parts.mappings.board.board.id))
+
+
+async def read_items(board: boards.Board) -> list[board_values.BoardItem]:
+    """Every active item with its subitems."""
+    return [item async for page in board.items() for item in page]
+
+
+def wait_for_topics(ensure: Callable[[], object], state: health.Health, stopped: Callable[[float], bool]) -> bool:
+    """Creates the topics that are missing. Blocks until the broker answers; False when `stopped` said so before.
+
+    A broker that is away at the start is waited for here: a process that ended would only be started again. `stopped`
+    waits so many seconds and returns whether to stop. Raises Misconfigured when login or rights are refused.
+    """
+    with contextlib.ExitStack() as waiting:
+        while True:
+            try:
+                ensure()
+                return True
+            except errors.Transient as error:
+                if heartbeat.BROKER not in state.holding:
+                    log.warning("%s: waiting for it", error)
+                    waiting.enter_context(state.hold_in_trouble(heartbeat.BROKER, str(error)))
+            if stopped(ASK_EVERY):
+                return False
+
+
+def operator() -> str:
+    """The user who gives this command, as far as the machine knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # A container may run as a user without a name.
+        return f"user {os.getuid()}"

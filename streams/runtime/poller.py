@@ -1,0 +1,85 @@
+"""The poller process: detection passes, and between them the archive, roll backs and the search for lost events."""
+
+import logging
+import signal
+import threading
+import time
+
+from connectors import errors, kafka
+from streams.archive import wiring
+from streams.delivery import exits, health
+from streams.reconcile.lost_events import LostEventSweep
+from streams.resources import Resources, utcnow
+from streams.runtime import connect, heartbeat, passes
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLLER = "poller"
+# Seconds between two looks for what was lost with the log.
+SWEEP_EVERY = 2.0
+
+
+def poll(settings: Settings, every: float) -> None:
+    """Passes with a pause between them, until SIGTERM or SIGINT. What it cannot get over ends the process."""
+    stop = threading.Event()
+
+    def told(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            exits.end_within()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
+    with connect.everything(settings) as parts:
+        state = health.Health()
+        reporter = heartbeat.Reporter(
+            parts.state, state, parts.noise, name=POLLER, bootstrap=parts.bootstrap, role=POLLER, now=utcnow
+        )
+        threading.Thread(target=_report, args=(reporter, stop), name="report", daemon=True).start()
+        if connect.wait_for_topics(parts.ensure_topics, state, stop.wait):
+            _passes(parts, every, stop)
+
+
+def between_passes(parts: Resources) -> wiring.BetweenPasses:
+    """The poller's work between two passes: archive and roll backs."""
+    return wiring.BetweenPasses(parts, passes.publisher(parts), lambda: passes.alone(parts))
+
+
+def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
+    detector, sweep, between = parts.detector(passes.publisher(parts)), parts.lost_event_sweep(), between_passes(parts)
+    held: str | None = None
+    while not stop.is_set():
+        try:
+            report = passes.one_pass(parts, detector)
+            if report.held is not None and report.held != held:
+                log.error("the guard holds: %s", report.held)
+            held = report.held
+            between.go_on()
+            # What was deferred is let in as soon as the window has room again.
+            _pause(parts, sweep, between, min(every, 1.0) if report.deferred else every, stop)
+        except errors.OrdersyncError as error:
+            exits.end_process(exits.EXIT_AGAIN, f"detect: {error}")
+
+
+def _pause(
+    parts: Resources, sweep: LostEventSweep, between: wiring.BetweenPasses, seconds: float, stop: threading.Event
+) -> None:
+    """Archives first. Returns early when orders were found whose events are lost: they are detected again."""
+    until = time.monotonic() + seconds
+    between.archive(lambda: not stop.is_set() and time.monotonic() < until)
+    while (left := until - time.monotonic()) > 0 and not stop.wait(min(left, SWEEP_EVERY)):
+        try:
+            if sweep.look():
+                return
+        except kafka.TopicMissing as error:
+            log.warning("%s: making it again", error)
+            parts.ensure_topics()
+        except errors.Transient as error:
+            # A pass that finds nothing new needs no broker; one that does will say so.
+            log.debug("sweep: %s", error)
+
+
+def _report(reporter: heartbeat.Reporter, stop: threading.Event) -> None:
+    while not stop.wait(heartbeat.EVERY):
+        reporter.try_to_tell()

@@ -1,0 +1,103 @@
+"""Where everything stands, read out of SQL alone."""
+
+from datetime import datetime
+from typing import Any
+
+from schemas import detection, workers
+from schemas.base import Model
+from schemas.batches import SyncState
+from streams import retry
+from streams.detect import archive_queue
+from streams.detect import holds as hold
+from streams.detect import step as detect
+from streams.resources import Resources, utcnow
+from streams.runtime import heartbeat, verify_timer
+
+
+class CustomerState(Model):
+    """One customer's orders by state."""
+
+    customer: str
+    orders: dict[SyncState, int]
+
+
+class Status(Model):
+    """What `ordersync status` shows. All states, `undetected` and `refused` add up to `source_rows`.
+
+    `unarchived` are customers whose newest snapshot is not in the archive yet; `rows` counts the tables that grow with
+    every change.
+    """
+
+    source_rows: int
+    undetected: int
+    refused: int
+    customers: tuple[CustomerState, ...]
+    leaving: int
+    unsettled_mutations: int
+    window: int
+    last_pass: detection.PassReport | None
+    held: str | None
+    holds: tuple[hold.Hold, ...]
+    unarchived: tuple[archive_queue.QueuedSnapshot, ...]
+    verified: dict[str, Any] | None
+    audited: dict[str, Any] | None
+    open_batches: tuple[dict[str, Any], ...]
+    failures: dict[str, int]
+    retries_paused: str | None
+    rows: dict[str, int]
+    calls_today: int
+    calls_limit: int
+    writer: str | None
+    workers: tuple[workers.WorkerState, ...]
+    at: datetime
+
+    @property
+    def total(self) -> dict[SyncState, int]:
+        """All customers together."""
+        return {state: sum(one.orders.get(state, 0) for one in self.customers) for state in SyncState}
+
+    @property
+    def settled(self) -> bool:
+        """Every row of the source reached an end, and nothing is on its way."""
+        rolling_back = not all(one.complete for one in self.holds)
+        on_the_way = self.total[SyncState.WAITING] or self.leaving or self.unsettled_mutations
+        return not (on_the_way or self.undetected or rolling_back)
+
+
+def collect(parts: Resources) -> Status:
+    """Asks the tables."""
+    customers = hold.states(parts.state, parts.orders, parts.customers, parts.mappings)
+    source_rows = parts.orders.source_rows()
+    known = sum(sum(states.values()) for states in customers.values())
+    last = parts.state.get(detect.LAST)
+    refused: dict[str, int] = {}
+    for failure in parts.failures.waiting():
+        refused[failure["error_code"]] = refused.get(failure["error_code"], 0) + 1
+    retries = retry.read_breaker(parts.state)
+    limits, holder = parts.limits, parts.journal.holder(f"board-{parts.mappings.board.board.id}")
+    return Status(
+        source_rows=source_rows,
+        undetected=max(0, source_rows - known - (last or {}).get("refused", 0)),
+        refused=(last or {}).get("refused", 0),
+        customers=tuple(CustomerState(customer=name, orders=customers[name]) for name in sorted(customers)),
+        leaving=parts.orders.waiting_deletes(),
+        unsettled_mutations=parts.orders.unsettled_mutations(),
+        window=parts.window,
+        last_pass=None if last is None else detection.PassReport.model_validate(last),
+        held=parts.state.get(detect.HELD),
+        holds=tuple(hold.holds(parts.state).values()),
+        unarchived=tuple(archive_queue.read(parts.state).values()),
+        verified=parts.state.get(verify_timer.LAST),
+        audited=parts.state.get(verify_timer.BOARD),
+        open_batches=tuple(parts.batches.active()),
+        failures=refused,
+        retries_paused=None if retries.code is None else str(retries),
+        rows=parts.cleanup.rows(),
+        calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),
+        calls_limit=limits.calls_per_day,
+        writer=holder,
+        workers=tuple(
+            workers.WorkerState.model_validate(told) for told in parts.state.all_of(heartbeat.FAMILY).values()
+        ),
+        at=utcnow(),
+    )

@@ -1,0 +1,126 @@
+"""No statement of the hot path reads a big table from end to end, and the facts of the set-up are kept."""
+
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import sql
+from sql import script
+from tests.support import factories
+from tests.support.factories import World
+
+STEPS = ("detect", "stage", "sync", "settle", "retry", "state", "cleanup")
+SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE]", "table": "SYNC_Requests"}
+
+# What may read a table from end to end, and why.
+WHOLE = {
+    "detect.scan": "a pass looks at every row",
+    "detect.scan_chosen": "a person asks, now and then",
+    "detect.customers": "a person asks, now and then",
+    "detect.rows": "the source has no index of ours: it is read in chunks of 500 of what was admitted",
+    "detect.rows_without_identity": "once a pass, part of looking at every row",
+    "detect.duplicates": "once a pass, part of looking at every row",
+    "detect.deleted": "once a pass, part of looking at every row: both tables once, whatever the engine has of indexes",
+    "detect.source_rows": "a person asks, now and then",
+    "detect.known_rows": "once a pass",
+    "detect.identities_of": "only while customers are on hold",
+    "detect.states": "a person asks, now and then",
+    "sync.items_of_others": "only for items of a replay that are there twice",
+    "cleanup.rows": "a person asks, now and then",
+    "settle.batches": "a person asks, now and then",
+    "settle.active_batches": "a person asks, now and then",
+    "settle.production_orders": "a comparison of everything",
+    "settle.production_count": "before a comparison of everything",
+    "settle.production_sizes": "a comparison of everything",
+}
+
+
+@pytest.fixture(scope="module")
+def schema() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(script.text("sqlite"))
+        yield connection
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with factories.world(tmp_path) as made:
+        yield made
+
+
+def whole_reads(connection: sqlite3.Connection, text: str) -> list[str]:
+    """The tables that SQLite would read from end to end. A partial index read so is what it is for."""
+    statement = sql.expand(text, **{name: SAMPLES.get(name, 2) for name in sql.placeholders(text)})
+    marks = re.sub(r"'[^']*'", "", statement).count("?")
+    plan = [line[3] for line in connection.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * marks)]
+    named = (re.match(r"SCAN (\w+)(?: USING .*INDEX (\w+))?", line) for line in plan)
+    read = [(found[1], found[2]) for found in named if found]
+    return [table for table, index in read if table not in ("CONSTANT", "q") and index != "IX_Requests_Unfinished"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_only_the_statements_that_are_named_here_read_a_whole_table(schema: sqlite3.Connection, step: str) -> None:
+    blocks = [block for block in sql.blocks(step) if block.engine in (None, "sqlite")]
+    found = {f"{step}.{block.name}" for block in blocks if whole_reads(schema, block.text)}
+    assert found == {name for name in WHOLE if name.startswith(f"{step}.")}
+
+
+def test_the_anti_join_of_a_pass_takes_no_longer_than_the_pass(world: World) -> None:
+    # It once ran a scan for each row of the snapshot: twenty thousand rows took minutes. Steps are counted, not time.
+    numbers = [(factories.identity(n),) for n in range(3000)]
+    with world.db.write() as session:
+        session.execute_many("INSERT INTO ORDERS_UNIFIED (record_uuid) VALUES (?)", numbers)
+        session.execute_many(
+            "INSERT INTO ORDERS_UNIFIED_SNAPSHOT (record_uuid, row_hash, [AAG ORDER NUMBER], snapshot_date, version) "
+            "VALUES (?, 'H', '', '', 1)",
+            numbers,
+        )
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with closing(sqlite3.connect(world.path)) as connection:
+        connection.set_progress_handler(count, 1000)
+        assert connection.execute(sql.load("detect", "sqlite")["deleted"]).fetchall() == []
+    assert steps < 3000 * 100 / 1000
+
+
+def test_a_fact_is_what_was_last_said(world: World) -> None:
+    assert world.state.get("nothing") is None
+    for value in ({"a": [1, "é", None]}, 0, "", False, None):
+        world.state.set("fact", value)
+        assert world.state.get("fact") == value
+
+
+def test_a_fact_can_be_part_of_another_transaction(world: World) -> None:
+    world.state.set("fact", "before")
+    with pytest.raises(RuntimeError), world.db.write() as session:
+        world.state.mark("fact", "never")(session)
+        raise RuntimeError
+    assert world.state.get("fact") == "before"
+    world.orders.rebaseline([], world.state.mark("fact", "after"))
+    assert world.state.get("fact") == "after"
+
+
+def test_a_number_never_comes_twice_whoever_asks(world: World) -> None:
+    numbers: list[int] = []
+    gate = threading.Barrier(4)
+
+    def ask() -> None:
+        gate.wait()
+        numbers.extend(world.state.next_number("pass") for _ in range(25))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(numbers) == list(range(1, 101))

@@ -1,0 +1,313 @@
+"""What was lost with the log is found again: on real tables, with a log whose offsets are told."""
+
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.tables import lost_events, repairs
+from schemas import events
+from streams.detect import step as detect
+from streams.reconcile import lost_events as sweep
+from tests.support import factories
+from tests.support.factories import World, row
+
+LANES = (("changed",), ("staged",), ("synced", "failed"), ("dead-letter",))
+P = [(name, 0) for lane in LANES for name in lane]
+
+
+class Log:
+    """Offsets of one partition a topic."""
+
+    def __init__(self) -> None:
+        self.ends = dict.fromkeys(P, 0)
+        self.done = dict.fromkeys(P, 0)
+        self.starts = dict.fromkeys(P, 0)
+        self.asked = 0
+
+    def start_offsets(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
+        return {p: start for p, start in self.starts.items() if p[0] in topics}
+
+    def end_offsets(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
+        self.asked += 1
+        return {p: end for p, end in self.ends.items() if p[0] in topics}
+
+    def committed(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
+        return {p: end for p, end in self.done.items() if p[0] in topics and end}
+
+    def emitted(self, topic: str, n: int = 1) -> None:
+        self.ends[topic, 0] += n
+
+    def worked(self, topic: str) -> None:
+        self.done[topic, 0] = self.ends[topic, 0]
+
+    def expired(self, topic: str) -> None:
+        """Retention took what was there, and the group's offsets too."""
+        self.starts[topic, 0] = self.ends[topic, 0]
+        self.done[topic, 0] = 0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with factories.world(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def look(world: World, log: Log) -> sweep.LostEventSweep:
+    tables = lost_events.LostEvents(world.db, numbers=detect.PASS, again=timedelta(minutes=1), now=world.clock)
+    return sweep.LostEventSweep(log, tables, "group", LANES)
+
+
+def test_nothing_waits_and_kafka_is_not_asked(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+    world.add(row(1))
+    world.flow()
+    assert look.look() == 0
+    assert log.asked == 0
+
+
+def test_an_order_whose_event_is_on_its_way_is_left_alone(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+    world.add(row(1))
+    world.passed()
+    log.emitted("changed")
+    for topic, follows in (("changed", "staged"), ("staged", "synced"), ("synced", None)):
+        assert look.look() == 0
+        assert world.passed() == []
+        log.worked(topic)
+        if follows:
+            log.emitted(follows)
+    assert world.snapshot(1)["row_hash"]
+
+
+def test_an_order_whose_events_have_expired_is_detected_again(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1))
+    world.passed()
+    for topic in ("changed", "staged"):
+        log.emitted(topic, 3)
+        log.expired(topic)
+    assert look.look() == 1
+    assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
+
+
+def test_an_order_that_no_lane_has_any_more_is_detected_again(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1), row(2))
+    (first, second) = world.passed()
+    world.settle(second)
+    log.emitted("changed", 2)
+    log.worked("changed")
+    assert look.look() == 1
+    (again,) = world.passed()
+    assert (again.record_uuid, again.change) == (first.record_uuid, events.Change.CREATED)
+    assert again.version > first.version
+    world.settle(again)
+    assert set(world.states().values()) == {"IN_SYNC"}
+    assert look.look() == 0
+
+
+def test_an_order_that_waits_for_a_request_in_doubt_is_not_lost(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1))
+    world.passed()
+    log.emitted("changed")
+    log.worked("changed")
+    log.emitted("staged")
+    assert look.look() == 0
+    # The writer tells it again behind the watermark, and then acknowledges it.
+    for _ in range(2):
+        world.state.set(lost_events.RECIRCULATION, 1)
+        log.worked("staged")
+        log.emitted("staged")
+        assert look.look() == 0
+    world.state.set(lost_events.RECIRCULATION, 2)
+    assert look.look() == 0
+    log.emitted("synced")
+    log.worked("staged")
+    assert look.look() == 0
+    log.worked("synced")
+    assert look.look() == 1
+
+
+def test_what_waited_for_a_request_in_doubt_and_was_lost_is_found(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1))
+    world.passed()
+    world.state.set(lost_events.RECIRCULATION, 1)
+    log.emitted("staged", 2)
+    assert look.look() == 0
+    log.ends = dict.fromkeys(P, 0)
+    assert look.look() == 1
+
+
+def test_an_order_that_was_staged_before_its_poller_died_and_left_since_is_taken_off_the_board(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1), row(2))
+    (first, second) = world.passed()
+    world.settle(second)
+    world.stage(first)
+    world.run("DELETE FROM ORDERS_UNIFIED_SNAPSHOT WHERE record_uuid = ?", first.record_uuid)
+    world.remove(1)
+    log.emitted("changed", 2)
+    log.worked("changed")
+    assert look.look() == 1
+    (gone,) = world.passed()
+    assert (gone.record_uuid, gone.change) == (first.record_uuid, events.Change.DELETED)
+    world.settle(gone)
+    world.check_batches()
+    assert look.look() == 0
+
+
+def test_an_older_version_that_was_lost_ends_when_the_newest_one_failed(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1))
+    (first,) = world.passed()
+    world.stage(first)
+    world.edit(1, {"CUSTOMER PRICE": "cheap"})
+    (second,) = world.passed()
+    world.settle(second)
+    log.emitted("changed", 2)
+    log.worked("changed")
+    assert look.look() == 0
+    assert world.staged(1) == {first.version: "SUPERSEDED", second.version: "API_FAILED"}
+    world.check_batches()
+
+
+def test_a_watermark_waits_for_the_slowest_lane_and_no_longer_than_for_what_was_before_it(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1))
+    world.passed()
+    log.emitted("changed")
+    log.emitted("staged", 5)
+    assert look.look() == 0
+    log.worked("changed")
+    assert look.look() == 0, "what stage made of it may be among the five"
+    log.worked("staged")
+    # News in the first lane is none of its business.
+    log.emitted("changed", 100)
+    assert look.look() == 1
+
+
+def test_topics_that_were_made_anew_are_passed_though_their_old_ends_are_never_reached(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1))
+    world.passed()
+    log.emitted("changed", 7)
+    assert look.look() == 0
+    log.ends = dict.fromkeys(P, 0)
+    assert look.look() == 1
+
+
+def test_what_was_emitted_after_the_watermark_is_not_its_business(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1))
+    world.passed()
+    log.emitted("changed")
+    assert look.look() == 0
+    world.add(row(2))
+    world.passed()
+    log.worked("changed")
+    log.emitted("changed")
+    assert look.look() == 1
+    assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
+
+
+def test_an_order_that_is_told_once_more_after_the_watermark_is_not_its_business_either(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1), row(2))
+    world.flow()
+    tables = repairs.Repairs(world.db, now=world.clock)
+    known = {uuid: one.version for uuid, one in tables.settled([factories.identity(1), factories.identity(2)]).items()}
+    tables.wait_again([(factories.identity(1), known[factories.identity(1)])])
+    log.emitted("changed")
+    world.clock.advance(60)
+    assert look.look() == 0
+    # The same version as ever, and its event is not among those that the watermark waits for.
+    world.clock.advance(1)
+    tables.wait_again([(factories.identity(2), known[factories.identity(2)])])
+    log.worked("changed")
+    log.emitted("changed")
+    assert look.look() == 1
+    assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
+    # Its turn comes, and it is found when its own event is lost.
+    world.clock.advance(60)
+    log.worked("changed")
+    assert look.look() >= 1
+    assert world.snapshot(2)["row_hash"] == ""
+
+
+def test_an_order_waits_before_its_event_has_left(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+    world.add(row(1))
+    world.flow()
+    tables = repairs.Repairs(world.db, now=world.clock)
+    (one,) = tables.settled([factories.identity(1)]).values()
+    tables.wait_again([(one.record_uuid, one.version)])
+    assert look.look() == 0
+    assert world.snapshot(1)["row_hash"]
+
+
+def test_a_deletion_that_was_lost_is_told_again_and_the_guard_lets_it_pass(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    numbers = range(1, 101)
+    world.add(*(row(n) for n in numbers))
+    world.flow()
+    world.remove(*numbers[:60])
+    assert world.detect().held is not None
+    assert len(world.topic.take()) == 0
+    world.detect(accept=True)
+    assert len(world.topic.take()) == 60
+    assert look.look() == 60
+    again = world.passed()
+    assert {event.change for event in again} == {events.Change.DELETED}
+    assert len(again) == 60
+
+
+def test_a_batch_of_lost_events_ends_when_their_successors_arrive(
+    world: World, log: Log, look: sweep.LostEventSweep
+) -> None:
+    world.add(row(1), row(2), row(3))
+    first, second, third = world.passed()
+    world.settle(first)
+    staged = world.stage(second)
+    assert staged
+    assert look.look() == 2
+    world.settle(*world.passed())
+    world.check_batches()
+    assert world.batch(first.batch_id)["status"] == "PROMOTED"
+    assert world.query("SELECT * FROM VW_MON_ActiveBatches") == []
+
+
+def test_a_retry_whose_dead_letter_was_lost_becomes_due(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+    world.add(row(1))
+    (event,) = world.passed()
+    (staged,) = world.stage(event)
+    world.record(world.refuse(staged, retryable=True))
+    assert world.retries.claim_due(world.clock(), 10) == []
+    look.look()
+    world.clock.advance(61)
+    (again,) = world.retries.claim_due(world.clock(), 10)
+    assert again.record_uuid == event.record_uuid
+
+
+def test_how_many_were_found_is_a_fact(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+    world.add(row(1))
+    world.passed()
+    look.look()
+    assert world.query("SELECT value FROM SYNC_State WHERE name = ?", lost_events.FOUND) == [{"value": "1"}]

@@ -1,0 +1,135 @@
+"""verify on real tables: the five states add up at every moment, and what only claims to be in sync is named."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.tables import row_states
+from schemas import events
+from schemas.batches import SyncState
+from streams.reconcile import verify
+from tests.support import factories
+from tests.support.factories import World, identity, row
+
+GREYSON, JOHNNIE = "GREYSON CLOTHIERS", "JOHNNIE O"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with factories.world(tmp_path) as made:
+        yield made
+
+
+def look(world: World, *, thorough: bool = True) -> verify.TablesReport:
+    """One look; the states add up to the rows, whatever it sees."""
+    standings = row_states.RowStates(world.db, world.production.columns)
+    found = verify.Verifier(standings, world.orders, world.state, world.mappings, world.clock).look(thorough=thorough)
+    assert found.source_rows == world.query("SELECT COUNT(*) AS n FROM ORDERS_UNIFIED")[0]["n"]
+    assert sum(found.total.values()) == found.source_rows
+    return found
+
+
+def states(found: verify.TablesReport) -> dict[str, int]:
+    return {state.value: n for state, n in found.total.items() if n}
+
+
+def kinds(found: verify.TablesReport) -> list[tuple[verify.Kind, str]]:
+    return [(one.kind, one.record_uuid) for one in found.wrong]
+
+
+def test_every_way_that_a_row_can_stand_is_counted_once(world: World) -> None:
+    world.add(*(row(n) for n in range(1, 6)), factories.excluded_row(6))
+    world.flow()
+    world.add(row(7), {**row(8), "record_uuid": None}, {**row(9), "record_uuid": None})
+    world.edit(2, {"CUSTOMER PRICE": "a lot"})
+    world.edit(3, {"record_uuid": identity(4)})
+    world.flow()
+    world.add(row(10))
+    world.edit(5, {"PO NUMBER": "4756"})
+    found = look(world)
+    # 1 and 7 arrived, 5 and 10 changed since; refused: the one bad price, two of one identity, two of none.
+    assert states(found) == {"IN_SYNC": 2, "WAITING": 2, "FAILED": 5, "EXCLUDED": 1}
+    assert (found.undetected, found.refused, found.wrong) == (2, 4, ())
+
+
+def test_what_is_on_its_way_waits_and_a_quick_look_takes_the_last_pass_for_the_source(world: World) -> None:
+    world.add(row(1), row(2, CUSTOMER_NAME=JOHNNIE))
+    world.flow()
+    world.edit(1, {"NOTES": "new"})
+    assert states(look(world, thorough=False)) == {"IN_SYNC": 2}
+    assert states(look(world)) == {"IN_SYNC": 1, "WAITING": 1}
+    world.passed()
+    found = look(world)
+    assert found.customers == {GREYSON: {SyncState.WAITING: 1}, JOHNNIE: {SyncState.IN_SYNC: 1}}
+    assert found.undetected == 0
+
+
+def test_a_customer_on_hold_is_held_with_all_its_rows(world: World) -> None:
+    world.add(row(1), row(2, CUSTOMER_NAME=JOHNNIE))
+    world.flow()
+    world.state.set(f"hold.{GREYSON}", {"by": "test"})
+    world.add(row(3))
+    world.edit(1, {"NOTES": "new"})
+    assert look(world).customers == {GREYSON: {SyncState.HELD: 2}, JOHNNIE: {SyncState.IN_SYNC: 1}}
+
+
+def test_rows_marked_as_in_sync_that_never_arrived_are_named(world: World) -> None:
+    world.add(row(1), row(2), row(3))
+    world.flow()
+    world.edit(1, {"NOTES": "new"})
+    world.passed()
+    world.run("UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'IN_SYNC'")
+    world.run("DELETE FROM MON_CustMasterSchedule WHERE source_uuid = ?", identity(2))
+    found = look(world, thorough=False)
+    assert kinds(found) == [
+        (verify.Kind.NEVER_SENT, identity(1)),
+        (verify.Kind.NOT_IN_PRODUCTION, identity(2)),
+    ]
+    assert states(found) == {"IN_SYNC": 1, "WAITING": 2}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE MON_CustMasterSchedule SET NOTES = 'by hand' WHERE source_uuid = ?",
+        "UPDATE MON_CustMasterSchedule SET [Item ID] = 7 WHERE source_uuid = ?",
+        "UPDATE MON_CustMasterSchedule_Subitems SET [Order Qty] = '99' WHERE record_uuid = ? AND size_label = 'S'",
+        "DELETE FROM MON_CustMasterSchedule_Subitems WHERE record_uuid = ? AND size_label = 'S'",
+    ],
+)
+def test_production_edited_by_hand_is_found(world: World, edit: str) -> None:
+    world.add(row(1), row(2, NOTES=None))
+    world.flow()
+    assert look(world).wrong == ()
+    world.run(edit, identity(2))
+    found = look(world)
+    assert kinds(found) == [(verify.Kind.PRODUCTION_EDITED, identity(2))]
+    assert states(found) == {"IN_SYNC": 1, "WAITING": 1}
+
+
+def test_a_failure_that_nobody_explains_is_named(world: World) -> None:
+    world.add(row(1, CUSTOMER_PRICE="a lot"))
+    world.flow()
+    assert look(world).wrong == ()
+    world.run("DELETE FROM ERR_MON_CustMasterSchedule")
+    assert kinds(look(world)) == [(verify.Kind.UNEXPLAINED, identity(1))]
+
+
+def test_it_adds_up_after_every_step_of_every_order(world: World) -> None:
+    world.add(*(row(n) for n in range(1, 9)))
+    for numbers in ((1, 2, 3), (3, 4), (5, 1)):
+        for n in numbers:
+            world.edit(n, {"NOTES": f"{numbers}"})
+        world.edit(8, {"CUSTOMER PRICE": "a lot"})
+        for event in world.passed():
+            look(world)
+            for emitted in world.stage(event):
+                look(world)
+                if isinstance(emitted, events.OrderFailed):
+                    world.record(emitted)
+                else:
+                    world.promote(*world.arrive([emitted]))
+        world.remove(max(numbers))
+        look(world)
+    assert states(look(world)) == {"IN_SYNC": 4, "FAILED": 1}

@@ -1,0 +1,70 @@
+"""What the writer sees of a real board."""
+
+from pathlib import Path
+
+from connectors.monday import board_values
+from streams.sync import board as board_view
+from tests.support.virtual import timeless
+from tests.support.writer_desk import GROUP, Desk, desk, order, uuid
+
+
+def view(at: Desk) -> board_view.BoardView:
+    board = at.writer.looker.board
+    assert isinstance(board, board_view.BoardView)
+    return board
+
+
+@timeless
+async def test_orders_are_found_by_their_key_with_name_group_and_our_filled_columns(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(1), order(2))
+        found = await view(at).find([uuid(1), uuid(3)])
+        assert found[uuid(3)] == []
+        (item,) = found[uuid(1)]
+        assert (item.id, item.name, item.group_title) == (at.item(1)["id"], "POLO 1", GROUP)
+        assert set(item.columns) == set(at.item(1)["columns"])
+
+
+@timeless
+async def test_copies_that_a_person_made_are_all_found(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(1))
+        at.by_hand("duplicate", at.item(1)["id"])
+        assert len((await view(at).find([uuid(1)]))[uuid(1)]) == 2
+
+
+@timeless
+async def test_sizes_are_found_by_parent_and_label_and_only_active_ones(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(1), order(2, sizes={"S": 5}))
+        one, two = at.item(1), at.item(2)
+        at.by_hand("delete", one["subitems"][0]["id"])
+        found = await view(at).find_sizes([one["id"], two["id"]])
+        assert sorted(found) == [(one["id"], "M"), (two["id"], "S")]
+        (size,) = found[two["id"], "S"]
+        assert size.name == "Size S"
+        assert size.board_id == at.syncer.mappings.board.board.subitem_board_id
+
+
+@timeless
+async def test_what_is_archived_deleted_or_unknown_is_gone(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(1), order(2), order(3))
+        ids = {number: at.item(number)["id"] for number in (1, 2, 3)}
+        at.by_hand("archive", ids[1])
+        at.by_hand("delete", ids[2])
+        assert await view(at).gone([*ids.values(), "1"]) == {ids[1], ids[2], "1"}
+
+
+@timeless
+async def test_groups_are_known_by_their_titles(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(1))
+        assert set(await view(at).groups()) == set(at.groups())
+
+
+def test_a_label_that_was_created_is_known_from_then_on() -> None:
+    book = board_view.LabelBook([board_values.BoardColumn(id="d", title="D", type="dropdown", labels={"A": "1"})])
+    assert set(book.known()["d"]) == {"A"}
+    book.created({"d": {"labels": ["B"]}, "new": {"labels": ["C"]}, "text": "T", "cleared": None})
+    assert {column: set(labels) for column, labels in book.known().items()} == {"d": {"A", "B"}, "new": {"C"}}
