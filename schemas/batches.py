@@ -1,6 +1,7 @@
 """States of a staged order, of a batch and of a source row."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class StagingStatus(StrEnum):
@@ -22,6 +23,31 @@ class BatchStatus(StrEnum):
     SUBITEMS_CREATED = "SUBITEMS_CREATED"
     PROMOTED = "PROMOTED"
     FAILED = "FAILED"
+
+
+class BatchCounts(NamedTuple):
+    """The orders of a batch. `done` are promoted, `on_board` confirmed on the board (the promoted ones among them),
+    `with_item` have their item and not yet all of their sizes; `failed` wait for a user, no retry is due.
+    """
+
+    total: int
+    done: int
+    failed: int
+    superseded: int
+    on_board: int
+    with_item: int
+
+
+def batch_status(counts: BatchCounts) -> BatchStatus:
+    """The status that the counters of a batch mean."""
+    ended = counts.failed + counts.superseded
+    if counts.done + ended >= counts.total:
+        return BatchStatus.FAILED if counts.failed else BatchStatus.PROMOTED
+    if counts.on_board + ended >= counts.total:
+        return BatchStatus.SUBITEMS_CREATED
+    if counts.with_item + counts.on_board + ended >= counts.total:
+        return BatchStatus.ITEMS_CREATED
+    return BatchStatus.STARTED
 
 
 class SyncState(StrEnum):

@@ -185,11 +185,20 @@ class Resources:
             return self.settings.token()
         return SecretStr(simulator_config.TOKEN)
 
+    @property
+    def _lease_name(self) -> str:
+        return f"board-{self.mappings.board.board.id}"
+
+    @cached_property
+    def lease_status(self) -> lease.LeaseStatus:
+        """Which process may write to the board."""
+        return lease.LeaseStatus(self.db, self._lease_name, now=utcnow)
+
     def lease(self) -> lease.Lease:
         """The right to write to the board, under an owner of this process alone."""
         return lease.Lease(
             self.db,
-            f"board-{self.mappings.board.board.id}",
+            self._lease_name,
             owner=new_id(),
             seconds=self.settings.lease_seconds,
             now=utcnow,

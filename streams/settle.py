@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from schemas import events
+from schemas import events, versions
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ def promote(synced: Sequence[events.OrderSynced], production: Production) -> tup
     """Promotes the newest version of each order. Returns how many were promoted, and how many were old news."""
     newest: dict[str, events.OrderSynced] = {}
     for event in synced:
-        if event.record_uuid not in newest or event.version >= newest[event.record_uuid].version:
+        known = newest.get(event.record_uuid)
+        if known is None or not versions.is_superseded(event.version, newest_valid=known.version):
             newest[event.record_uuid] = event
     promoted, _ = production.promote([(e.record_uuid, e.version, e.row_hash) for e in newest.values()])
     dropped = len(synced) - promoted

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mappings import items
 from mappings.loading import Mappings
-from schemas import events
+from schemas import events, versions
 from schemas.base import Origin
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
@@ -24,7 +24,7 @@ VALIDATION = "VALIDATION"
 class Staging(Protocol):
     """The STG tables (connectors.tables.staging.Staging)."""
 
-    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, StagingStatus]]: ...
+    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, versions.StagedVersion]]: ...
     def settled_versions(self, record_uuids: Sequence[str]) -> dict[str, int]: ...
     def write(self, staged: Sequence[StagedOrder]) -> None: ...
 
@@ -48,7 +48,7 @@ class Stager:
         known = self.staging.versions(uuids)
         settled = self.staging.settled_versions(uuids)
         orders = {event.stg_id: self.order(event) for event in changed}
-        newest = {uuid: max((v for v, s in known.get(uuid, {}).items() if _counts(s)), default=0) for uuid in uuids}
+        newest = {uuid: versions.newest_valid(known.get(uuid, {})) for uuid in uuids}
         for order in orders.values():
             if not order.problems:
                 newest[order.record_uuid] = max(newest[order.record_uuid], order.version)
@@ -56,16 +56,17 @@ class Stager:
         emit: list[events.OrderEvent] = []
         for event in {event.stg_id: event for event in changed}.values():
             order = orders[event.stg_id]
-            status = known.get(event.record_uuid, {}).get(event.version)
-            again = _again(event, settled, newest) and (status is not None or not order.problems)
-            settled_already = event.version <= settled.get(event.record_uuid, 0) and not again
-            stale = event.version < newest[event.record_uuid] or settled_already
-            if status is None:
-                told = {"status": _initial(order, stale), "origin": places.get(event.stg_id)}
-                write.append(order.model_copy(update=told))
-            if stale or (status in (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED) and not again):
+            staged = known.get(event.record_uuid, {}).get(event.version)
+            repeated = _is_repair(event, settled, newest) and (staged is not None or not order.problems)
+            done = versions.is_settled(event.version, settled.get(event.record_uuid, 0)) and not repeated
+            stale = done or versions.is_superseded(event.version, newest_valid=newest[event.record_uuid])
+            if staged is None:
+                initial = {"status": _initial(order, stale), "origin": places.get(event.stg_id)}
+                write.append(order.model_copy(update=initial))
+            ended = staged is not None and staged.status in (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED)
+            if stale or (ended and not repeated):
                 continue
-            emit.append(self._failed(event, order) if order.problems and not again else _staged(event))
+            emit.append(self._failed(event, order) if order.problems and not repeated else _staged(event))
         self.staging.write(write)
         return emit
 
@@ -126,19 +127,13 @@ def _staged(event: events.OrderChanged) -> events.OrderStaged:
     return events.OrderStaged(**event.identity, cause=event.cause)
 
 
-def _again(event: events.OrderChanged, settled: Mapping[str, int], newest: Mapping[str, int]) -> bool:
-    """A replay of exactly what is settled: it is planned against the board itself, and mends what differs there."""
-    version = event.version
+def _is_repair(event: events.OrderChanged, settled: Mapping[str, int], newest: Mapping[str, int]) -> bool:
+    """A replay of exactly the settled version: it is planned against the board itself, and repairs what differs."""
     return (
         event.cause is events.Cause.REPLAY
-        and version == settled.get(event.record_uuid, 0)
-        and version >= newest[event.record_uuid]
+        and event.version == settled.get(event.record_uuid, 0)
+        and not versions.is_superseded(event.version, newest_valid=newest[event.record_uuid])
     )
-
-
-def _counts(status: StagingStatus) -> bool:
-    """A version that was refused supersedes nothing: the board keeps the last good one."""
-    return status is not StagingStatus.API_FAILED
 
 
 def _initial(order: StagedOrder, stale: bool) -> StagingStatus:

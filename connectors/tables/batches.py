@@ -10,9 +10,9 @@ from typing import Any
 
 import sql
 from connectors import database
-from schemas.batches import BatchStatus, StagingStatus
+from schemas.batches import BatchCounts, BatchStatus, StagingStatus, batch_status
 
-STATEMENTS = sql.load("settle")
+STATEMENTS = sql.load("batches")
 LOST = "the poller ended before Kafka had confirmed this batch; what did not arrive was detected again"
 
 
@@ -43,8 +43,8 @@ class Batches:
         with self._db.write() as session:
             lost = [str(row["batch_id"]) for row in session.query(STATEMENTS["unconfirmed_batches"], (version,))]
             at = database.to_db_time(self._now())
+            shrink(session, lost, LOST)
             for batch in lost:
-                session.execute(STATEMENTS["shrink_batch"], (LOST, batch))
                 session.execute(STATEMENTS["confirm_batch"], (at, batch))
             recount(session, lost, self._now())
         return len(lost)
@@ -58,6 +58,11 @@ class Batches:
         """The newest batches."""
         with self._db.read() as session:
             return session.query(STATEMENTS["batches"], (limit,))
+
+
+def shrink(session: database.Session, batch_ids: Iterable[str], note: str) -> None:
+    """Batches that lost events count the orders that arrived; `note` says why. Recount them afterwards."""
+    session.execute_many(STATEMENTS["shrink_batch"], [(note, batch) for batch in batch_ids])
 
 
 def recount(session: database.Session, batch_ids: Iterable[str], now: datetime) -> None:
@@ -87,7 +92,8 @@ def _update(session: database.Session, batch: dict[str, Any], at: str) -> None:
     on_board = done + count.get(StagingStatus.API_SUCCESS, 0)
     # A cut-off batch may still receive an event late: it then counts one order more, never a wrong sum.
     total = max(int(batch["total_records"] or 0), staged)
-    status = _status(total, done, failed, superseded, on_board, items)
+    counts = BatchCounts(total, done, failed, superseded, on_board, items)
+    status = batch_status(counts)
     ended = status in (BatchStatus.PROMOTED, BatchStatus.FAILED)
     started = database.from_db_time(str(batch["start_time"]))
     moments = {
@@ -108,13 +114,3 @@ def _update(session: database.Session, batch: dict[str, Any], at: str) -> None:
             f"{failed} of {total} orders failed: see the ERR tables" if failed else None, batch["batch_id"],
         ),
     )  # fmt: skip
-
-
-def _status(total: int, done: int, failed: int, superseded: int, on_board: int, items: int) -> BatchStatus:
-    if done + failed + superseded >= total:
-        return BatchStatus.FAILED if failed else BatchStatus.PROMOTED
-    if on_board + failed + superseded >= total:
-        return BatchStatus.SUBITEMS_CREATED
-    if items + on_board + failed + superseded >= total:
-        return BatchStatus.ITEMS_CREATED
-    return BatchStatus.STARTED

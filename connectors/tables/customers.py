@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import sql
 from connectors import database
-from connectors.tables import orders, row_text
+from connectors.tables import chunks, row_text
 from schemas.batches import SyncState
 
 STATEMENTS = sql.load("customers")
@@ -43,7 +43,7 @@ class Customers:
         with self._db.read() as session:
             rows = [
                 row
-                for some in orders.batched(record_uuids)
+                for some in chunks.batched(record_uuids)
                 for row in session.query(sql.expand(STATEMENTS["known"], marks=len(some)), tuple(some))
             ]
         return {str(row["record_uuid"]): _known(row) for row in rows}

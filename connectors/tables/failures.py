@@ -10,13 +10,12 @@ from typing import Any
 
 import sql
 from connectors import database
-from connectors.tables import batches, orders
-from schemas import detection, events
+from connectors.tables import batches, chunks, orders, staging
+from schemas import detection, events, versions
 from schemas.batches import SyncState
 from schemas.failures import FailureType, Poison
 
-STATEMENTS = sql.load("retry")
-SETTLE = sql.load("settle")
+STATEMENTS = sql.load("failures")
 # Keys of poison, which belongs to no pass: they lie below those of the first one.
 POISON_IDS = (1 << 27, 1 << 28)
 INVALID = "INVALID"
@@ -41,14 +40,14 @@ class Failures:
             touched = open_batches(session, [event.record_uuid for event in failed])
             settled = orders.settled_versions(session, sorted({event.record_uuid for event in failed}))
             for event in failed:
-                staged = _one(session, "order_context", (event.record_uuid, event.version))
-                if staged is None or not _is_news(event, staged, settled.get(event.record_uuid, 0)):
+                staged = staging.order_context(session, event.record_uuid, event.version)
+                if staged is None or not _counts(event, staged, settled.get(event.record_uuid, 0)):
                     continue
                 fresh += _record(session, event, staged, database.to_db_time(now))
                 _supersede(session, event, staged, database.to_db_time(now))
                 end = orders.End(event.record_uuid, event.version, event.customer, SyncState.FAILED)
                 orders.fail(session, [end], now)
-                session.execute(STATEMENTS["repair_failed"], (event.record_uuid, event.version, event.version))
+                orders.fail_repair(session, event.record_uuid, event.version)
                 touched.add(event.batch_id)
             batches.recount(session, touched, now)
         return fresh
@@ -104,7 +103,7 @@ class Failures:
 def open_batches(session: database.Session, record_uuids: Iterable[str]) -> set[str]:
     """The batches in which these orders have a failure that has not ended: to be recounted when that changes."""
     found: set[str] = set()
-    for some in orders.batched(sorted(set(record_uuids))):
+    for some in chunks.batched(sorted(set(record_uuids))):
         for name in ("open_batches", "open_batches_of_sizes"):
             rows = session.query(sql.expand(STATEMENTS[name], marks=len(some)), tuple(some))
             found.update(str(row["batch_id"]) for row in rows)
@@ -134,9 +133,7 @@ def error_key(event: events.OrderFailed) -> str:
 def _record(session: database.Session, event: events.OrderFailed, staged: dict[str, Any], at: str) -> int:
     key, size = error_key(event), event.size_label
     failed = (at, event.message, event.attempt)
-    session.execute(SETTLE["order_failed"], (*failed, event.record_uuid, event.version))
-    if size:
-        session.execute(SETTLE["size_failed"], (*failed, event.record_uuid, event.version, size))
+    staging.mark_failed(session, event.record_uuid, event.version, size, failed)
     if _one(session, "size_error" if size else "order_error", (key,)) is not None:
         again = (
             event.attempt, at, event.failure.value, event.message, event.code, event.http_status, event.request_id,
@@ -158,7 +155,7 @@ def _record(session: database.Session, event: events.OrderFailed, staged: dict[s
                 event.message, event.http_status, *tail,
             ),
         )  # fmt: skip
-    line = _one(session, "size_context", (event.record_uuid, event.version, size)) or {}
+    line = staging.size_context(session, event.record_uuid, event.version, size) or {}
     return session.execute(
         STATEMENTS["insert_size_error"],
         (
@@ -169,11 +166,10 @@ def _record(session: database.Session, event: events.OrderFailed, staged: dict[s
     )  # fmt: skip
 
 
-def _is_news(event: events.OrderFailed, staged: dict[str, Any], settled: int) -> bool:
-    if event.version != settled:
-        return event.version > settled
-    settled_at = staged["stg_processed_date"]
-    return settled_at is not None and database.to_db_time(event.failed_at) > str(settled_at)
+def _counts(event: events.OrderFailed, staged: dict[str, Any], settled: int) -> bool:
+    ended = staged["stg_processed_date"]
+    settled_at = None if ended is None else database.from_db_time(str(ended))
+    return versions.may_record_failure(event.version, settled=settled, failed_at=event.failed_at, settled_at=settled_at)
 
 
 def _supersede(session: database.Session, event: events.OrderFailed, staged: dict[str, Any], at: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import sql
 from connectors import database
 
-STATEMENTS = sql.load("trace")
+STATEMENTS = sql.load("history")
 
 Row = dict[str, Any]
 

@@ -6,12 +6,13 @@ intent does. Expiry compares the callers' clocks: the life of a lease is far abo
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import sql
-from connectors import database
+from connectors import database, errors
 from schemas.base import Model
 
-STATEMENTS = sql.load("sync")
+STATEMENTS = sql.load("lease")
 
 
 class Grant(Model):
@@ -21,12 +22,6 @@ class Grant(Model):
     owner: str
     token: int
     seconds: float
-
-
-def renewal(grant: Grant, now: datetime) -> tuple[str, str, str, int, str]:
-    """What `renew_lease` asks for."""
-    until = database.to_db_time(now + timedelta(seconds=grant.seconds))
-    return until, grant.name, grant.owner, grant.token, database.to_db_time(now)
 
 
 class Lease:
@@ -55,10 +50,59 @@ class Lease:
     def renew(self, grant: Grant) -> bool:
         """False when the lease is ours no more: write nothing, end."""
         with self._db.write() as session:
-            return session.execute(STATEMENTS["renew_lease"], renewal(grant, self._now())) == 1
+            return _renew(session, grant, self._now())
 
     def release(self, grant: Grant) -> None:
         """Lets the next one in at once, instead of after the lease's life."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             session.execute(STATEMENTS["release_lease"], (at, grant.name, grant.owner, grant.token))
+
+
+class LeaseStatus:
+    """A lease as `status` and the metrics show it: read only."""
+
+    def __init__(self, db: database.Database, name: str, *, now: Callable[[], datetime]) -> None:
+        self._db = db
+        self._name = name
+        self._now = now
+
+    def holder(self) -> str | None:
+        """The epoch of the process that holds the lease now, and until when; None when no process does."""
+        found = self._row()
+        if found is None or found["owner"] is None:
+            return None
+        expired = str(found["expires_at"]) < database.to_db_time(self._now())
+        return None if expired else f"epoch {found['token']}, until {found['expires_at']}"
+
+    def epoch(self) -> int:
+        """The epoch, which rises with every new holder; 0 before the first."""
+        found = self._row()
+        return 0 if found is None else int(found["token"])
+
+    def _row(self) -> dict[str, Any] | None:
+        with self._db.read() as session:
+            found = session.query(STATEMENTS["lease"], (self._name,))
+        return found[0] if found else None
+
+
+def renew(session: database.Session, grant: Grant, now: datetime) -> None:
+    """Renews the lease inside a transaction: its holder may send for the lease's whole life. Raises LeaseLost."""
+    if not _renew(session, grant, now):
+        raise lost(grant)
+
+
+def require(session: database.Session, grant: Grant) -> None:
+    """Keeps the lease with its holder until the transaction ends, whether it has expired or not. Raises LeaseLost."""
+    if session.execute(STATEMENTS["hold_lease"], (grant.name, grant.owner, grant.token)) == 0:
+        raise lost(grant)
+
+
+def lost(grant: Grant) -> errors.LeaseLost:
+    """The error of a process that is not the writer any more."""
+    return errors.LeaseLost(f"the lease {grant.name!r} is held by another process")
+
+
+def _renew(session: database.Session, grant: Grant, now: datetime) -> bool:
+    until, at = database.to_db_time(now + timedelta(seconds=grant.seconds)), database.to_db_time(now)
+    return session.execute(STATEMENTS["renew_lease"], (until, grant.name, grant.owner, grant.token, at)) == 1

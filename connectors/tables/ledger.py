@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import sql
-from connectors import database, errors
+from connectors import database
+from connectors.tables import chunks
 from connectors.tables import lease as leases
-from connectors.tables import orders
 from schemas import items
 
-STATEMENTS = sql.load("sync")
+STATEMENTS = sql.load("ledger")
 
 # Of each order: its item, if it ever had one, and its subitems.
 Known = tuple[items.Entity | None, list[items.Entity]]
@@ -29,7 +29,7 @@ class Ledger:
         """What the board is known to hold of these orders; absent when it never held anything."""
         found: dict[str, Known] = {}
         with self._db.read() as session:
-            for some in orders.batched(record_uuids):
+            for some in chunks.batched(record_uuids):
                 statement = sql.expand(STATEMENTS["ledger"], marks=len(some))
                 for row in session.query(statement, tuple(some)):
                     entity = _entity(row)
@@ -50,7 +50,7 @@ class Ledger:
         """The orders whose items these are known to be, by item id; others are absent."""
         found: dict[str, str] = {}
         with self._db.read() as session:
-            for some in orders.batched(item_ids):
+            for some in chunks.batched(item_ids):
                 statement = sql.expand(STATEMENTS["items_of_others"], marks=len(some))
                 for row in session.query(statement, tuple(some)):
                     found[str(row["item_id"])] = str(row["record_uuid"])
@@ -63,8 +63,7 @@ class Ledger:
         """
         at = database.to_db_time(self._now())
         with self._db.write() as session:
-            if session.execute(STATEMENTS["hold_lease"], (grant.name, grant.owner, grant.token)) == 0:
-                raise errors.LeaseLost(f"the lease {grant.name!r} is held by another process")
+            leases.require(session, grant)
             for entity, version in entities:
                 remember(session, entity, version, at)
 

@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import sql
 from connectors import database
-from connectors.tables import batches, orders, state
+from connectors.tables import batches, orders, staging, state
 
-STATEMENTS = sql.load("lost")
-SETTLE = sql.load("settle")
+STATEMENTS = sql.load("lost_events")
 LOST = "Kafka lost events of this batch: what did not arrive was detected again"
 FOUND = "sweep.found"
 # How often events of the sync lane began to go round or ceased to: odd while they do, because a request is in doubt.
@@ -53,7 +52,7 @@ class LostEvents:
         with self._db.read() as session:
             return sum(int(session.value(STATEMENTS[name], (emitted.version,)) or 0) for name in _WAITING)
 
-    def forget(self, emitted: Emitted) -> int:
+    def reschedule(self, emitted: Emitted) -> int:
         """Orders that still wait will be detected again, retries become due, batches count what arrived.
 
         Returns how many orders there were. All of it in one transaction. Harmless where it was not needed, but for
@@ -63,35 +62,32 @@ class LostEvents:
         with self._db.write() as session:
             had_left = database.to_db_time(emitted.at - LEAVES_WITHIN)
             found = session.execute(STATEMENTS["forget_orders"], (version, had_left))
-            found += self._detect_unknown(session, version, database.to_db_time(now))
+            found += self._detect_unknown(session, version, now)
             due = database.to_db_time(now + self._again)
             retries = sum(session.execute(STATEMENTS[name], (due, version)) for name in _RETRIES)
             open_batches = [str(row["batch_id"]) for row in session.query(STATEMENTS["open_batches"], (version,))]
             self._end_passed_over(session, version, database.to_db_time(now))
-            for batch in open_batches:
-                session.execute(batches.STATEMENTS["shrink_batch"], (LOST, batch))
+            batches.shrink(session, open_batches, LOST)
             batches.recount(session, open_batches, now)
             if found or retries:
                 state.write(session, FOUND, int(state.read(session, FOUND) or 0) + found + retries, now)
         return found
 
     @staticmethod
-    def _detect_unknown(session: database.Session, version: int, at: str) -> int:
+    def _detect_unknown(session: database.Session, version: int, now: datetime) -> int:
         """Orders with a version on its way of which their snapshot does not know. Returns how many there were."""
         ahead = session.query(STATEMENTS["ahead"], (version,))
         for row in ahead:
             uuid = row["record_uuid"]
-            session.execute(orders.STATEMENTS["ensure_snapshot"], (uuid, at, row["customer"], uuid))
+            orders.ensure(session, [(uuid, row["customer"])], now)
             session.execute(STATEMENTS["forget_order"], (uuid,))
         return len(ahead)
 
     @staticmethod
     def _end_passed_over(session: database.Session, version: int, at: str) -> None:
         """Older versions whose events are lost, of orders whose newest one failed: no arrival will ever end them."""
-        for row in session.query(STATEMENTS["passed_over"], (version,)):
-            newest = (at, row["record_uuid"], row["version"])
-            session.execute(SETTLE["older_sizes_superseded"], newest)
-            session.execute(SETTLE["older_superseded"], newest)
+        found = session.query(STATEMENTS["passed_over"], (version,))
+        staging.supersede_open(session, [(at, row["record_uuid"], row["version"]) for row in found])
 
 
 _WAITING = ("waiting_orders", "waiting_order_retries", "waiting_size_retries", "waiting_batches")

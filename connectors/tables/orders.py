@@ -2,22 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import sql
 from connectors import database
-from connectors.tables import row_text
+from connectors.tables import chunks, row_text
 from schemas import detection
 from schemas.base import Cell
 from schemas.batches import SyncState
 
 SOURCE = "ORDERS_UNIFIED"
-STATEMENTS = sql.load("detect")
-
-T = TypeVar("T")
-
-# A statement takes 2,000 parameters on every engine.
-PARAMETERS_PER_CHUNK = 500
+STATEMENTS = sql.load("orders")
 
 
 class End(NamedTuple):
@@ -102,7 +97,7 @@ class Orders:
         """Whose these orders were, as their snapshots know."""
         found: set[str] = set()
         with self._db.read() as session:
-            for some in batched(record_uuids):
+            for some in chunks.batched(record_uuids):
                 rows = session.query(sql.expand(STATEMENTS["customers_of"], marks=len(some)), tuple(some))
                 found.update(str(row["customer"] or "") for row in rows)
         return found
@@ -144,7 +139,7 @@ class Orders:
         """Follows what Kafka has confirmed, in one transaction."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
-            _ensure(session, [(s.record_uuid, s.customer) for s in snapshots], self._now())
+            ensure(session, [(s.record_uuid, s.customer) for s in snapshots], self._now())
             session.execute_many(STATEMENTS["move_snapshot"], [_moved(s, at) for s in snapshots])
 
     def rebaseline(self, hashes: Iterable[tuple[str, str, str]], mark: Callable[[database.Session], None]) -> None:
@@ -162,12 +157,18 @@ class Orders:
         """Deletions that are on their way."""
         return self._number("waiting_deletes")
 
+    def waiting_since(self) -> datetime | None:
+        """When the pass began that found the oldest change that waits, in UTC; None when nothing waits."""
+        with self._db.read() as session:
+            found = session.value(STATEMENTS["oldest_waiting"])
+        return None if found is None else database.from_db_time(str(found))
+
     def _text(self, parts: Sequence[Any]) -> str:
         return row_text.joined(self._db.engine, parts)
 
     def _rows(self, record_uuids: Sequence[str], selected: Sequence[str]) -> Iterator[database.Fields]:
         with self._db.read() as session:
-            for some in batched(record_uuids):
+            for some in chunks.batched(record_uuids):
                 statement = STATEMENTS["rows"].replace("{texts}", ", ".join(selected))
                 yield from session.stream(sql.expand(statement, marks=len(some)), tuple(some))
 
@@ -178,7 +179,7 @@ class Orders:
 
 def settle(session: database.Session, ends: Sequence[End], now: datetime) -> None:
     """Versions that arrived, inside the transaction that promotes them."""
-    _ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
+    ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
     session.execute_many(
         STATEMENTS["settle"],
         [(e.version, e.row_hash, *[e.version] * 4, e.state.value, e.record_uuid, e.version) for e in ends],
@@ -187,32 +188,50 @@ def settle(session: database.Session, ends: Sequence[End], now: datetime) -> Non
 
 def fail(session: database.Session, ends: Sequence[End], now: datetime) -> None:
     """Versions that did not arrive, inside the transaction that records why."""
-    _ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
+    ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
     session.execute_many(
         STATEMENTS["fail"],
         [(*[e.version] * 4, e.record_uuid, e.version, e.version) for e in ends],
     )
 
 
-def _ensure(session: database.Session, named: Iterable[tuple[str, str]], now: datetime) -> None:
-    # The end of a version may be told before its poller moves the snapshot, or in place of a poller that died.
+def ensure(session: database.Session, named: Iterable[tuple[str, str]], now: datetime) -> None:
+    """An empty snapshot for each identity, with its customer, that has none.
+
+    A version may end before its poller moves the snapshot, or in place of a poller that died.
+    """
     at = database.to_db_time(now)
     session.execute_many(STATEMENTS["ensure_snapshot"], [(uuid, at, customer, uuid) for uuid, customer in named])
+
+
+def fail_repair(session: database.Session, record_uuid: str, version: int) -> None:
+    """An order that was in sync, and whose repair at its settled version failed."""
+    session.execute(STATEMENTS["repair_failed"], (record_uuid, version, version))
+
+
+def detect_again(session: database.Session, record_uuid: str, version: int) -> None:
+    """The next pass takes the order for changed, unless a newer version than this one is on its way."""
+    session.execute(STATEMENTS["detect_again"], (record_uuid, version))
+
+
+def newest(session: database.Session, record_uuid: str) -> dict[str, Any] | None:
+    """The newest version of an order, its settled one and its hash; None for an order without a snapshot."""
+    found = session.query(STATEMENTS["snapshot"], (record_uuid,))
+    return found[0] if found else None
+
+
+def count_source(session: database.Session) -> int:
+    """How many rows the source has, inside a transaction that is open already."""
+    return _int(session.value(STATEMENTS["source_rows"]))
 
 
 def settled_versions(session: database.Session, record_uuids: Sequence[str]) -> dict[str, int]:
     """The newest version of each order that arrived."""
     found: dict[str, int] = {}
-    for some in batched(record_uuids):
+    for some in chunks.batched(record_uuids):
         rows = session.query(sql.expand(STATEMENTS["settled_versions"], marks=len(some)), tuple(some))
         found.update({str(row["record_uuid"]): _int(row["settled_version"]) for row in rows})
     return found
-
-
-def batched(values: Sequence[T], size: int = PARAMETERS_PER_CHUNK) -> Iterator[Sequence[T]]:
-    """Slices that fit a statement's parameters."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
 
 
 def filters(chosen: detection.Filters, raw_customers: Sequence[str]) -> tuple[Cell, ...]:

@@ -10,11 +10,11 @@ from datetime import datetime
 
 import sql
 from connectors import database, errors
-from connectors.tables import orders, row_text
+from connectors.tables import chunks, orders, row_text
 from schemas import detection
 from sql import pushdown
 
-STATEMENTS = sql.load("pushdown", "sqlserver")
+STATEMENTS = sql.load("orders_pushdown", "sqlserver")
 
 # Hashes noted in one transaction, for other writers stand in line behind it; and after one scan, so that memory does
 # not grow with the table: of a large one, the rest is noted after the next.
@@ -116,7 +116,7 @@ class PushdownOrders(orders.Orders):
             with self._db.read() as session:
                 return sum(
                     int(session.value(sql.expand(statement, marks=len(some)), tuple(some)))
-                    for some in orders.batched(record_uuids)
+                    for some in chunks.batched(record_uuids)
                 )
 
         return hashes
@@ -128,7 +128,7 @@ class PushdownOrders(orders.Orders):
                 yield str(record_uuid)
 
     def _note(self, hashes: Sequence[tuple[bytes, str, str]]) -> None:
-        for some in orders.batched(hashes, AT_ONCE):
+        for some in chunks.batched(hashes, AT_ONCE):
             with self._db.write() as session:
                 session.execute_many(STATEMENTS["note"], some)
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import sql
 from connectors import database
-from connectors.tables import batches, failures, orders
-from schemas import detection
+from connectors.tables import batches, failures, orders, staging
+from schemas import detection, versions
 from schemas.batches import StagingStatus, SyncState
 
 MASTER = "MON_CustMasterSchedule"
 SUBITEMS = "MON_CustMasterSchedule_Subitems"
-STATEMENTS = sql.load("settle")
+STATEMENTS = sql.load("production")
 
 
 class Production:
@@ -39,27 +39,26 @@ class Production:
         at = database.to_db_time(now)
         uuids = sorted({uuid for uuid, _, _ in settled})
         with self._db.write() as session:
-            staged = {
-                (str(row["source_uuid"]), int(row["version"])): row for row in _rows(session, "staged_statuses", uuids)
-            }
+            staged = {(str(row["source_uuid"]), int(row["version"])): row for row in staging.statuses(session, uuids)}
             # Not production's own versions: an order that was deleted has no row there.
             held = orders.settled_versions(session, uuids)
-            fresh = [end for end in settled if _is_news(end, staged.get(end[:2]), held.get(end[0], 0))]
+            fresh = [end for end in settled if _may_promote(end, staged.get(end[:2]), held.get(end[0], 0))]
             stay = [end for end in fresh if staged[end[:2]]["update_operation"] != "DELETE"]
             session.execute_many(STATEMENTS["remove_order"], [(uuid,) for uuid, _, _ in fresh])
             session.execute_many(STATEMENTS["remove_sizes"], [(uuid,) for uuid, _, _ in fresh])
             session.execute_many(self._insert, [(at, uuid, version) for uuid, version, _ in stay])
             session.execute_many(STATEMENTS["promote_sizes"], [(at, uuid, version) for uuid, version, _ in stay])
             ends = [(at, uuid, version) for uuid, version, _ in fresh]
-            session.execute_many(STATEMENTS["order_promoted"], ends)
-            session.execute_many(STATEMENTS["sizes_promoted"], ends)
+            staging.mark_promoted(session, ends)
             removed = {end[:2] for end in fresh} - {end[:2] for end in stay}
             failed = failures.resolve(session, [(uuid, v, (uuid, v) in removed) for uuid, v, _ in fresh], at)
             newest = held | {uuid: version for uuid, version, _ in fresh}
-            passed = [end for end in staged if end[1] < newest.get(end[0], 0) and _is_open(staged[end])]
-            older = [(at, uuid, newest[uuid]) for uuid, _ in passed]
-            session.execute_many(STATEMENTS["older_sizes_superseded"], older)
-            session.execute_many(STATEMENTS["older_superseded"], older)
+            passed = [
+                end
+                for end in staged
+                if versions.is_superseded(end[1], settled=newest.get(end[0], 0)) and _is_open(staged[end])
+            ]
+            staging.supersede_open(session, [(at, uuid, newest[uuid]) for uuid, _ in passed])
             orders.settle(session, [_end(end, staged[end[:2]]) for end in fresh], now)
             touched = [*passed, *(end[:2] for end in fresh)]
             batches.recount(session, {str(staged[end]["batch_id"]) for end in touched} | failed, now)
@@ -77,10 +76,9 @@ class Production:
             return orders, session.query(STATEMENTS["production_sizes"])
 
 
-def _is_news(end: tuple[str, int, str], staged: dict[str, Any] | None, held: int) -> bool:
-    if staged is None:
-        return False
-    return end[1] > held or (end[1] == held and staged["stg_status"] == StagingStatus.API_SUCCESS)
+def _may_promote(end: tuple[str, int, str], staged: dict[str, Any] | None, settled: int) -> bool:
+    status = None if staged is None else StagingStatus(staged["stg_status"])
+    return versions.may_promote(end[1], settled=settled, status=status)
 
 
 def _is_open(row: dict[str, Any]) -> bool:
@@ -97,10 +95,3 @@ def _end(settled: tuple[str, int, str], row: dict[str, Any]) -> orders.End:
     excluded = row["update_operation"] == "DELETE" and row_hash != detection.DELETED
     state = SyncState.EXCLUDED if excluded else SyncState.IN_SYNC
     return orders.End(uuid, version, str(row["customer"]), state, row_hash)
-
-
-def _rows(session: database.Session, name: str, uuids: Sequence[str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for some in orders.batched(uuids):
-        found += session.query(sql.expand(STATEMENTS[name], marks=len(some)), tuple(some))
-    return found

@@ -7,11 +7,11 @@ from typing import Any
 
 import sql
 from connectors import database
-from connectors.tables import orders
+from connectors.tables import chunks
 from schemas.base import Cell, Model
 from schemas.batches import SyncState
 
-STATEMENTS = sql.load("repair")
+STATEMENTS = sql.load("repairs")
 
 
 class Staged(Model):
@@ -51,7 +51,7 @@ class Repairs:
         """By identity; an order that was never detected is absent."""
         found: dict[str, Settled] = {}
         with self._db.read() as session:
-            for some in orders.batched(record_uuids):
+            for some in chunks.batched(record_uuids):
                 for row in session.query(sql.expand(STATEMENTS["settled_orders"], marks=len(some)), tuple(some)):
                     found[str(row["record_uuid"])] = _settled(row)
         return found
@@ -60,7 +60,7 @@ class Repairs:
         """Those that the source has now."""
         found: set[str] = set()
         with self._db.read() as session:
-            for some in orders.batched(record_uuids):
+            for some in chunks.batched(record_uuids):
                 statement = sql.expand(STATEMENTS["in_source"], marks=len(some))
                 found.update(str(uuid) for (uuid,) in session.stream(statement, tuple(some)))
         return found
@@ -83,7 +83,7 @@ class Repairs:
         """Since when these are on their way; absent when they are not."""
         found: dict[str, str] = {}
         with self._db.read() as session:
-            for some in orders.batched(record_uuids):
+            for some in chunks.batched(record_uuids):
                 found.update(session.stream(sql.expand(STATEMENTS["waiting_since"], marks=len(some)), tuple(some)))
         return found
 
@@ -92,7 +92,7 @@ class Repairs:
         with self._db.read() as session:
             return sum(
                 int(session.value(sql.expand(STATEMENTS["still_waiting"], marks=len(some)), tuple(some)) or 0)
-                for some in orders.batched(record_uuids)
+                for some in chunks.batched(record_uuids)
             )
 
     def detect_again(self, record_uuids: Sequence[str]) -> None:

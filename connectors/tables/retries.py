@@ -5,13 +5,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import sql
 from connectors import database
-from connectors.tables import batches, orders
-from connectors.tables.failures import INVALID, STATEMENTS, error_key
-from schemas import detection, events
+from connectors.tables import batches, orders, staging
+from connectors.tables.failures import INVALID, error_key
+from schemas import detection, events, versions
 from schemas.base import Model
 from schemas.failures import FailureType
 
+STATEMENTS = sql.load("retries")
 IDENTITY_CODES = ("NO_IDENTITY", "DUPLICATE_IDENTITY")
 
 
@@ -95,7 +97,7 @@ class Retries:
                     session.execute(STATEMENTS[kind], (later, row["error_key"]))
                     touched |= {verdict.event.batch_id} if verdict.event is not None else set()
                 elif verdict.way is Way.DETECT:
-                    session.execute(STATEMENTS["detect_again"], (row["record_uuid"], row["version"]))
+                    orders.detect_again(session, row["record_uuid"], row["version"])
             batches.recount(session, touched, self._now())
         return verdicts
 
@@ -114,36 +116,35 @@ def _verdict(session: database.Session, row: dict[str, Any]) -> Verdict:
     is_open = "open_order" if row["kind"] == "ORDER" else "open_size"
     if session.value(STATEMENTS[is_open], (row["error_key"],)) is None:
         return no("it has ended meanwhile")
-    identity = (row["record_uuid"], row["version"])
-    staged = session.query(STATEMENTS["staged_order"], identity)
-    if not staged:
+    staged = staging.order(session, row["record_uuid"], row["version"])
+    if staged is None:
         return no("its staged row is gone: `ordersync detect` finds what the source holds now")
-    if staged[0]["validation_status"] == INVALID:
-        snapshot = session.query(STATEMENTS["snapshot"], (row["record_uuid"],))
-        if not snapshot or snapshot[0]["row_hash"] == detection.DELETED:
+    if staged["validation_status"] == INVALID:
+        snapshot = orders.newest(session, row["record_uuid"])
+        if snapshot is None or snapshot["row_hash"] == detection.DELETED:
             return no("the order has left the source")
-        if int(snapshot[0]["version"]) > int(row["version"]):
-            return no(f"version {snapshot[0]['version']} is on its way")
+        if versions.is_superseded(int(row["version"]), newest_valid=int(snapshot["version"])):
+            return no(f"version {snapshot['version']} is on its way")
         return Verdict(err_id=err_id, way=Way.DETECT)
-    newest = int(session.value(STATEMENTS["newest_staged"], (row["record_uuid"],)) or 0)
-    if newest > int(row["version"]):
+    newest = staging.newest_valid_version(session, row["record_uuid"])
+    if versions.is_superseded(int(row["version"]), newest_valid=newest):
         return no(f"version {newest} is on its way")
     return Verdict(err_id=err_id, way=Way.SEND, event=_staged(session, row))
 
 
 def _staged(session: database.Session, row: dict[str, Any]) -> events.OrderStaged | None:
     """The event of a further try. What is settled already failed while it was repaired, and is repaired again."""
-    found = session.query(STATEMENTS["staged_order"], (row["record_uuid"], row["version"]))
-    if not found:
+    found = staging.order(session, row["record_uuid"], row["version"])
+    if found is None:
         return None
     record_uuid, version = str(row["record_uuid"]), int(row["version"])
     settled = orders.settled_versions(session, [record_uuid]).get(record_uuid, 0)
     return events.OrderStaged(
-        customer=found[0]["customer"],
+        customer=found["customer"],
         record_uuid=record_uuid,
         version=version,
-        row_hash=found[0]["row_hash"],
-        batch_id=found[0]["batch_id"],
-        cause=events.Cause.REPLAY if version <= settled else events.Cause.RETRY,
+        row_hash=found["row_hash"],
+        batch_id=found["batch_id"],
+        cause=events.Cause.REPLAY if versions.is_settled(version, settled) else events.Cause.RETRY,
         attempt=int(row["retry_count"]) + 1,
     )

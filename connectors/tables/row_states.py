@@ -8,10 +8,10 @@ from typing import Any
 
 import sql
 from connectors import database
-from connectors.tables import orders, state
+from connectors.tables import chunks, orders, state
 from schemas.base import Cell
 
-STATEMENTS = sql.load("verify")
+STATEMENTS = sql.load("row_states")
 
 
 class RowState(StrEnum):
@@ -53,14 +53,14 @@ class RowStates:
         self._columns = sorted(set(columns) - {"Item ID"})
 
     @contextmanager
-    def look(self, family: str) -> Iterator[RowStatesReading]:
+    def read(self, family: str) -> Iterator[RowStatesReading]:
         """Everything in it is of one moment. `family` names the facts of holds. Streams: memory does not grow."""
         with self._db.read() as session:
-            named = session.query(state.STATEMENTS["between"], (f"{family}.", f"{family}/"))
-            total = int(session.value(orders.STATEMENTS["source_rows"]) or 0)
+            held = frozenset(state.family_of(session, family))
+            total = orders.count_source(session)
             rows = session.stream(STATEMENTS["standings"])
             yield RowStatesReading(
-                frozenset(str(row["name"]).partition(".")[2] for row in named),
+                held,
                 total,
                 ((uuid, name, customer, RowState(standing)) for uuid, name, customer, standing in rows),
             )
@@ -85,7 +85,7 @@ class RowStates:
         masters: list[dict[str, Any]] = []
         sizes: list[dict[str, Any]] = []
         with self._db.read() as session:
-            for some in orders.batched(record_uuids):
+            for some in chunks.batched(record_uuids):
                 statement = sql.expand(STATEMENTS["some_orders"], columns=self._columns, marks=len(some))
                 masters += session.query(statement, tuple(some))
                 sizes += session.query(sql.expand(STATEMENTS["some_sizes"], marks=len(some)), tuple(some))

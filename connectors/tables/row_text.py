@@ -5,12 +5,11 @@ so its cells come as they are. Both give the same text for the same cells.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
+from connectors.tables import chunks
 from sql import identifiers
-
-T = TypeVar("T")
 
 # SQLite takes at most 127 arguments to a function.
 ARGUMENTS = 127
@@ -20,7 +19,7 @@ def selected(engine: str, columns: Sequence[str | None]) -> list[str]:
     """What a query selects of the source, called `s`, for the text of these columns; None is read as NULL."""
     cells = ["NULL" if name is None else f"s.{identifiers.quote(name)}" for name in columns]
     if engine == "sqlite":
-        return [f"json_array({', '.join(some)})" for some in batched(cells, ARGUMENTS)]
+        return [f"json_array({', '.join(some)})" for some in chunks.batched(cells, ARGUMENTS)]
     return cells
 
 
@@ -32,9 +31,3 @@ def joined(engine: str, parts: Sequence[Any]) -> str:
     for array in parts[1:]:
         text = f"{text[:-1]},{array[1:]}"
     return text
-
-
-def batched(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Slices of at most so many."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]

@@ -1,20 +1,24 @@
 """The STG tables: every version of an order on its way, with its sizes."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sql
 from connectors import database
-from connectors.tables import batches, orders
+from connectors.tables import batches, chunks, orders
+from schemas import items
 from schemas.base import Cell
 from schemas.batches import StagingStatus
 from schemas.orders import Problem, StagedOrder
+from schemas.versions import StagedVersion, is_superseded
 
 MASTER = "STG_MON_CustMasterSchedule"
 SUBITEMS = "STG_MON_CustMasterSchedule_Subitems"
-STATEMENTS = sql.load("stage") | {"orders": sql.load("sync")["orders"], "sizes": sql.load("sync")["sizes"]}
+STATEMENTS = sql.load("staging")
+# Positions after a staged order's key that are kept for sizes which left it (`OrderChanged.stg_id`).
+LEFT_SIZES = 1024
 
 # The staged columns of a master row that are copied to each of its sizes, and their names there.
 COPIED = {
@@ -50,17 +54,17 @@ class Staging:
         self._board_id = int(board_id)
         self._now = now
 
-    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, StagingStatus]]:
-        """What is staged of each order: version → status. A refused version counts as API_FAILED."""
-        found: dict[str, dict[int, StagingStatus]] = {}
+    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, StagedVersion]]:
+        """The staged versions of each order, by number."""
+        found: dict[str, dict[int, StagedVersion]] = {}
         with self._db.read() as session:
             for row in _rows(session, STATEMENTS["staged_versions"], record_uuids):
-                status = StagingStatus(row["stg_status"])
-                found.setdefault(str(row["source_uuid"]), {})[int(row["version"])] = status
+                one = StagedVersion(StagingStatus(row["stg_status"]), row["validation_status"] != INVALID)
+                found.setdefault(str(row["source_uuid"]), {})[int(row["version"])] = one
         return found
 
     def settled_versions(self, record_uuids: Sequence[str]) -> dict[str, int]:
-        """The newest version of each order that reached an end, good or bad."""
+        """The newest version of each order that arrived on the board and in production."""
         with self._db.read() as session:
             return orders.settled_versions(session, record_uuids)
 
@@ -97,6 +101,41 @@ class Staging:
                 sizes.setdefault(int(size["stg_parent_stg_id"]), {})[size["stg_size_label"]] = int(size["Order Qty"])
         loaded = [self._order(row, sizes.get(int(row["stg_id"]), {})) for row in rows]
         return {(order.record_uuid, order.version): order for order in loaded}
+
+    def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None:
+        """Identity, version and item id of orders that the board now shows: API_SUCCESS."""
+        at = database.to_db_time(self._now())
+        with self._db.write() as session:
+            for record_uuid, version, item_id in ends:
+                number = None if item_id is None else int(item_id)
+                session.execute(STATEMENTS["sizes_confirmed"], (at, item_id, number, record_uuid, version))
+                session.execute(STATEMENTS["order_done"], (at, number, number, record_uuid, version))
+            recount(session, [end[:2] for end in ends], self._now())
+
+    def begin_again(self, identities: Sequence[tuple[str, int]]) -> None:
+        """Settled versions that were replayed: `finish` ends them like any other, and they are promoted once more."""
+        with self._db.write() as session:
+            session.execute_many(STATEMENTS["order_again"], identities)
+            recount(session, identities, self._now())
+
+    def supersede(self, identities: Sequence[tuple[str, int]]) -> None:
+        """Versions that a newer staged one replaces."""
+        at = database.to_db_time(self._now())
+        with self._db.write() as session:
+            for record_uuid, version in identities:
+                if session.execute(STATEMENTS["order_superseded"], (at, record_uuid, version)):
+                    session.execute(STATEMENTS["sizes_superseded"], (at, record_uuid, version))
+            recount(session, identities, self._now())
+
+    def stage_left_sizes(self, left: Sequence[tuple[int, str, int, Sequence[str]]]) -> None:
+        """Staged key, identity, version and labels of sizes that left an order: they are staged as 0."""
+        at = database.to_db_time(self._now())
+        with self._db.write() as session:
+            for stg_id, record_uuid, version, sizes in left:
+                for size in sizes:
+                    # Behind the sizes that this version has by now: a second run may find others to have left.
+                    key = stg_id + LEFT_SIZES
+                    session.execute(STATEMENTS["stage_left_size"], (key, at, size, size, record_uuid, version, size))
 
     def _master(self, order: StagedOrder, at: str) -> tuple[Cell, ...]:
         notes = json.dumps([str(problem) for problem in order.problems + order.warnings], ensure_ascii=False)
@@ -140,7 +179,7 @@ def _supersede_older(session: database.Session, staged: Sequence[StagedOrder], a
         if not order.problems:  # A refused version supersedes nothing: the board keeps the last good one.
             newest[order.record_uuid] = max(order.version, newest.get(order.record_uuid, 0))
     pending = _rows(session, STATEMENTS["pending_versions"], sorted(newest))
-    older = [row for row in pending if int(row["version"]) < newest[str(row["source_uuid"])]]
+    older = [row for row in pending if is_superseded(int(row["version"]), newest_valid=newest[str(row["source_uuid"])])]
     ended = [(at, int(row["stg_id"])) for row in older]
     session.execute_many(STATEMENTS["supersede_sizes"], ended)
     session.execute_many(STATEMENTS["supersede"], ended)
@@ -167,6 +206,91 @@ def _rows(
     session: database.Session, statement: str, keys: Sequence[str | int], **names: Sequence[str]
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for some in orders.batched(keys):
+    for some in chunks.batched(keys):
         found += session.query(sql.expand(statement, marks=len(some), **names), tuple(some))
     return found
+
+
+def statuses(session: database.Session, record_uuids: Sequence[str]) -> list[dict[str, Any]]:
+    """Every staged version of these orders: status, operation, customer and batch."""
+    return _rows(session, STATEMENTS["staged_statuses"], record_uuids)
+
+
+def order(session: database.Session, record_uuid: str, version: int) -> dict[str, Any] | None:
+    """What a retry of a staged version needs to know of it; None when it is not there any more."""
+    return _one(session, "staged_order", (record_uuid, version))
+
+
+def order_context(session: database.Session, record_uuid: str, version: int) -> dict[str, Any] | None:
+    """What an ERR row tells of its staged order."""
+    return _one(session, "order_context", (record_uuid, version))
+
+
+def size_context(session: database.Session, record_uuid: str, version: int, size: str) -> dict[str, Any] | None:
+    """What an ERR row tells of its staged size."""
+    return _one(session, "size_context", (record_uuid, version, size))
+
+
+def newest_valid_version(session: database.Session, record_uuid: str) -> int:
+    """The newest staged version of an order that validation accepted; 0 when there is none."""
+    return int(session.value(STATEMENTS["newest_staged"], (record_uuid,)) or 0)
+
+
+def mark_inflight(
+    session: database.Session, mutation: items.Mutation, key: str, versions: Mapping[str, int], first_sent_at: str
+) -> None:
+    """Notes the intent of a request on the order or size that the mutation is about."""
+    if isinstance(mutation, items.CreateGroup):
+        return
+    operation = "CREATE" if mutation.kind.startswith("create") else "UPDATE"
+    if isinstance(mutation, items.RemoveItem):
+        operation = "DELETE"
+    version = versions[mutation.record_uuid]
+    params = (key, first_sent_at, mutation.model_dump_json(), operation, mutation.record_uuid, version)
+    if isinstance(mutation, items.CreateSubitem | items.UpdateSubitem):
+        session.execute(STATEMENTS["size_inflight"], (*params, mutation.size_label))
+    else:
+        session.execute(STATEMENTS["order_inflight"], params)
+
+
+def mark_done(session: database.Session, entity: items.Entity, version: int, at: str) -> None:
+    """Notes the item or subitem that the board has confirmed."""
+    number = int(entity.item_id)
+    if entity.size_label:
+        board = int(entity.board_id) if entity.board_id else None
+        params = (number, number, board, at, entity.record_uuid, version, entity.size_label)
+        session.execute(STATEMENTS["size_done"], params)
+    else:
+        session.execute(STATEMENTS["order_item"], (number, number, entity.record_uuid, version))
+
+
+def mark_failed(
+    session: database.Session, record_uuid: str, version: int, size: str | None, failed: tuple[str, str, int]
+) -> None:
+    """Notes the failure of an order, and of the one size that caused it; `failed` is time, message and attempt."""
+    session.execute(STATEMENTS["order_failed"], (*failed, record_uuid, version))
+    if size:
+        session.execute(STATEMENTS["size_failed"], (*failed, record_uuid, version, size))
+
+
+def mark_promoted(session: database.Session, ends: Sequence[tuple[str, str, int]]) -> None:
+    """Time, identity and version of orders that production now holds."""
+    session.execute_many(STATEMENTS["order_promoted"], ends)
+    session.execute_many(STATEMENTS["sizes_promoted"], ends)
+
+
+def supersede_open(session: database.Session, newest: Sequence[tuple[str, str, int]]) -> None:
+    """Time, identity and version: older versions of these orders that have not ended end as SUPERSEDED."""
+    session.execute_many(STATEMENTS["older_sizes_superseded"], newest)
+    session.execute_many(STATEMENTS["older_superseded"], newest)
+
+
+def recount(session: database.Session, identities: Iterable[tuple[str, int]], now: datetime) -> None:
+    """Recounts the batches of these versions."""
+    found = (session.value(STATEMENTS["batch_of"], identity) for identity in identities)
+    batches.recount(session, {str(batch) for batch in found if batch is not None}, now)
+
+
+def _one(session: database.Session, name: str, params: tuple[Any, ...]) -> dict[str, Any] | None:
+    found = session.query(STATEMENTS[name], params)
+    return found[0] if found else None

@@ -26,8 +26,7 @@ class State:
     def all_of(self, family: str) -> dict[str, Any]:
         """The facts named `family.…`, by the rest of their names."""
         with self._db.read() as session:
-            rows = session.query(STATEMENTS["between"], (f"{family}.", f"{family}/"))
-        return {str(row["name"]).partition(".")[2]: json.loads(str(row["value"])) for row in rows}
+            return family_of(session, family)
 
     def set(self, name: str, value: Any) -> None:
         """Names or changes a fact."""
@@ -54,6 +53,12 @@ def read(session: database.Session, name: str) -> Any:
     """A fact inside a transaction that is open already."""
     text = session.value(STATEMENTS["get"], (name,))
     return None if text is None else json.loads(str(text))
+
+
+def family_of(session: database.Session, family: str) -> dict[str, Any]:
+    """The values named `family.…`, by the rest of their names."""
+    rows = session.query(STATEMENTS["between"], (f"{family}.", f"{family}/"))
+    return {str(row["name"]).partition(".")[2]: json.loads(str(row["value"])) for row in rows}
 
 
 def write(session: database.Session, name: str, value: Any, now: datetime) -> None:

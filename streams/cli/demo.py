@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from connectors.monday import board_values as shown_items
-from connectors.tables import activity
 from schemas.batches import SyncState
 from streams.cli import show
 from streams.demo import proof
@@ -116,7 +115,7 @@ def _quiet(stage: demo.Stage) -> bool:
 
 def _figures(stage: demo.Stage, first: dict[str, Any], day: dict[str, Any]) -> None:
     states = [item["state"] for item in stage.ask("board")["items"]]
-    kinds = activity.Activity(stage.parts.db).carried_out()
+    kinds = stage.parts.journal.carried_out()
     table = Table("", "first sync", "the day", "all", box=None, padding=(0, 2))
     for column in table.columns[1:]:
         column.justify = "right"

@@ -53,7 +53,7 @@ class FixLoop:
         tables = self._sweep.tables
         while not found and tables.waiting(tables.newest()) and time.monotonic() < until:
             try:
-                found = self._sweep.look()
+                found = self._sweep.advance()
             except kafka.TopicMissing:
                 self.parts.ensure_topics()
             if not found:
@@ -109,7 +109,7 @@ class FixLoop:
         wait = self._patience()
         unsettled = self.parts.orders.unsettled_mutations
         while self._repairer.waiting() or self.told_before() or (self._lost and unsettled()):
-            if self._sweep.look():
+            if self._sweep.advance():
                 self._detect()
             if not wait():
                 return self._give_up()

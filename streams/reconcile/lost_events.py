@@ -38,7 +38,7 @@ class Tables(Protocol):
     def newest(self) -> Emitted: ...
     def round(self) -> int: ...
     def waiting(self, emitted: Emitted) -> int: ...
-    def forget(self, emitted: Emitted) -> int: ...
+    def reschedule(self, emitted: Emitted) -> int: ...
 
 
 @dataclass
@@ -64,7 +64,7 @@ class LostEventSweep:
     lanes: Sequence[Collection[str]]
     _mark: _Watermark | None = field(default=None, init=False)
 
-    def look(self) -> int:
+    def advance(self) -> int:
         """Moves the watermark as far as it goes. How many orders were found lost, and will be detected again.
 
         Costs one query while nothing waits, two questions to Kafka otherwise. Raises what they raise, Transient above
@@ -111,7 +111,7 @@ class LostEventSweep:
 
     def _over(self, emitted: Emitted) -> int:
         self._mark = None
-        found = self.tables.forget(emitted)
+        found = self.tables.reschedule(emitted)
         if found:
             log.warning("%d orders waited for events that Kafka has lost: they are detected again", found)
         return found

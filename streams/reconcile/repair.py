@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from connectors.tables.repairs import Settled
-from schemas import detection, events
+from schemas import detection, events, versions
 from schemas.batches import SyncState
 from streams.detect import step as detect
 
@@ -131,7 +131,12 @@ class Repairer:
                     return emitted
             settled = self.tables.settled([event.record_uuid for event in some])
             again = {uuid for uuid, one in settled.items() if one.version > 0}
-            news = [e for e in some if e.record_uuid not in again or e.version > settled[e.record_uuid].version]
+            news = [
+                event
+                for event in some
+                if event.record_uuid not in again
+                or not versions.is_settled(event.version, settled[event.record_uuid].version)
+            ]
             # Before they leave: what is lost on the way is then found like anything that waits.
             self.tables.wait_again([(e.record_uuid, e.version) for e in some if e not in news])
             publish(some)

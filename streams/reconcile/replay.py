@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from connectors import errors
 from connectors.kafka.reader import Bounds, Message
 from connectors.tables.repairs import Settled
-from schemas import codec, events
+from schemas import codec, events, versions
 from schemas.base import Model
 
 FAMILY = "replay"
@@ -247,7 +247,7 @@ class Replayer:
                 stands = settled.get(uuid)
                 if uuid in held or (stands is not None and stands.customer in self.held):
                     found.held += 1
-                elif stands is not None and newest[uuid].version < stands.version:
+                elif stands is not None and versions.is_superseded(newest[uuid].version, settled=stands.version):
                     found.older += 1
                 else:
                     places.append(newest[uuid])

@@ -96,10 +96,10 @@ class TablesReport(Model):
         return {"at": self.at.isoformat(), "rows": self.source_rows, "wrong": len(self.wrong), "states": states}
 
 
-class Standings(Protocol):
-    """connectors.tables.row_states.Standings."""
+class RowStates(Protocol):
+    """connectors.tables.row_states.RowStates."""
 
-    def look(self, family: str) -> AbstractContextManager[RowStatesReading]: ...
+    def read(self, family: str) -> AbstractContextManager[RowStatesReading]: ...
     def edited(self) -> set[str]: ...
 
 
@@ -120,7 +120,7 @@ class Facts(Protocol):
 class Verifier:
     """Reads the tables; writes nothing."""
 
-    standings: Standings
+    states: RowStates
     source: Source
     facts: Facts
     mappings: Mappings
@@ -129,14 +129,14 @@ class Verifier:
     def look(self, *, thorough: bool) -> TablesReport:
         """Counts. Costs one join of three tables; a thorough look as much again as a detection pass, and more."""
         began, at = time.monotonic(), self.now()
-        edited = self.standings.edited() if thorough else set()
+        edited = self.states.edited() if thorough else set()
         changed = self._changed() if thorough else set()
         customers: dict[str, dict[SyncState, int]] = {}
         wrong: list[Finding] = []
         special = {RowState.UNDETECTED: 0, RowState.REFUSED: 0}
         rows = 0
         canonicals: dict[str | None, str] = {}
-        with self.standings.look(holds.FAMILY) as seen:
+        with self.states.read(holds.FAMILY) as seen:
             for record_uuid, name, known, standing in seen.rows:
                 rows += 1
                 if name not in canonicals:

@@ -178,7 +178,6 @@ class BoardWriter:
             grant=grant,
             refresher=refresh.Refresher(view, parts.ledger, parts.repairs, parts.mappings),
             staging=parts.staging,
-            journal=parts.journal,
             ledger=parts.ledger,
             writer=write,
             recovery=in_doubt.InDoubtRequests(parts.journal, write, looker, parts.state, utcnow),

@@ -18,13 +18,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from connectors import errors
-from connectors.tables import figures
 from schemas import workers
 from streams import topics
 from streams.delivery import health
 from streams.resources import Resources
-from streams.runtime import heartbeat, status
-from streams.runtime import status as overview
+from streams.runtime import heartbeat
+from streams.runtime import status as statuses
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class Cached(Generic[T]):
 class Tables:
     """What SQL tells: the same as `ordersync status`, since when the oldest change waits, the epoch of the lease."""
 
-    status: status.Status
+    status: statuses.Status
     waiting_since: datetime | None
     epoch: int
 
@@ -125,10 +124,8 @@ def of_worker(parts: Resources, state: health.Health, reporter: Reporter, group:
     """The metrics of a worker that consumes in this group."""
     by_topic = {topics.named(topic, parts.settings.topic_prefix): topic.name for topic in topics.ALL}
 
-    lease = f"board-{parts.mappings.board.board.id}"
-
     def tables() -> Tables:
-        return Tables(overview.collect(parts), figures.waiting_since(parts.db), figures.epoch(parts.db, lease))
+        return Tables(statuses.collect(parts), parts.orders.waiting_since(), parts.lease_status.epoch())
 
     def lag() -> dict[str, int]:
         found = dict.fromkeys(by_topic.values(), 0)

@@ -70,7 +70,7 @@ def _pause(
     between.archive(lambda: not stop.is_set() and time.monotonic() < until)
     while (left := until - time.monotonic()) > 0 and not stop.wait(min(left, SWEEP_EVERY)):
         try:
-            if sweep.look():
+            if sweep.advance():
                 return
         except kafka.TopicMissing as error:
             log.warning("%s: making it again", error)

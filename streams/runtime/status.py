@@ -74,7 +74,7 @@ def collect(parts: Resources) -> Status:
     for failure in parts.failures.waiting():
         refused[failure["error_code"]] = refused.get(failure["error_code"], 0) + 1
     retries = retry.read_breaker(parts.state)
-    limits, holder = parts.limits, parts.journal.holder(f"board-{parts.mappings.board.board.id}")
+    limits, holder = parts.limits, parts.lease_status.holder()
     return Status(
         source_rows=source_rows,
         undetected=max(0, source_rows - known - (last or {}).get("refused", 0)),

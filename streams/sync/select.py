@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas import events, items
+from schemas import events, items, versions
 from schemas.batches import StagingStatus
 from schemas.orders import StagedOrder
 
@@ -18,7 +18,7 @@ OVER = (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED)
 class Staging(Protocol):
     """The STG tables (connectors.tables.staging.Staging)."""
 
-    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, StagingStatus]]: ...
+    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, versions.StagedVersion]]: ...
     def load(self, identities: Sequence[Identity]) -> dict[Identity, StagedOrder]: ...
 
 
@@ -49,11 +49,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Chosen:
-    """`told` is on the board already, with its item, and only has to be said; `old` was replaced by a newer version."""
+    """`already_done` orders are on the board, with their item: only the event is missing."""
 
     work: list[Work] = field(default_factory=list)
-    told: list[tuple[events.OrderStaged, str | None]] = field(default_factory=list)
-    old: list[Identity] = field(default_factory=list)
+    already_done: list[tuple[events.OrderStaged, str | None]] = field(default_factory=list)
+    superseded: list[Identity] = field(default_factory=list)
 
 
 def choose(staged: Sequence[events.OrderStaged], staging: Staging) -> Chosen:
@@ -62,25 +62,19 @@ def choose(staged: Sequence[events.OrderStaged], staging: Staging) -> Chosen:
     A replay is the exception: the version that is settled is done once more, as long as no newer one is there.
     """
     latest = {(event.record_uuid, event.version): event for event in staged}
-    versions = staging.versions(sorted({uuid for uuid, _ in latest}))
-    failed = {
-        (uuid, version)
-        for uuid, known in versions.items()
-        for version, status in known.items()
-        if status is StagingStatus.API_FAILED
-    }
-    loaded = staging.load(sorted({*latest, *failed}))
+    known = staging.versions(sorted({uuid for uuid, _ in latest}))
+    loaded = staging.load(sorted(latest))
     chosen = Chosen()
     for identity, event in sorted(latest.items(), key=lambda one: URGENCY[one[1].cause]):
         order = loaded.get(identity)
         if order is None or order.problems:
             continue
         if order.status is StagingStatus.API_SUCCESS:
-            chosen.told.append((event, order.item_id))
+            chosen.already_done.append((event, order.item_id))
         elif _is_over(order.status, event.cause):
             continue
-        elif _newest(event.record_uuid, versions, loaded) > event.version:
-            chosen.old.append(identity)
+        elif versions.is_superseded(event.version, newest_valid=versions.newest_valid(known[event.record_uuid])):
+            chosen.superseded.append(identity)
         else:
             chosen.work.append(Work(event, order))
     return chosen
@@ -90,11 +84,3 @@ def _is_over(status: StagingStatus, cause: events.Cause) -> bool:
     if status is StagingStatus.API_FAILED:
         return cause is events.Cause.LIVE
     return status in OVER and cause is not events.Cause.REPLAY
-
-
-def _newest(
-    record_uuid: str, versions: dict[str, dict[int, StagingStatus]], loaded: dict[Identity, StagedOrder]
-) -> int:
-    """A version that we refused never touched the board and replaces nothing; one that the API refused may have."""
-    orders = {version: loaded.get((record_uuid, version)) for version in versions[record_uuid]}
-    return max(version for version, order in orders.items() if order is None or not order.problems)

@@ -34,8 +34,8 @@ ROUNDS = 4
 UNSETTLED = "UNSETTLED"
 
 
-class Journal(Protocol):
-    """The ends of staged orders (connectors.tables.journal.Journal)."""
+class Staging(select.Staging, Protocol):
+    """The STG tables, and how staged orders end (connectors.tables.staging.Staging)."""
 
     def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None: ...
     def begin_again(self, identities: Sequence[Identity]) -> None: ...
@@ -68,8 +68,7 @@ class Syncer:
 
     grant: Grant
     refresher: Refresher
-    staging: select.Staging
-    journal: Journal
+    staging: Staging
     ledger: Ledger
     writer: Writer
     recovery: InDoubtRequests
@@ -87,14 +86,14 @@ class Syncer:
         clear, waiting = recovery.split(in_doubt, staged)
         chosen = await asyncio.to_thread(select.choose, clear, self.staging)
         work, without_group = recovery.without_group(in_doubt, chosen.work)
-        if chosen.old:
-            await asyncio.to_thread(self.journal.supersede, chosen.old)
+        if chosen.superseded:
+            await asyncio.to_thread(self.staging.supersede, chosen.superseded)
         waiting += [one.event for one in without_group]
         if waiting or not in_doubt:
             await self.recovery.note_round(bool(waiting))
         if waiting and not work:
             await self.recovery.wait()
-        told = [self._synced(event, item_id, 0) for event, item_id in chosen.told]
+        told = [self._synced(event, item_id, 0) for event, item_id in chosen.already_done]
         return told + (await self._batch(work) if work else []) + waiting
 
     async def _batch(self, work: Sequence[Work]) -> list[events.OrderEvent]:
@@ -158,7 +157,7 @@ class Syncer:
                 left.append((one.order.stg_id, one.order.record_uuid, one.order.version, gone))
             planned += [(one, mutation) for mutation in self._planner.size_wave(one.order, item, sizes)]
         if left:
-            await asyncio.to_thread(self.journal.stage_left_sizes, left)
+            await asyncio.to_thread(self.staging.stage_left_sizes, left)
         await self._write(planned)
 
     async def _write(self, planned: Sequence[tuple[Work, items.Mutation]]) -> None:
@@ -191,8 +190,8 @@ class Syncer:
             emit.append(self._synced(one.event, item_id, one.mutations))
         again = [end[:2] for one, end in zip((w for w in work if w.failure is None), ends, strict=True) if one.replayed]
         if again:
-            await asyncio.to_thread(self.journal.begin_again, again)
-        await asyncio.to_thread(self.journal.finish, ends)
+            await asyncio.to_thread(self.staging.begin_again, again)
+        await asyncio.to_thread(self.staging.finish, ends)
         return emit
 
     def _synced(self, event: events.OrderStaged, item_id: str | None, mutations: int) -> events.OrderSynced:

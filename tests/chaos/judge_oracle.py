@@ -10,7 +10,7 @@ from typing import Any
 from mappings import items as mapped
 from schemas.orders import StagedOrder
 from tests.chaos.judge import Verdict
-from tests.chaos.script import PER_VERSION
+from tests.support.board_script import PER_VERSION
 from tests.support.board_world import World
 
 VERSION_COLUMN = "text_mkr5cz8m"  # PATTERN ID

@@ -25,9 +25,10 @@ from connectors import errors
 from connectors.database.sqlite import SqliteDatabase
 from schemas import events
 from schemas.batches import StagingStatus
+from tests.chaos import judge
 from tests.chaos import judge_oracle as oracle
-from tests.chaos.script import Pass, Schedule, Strike, schedule
 from tests.support import virtual
+from tests.support.board_script import Pass, Schedule, Strike, schedule
 from tests.support.board_world import Killed, Life, World
 
 # A story that needs more tries than this goes in circles.
@@ -39,7 +40,7 @@ Batch = tuple[events.OrderStaged, ...]
 class Wrong(Exception):
     """The board was wrong before the story was over."""
 
-    def __init__(self, verdict: oracle.Verdict) -> None:
+    def __init__(self, verdict: judge.Verdict) -> None:
         super().__init__(str(verdict))
         self.verdict = verdict
 
@@ -136,7 +137,7 @@ class Player:
                 await self.world.clock.sleep(1.0)
 
     def _record(self, failed: Sequence[events.OrderFailed]) -> None:
-        statement = sql.load("settle")["order_failed"]
+        statement = sql.load("staging")["order_failed"]
         with self.world.db.write() as session:
             for event in failed:
                 session.execute(statement, ("", event.message, event.attempt, event.record_uuid, event.version))
@@ -187,7 +188,7 @@ def _events(one: Pass) -> Batch:
     )
 
 
-async def _story(chosen: Schedule, folder: Path, template: Path) -> oracle.Verdict:
+async def _story(chosen: Schedule, folder: Path, template: Path) -> judge.Verdict:
     world = World(chosen, folder, template)
     player = Player(world)
     await world.start()
@@ -210,7 +211,7 @@ def empty_database() -> Iterator[Path]:
         yield path
 
 
-def verdict(seed: int, template: Path) -> oracle.Verdict:
+def verdict(seed: int, template: Path) -> judge.Verdict:
     """Plays the story of a seed. What it raises is a deviation too."""
     with tempfile.TemporaryDirectory(prefix=f"chaos-{seed}-") as folder:
         try:
@@ -218,7 +219,7 @@ def verdict(seed: int, template: Path) -> oracle.Verdict:
         except Wrong as wrong:
             return wrong.verdict
         except Exception:
-            return oracle.Verdict(other=[traceback.format_exc()])
+            return judge.Verdict(other=[traceback.format_exc()])
 
 
 def main(given: list[str] | None = None) -> int:
@@ -250,7 +251,7 @@ def main(given: list[str] | None = None) -> int:
         print(f"seed {seed} (again: python -m tests.chaos.monday --only {seed})\n{one}")
     met = sum((one.met for one in found.values()), Counter())
     print("met: " + ", ".join(f"{name} {n}" for name, n in sorted(met.items())))
-    counts = {name: sum(len(one.wrong[name]) for one in found.values()) for name in oracle.Verdict().wrong}
+    counts = {name: sum(len(one.wrong[name]) for one in found.values()) for name in judge.Verdict().wrong}
     print(
         f"schedules={len(found)} lost={counts['lost']} duplicates={counts['duplicates']} "
         f"inversions={counts['inversions']} other={counts['other']} seconds={time.monotonic() - started:.0f}"

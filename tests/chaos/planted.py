@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +17,9 @@ from unittest import mock
 
 from connectors import errors
 from connectors.kafka import client as kafka_client
-from connectors.tables import journal, lease, production
-from schemas.batches import StagingStatus
+from connectors.tables import journal, lease, orders
 from streams import app, stage
-from streams.delivery import consumer, faust_app
+from streams.delivery import consumer, exits, faust_app
 from streams.detect import step as detect
 from streams.reconcile import lost_events
 from streams.runtime import watchdog
@@ -187,18 +187,9 @@ def _blind(original: Any) -> Any:
     return go_on
 
 
-def _any_version(original: Any) -> Any:
-    def newest(record_uuid: str, versions: Any, loaded: Any) -> int:
-        return 0
-
-    return newest
-
-
-def _stage_any(original: Any) -> Any:
-    def counts(status: StagingStatus) -> bool:
-        return False
-
-    return counts
+def _knows_no_newer(original: Any) -> Any:
+    """schemas.versions as one step sees it, blind to versions that are staged already."""
+    return types.SimpleNamespace(**{**vars(original), "newest_valid": lambda staged: 0})
 
 
 def _promotes_anything(original: Any) -> Any:
@@ -250,15 +241,15 @@ PLANTS = {
         "`stream.noack_take` without `noack()`: its clean-up acknowledges what nobody worked",
         (
             (consumer.Delivery, "_consume", _consume(False, lambda stream: stream)),
-            (consumer, "guarded", _orderly_guarded),
+            (exits, "guarded", _orderly_guarded),
         ),
     ),
     "orderly stop": Plant(
         "an unknown error leaves the agent and everything stops in order; no hard exit",
         (
-            (consumer, "guarded", _orderly_guarded),
+            (exits, "guarded", _orderly_guarded),
             (faust_app.App, "wait_for_stopped", _stops_when_crashed),
-            (consumer, "end_process", _in_order),
+            (exits, "end_process", _in_order),
         ),
     ),
     "swallowed exception": Plant(
@@ -288,23 +279,24 @@ PLANTS = {
         (
             (lease.Lease, "acquire", _unfenced_open),
             (lease.Lease, "renew", _never(True)),
+            (lease, "renew", _never(None)),
             (journal, "_fenced", _unchecked),
         ),
     ),
     "no version check in sync": Plant(
-        "an older version is written after a newer one", ((select, "_newest", _any_version),)
+        "an older version is written after a newer one", ((select, "versions", _knows_no_newer),)
     ),
     "no version check in stage": Plant(
         "an older version is staged as if it were news",
-        ((stage, "_counts", _stage_any), (select, "_newest", _any_version)),
+        ((stage, "versions", _knows_no_newer), (select, "versions", _knows_no_newer)),
     ),
     "old versions promoted": Plant(
         "production takes a version that is older than its own",
-        ((production.orders, "settled_versions", _promotes_anything),),
+        ((orders, "settled_versions", _promotes_anything),),
     ),
     "forgotten retry": Plant("a due retry is claimed and not sent", ((app, "retrying", _forgets_claims),)),
     "no watchdog": Plant("a worker that works nothing lives on", ((watchdog.Watchdog, "start", _never(None)),)),
     "no sweep": Plant(
-        "what was lost with the log is not found again", ((lost_events.LostEventSweep, "look", _never(0)),)
+        "what was lost with the log is not found again", ((lost_events.LostEventSweep, "advance", _never(0)),)
     ),
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import monday
-from tests.chaos.script import schedule
+from tests.support.board_script import schedule
 
 SAMPLE = range(1, 16)
 

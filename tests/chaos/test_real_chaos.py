@@ -50,7 +50,8 @@ def test_many_schedules_strike_every_point(author: Author) -> None:
 
 def test_a_point_ends_its_process_at_the_passage_it_was_armed_for(tmp_path: Path) -> None:
     script = (
-        "from tests.chaos.real import points\nfrom connectors import orders\nfrom pathlib import Path\nimport sys\n"
+        "from tests.chaos.real import points\nfrom connectors.tables import orders\n"
+        "from pathlib import Path\nimport sys\n"
         "orders.Orders.move_snapshots = lambda self, snapshots: print('moved', flush=True)\n"
         "folder = Path(sys.argv[1])\npoints.patch(folder, 'poller', lease=folder / 'lease')\n"
         "points.Strikes(folder).arm(points.Point.SNAPSHOT, 2)\n"

@@ -287,7 +287,7 @@ def test_every_interleaving_leaves_true_counters_behind_each_transaction(world: 
         world.record(world.refuse(staged[at], size_label=rng.choice([None, "S"])))
 
     def supersede(at: tuple[int, int]) -> None:
-        world.journal.supersede([(identity(at[0]), at[1])])
+        world.staging.supersede([(identity(at[0]), at[1])])
 
     for _ in range(60):
         at = rng.choice(list(told))

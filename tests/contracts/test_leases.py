@@ -98,12 +98,14 @@ def test_of_many_who_ask_at_once_one_gets_it(world: World) -> None:
     assert len(granted) == 1
 
 
-def test_people_can_see_who_holds_it(world: World) -> None:
-    assert world.journal.holder("board") is None
+def test_status_shows_who_holds_it(world: World) -> None:
+    status = lease.LeaseStatus(world.db, "board", now=world.clock)
+    assert status.epoch() == 0
+    assert status.holder() is None
     granted = taken(world, "one")
-    assert f"epoch {granted.token}" in str(world.journal.holder("board"))
+    assert f"epoch {granted.token}" in str(status.holder())
     world.clock.advance(31)
-    assert world.journal.holder("board") is None
+    assert status.holder() is None
 
 
 def test_an_intent_is_on_the_rows_before_anything_is_sent(world: World) -> None:
@@ -235,7 +237,7 @@ def test_a_version_that_was_superseded_while_it_was_written_still_has_its_item(w
     world.journal.open(request(world), taken(world, "one"))
     assert world.staged() == {1: "INFLIGHT", 2: "PENDING"}
     world.check_batches()
-    world.journal.finish([(order.record_uuid, 1, "77")])
+    world.staging.finish([(order.record_uuid, 1, "77")])
     assert world.staged() == {1: "API_SUCCESS", 2: "PENDING"}
     world.check_batches()
 
@@ -243,7 +245,7 @@ def test_a_version_that_was_superseded_while_it_was_written_still_has_its_item(w
 def test_a_size_that_left_is_staged_as_zero_once(world: World) -> None:
     stg_id = changed(1).stg_id
     for _ in range(2):
-        world.journal.stage_left_sizes([(stg_id, identity(1), 1, ["XL", "S"])])
+        world.staging.stage_left_sizes([(stg_id, identity(1), 1, ["XL", "S"])])
     lines = world.query("SELECT * FROM STG_MON_CustMasterSchedule_Subitems ORDER BY stg_id")
     assert [(line["stg_size_label"], line["Order Qty"]) for line in lines] == [("S", 1), ("M", 2), ("XL", 0)]
     left = lines[-1]
@@ -260,7 +262,7 @@ def test_what_the_board_told_of_its_groups_replaces_what_was_known(world: World)
 def test_a_second_run_may_find_other_sizes_to_have_left(world: World) -> None:
     stg_id = changed(1).stg_id
     for sizes in (["XL"], ["L", "XL"], ["3XL", "L", "XL"]):
-        world.journal.stage_left_sizes([(stg_id, identity(1), 1, sizes)])
+        world.staging.stage_left_sizes([(stg_id, identity(1), 1, sizes)])
     query = "SELECT stg_id, stg_size_label AS size FROM STG_MON_CustMasterSchedule_Subitems WHERE [Order Qty] = 0"
     rows = world.query(query)
     assert sorted(row["size"] for row in rows) == ["3XL", "L", "XL"]

@@ -26,6 +26,7 @@ from connectors.kafka import embedded as kafka_local
 from connectors.kafka import embedded_node
 from connectors.simulator import config as simulator_config
 from schemas import detection
+from schemas.batches import SyncState
 from streams import resources, settings
 from streams.commands import setup
 from streams.runtime import connect, embedded, passes, status, supervisor
@@ -218,7 +219,7 @@ def test_a_worker_reads_and_writes_through_it(
 
 
 def promoted(parts: resources.Resources) -> int:
-    return sum(one.orders.get(status.SyncState.IN_SYNC, 0) for one in status.collect(parts).customers)
+    return sum(one.orders.get(SyncState.IN_SYNC, 0) for one in status.collect(parts).customers)
 
 
 def test_a_wrong_password_ends_every_command_at_its_start_in_one_line(

@@ -147,7 +147,7 @@ def test_the_whole_query_is_one_select_of_t_sql_that_locks_and_writes_nothing(na
         "named_texts": ", ".join(cells),
         "cell_texts": ", ".join(f"d.c{at}" for at in range(len(cells))),
     }
-    block = sql.load("pushdown", "sqlserver")[name]
+    block = sql.load("orders_pushdown", "sqlserver")[name]
     statement = sql.expand(block, **given, **({"marks": 2} if "{marks}" in block else {}))
     (tree,) = sqlglot.parse(statement, read="tsql")
     assert isinstance(tree, exp.Select)

@@ -112,7 +112,7 @@ def test_two_processes_take_each_failure_once(world: World) -> None:
     gate = threading.Barrier(2)
 
     def take() -> None:
-        mine = factories.database_sqlite.SqliteDatabase(world.path)
+        mine = factories.sqlite.SqliteDatabase(world.path)
         try:
             gate.wait()
             again_at = world.clock() + timedelta(hours=1)

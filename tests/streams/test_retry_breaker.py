@@ -64,7 +64,7 @@ def made(*codes: str) -> tuple[retry.Breaker, Outcomes]:
 def test_it_opens_when_four_of_five_of_the_newest_twenty_fail_alike(codes: list[str], admitted: int) -> None:
     holding, _ = made(*codes)
     assert holding.admits(NOW, 200) == admitted
-    assert (retry.read_breaker(holding.facts).code is None) == (admitted > 0)
+    assert (retry.read_breaker(holding.state).code is None) == (admitted > 0)
 
 
 def test_retries_of_long_ago_do_not_count() -> None:
@@ -105,7 +105,7 @@ def test_one_that_ends_otherwise_closes_it_and_what_was_before_opens_it_no_more(
 def test_it_says_since_when_and_why_and_when_it_tries() -> None:
     holding, _ = made(*[CODE] * 20)
     holding.admits(NOW, 200)
-    told = str(retry.read_breaker(holding.facts))
+    told = str(retry.read_breaker(holding.state))
     assert "since 2026-11-21 10:00:00 UTC" in told and CODE in told and "tried at 10:01:00 UTC" in told
     assert str(retry.BreakerState()) == "retries go on"
 

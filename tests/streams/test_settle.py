@@ -112,7 +112,7 @@ def test_a_size_that_went_to_zero_is_in_production_with_zero(world: World) -> No
     world.settle(changed(1, 1, sizes={"S": 1, "M": 2}))
     event = staged(world, 2, sizes={"M": 2})
     stg_id = changed(1, 2).stg_id
-    world.journal.stage_left_sizes([(stg_id, identity(1), 2, ["S"])])
+    world.staging.stage_left_sizes([(stg_id, identity(1), 2, ["S"])])
     world.promote(*world.arrive([event]))
     lines = world.query("SELECT size_label, [Order Qty] AS n FROM MON_CustMasterSchedule_Subitems ORDER BY 1")
     assert [(line["size_label"], line["n"]) for line in lines] == [("M", "2"), ("S", "0")]
@@ -320,7 +320,7 @@ def test_a_replayed_version_that_the_board_confirmed_anew_is_promoted_anew(world
     world.promote(first)
     world.run("UPDATE MON_CustMasterSchedule SET NOTES = 'edited by hand'")
     assert world.promote(first) == (0, 1)
-    world.journal.begin_again([(event.record_uuid, 1)])
+    world.staging.begin_again([(event.record_uuid, 1)])
     (again,) = world.arrive([event])
     assert again.item_id != first.item_id
     assert world.promote(again) == (1, 0)

@@ -22,8 +22,8 @@ from schemas import events, items
 from streams.sync import board as board_view
 from streams.sync import in_doubt, lookup, refresh, writer
 from streams.sync import step as sync
-from tests.chaos.script import Person, Point, Schedule, Strike
 from tests.support import virtual
+from tests.support.board_script import Person, Point, Schedule, Strike
 
 LEASE_SECONDS = 30.0
 TOKEN = "chaos"
@@ -277,7 +277,6 @@ class Life:
                 board_id=board.board_id,
                 now=world.clock.now,
             ),
-            journal=log,
             ledger=books,
             writer=write,
             recovery=in_doubt.InDoubtRequests(

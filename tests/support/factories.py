@@ -194,7 +194,7 @@ class World:
         ends = []
         for (record_uuid, version), order in self.staging.load([(e.record_uuid, e.version) for e in staged]).items():
             ends.append((record_uuid, version, None if order.removed else str(next(self._item_ids))))
-        self.journal.finish(ends)
+        self.staging.finish(ends)
         items = {end[:2]: end[2] for end in ends}
         return [
             events.OrderSynced(

@@ -14,10 +14,10 @@ from mappings import loading
 from schemas import events
 from schemas.mappings import BoardMapping
 from schemas.orders import Problem, StagedOrder
+from streams.sync import plan, select, writer
 from streams.sync import step as sync
-from streams.sync import writer
-from tests.chaos.script import Schedule
 from tests.support import virtual
+from tests.support.board_script import Schedule
 from tests.support.board_world import Life, World
 
 GROUP, OTHER_GROUP = "GREYSON CLOTHIERS 2026 SPRING", "GREYSON CLOTHIERS 2026 FALL"
@@ -91,6 +91,13 @@ class Desk:
         """The events of orders that are staged already."""
         return await self.life.step([event(one, **told) for one in orders])
 
+    def planned(self, *staged: events.OrderStaged) -> list[plan.Planned]:
+        """What the next sync of these events would send, as a dry run plans it. Nothing is sent or written."""
+        work = select.choose(staged, self.syncer.staging).work
+        known = self.syncer.ledger.known([one.order.record_uuid for one in work])
+        wanted = [plan.Wanted(one.event, one.order, known.get(one.order.record_uuid, plan.NOTHING)) for one in work]
+        return plan.Planner(self.syncer.mappings, self.syncer.labels).plan_all(wanted, self.syncer.ledger.groups())
+
     async def restart(self) -> None:
         """A new process on the same files; the old one gave its lease back."""
         await self.life.end(orderly=True)
@@ -106,7 +113,7 @@ class Desk:
             for one in told:
                 assert isinstance(one, events.OrderFailed)
                 params = ("", one.message, one.attempt, one.record_uuid, one.version)
-                session.execute(sql.load("settle")["order_failed"], params)
+                session.execute(sql.load("staging")["order_failed"], params)
 
     @property
     def calls(self) -> int:

@@ -155,7 +155,7 @@ class Story:
                     self.world.met["held" if held else "deferred"] += 1
                     self.world.loop.call_later(AGAIN, self.want)
                 with contextlib.suppress(errors.Transient):
-                    if found := await asyncio.to_thread(sweep.look):
+                    if found := await asyncio.to_thread(sweep.advance):
                         self.world.swept += found
                         self.world.loop.call_later(0.1, self.want)
 
@@ -185,7 +185,7 @@ class Story:
             except TimeoutError:
                 life.end(0, "Faust did not stop in time")
 
-    async def _rejoin(self, life: Life, app: "apps.App") -> None:
+    async def _rejoin(self, life: Life, app: "faust_app.App") -> None:
         """A member that was frozen finds that it is one no more, and joins again."""
         group = self.world.group
         while True:

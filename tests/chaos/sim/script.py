@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from connectors.simulator.faults import Kind, Rule
 from schemas.base import Cell
-from tests.chaos.script import board_rules
+from tests.support.board_script import board_rules
 
 CUSTOMERS = ("GREYSON CLOTHIERS", "AJE", "ASRV", "AIME LEON DORE")
 SEASONS = ("2026 SPRING", "2026 FALL", None)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from connectors import backoff
 from connectors.monday import budget, client
 from mappings import columns as mapped_columns
 from mappings import loading
@@ -21,7 +22,7 @@ from schemas import codec, events
 from sql import identifiers, tables
 from streams import app as apps
 from streams import resources, settings, topics
-from streams.delivery import consumer
+from streams.delivery import consumer, faust_app
 from streams.runtime import board_writer
 from tests.chaos.sim import board, faust, loop
 from tests.chaos.sim.life import Database, Life, Struck
@@ -230,7 +231,7 @@ def played(world: World) -> Iterator[None]:
         life.end(code, why)
 
     rng = random.Random(f"pauses {world.schedule.seed}")
-    pauses = functools.partial(consumer.backoff.delays, rng=rng, tries=consumer.TRIES)
+    pauses = functools.partial(backoff.delays, rng=rng, tries=consumer.TRIES)
     clock = world.loop.time
     stand_ins = (
         (resources, "utcnow", now),
@@ -242,10 +243,10 @@ def played(world: World) -> Iterator[None]:
         (consumer, "SLICE", SLICE),
         (apps, "RETRY_EVERY", RETRY_EVERY),
         (apps, "DOUBTS_EVERY", DOUBTS_EVERY),
-        (apps, "bare", lambda s, bootstrap, member, web_port=0: _app(world, member)),
+        (faust_app, "create_app", lambda s, bootstrap, member, web_port=0: _app(world, member)),
         (consumer, "Delivery", functools.partial(consumer.Delivery, end=end, pauses=pauses)),
-        (board_writer.budgets, "Budget", functools.partial(budget.Budget, clock=clock, utcnow=now)),
-        (board_writer.clients, "Client", functools.partial(client.Client, clock=clock, rng=rng, post=world.board.post)),
+        (resources.budgets, "Budget", functools.partial(budget.Budget, clock=clock, utcnow=now)),
+        (resources.clients, "Client", functools.partial(client.Client, clock=clock, rng=rng, post=world.board.post)),
         (identifiers, "quote", _quote),
     )
     with ExitStack() as stack:

@@ -166,7 +166,7 @@ def test_what_was_resolved_and_fails_again_at_the_same_version_is_opened_again(w
     assert (again.cause, again.version) == (events.Cause.REPLAY, event.version), (
         "settled is only done again as a replay"
     )
-    world.journal.begin_again([(again.record_uuid, again.version)])
+    world.staging.begin_again([(again.record_uuid, again.version)])
     world.promote(*world.arrive([again]))
     assert world.failures.waiting() == [] and world.states() == {identity(1): SyncState.IN_SYNC}
     assert [end[1] for end in ends(world)] == ["RESOLVED"]

@@ -14,29 +14,38 @@ from sql import script
 from tests.support import factories
 from tests.support.factories import World
 
-STEPS = ("detect", "stage", "sync", "settle", "retry", "state", "cleanup")
+ROOT = Path(__file__).parents[3]
+TABLES, SQL = ROOT / "connectors" / "tables", ROOT / "sql"
+# Read by a user now and then, as a whole.
+BY_HAND = ("customers", "history", "lost_events", "orders_pushdown", "repairs", "row_states")
+FILES = tuple(
+    path.stem
+    for path in sorted(TABLES.glob("*.py"))
+    if (SQL / f"{path.stem}.sql").exists() and path.stem not in BY_HAND
+)
 SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE]", "table": "SYNC_Requests"}
 
 # What may read a table from end to end, and why.
 WHOLE = {
-    "detect.scan": "a pass looks at every row",
-    "detect.scan_chosen": "a person asks, now and then",
-    "detect.customers": "a person asks, now and then",
-    "detect.rows": "the source has no index of ours: it is read in chunks of 500 of what was admitted",
-    "detect.rows_without_identity": "once a pass, part of looking at every row",
-    "detect.duplicates": "once a pass, part of looking at every row",
-    "detect.deleted": "once a pass, part of looking at every row: both tables once, whatever the engine has of indexes",
-    "detect.source_rows": "a person asks, now and then",
-    "detect.known_rows": "once a pass",
-    "detect.identities_of": "only while customers are on hold",
-    "detect.states": "a person asks, now and then",
-    "sync.items_of_others": "only for items of a replay that are there twice",
+    "orders.scan": "a pass looks at every row",
+    "orders.scan_chosen": "a person asks, now and then",
+    "orders.customers": "a person asks, now and then",
+    "orders.rows": "the source has no index of ours: it is read in chunks of 500 of what was admitted",
+    "orders.rows_without_identity": "once a pass, part of looking at every row",
+    "orders.duplicates": "once a pass, part of looking at every row",
+    "orders.deleted": "once a pass, part of looking at every row: both tables once, whatever the engine has of indexes",
+    "orders.source_rows": "a person asks, now and then",
+    "orders.known_rows": "once a pass",
+    "orders.identities_of": "only while customers are on hold",
+    "orders.states": "a person asks, now and then",
+    "ledger.items_of_others": "only for items of a replay that are there twice",
     "cleanup.rows": "a person asks, now and then",
-    "settle.batches": "a person asks, now and then",
-    "settle.active_batches": "a person asks, now and then",
-    "settle.production_orders": "a comparison of everything",
-    "settle.production_count": "before a comparison of everything",
-    "settle.production_sizes": "a comparison of everything",
+    "batches.batches": "a person asks, now and then",
+    "batches.active_batches": "a person asks, now and then",
+    "journal.carried_out": "the demo's figures",
+    "production.production_orders": "a comparison of everything",
+    "production.production_count": "before a comparison of everything",
+    "production.production_sizes": "a comparison of everything",
 }
 
 
@@ -63,11 +72,11 @@ def whole_reads(connection: sqlite3.Connection, text: str) -> list[str]:
     return [table for table, index in read if table not in ("CONSTANT", "q") and index != "IX_Requests_Unfinished"]
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_only_the_statements_that_are_named_here_read_a_whole_table(schema: sqlite3.Connection, step: str) -> None:
-    blocks = [block for block in sql.blocks(step) if block.engine in (None, "sqlite")]
-    found = {f"{step}.{block.name}" for block in blocks if whole_reads(schema, block.text)}
-    assert found == {name for name in WHOLE if name.startswith(f"{step}.")}
+@pytest.mark.parametrize("file", FILES)
+def test_only_the_statements_that_are_named_here_read_a_whole_table(schema: sqlite3.Connection, file: str) -> None:
+    blocks = [block for block in sql.blocks(file) if block.engine in (None, "sqlite")]
+    found = {f"{file}.{block.name}" for block in blocks if whole_reads(schema, block.text)}
+    assert found == {name for name in WHOLE if name.startswith(f"{file}.")}
 
 
 def test_the_anti_join_of_a_pass_takes_no_longer_than_the_pass(world: World) -> None:
@@ -89,7 +98,7 @@ def test_the_anti_join_of_a_pass_takes_no_longer_than_the_pass(world: World) -> 
 
     with closing(sqlite3.connect(world.path)) as connection:
         connection.set_progress_handler(count, 1000)
-        assert connection.execute(sql.load("detect", "sqlite")["deleted"]).fetchall() == []
+        assert connection.execute(sql.load("orders", "sqlite")["deleted"]).fetchall() == []
     assert steps < 3000 * 100 / 1000
 
 

@@ -248,7 +248,7 @@ async def test_events_that_the_log_lost_are_emitted_again(tmp_path: Path) -> Non
         sweep = lost_events.LostEvents(
             world.db, numbers=detect.PASS, again=world.clock() - world.clock(), now=world.clock
         )
-        assert sweep.forget(sweep.newest()) == 4
+        assert sweep.reschedule(sweep.newest()) == 4
         assert world.passed() == []
         (left,) = rolling.unfinished()
         assert rolling.step(left).emitted == 4

@@ -14,7 +14,6 @@ from connectors import errors
 from connectors.archive import snapshots as archived_snapshots
 from streams import resources, settings
 from streams.archive import wiring as archive_wiring
-from streams.commands import service as commands
 from streams.commands import setup
 from streams.detect import archive_queue, holds
 from streams.runtime import connect as runtime_connect
@@ -56,7 +55,7 @@ def test_an_archive_that_is_away_is_said_once_and_made_up_for(world: World, capl
 
 def test_setup_tells_at_once_that_the_archive_does_not_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     # The archive is asked before broker and board are.
-    monkeypatch.setattr(commands, "opened", runtime_connect.database)
+    monkeypatch.setattr(runtime_connect, "everything", runtime_connect.database)
     wrong = SecretStr("postgresql://me:hunter2@127.0.0.1:1/archive")
     given = settings.Settings(home=world.path.parent, database=str(world.path), archive=wrong)
     with pytest.raises(errors.Transient, match="127.0.0.1:1/archive does not answer") as told:

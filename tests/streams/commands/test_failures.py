@@ -20,6 +20,7 @@ from streams.cli import main as cli
 from streams.commands import failures as failures_command
 from streams.detect import holds
 from streams.resources import Resources, utcnow
+from streams.runtime import connect
 from streams.settings import Settings
 from tests.support import factories
 from tests.support.factories import World, identity, row
@@ -60,7 +61,7 @@ def sender(monkeypatch: pytest.MonkeyPatch) -> Sender:
     """What `retry` sends; no broker is started for it."""
     made = Sender()
     monkeypatch.setattr(Resources, "producer", made)
-    monkeypatch.setattr(failures_command.commands, "opened", failures_command.commands.database_only)
+    monkeypatch.setattr(connect, "everything", connect.database)
     return made
 
 
@@ -290,5 +291,5 @@ def test_errors_as_a_table_as_json_and_dismissed(world: World, settings: Setting
     assert (line["resolution"], line["resolution_reason"], line["resolved_by"]) == (
         "DISMISSED",
         "gone",
-        failures_command.person(),
+        connect.operator(),
     )

@@ -12,8 +12,8 @@ from connectors.tables import orders
 from mappings import columns, hashing, sizes
 from sql import pushdown
 from streams.cli import main as cli
+from streams.commands import detect
 from streams.commands import pushdown as pushdown_command
-from streams.runtime import passes
 from tests.support import transpiled
 from tests.support.factories import World, identity, row
 
@@ -93,7 +93,7 @@ def test_every_row_is_as_likely_as_any_other_in_a_sample() -> None:
 def test_the_command_ends_with_1_when_the_ways_do_not_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = ("A differs from its snapshot, and the server leaves it out",)
     for found, code in ((pushdown_command.Verdict(5, 2, wrong), 1), (pushdown_command.Verdict(5, 2, ()), 0)):
-        monkeypatch.setattr(passes, "trial", lambda settings, rows, found=found: found)
+        monkeypatch.setattr(detect, "trial", lambda settings, rows, found=found: found)
         result = CliRunner().invoke(cli.app, ["detect", "--oracle", "5"])
         assert result.exit_code == code
         assert "5 rows, 2 of them differ" in result.output and all(said in result.output for said in found.wrong)

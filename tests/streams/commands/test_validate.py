@@ -13,7 +13,6 @@ from mappings import columns, hashing, sizes
 from streams import resources
 from streams.cli import main as cli
 from streams.commands import pushdown, validate
-from streams.commands import service as commands
 from streams.resources import utcnow
 from streams.runtime import connect
 from streams.settings import Settings
@@ -32,7 +31,7 @@ def validated(world: World, found: tuple[str, ...] = (), **given: str) -> valida
     told = Settings(database="mssql://u@h/d", database_password=SecretStr("p"), **given)
     parts = resources.Resources(told)
     parts.__dict__["db"] = world.db
-    return validate.pushdown(parts, list(found))
+    return validate.compare_ways(parts, list(found))
 
 
 def check(world: World, clock: Callable[[], float]) -> pushdown.PushdownCheck:
@@ -75,7 +74,7 @@ def test_on_sqlite_there_is_nothing_to_say(tmp_path: Path, monkeypatch: pytest.M
         def compare(self, specs: object) -> list[str]:
             return []
 
-    monkeypatch.setattr(commands, "opened", connect.database)
+    monkeypatch.setattr(connect, "everything", connect.database)
     monkeypatch.setattr(resources.Resources, "admin", NoTrouble())
     monkeypatch.setattr(
         validate, "_columns", lambda _, board_id: [(one.id, one.title, one.type) for one in of_board[board_id]]

@@ -27,7 +27,7 @@ async def arrived(at: Desk, *orders: StagedOrder) -> None:
     with at.world.db.write() as session:
         for one in orders:
             told = (one.record_uuid, "2026-11-21T10:00:00.000000", one.customer, one.record_uuid)
-            session.execute(sql.load("detect")["ensure_snapshot"], told)
+            session.execute(sql.load("orders")["ensure_snapshot"], told)
     promote(at, await at.sync(*orders))
 
 

@@ -68,7 +68,7 @@ def look(world: World, log: Log) -> sweep.LostEventSweep:
 def test_nothing_waits_and_kafka_is_not_asked(world: World, log: Log, look: sweep.LostEventSweep) -> None:
     world.add(row(1))
     world.flow()
-    assert look.look() == 0
+    assert look.advance() == 0
     assert log.asked == 0
 
 
@@ -77,7 +77,7 @@ def test_an_order_whose_event_is_on_its_way_is_left_alone(world: World, log: Log
     world.passed()
     log.emitted("changed")
     for topic, follows in (("changed", "staged"), ("staged", "synced"), ("synced", None)):
-        assert look.look() == 0
+        assert look.advance() == 0
         assert world.passed() == []
         log.worked(topic)
         if follows:
@@ -93,7 +93,7 @@ def test_an_order_whose_events_have_expired_is_detected_again(
     for topic in ("changed", "staged"):
         log.emitted(topic, 3)
         log.expired(topic)
-    assert look.look() == 1
+    assert look.advance() == 1
     assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
 
 
@@ -105,13 +105,13 @@ def test_an_order_that_no_lane_has_any_more_is_detected_again(
     world.settle(second)
     log.emitted("changed", 2)
     log.worked("changed")
-    assert look.look() == 1
+    assert look.advance() == 1
     (again,) = world.passed()
     assert (again.record_uuid, again.change) == (first.record_uuid, events.Change.CREATED)
     assert again.version > first.version
     world.settle(again)
     assert set(world.states().values()) == {"IN_SYNC"}
-    assert look.look() == 0
+    assert look.advance() == 0
 
 
 def test_an_order_that_waits_for_a_request_in_doubt_is_not_lost(
@@ -122,20 +122,20 @@ def test_an_order_that_waits_for_a_request_in_doubt_is_not_lost(
     log.emitted("changed")
     log.worked("changed")
     log.emitted("staged")
-    assert look.look() == 0
+    assert look.advance() == 0
     # The writer tells it again behind the watermark, and then acknowledges it.
     for _ in range(2):
         world.state.set(lost_events.RECIRCULATION, 1)
         log.worked("staged")
         log.emitted("staged")
-        assert look.look() == 0
+        assert look.advance() == 0
     world.state.set(lost_events.RECIRCULATION, 2)
-    assert look.look() == 0
+    assert look.advance() == 0
     log.emitted("synced")
     log.worked("staged")
-    assert look.look() == 0
+    assert look.advance() == 0
     log.worked("synced")
-    assert look.look() == 1
+    assert look.advance() == 1
 
 
 def test_what_waited_for_a_request_in_doubt_and_was_lost_is_found(
@@ -145,9 +145,9 @@ def test_what_waited_for_a_request_in_doubt_and_was_lost_is_found(
     world.passed()
     world.state.set(lost_events.RECIRCULATION, 1)
     log.emitted("staged", 2)
-    assert look.look() == 0
+    assert look.advance() == 0
     log.ends = dict.fromkeys(P, 0)
-    assert look.look() == 1
+    assert look.advance() == 1
 
 
 def test_an_order_that_was_staged_before_its_poller_died_and_left_since_is_taken_off_the_board(
@@ -161,12 +161,12 @@ def test_an_order_that_was_staged_before_its_poller_died_and_left_since_is_taken
     world.remove(1)
     log.emitted("changed", 2)
     log.worked("changed")
-    assert look.look() == 1
+    assert look.advance() == 1
     (gone,) = world.passed()
     assert (gone.record_uuid, gone.change) == (first.record_uuid, events.Change.DELETED)
     world.settle(gone)
     world.check_batches()
-    assert look.look() == 0
+    assert look.advance() == 0
 
 
 def test_an_older_version_that_was_lost_ends_when_the_newest_one_failed(
@@ -180,7 +180,7 @@ def test_an_older_version_that_was_lost_ends_when_the_newest_one_failed(
     world.settle(second)
     log.emitted("changed", 2)
     log.worked("changed")
-    assert look.look() == 0
+    assert look.advance() == 0
     assert world.staged(1) == {first.version: "SUPERSEDED", second.version: "API_FAILED"}
     world.check_batches()
 
@@ -192,13 +192,13 @@ def test_a_watermark_waits_for_the_slowest_lane_and_no_longer_than_for_what_was_
     world.passed()
     log.emitted("changed")
     log.emitted("staged", 5)
-    assert look.look() == 0
+    assert look.advance() == 0
     log.worked("changed")
-    assert look.look() == 0, "what stage made of it may be among the five"
+    assert look.advance() == 0, "what stage made of it may be among the five"
     log.worked("staged")
     # News in the first lane is none of its business.
     log.emitted("changed", 100)
-    assert look.look() == 1
+    assert look.advance() == 1
 
 
 def test_topics_that_were_made_anew_are_passed_though_their_old_ends_are_never_reached(
@@ -207,9 +207,9 @@ def test_topics_that_were_made_anew_are_passed_though_their_old_ends_are_never_r
     world.add(row(1))
     world.passed()
     log.emitted("changed", 7)
-    assert look.look() == 0
+    assert look.advance() == 0
     log.ends = dict.fromkeys(P, 0)
-    assert look.look() == 1
+    assert look.advance() == 1
 
 
 def test_what_was_emitted_after_the_watermark_is_not_its_business(
@@ -218,12 +218,12 @@ def test_what_was_emitted_after_the_watermark_is_not_its_business(
     world.add(row(1))
     world.passed()
     log.emitted("changed")
-    assert look.look() == 0
+    assert look.advance() == 0
     world.add(row(2))
     world.passed()
     log.worked("changed")
     log.emitted("changed")
-    assert look.look() == 1
+    assert look.advance() == 1
     assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
 
 
@@ -237,18 +237,18 @@ def test_an_order_that_is_told_once_more_after_the_watermark_is_not_its_business
     tables.wait_again([(factories.identity(1), known[factories.identity(1)])])
     log.emitted("changed")
     world.clock.advance(60)
-    assert look.look() == 0
+    assert look.advance() == 0
     # The same version as ever, and its event is not among those that the watermark waits for.
     world.clock.advance(1)
     tables.wait_again([(factories.identity(2), known[factories.identity(2)])])
     log.worked("changed")
     log.emitted("changed")
-    assert look.look() == 1
+    assert look.advance() == 1
     assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
     # Its turn comes, and it is found when its own event is lost.
     world.clock.advance(60)
     log.worked("changed")
-    assert look.look() >= 1
+    assert look.advance() >= 1
     assert world.snapshot(2)["row_hash"] == ""
 
 
@@ -258,7 +258,7 @@ def test_an_order_waits_before_its_event_has_left(world: World, log: Log, look: 
     tables = repairs.Repairs(world.db, now=world.clock)
     (one,) = tables.settled([factories.identity(1)]).values()
     tables.wait_again([(one.record_uuid, one.version)])
-    assert look.look() == 0
+    assert look.advance() == 0
     assert world.snapshot(1)["row_hash"]
 
 
@@ -273,7 +273,7 @@ def test_a_deletion_that_was_lost_is_told_again_and_the_guard_lets_it_pass(
     assert len(world.topic.take()) == 0
     world.detect(accept=True)
     assert len(world.topic.take()) == 60
-    assert look.look() == 60
+    assert look.advance() == 60
     again = world.passed()
     assert {event.change for event in again} == {events.Change.DELETED}
     assert len(again) == 60
@@ -287,7 +287,7 @@ def test_a_batch_of_lost_events_ends_when_their_successors_arrive(
     world.settle(first)
     staged = world.stage(second)
     assert staged
-    assert look.look() == 2
+    assert look.advance() == 2
     world.settle(*world.passed())
     world.check_batches()
     assert world.batch(first.batch_id)["status"] == "PROMOTED"
@@ -300,7 +300,7 @@ def test_a_retry_whose_dead_letter_was_lost_becomes_due(world: World, log: Log, 
     (staged,) = world.stage(event)
     world.record(world.refuse(staged, retryable=True))
     assert world.retries.claim_due(world.clock(), 10) == []
-    look.look()
+    look.advance()
     world.clock.advance(61)
     (again,) = world.retries.claim_due(world.clock(), 10)
     assert again.record_uuid == event.record_uuid
@@ -309,5 +309,5 @@ def test_a_retry_whose_dead_letter_was_lost_becomes_due(world: World, log: Log, 
 def test_how_many_were_found_is_a_fact(world: World, log: Log, look: sweep.LostEventSweep) -> None:
     world.add(row(1))
     world.passed()
-    look.look()
+    look.advance()
     assert world.query("SELECT value FROM SYNC_State WHERE name = ?", lost_events.FOUND) == [{"value": "1"}]

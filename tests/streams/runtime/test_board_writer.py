@@ -63,8 +63,7 @@ class Office:
             yield Worker(parts, state, writing)
 
     def holder(self) -> str | None:
-        parts = self.opened[0]
-        return parts.journal.holder(f"board-{parts.mappings.board.board.id}")
+        return self.opened[0].lease_status.holder()
 
 
 class Worker:

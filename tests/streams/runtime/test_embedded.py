@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[3]
 OWNER = """
 import signal, sys
 from pathlib import Path
-from streams import embedded, resources, settings
+from streams import resources, settings
+from streams.runtime import embedded
 chosen = settings.Settings(home=Path(sys.argv[1]), monday_minute=2.0)
 print(embedded.Simulator(chosen, resources.Resources(chosen).limits).start(), flush=True)
 signal.pause()

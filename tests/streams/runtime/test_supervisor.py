@@ -181,11 +181,11 @@ def test_a_child_that_does_not_stop_is_killed(tmp_path: Path, until: Until, monk
 PARENT = """
 import sys, pathlib
 sys.path.insert(0, {root!r})
-from streams import supervise
-supervise.STANDBY_AFTER = 0.0
+from streams.runtime import supervisor
+supervisor.STANDBY_AFTER = 0.0
 folder = pathlib.Path({folder!r})
 command = [sys.executable, "-c", {script!r}]
-made = supervise.Supervisor([supervise.Service(name, command, {{}}, folder / name, {more}) for name in "ab"], list)
+made = supervisor.Supervisor([supervisor.Service(name, command, {{}}, folder / name, {more}) for name in "ab"], list)
 made.start()
 print(*[one.child.pid for one in made.services.values()], flush=True)
 made.wait()

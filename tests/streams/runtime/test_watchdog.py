@@ -201,15 +201,15 @@ def test_a_stopped_watchdog_is_gone() -> None:
 
 HUNG = """
 import logging, sys, threading
-from streams import delivery
+from streams.delivery import exits
 
 class Stuck(logging.Handler):
     def emit(self, record):
         threading.Event().wait()
 
 logging.getLogger().addHandler(Stuck())
-delivery.LAST_WORDS = 0.2
-delivery.end_process(75, "the disk of the log is full")
+exits.LAST_WORDS = 0.2
+exits.end_process(75, "the disk of the log is full")
 """
 
 
@@ -220,7 +220,7 @@ def test_a_process_ends_even_when_its_log_hangs() -> None:
 
 
 def test_a_process_ends_with_its_code_and_its_reason() -> None:
-    script = "from streams import delivery; delivery.end_process(70, 'enough')"
+    script = "from streams.delivery import exits; exits.end_process(70, 'enough')"
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 70
     assert ended.stderr == "enough: this process ends (exit 70)\n"

@@ -11,7 +11,7 @@ from connectors.simulator.faults import Kind, Rule
 from connectors.tables import state
 from connectors.tables.lost_events import RECIRCULATION
 from schemas import events
-from tests.chaos.script import Point, Strike
+from tests.support.board_script import Point, Strike
 from tests.support.board_world import Killed
 from tests.support.virtual import timeless
 from tests.support.writer_desk import GROUP, OTHER_GROUP, Desk, desk, order, synced, uuid

@@ -26,7 +26,7 @@ def settled(at: Desk, *orders: StagedOrder) -> None:
     """What the settle step does about these, as far as the sync step sees it."""
     with at.world.db.write() as session:
         at_ = [("2026-11-21T10:00:00.000000", one.record_uuid, one.version) for one in orders]
-        session.execute_many(sql.load("settle")["order_promoted"], at_)
+        session.execute_many(sql.load("staging")["order_promoted"], at_)
 
 
 async def arrived(at: Desk, *orders: StagedOrder) -> None:
@@ -130,7 +130,7 @@ def on_their_way(at: Desk, *orders: StagedOrder) -> None:
     with at.world.db.write() as session:
         for one in orders:
             params = (one.record_uuid, "2026-11-21T10:00:00.000000", one.customer, one.record_uuid)
-            session.execute(sql.load("detect")["ensure_snapshot"], params)
+            session.execute(sql.load("orders")["ensure_snapshot"], params)
             session.execute(
                 "UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = 'H', version = 1, settled_version = 1, "
                 "sync_state = 'IN_SYNC' WHERE record_uuid = ?",

@@ -30,7 +30,7 @@ async def test_a_new_order_becomes_an_item_with_its_sizes_in_its_group(tmp_path:
         assert (at.item(1)["name"], at.item(1)["group"]) == ("POLO 1", GROUP)
         assert at.shown(1, "PATTERN ID") == "P-1"
         assert at.sizes(1) == {"S": 1, "M": 2}
-        assert at.syncer.staging.versions([uuid(1)]) == {uuid(1): {1: StagingStatus.API_SUCCESS}}
+        assert at.syncer.staging.versions([uuid(1)])[uuid(1)][1].status is StagingStatus.API_SUCCESS
 
 
 @timeless
@@ -48,7 +48,7 @@ async def test_only_changed_columns_are_told_and_blank_ones_are_cleared(tmp_path
         await at.sync(order(1, values={"CUSTOMER ALT PO": "ALT"}))
         second = order(1, 2, values={"PATTERN ID": "P-2"})
         at.stage(second)
-        (planned,) = await at.syncer.plan([event(second)])
+        (planned,) = at.planned(event(second))
         (update,) = planned.mutations
         assert isinstance(update, items.UpdateItem)
         assert sorted(update.columns.values(), key=str) == [None, "P-2"]
@@ -139,7 +139,7 @@ async def test_an_older_version_is_superseded_and_never_written(tmp_path: Path) 
         assert synced(*await at.again(new, old)) == [3]
         assert await at.again(old) == []
         assert at.shown(1, "PATTERN ID") == "P-2"
-        assert at.syncer.staging.versions([uuid(1)])[uuid(1)][1] is StagingStatus.SUPERSEDED
+        assert at.syncer.staging.versions([uuid(1)])[uuid(1)][1].status is StagingStatus.SUPERSEDED
 
 
 @timeless
@@ -278,7 +278,7 @@ async def test_a_dry_run_tells_what_a_run_then_sends_and_sends_nothing(tmp_path:
         at.reset()
         orders = (order(1, 2, group_name=OTHER_GROUP, sizes={"S": 4}), order(2, group_name=OTHER_GROUP))
         at.stage(*orders)
-        planned = await at.syncer.plan([event(one) for one in orders])
+        planned = at.planned(*(event(one) for one in orders))
         assert at.world.simulator.service.stats.requests == 0
         kinds = [[mutation.kind for mutation in one.mutations] for one in planned]
         assert kinds == [
@@ -294,7 +294,7 @@ async def test_a_dry_run_tells_why_an_order_would_be_refused(tmp_path: Path) -> 
     async with desk(tmp_path) as at:
         bad = order(1, values={"UNIT OF MEASURE": "BUSHEL"})
         at.stage(bad)
-        (planned,) = await at.syncer.plan([event(bad)])
+        (planned,) = at.planned(event(bad))
         assert planned.mutations == ()
         assert "BUSHEL" in str(planned.problems[0])
 
@@ -360,7 +360,8 @@ async def test_a_subitem_whose_board_nobody_told_is_on_the_one_of_the_mapping(tm
     async with desk(tmp_path) as at:
         known = items.Entity(record_uuid=uuid(1), size_label="S", item_id="7", board_id="", name="Size S")
         planner = plan.Planner(at.syncer.mappings, at.syncer.labels)
-        update, _ = planner.sizes(order(1), "6", [known])
+        item = items.Entity(record_uuid=uuid(1), item_id="6", board_id="1", name="an item")
+        update, _ = planner.size_wave(order(1), item, [known])
         assert isinstance(update, items.UpdateSubitem)
         assert update.board_id == at.syncer.mappings.board.board.subitem_board_id
 

@@ -13,8 +13,8 @@ from connectors.simulator.faults import Kind, Rule
 from connectors.tables import lease
 from connectors.tables.journal import Request
 from schemas import items
-from streams.sync import batch_size, outcome, writer
-from tests.chaos.script import Point, Strike
+from streams.sync import batch_size, outcome, ports, writer
+from tests.support.board_script import Point, Strike
 from tests.support.board_world import Killed
 from tests.support.virtual import timeless
 from tests.support.writer_desk import GROUP, Desk, desk, order, uuid
@@ -262,7 +262,7 @@ async def test_a_whole_error_that_says_nothing_is_looked_up_and_sent_in_halves(t
 class Strange:
     """Answers every request that speaks of one order with an error that nobody has ever seen."""
 
-    def __init__(self, client: writer.writer_ports.Client, bad: str) -> None:
+    def __init__(self, client: ports.Client, bad: str) -> None:
         self._client = client
         self._bad = bad
 

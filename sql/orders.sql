@@ -120,3 +120,23 @@ GROUP BY p.customer, p.sync_state
 -- name: waiting_deletes
 -- Deletions that are on their way.
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE row_hash = 'DELETED' AND sync_state = 'WAITING'
+
+-- name: oldest_waiting
+-- When the pass began that found the oldest change that waits.
+SELECT MIN(b.start_time) AS waiting_since
+FROM MON_BatchProcessing AS b
+JOIN (SELECT DISTINCT p.batch_id FROM ORDERS_UNIFIED_SNAPSHOT AS p
+  WHERE p.sync_state = 'WAITING' AND p.batch_id IS NOT NULL) AS w ON w.batch_id = b.batch_id
+
+-- name: repair_failed
+-- An order that was in sync, and whose repair at the same version failed.
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'FAILED' WHERE record_uuid = ? AND version = ? AND settled_version = ?
+
+-- name: detect_again
+-- An empty hash differs from every row. A newer version that is on its way is the next try anyway.
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', planned_mutations = 0
+WHERE record_uuid = ? AND version = ? AND row_hash <> 'DELETED'
+
+-- name: snapshot
+-- The newest version of an order, and whether its row has left the source.
+SELECT p.version, p.row_hash, p.settled_version FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.record_uuid = ?

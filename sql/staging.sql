@@ -1,3 +1,32 @@
+-- name: staged_versions
+-- What is staged of these orders already.
+SELECT source_uuid, version, stg_status, validation_status, stg_id FROM STG_MON_CustMasterSchedule
+WHERE source_uuid IN ({marks})
+
+-- name: insert_order
+-- One staged order.
+INSERT INTO STG_MON_CustMasterSchedule ({columns}) VALUES ({marks})
+
+-- name: insert_subitem
+-- One size of a staged order.
+INSERT INTO STG_MON_CustMasterSchedule_Subitems ({columns}) VALUES ({marks})
+
+-- name: pending_versions
+-- What no one has begun to write, of these orders, and the batches that count it.
+SELECT s.stg_id, s.source_uuid, s.version, s.stg_batch_id FROM STG_MON_CustMasterSchedule AS s
+WHERE s.source_uuid IN ({marks}) AND s.stg_status = 'PENDING'
+
+-- name: supersede
+-- A version that no one has begun to write, and that a newer one replaces.
+UPDATE STG_MON_CustMasterSchedule SET stg_status = 'SUPERSEDED', stg_processed_date = ?
+WHERE stg_id = ? AND stg_status = 'PENDING'
+
+-- name: supersede_sizes
+-- Its sizes; before the order itself.
+UPDATE STG_MON_CustMasterSchedule_Subitems SET stg_status = 'SUPERSEDED', stg_processed_date = ?
+WHERE stg_parent_stg_id IN (SELECT s.stg_id FROM STG_MON_CustMasterSchedule AS s
+  WHERE s.stg_id = ? AND s.stg_status = 'PENDING')
+
 -- name: orders
 -- Staged orders, whole.
 SELECT {columns} FROM STG_MON_CustMasterSchedule WHERE stg_id IN ({marks})
@@ -52,98 +81,6 @@ WHERE source_uuid = ? AND version = ? AND stg_status IN ('PENDING', 'INFLIGHT', 
 UPDATE STG_MON_CustMasterSchedule_Subitems SET stg_status = 'SUPERSEDED', stg_processed_date = ?
 WHERE source_uuid = ? AND version = ? AND stg_status <> 'PROMOTED'
 
--- name: ledger
--- What the board holds of these orders, as the API confirmed it.
-SELECT record_uuid, size_label, item_id, board_id, name, group_name, columns_json, active, version
-FROM SYNC_Ledger WHERE record_uuid IN ({marks})
-
--- name: items_of_others
--- Whose these items are, as far as the board is known.
-SELECT g.item_id, g.record_uuid FROM SYNC_Ledger AS g WHERE g.active = 1 AND g.item_id IN ({marks})
-
--- name: hold_lease
--- Writes nothing; who holds the lease keeps it until the transaction ends.
-UPDATE SYNC_Lease SET token = token WHERE name = ? AND owner = ? AND token = ?
-
--- name: forget_entity
--- Makes room for a newer confirmation.
-DELETE FROM SYNC_Ledger WHERE record_uuid = ? AND size_label = ?
-
--- name: remember_entity
--- One item or subitem as the API confirmed it.
-INSERT INTO SYNC_Ledger (record_uuid, size_label, item_id, board_id, name, group_name, columns_json, active, version,
-  updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-
--- name: retire_sizes
--- Subitems go with their item.
-UPDATE SYNC_Ledger SET active = 0, updated_at = ? WHERE record_uuid = ? AND size_label <> ''
-
--- name: groups
--- The groups of a board that are known.
-SELECT group_name, group_id FROM SYNC_Groups WHERE board_id = ?
-
--- name: remember_group
--- A group, once.
-INSERT INTO SYNC_Groups (board_id, group_name, group_id)
-SELECT CAST(? AS NVARCHAR(20)), CAST(? AS NVARCHAR(255)), CAST(? AS NVARCHAR(255))
-WHERE NOT EXISTS (SELECT 1 FROM SYNC_Groups WHERE board_id = ? AND group_name = ?)
-
--- name: forget_groups
--- The board was read again.
-DELETE FROM SYNC_Groups WHERE board_id = ?
-
--- name: open_request
--- Intent before effect: the exact body and its key, once.
-INSERT INTO SYNC_Requests (request_key, lease_token, body, mutations, created_at, first_sent_at, attempts)
-SELECT CAST(? AS NVARCHAR(64)), CAST(? AS BIGINT), ?, ?,
-  CAST(? AS NVARCHAR(26)), CAST(? AS NVARCHAR(26)), 1
-WHERE NOT EXISTS (SELECT 1 FROM SYNC_Requests WHERE request_key = ?)
-
--- name: resend_request
--- One more attempt of the same body under the same key.
-UPDATE SYNC_Requests SET attempts = attempts + 1, lease_token = ?
-WHERE request_key = ? AND finished_at IS NULL
-
--- name: close_request
--- The outcome of a request, if no other process became the writer meanwhile. A lease that only ran out will do: what
--- is recorded took place.
-UPDATE SYNC_Requests SET finished_at = ?, outcome = ?, request_id = ?, http_status = ?
-WHERE request_key = ? AND finished_at IS NULL
-  AND EXISTS (SELECT 1 FROM SYNC_Lease WHERE name = ? AND owner = ? AND token = ?)
-
--- name: open_requests
--- Requests that left, or were about to leave, and whose outcome nobody recorded.
-SELECT request_key, body, mutations, first_sent_at, attempts FROM SYNC_Requests
-WHERE finished_at IS NULL ORDER BY first_sent_at, request_key
-
--- name: requests_since
--- Calls and mutations since a moment.
-SELECT COUNT(*) AS requests, COALESCE(SUM(attempts), 0) AS calls FROM SYNC_Requests WHERE first_sent_at >= ?
-
--- name: ensure_lease
--- The row of a lease.
-INSERT INTO SYNC_Lease (name, owner, token, expires_at)
-SELECT CAST(? AS NVARCHAR(100)), NULL, 0, CAST(? AS NVARCHAR(26))
-WHERE NOT EXISTS (SELECT 1 FROM SYNC_Lease WHERE name = ?)
-
--- name: acquire_lease
--- Takes a free or expired lease, with a new epoch.
-UPDATE SYNC_Lease SET owner = ?, token = token + 1, expires_at = ?
-WHERE name = ? AND (owner IS NULL OR expires_at < ?)
-
--- name: renew_lease
--- Keeps a lease that is still ours.
-UPDATE SYNC_Lease SET expires_at = ? WHERE name = ? AND owner = ? AND token = ? AND expires_at >= ?
-
--- name: release_lease
--- Lets the next one in at once.
-UPDATE SYNC_Lease SET owner = NULL, expires_at = ? WHERE name = ? AND owner = ? AND token = ?
-
--- name: lease
--- Who may write.
-SELECT owner, token, expires_at FROM SYNC_Lease WHERE name = ?
-
 -- name: stage_left_size
 -- A size that left the order: it is written as 0, so it is staged as 0.
 INSERT INTO STG_MON_CustMasterSchedule_Subitems (stg_id, stg_batch_id, stg_parent_stg_id, stg_status,
@@ -176,3 +113,65 @@ SET stg_status = 'API_SUCCESS', stg_processed_date = ?,
     AND g.size_label = STG_MON_CustMasterSchedule_Subitems.stg_size_label),
   parent_item_id = ?, stg_monday_parent_item_id = ?
 WHERE source_uuid = ? AND version = ?
+
+-- name: order_promoted
+-- The end of a staged order.
+UPDATE STG_MON_CustMasterSchedule SET stg_status = 'PROMOTED', stg_processed_date = ?
+WHERE source_uuid = ? AND version = ?
+
+-- name: sizes_promoted
+-- The end of its sizes.
+UPDATE STG_MON_CustMasterSchedule_Subitems SET stg_status = 'PROMOTED', stg_processed_date = ?
+WHERE source_uuid = ? AND version = ?
+
+-- name: older_sizes_superseded
+-- The sizes of older versions that had not ended when a newer one arrived; before the orders themselves.
+UPDATE STG_MON_CustMasterSchedule_Subitems SET stg_status = 'SUPERSEDED', stg_processed_date = ?
+WHERE stg_parent_stg_id IN (SELECT s.stg_id FROM STG_MON_CustMasterSchedule AS s
+  WHERE s.source_uuid = ? AND s.version < ? AND s.stg_status IN ('PENDING', 'INFLIGHT', 'API_SUCCESS'))
+
+-- name: older_superseded
+-- Those older versions: the newer one that arrived ends them. One that failed stays, with its ERR row.
+UPDATE STG_MON_CustMasterSchedule SET stg_status = 'SUPERSEDED', stg_processed_date = ?
+WHERE source_uuid = ? AND version < ? AND stg_status IN ('PENDING', 'INFLIGHT', 'API_SUCCESS')
+
+-- name: order_failed
+-- A staged order that did not arrive.
+UPDATE STG_MON_CustMasterSchedule SET stg_status = 'API_FAILED', stg_processed_date = ?, stg_error_message = ?,
+  stg_retry_count = ?
+WHERE source_uuid = ? AND version = ? AND stg_status IN ('PENDING', 'INFLIGHT', 'API_FAILED')
+
+-- name: size_failed
+-- The one size that did not arrive.
+UPDATE STG_MON_CustMasterSchedule_Subitems SET stg_status = 'API_FAILED', stg_processed_date = ?,
+  stg_error_message = ?, stg_retry_count = ?
+WHERE source_uuid = ? AND version = ? AND stg_size_label = ? AND stg_status <> 'PROMOTED'
+
+-- name: staged_statuses
+-- Where these staged versions stand.
+SELECT source_uuid, version, stg_status, update_operation, [CUSTOMER] AS customer,
+  CAST(stg_batch_id AS NVARCHAR(36)) AS batch_id
+FROM STG_MON_CustMasterSchedule WHERE source_uuid IN ({marks})
+
+-- name: staged_order
+-- What a retry of a staged order is about.
+SELECT s.source_uuid, s.version, s.row_hash, CAST(s.stg_batch_id AS NVARCHAR(36)) AS batch_id, s.[CUSTOMER] AS customer,
+  s.validation_status
+FROM STG_MON_CustMasterSchedule AS s WHERE s.source_uuid = ? AND s.version = ?
+
+-- name: order_context
+-- What an ERR row tells of its staged order.
+SELECT s.stg_id, s.stg_customer_batch, s.[AAG ORDER NUMBER] AS order_number, s.[Title] AS item_name,
+  s.[Group] AS group_name, s.stg_api_payload, s.source_row, s.stg_monday_item_id, s.stg_status,
+  s.stg_processed_date, s.validation_status
+FROM STG_MON_CustMasterSchedule AS s WHERE s.source_uuid = ? AND s.version = ?
+
+-- name: size_context
+-- What an ERR row tells of its staged size.
+SELECT s.stg_id, s.[Order Qty] AS order_qty FROM STG_MON_CustMasterSchedule_Subitems AS s
+WHERE s.source_uuid = ? AND s.version = ? AND s.stg_size_label = ?
+
+-- name: newest_staged
+-- The newest version of an order that was not refused.
+SELECT MAX(s.version) AS version FROM STG_MON_CustMasterSchedule AS s
+WHERE s.source_uuid = ? AND s.validation_status <> 'INVALID'

@@ -1,3 +1,0 @@
--- name: carried_out
--- The mutations of every request that reached the board.
-SELECT mutations FROM SYNC_Requests WHERE outcome IN ('DONE', 'PARTIAL')

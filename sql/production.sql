@@ -1,0 +1,37 @@
+-- name: remove_order
+-- Makes room in production, or takes a deleted order out of it.
+DELETE FROM MON_CustMasterSchedule WHERE source_uuid = ?
+
+-- name: remove_sizes
+-- The same for its sizes.
+DELETE FROM MON_CustMasterSchedule_Subitems WHERE record_uuid = ?
+
+-- name: promote_order
+-- A settled order, as it was staged.
+INSERT INTO MON_CustMasterSchedule ({columns}, [Item ID], source_uuid, version, row_hash, batch_id, promoted_at)
+SELECT {s.columns}, s.[Item ID], s.source_uuid, s.version, s.row_hash, CAST(s.stg_batch_id AS NVARCHAR(36)),
+  CAST(? AS NVARCHAR(26))
+FROM STG_MON_CustMasterSchedule AS s WHERE s.source_uuid = ? AND s.version = ?
+
+-- name: promote_sizes
+-- Its sizes, with the ids that the board gave them.
+INSERT INTO MON_CustMasterSchedule_Subitems (parent_item_id, subitem_id, subitem_board_id, [Size], [Order Qty],
+  [Item ID], ORDER_QTY, AAG_ORDER_NUMBER, STYLE, COLOR, CUSTOMER, PO_NUMBER, CUSTOMER_ALT_PO, UNIT_OF_MEASURE,
+  source_table, record_uuid, size_label, version, row_hash, promoted_at)
+SELECT s.parent_item_id, s.subitem_id, s.subitem_board_id, s.stg_size_label, CAST(s.[Order Qty] AS NVARCHAR(20)),
+  s.subitem_id, CAST(s.[Order Qty] AS NVARCHAR(20)), s.AAG_ORDER_NUMBER, s.STYLE, s.COLOR, s.CUSTOMER, s.PO_NUMBER,
+  s.CUSTOMER_ALT_PO, s.UNIT_OF_MEASURE, s.source_table, s.source_uuid, s.stg_size_label, s.version, s.row_hash,
+  CAST(? AS NVARCHAR(26))
+FROM STG_MON_CustMasterSchedule_Subitems AS s WHERE s.source_uuid = ? AND s.version = ?
+
+-- name: production_orders
+-- Production, for a comparison.
+SELECT {columns}, source_uuid FROM MON_CustMasterSchedule
+
+-- name: production_count
+-- How many orders production has.
+SELECT COUNT(*) AS n FROM MON_CustMasterSchedule
+
+-- name: production_sizes
+-- Its sizes, for a comparison.
+SELECT record_uuid, size_label, [Order Qty] FROM MON_CustMasterSchedule_Subitems
