@@ -107,7 +107,10 @@ class Archiver:
 
         Raises Transient while the archive is away: the customer stays due. Its other errors are of this snapshot.
         """
-        version = archive_queue.read(self.facts)[customer].version
+        queued = archive_queue.read(self.facts).get(customer)
+        if queued is None:
+            return  # Another process, `detect` beside the poller, archived it since `ready` was called.
+        version = queued.version
         if not self.store.has(customer, version):
             taken_at = self.now()
             self.store.store(customer, version, taken_at, self.snapshot(customer))

@@ -136,6 +136,16 @@ def test_a_crash_after_the_snapshot_was_stored_stores_no_second_one(place: Place
     assert len(place.store.entries()) == 1 and archiver.ready() == []
 
 
+def test_what_another_process_archived_since_it_was_ready_is_left_out(place: Place) -> None:
+    place.world.add(row(1))
+    place.world.flow()
+    poller, command = place.archiver(), place.archiver()
+    (ready,) = poller.ready()
+    command.archive(ready)
+    poller.archive(ready)
+    assert len(place.store.entries()) == 1
+
+
 def test_an_archive_that_is_away_puts_snapshots_off_and_the_oldest_comes_first(place: Place) -> None:
     world = place.world
     world.add(row(1, CUSTOMER_NAME=OTHER))
