@@ -11,8 +11,6 @@ STATEMENTS = sql.load("lost")
 SETTLE = sql.load("settle")
 LOST = "Kafka lost events of this batch: what did not arrive was detected again"
 FOUND = "sweep.found"
-# How often events of the sync lane began to go round or ceased to: odd while they do, because a request is in doubt.
-ROUND = "sync.round"
 # What is told once more waits from before its event leaves: longer than the producer may take for it.
 LEAVES_WITHIN = timedelta(seconds=45)
 
@@ -41,11 +39,6 @@ class Lost:
         at = self._now()
         with self._db.read() as session:
             return Emitted(int(state.read(session, self._numbers) or 0), at)
-
-    def round(self) -> int:
-        """Odd while events of the sync lane are told again and again; another number than before if they were since."""
-        with self._db.read() as session:
-            return int(state.read(session, ROUND) or 0)
 
     def waiting(self, emitted: Emitted) -> int:
         """How many orders wait for an event, failures for their time, batches for their end, all of what is emitted."""

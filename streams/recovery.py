@@ -1,8 +1,8 @@
 """Requests that an earlier life left in doubt, brought to their end while the lane goes on.
 
-A search takes as long as reads may lag behind writes. Only the orders that such a request is about wait for it: their
-events are told again at the end of the topic, until it is over. While events go round like that no watermark may pass
-them (streams.sweep), so it is noted when that begins, before the first one is acknowledged, and when it is over.
+A search takes as long as reads may lag behind writes. Only the orders that such a request is about wait for it: the
+writer parks their events in SQL before it acknowledges them, and re-emits them when no request is in doubt any more.
+No watermark passes meanwhile (streams.sweep).
 """
 
 import asyncio
@@ -11,18 +11,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from connectors.journal import Request
-from connectors.lost import ROUND
 from schemas import events, items
 from streams import doubt
 from streams.choice import Work
 
 log = logging.getLogger(__name__)
-
-# While nothing else is there to be done: the pause before the events that wait are told again, in seconds.
-PAUSE = 0.5
 
 
 class Journal(Protocol):
@@ -37,11 +33,12 @@ class Writer(Protocol):
     async def settle(self, request: Request, found: Mapping[int, doubt.Adopted], looked_at: datetime) -> None: ...
 
 
-class Facts(Protocol):
-    """connectors.state.State."""
+class Parked(Protocol):
+    """connectors.parked.Parked."""
 
-    def get(self, name: str) -> Any: ...
-    def set(self, name: str, value: Any) -> None: ...
+    def park(self, staged: Sequence[events.OrderStaged]) -> None: ...
+    def waiting(self) -> list[events.OrderStaged]: ...
+    def remove(self, staged: Sequence[events.OrderStaged]) -> None: ...
 
 
 @dataclass
@@ -55,26 +52,24 @@ class _Search:
 
 @dataclass
 class Recovery:
-    """One writer's. It forgets with its process how often it looked, and begins again."""
+    """One writer's. It forgets with its process how often it looked, and begins again.
+
+    `emit` returns when Kafka has confirmed the events.
+    """
 
     journal: Journal
     writer: Writer
     looker: doubt.Looker
-    facts: Facts
+    parked: Parked
+    emit: Callable[[Sequence[events.OrderStaged]], None]
     now: Callable[[], datetime]
     _searches: dict[str, _Search] = field(default_factory=dict, init=False)
-    _round: bool | None = field(default=None, init=False)
-
-    @property
-    def searching(self) -> bool:
-        """Is there anything that a later call of `go_on` would end?"""
-        return bool(self._searches)
 
     async def go_on(self) -> list[Request]:
         """One look for each request in doubt whose time has come. Returns those that are still in doubt.
 
-        What shows is adopted, what does not show until the end is sent again under its key. Raises what the writer
-        raises; then it is in doubt, and looked for from the beginning.
+        Re-emits the parked orders if there is none. What shows is adopted, what does not show until the end is sent
+        again under its key. Raises what the writer raises; then it is in doubt, and looked for from the beginning.
         """
         left = []
         for request in await asyncio.to_thread(self.journal.unfinished):
@@ -86,19 +81,20 @@ class Recovery:
                 del self._searches[request.key]
             else:
                 left.append(request)
+        if not left:
+            await asyncio.to_thread(self._release)
         return left
 
-    async def note_round(self, going: bool) -> None:
-        """Whether events go round from now on. It is over only when those that were told again have come again: the
-        lane says so, which has sent all of them by then.
-        """
-        if self._round is not going:
-            await asyncio.to_thread(self._note, going)
+    async def park(self, staged: Sequence[events.OrderStaged]) -> None:
+        """Keeps the events of orders that wait for a request in doubt; the caller may then acknowledge them."""
+        if staged:
+            await asyncio.to_thread(self.parked.park, staged)
 
-    async def wait(self) -> None:
-        """Until the next look is due, or for a moment: what is not concerned may come meanwhile."""
-        due = min((search.due[0] for search in self._searches.values() if search.due), default=self.now())
-        await self.looker.sleep(min(PAUSE, max(0.0, (due - self.now()).total_seconds())))
+    def _release(self) -> None:
+        """Kafka has the events before SQL forgets them: a crash in between repeats them."""
+        if staged := self.parked.waiting():
+            self.emit(staged)
+            self.parked.remove(staged)
 
     def _begin(self, request: Request) -> _Search:
         log.warning("request %s is in doubt: looking what became of it", request.key)
@@ -107,13 +103,6 @@ class Recovery:
     def _search(self) -> _Search:
         now = self.now()
         return _Search([now + timedelta(seconds=seconds) for seconds in itertools.accumulate(self.looker.pauses)], now)
-
-    def _note(self, going: bool) -> None:
-        """A number that is odd while events go round."""
-        turn = int(self.facts.get(ROUND) or 0)
-        if turn % 2 != going:
-            self.facts.set(ROUND, turn + 1)
-        self._round = going
 
     async def _is_over(self, search: _Search, request: Request) -> bool:
         """Everything was found, or looked for long enough."""
@@ -130,10 +119,12 @@ class Recovery:
 def split(
     in_doubt: Sequence[Request], staged: Sequence[events.OrderStaged]
 ) -> tuple[list[events.OrderStaged], list[events.OrderStaged]]:
-    """The events whose orders no request in doubt is about, and the others, each once."""
+    """The events whose orders no request in doubt is about, and the others."""
     concerned = {one.record_uuid for one in _mutations(in_doubt) if not isinstance(one, items.CreateGroup)}
-    wait = {(event.record_uuid, event.version): event for event in staged if event.record_uuid in concerned}
-    return [event for event in staged if event.record_uuid not in concerned], list(wait.values())
+    return (
+        [event for event in staged if event.record_uuid not in concerned],
+        [event for event in staged if event.record_uuid in concerned],
+    )
 
 
 def without_group(in_doubt: Sequence[Request], work: Sequence[Work]) -> tuple[list[Work], list[Work]]:

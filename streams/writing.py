@@ -7,7 +7,7 @@ The lease follows the partition: it is taken with the first batch, and given bac
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from connectors import errors, lease, repairs
 from connectors.monday import board as boards
@@ -15,7 +15,7 @@ from connectors.monday import budget as budgets
 from connectors.monday import client as clients
 from mappings import labels
 from schemas import events
-from streams import boardview, doubt, health, recovery, refresh, spending, sync, topics, writer
+from streams import boardview, delivery, doubt, health, recovery, refresh, spending, sync, topics, writer
 from streams.resources import Resources, new_id, utcnow
 
 log = logging.getLogger(__name__)
@@ -73,15 +73,15 @@ class Writing:
             return await self._syncer.run(staged)
 
     async def settle_doubts(self, *, owns: bool) -> None:
-        """Goes on with requests in doubt that no event waits for, if the partition is ours. Raises what `step` does."""
-        if not owns or self._busy.locked():
-            return
-        if self._syncer is None:
-            if await asyncio.to_thread(self._parts.journal.unfinished) and not self._busy.locked():
-                await self.step([])
-        elif self._syncer.recovery.searching:
-            async with self._busy:
-                await self._syncer.recovery.go_on()
+        """Goes on with requests in doubt and parked orders while no event arrives, if the partition is ours.
+
+        SQL is asked each time: another worker may have left them, or have parked orders late. Raises what `step` does.
+        """
+        if owns and not self._busy.locked() and await asyncio.to_thread(self._in_doubt) and not self._busy.locked():
+            await self.step([])
+
+    def _in_doubt(self) -> bool:
+        return bool(self._parts.journal.unfinished() or self._parts.parked.waiting())
 
     def inherit(self) -> None:
         """Frees the lease of an earlier life of this worker, which is surely over: we hold the lock on its name.
@@ -130,6 +130,9 @@ class Writing:
             self._note.unlink(missing_ok=True)
             log.info("the lease of the board is given back, epoch %d", grant.token)
 
+    def _emit(self, staged: Sequence[events.OrderStaged]) -> None:
+        self._parts.producer.send_all(delivery.outgoing(staged, self._parts.settings.topic_prefix))
+
     async def _acquire(self) -> lease.Grant:
         with self._state.hold(SYNC, "another process holds the lease of the board"):
             while True:
@@ -175,7 +178,7 @@ class Writing:
             journal=parts.journal,
             ledger=parts.ledger,
             writer=write,
-            recovery=recovery.Recovery(parts.journal, write, looker, parts.state, utcnow),
+            recovery=recovery.Recovery(parts.journal, write, looker, parts.parked, self._emit, utcnow),
             labels=boardview.LabelBook(columns),
             mappings=parts.mappings,
             now=utcnow,

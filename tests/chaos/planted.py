@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from unittest import mock
 
-from connectors import errors, journal, kafka_client, lease, production
+from connectors import errors, journal, kafka_client, lease, parked, production
 from schemas.batches import StagingStatus
 from streams import app, choice, delivery, detect, recovery, stage, sweep, watchdog, writer
 
@@ -180,6 +180,13 @@ def _blind(original: Any) -> Any:
     return go_on
 
 
+def _forgets_parked(original: Any) -> Any:
+    def release(self: recovery.Recovery) -> None:
+        self.parked.remove(self.parked.waiting())
+
+    return release
+
+
 def _any_version(original: Any) -> Any:
     def newest(record_uuid: str, versions: Any, loaded: Any) -> int:
         return 0
@@ -275,6 +282,12 @@ PLANTS = {
     ),
     "blind create": Plant(
         "what is in doubt after a crash is taken for not done", ((recovery.Recovery, "go_on", _blind),)
+    ),
+    "forgotten parked order": Plant(
+        "a parked order is removed and not emitted", ((recovery.Recovery, "_release", _forgets_parked),)
+    ),
+    "watermark ignores parked orders": Plant(
+        "the watermark advances while orders are parked", ((parked.Parked, "parkings", _never(0)),)
     ),
     "no lease": Plant(
         "every process that asks may write, and no write checks the epoch",

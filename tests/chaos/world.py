@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors import journal, lease, ledger, repairs, staging, state
+from connectors import journal, lease, ledger, parked, repairs, staging
 from connectors.database_sqlite import SqliteDatabase
 from connectors.journal import Request
 from connectors.monday import board as boards
@@ -24,6 +24,8 @@ from tests.chaos import virtual
 from tests.chaos.script import Person, Point, Schedule, Strike
 
 LEASE_SECONDS = 30.0
+# Between two checks whether a request in doubt has ended.
+LOOK = 0.5
 TOKEN = "chaos"
 
 
@@ -193,25 +195,26 @@ class Life:
         self._renewal: asyncio.Task[None] | None = None
         self.frozen = asyncio.Event()
         self.syncer: sync.Syncer | None = None
+        self.parked = parked.Parked(self._db, world.clock.now)
+        # The end of the topic: events of orders that were parked.
+        self.reemitted: list[events.OrderStaged] = []
 
     async def step(self, batch: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
-        """What waits for a request in doubt comes again, as the topic would bring it."""
+        """Parked orders arrive again when their request has ended, as the topic would bring them."""
         syncer = await self.begin()
-        emitted: list[events.OrderEvent] = []
-        left = list(batch)
-        while True:
-            told = await syncer.run(left)
-            left = [one for one in told if isinstance(one, events.OrderStaged)]
-            emitted += [one for one in told if not isinstance(one, events.OrderStaged)]
-            if not left:
-                return emitted
+        emitted = await syncer.run(batch)
+        while self.parked.waiting() or self.reemitted:
+            await self.recover()
+            again, self.reemitted = self.reemitted, []
+            emitted += await syncer.run(again)
+        return emitted
 
     async def recover(self) -> int:
         """Ends everything that is in doubt, without any event. Returns how many requests there were."""
         syncer = await self.begin()
         found = journal.Journal(self._db, board_id="", now=self._world.clock.now).unfinished()
         while await syncer.recovery.go_on():
-            await syncer.recovery.wait()
+            await self._world.clock.sleep(LOOK)
         return len(found)
 
     async def begin(self) -> sync.Syncer:
@@ -278,7 +281,9 @@ class Life:
             journal=log,
             ledger=books,
             writer=write,
-            recovery=recovery.Recovery(log, write, looker, state.State(self._db, world.clock.now), world.clock.now),
+            recovery=recovery.Recovery(
+                log, write, looker, self.parked, lambda staged: self.reemitted.extend(staged), world.clock.now
+            ),
             labels=boardview.LabelBook(columns),
             mappings=world.mappings,
             now=world.clock.now,

@@ -1,12 +1,12 @@
 """What was lost with the log is found again: on real tables, with a log whose offsets are told."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from connectors import lost, repairs
+from connectors import lost, parked, repairs
 from schemas import events
 from streams import detect, sweep
 from tests import factories
@@ -61,7 +61,36 @@ def log() -> Log:
 @pytest.fixture
 def look(world: World, log: Log) -> sweep.Sweep:
     tables = lost.Lost(world.db, numbers=detect.PASS, again=timedelta(minutes=1), now=world.clock)
-    return sweep.Sweep(log, tables, "group", LANES)
+    return sweep.Sweep(log, tables, parked.Parked(world.db, world.clock), "group", LANES)
+
+
+class Writer:
+    """The sync step, as far as the watermark notices it."""
+
+    def __init__(self, world: World, log: Log, staged: Sequence[events.OrderStaged]) -> None:
+        self.parked = parked.Parked(world.db, world.clock)
+        self.log = log
+        self.staged = staged
+
+    def parks(self) -> None:
+        self.parked.park(self.staged)
+        self.log.worked("staged")
+
+    def releases(self) -> None:
+        self.log.emitted("staged")
+        self.parked.remove(self.staged)
+
+
+@pytest.fixture
+def writer(world: World, log: Log, look: sweep.Sweep) -> Writer:
+    """One order has arrived at the sync step, and the watermark waits there for it."""
+    world.add(row(1))
+    (event,) = world.passed()
+    log.emitted("changed")
+    log.worked("changed")
+    log.emitted("staged")
+    assert look.look() == 0
+    return Writer(world, log, world.stage(event))
 
 
 def test_nothing_waits_and_kafka_is_not_asked(world: World, log: Log, look: sweep.Sweep) -> None:
@@ -109,34 +138,41 @@ def test_an_order_that_no_lane_has_any_more_is_detected_again(world: World, log:
     assert look.look() == 0
 
 
-def test_an_order_that_waits_for_a_request_in_doubt_is_not_lost(world: World, log: Log, look: sweep.Sweep) -> None:
-    world.add(row(1))
-    world.passed()
-    log.emitted("changed")
-    log.worked("changed")
-    log.emitted("staged")
-    assert look.look() == 0
-    # The writer tells it again behind the watermark, and then acknowledges it.
+def test_a_parked_order_is_not_lost(log: Log, look: sweep.Sweep, writer: Writer) -> None:
     for _ in range(2):
-        world.state.set(lost.ROUND, 1)
-        log.worked("staged")
-        log.emitted("staged")
+        writer.parks()
+        assert look.look() == look.look() == 0
+        writer.releases()
         assert look.look() == 0
-    world.state.set(lost.ROUND, 2)
-    assert look.look() == 0
-    log.emitted("synced")
     log.worked("staged")
+    log.emitted("synced")
     assert look.look() == 0
     log.worked("synced")
     assert look.look() == 1
 
 
-def test_what_waited_for_a_request_in_doubt_and_was_lost_is_found(world: World, log: Log, look: sweep.Sweep) -> None:
-    world.add(row(1))
-    world.passed()
-    world.state.set(lost.ROUND, 1)
-    log.emitted("staged", 2)
+def test_an_order_that_was_parked_between_two_looks_is_not_lost(look: sweep.Sweep, writer: Writer) -> None:
+    writer.parks()
+    writer.releases()
     assert look.look() == 0
+
+
+def test_a_watermark_does_not_start_while_an_order_is_parked(log: Log, look: sweep.Sweep, writer: Writer) -> None:
+    writer.parks()
+    # The poller starts again.
+    look._mark = None
+    assert look.look() == 0
+    writer.releases()
+    assert look.look() == 0
+    log.worked("staged")
+    assert look.look() == 1
+
+
+def test_a_parked_order_whose_event_was_lost_after_it_was_emitted_is_found(
+    log: Log, look: sweep.Sweep, writer: Writer
+) -> None:
+    writer.parks()
+    writer.releases()
     log.ends = dict.fromkeys(P, 0)
     assert look.look() == 1
 

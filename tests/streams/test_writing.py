@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from connectors import errors, journal
 from connectors.monday import documents
 from schemas import items
-from streams import commands, embedded, health, resources, settings
+from streams import commands, delivery, embedded, health, resources, settings
 from streams import writing as writings
+from tests.streams import desk
 
 
 @contextlib.contextmanager
@@ -192,12 +194,26 @@ async def test_what_is_in_doubt_is_ended_by_the_owner_of_the_partition_though_no
         assert await epoch(ready) == 2
         assert again.writing._syncer is not None
         recovery = again.writing._syncer.recovery
-        assert recovery.searching
+        assert list(recovery._searches) == ["k"]
         # It was never sent, so it is looked for until the end, and sent then.
         recovery._searches["k"].due.clear()
         await again.writing.settle_doubts(owns=True)
         assert again.parts.journal.unfinished() == []
-        assert not recovery.searching
+        assert not recovery._searches
+
+
+async def test_a_parked_order_is_emitted_by_the_owner_of_the_partition_though_no_event_arrives(ready: Office) -> None:
+    async with ready.worker("worker-1") as worker:
+        producer = mock.Mock()
+        worker.parts.__dict__["producer"] = producer
+        worker.parts.parked.park([desk.event(desk.order(1))])
+        await worker.writing.settle_doubts(owns=False)
+        producer.send_all.assert_not_called()
+        for _ in range(2):
+            await worker.writing.settle_doubts(owns=True)
+        (sent,) = producer.send_all.call_args_list
+        assert sent.args == (delivery.outgoing([desk.event(desk.order(1))], ""),)
+        assert worker.parts.parked.waiting() == []
 
 
 async def test_the_lease_is_renewed_while_the_partition_is_ours(ready: Office, until: Any) -> None:
