@@ -11,9 +11,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from connectors.journal import Request
+from connectors.lost import PARKED, PARKINGS
 from schemas import events, items
 from streams import doubt
 from streams.choice import Work
@@ -33,12 +34,13 @@ class Writer(Protocol):
     async def settle(self, request: Request, found: Mapping[int, doubt.Adopted], looked_at: datetime) -> None: ...
 
 
-class Parked(Protocol):
-    """connectors.parked.Parked."""
+class Facts(Protocol):
+    """connectors.state.State."""
 
-    def park(self, staged: Sequence[events.OrderStaged]) -> None: ...
-    def waiting(self) -> list[events.OrderStaged]: ...
-    def remove(self, staged: Sequence[events.OrderStaged]) -> None: ...
+    def get(self, name: str) -> Any: ...
+    def all_of(self, family: str) -> dict[str, Any]: ...
+    def set_all(self, values: Mapping[str, Any]) -> None: ...
+    def erase_all(self, names: Sequence[str]) -> None: ...
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Recovery:
     journal: Journal
     writer: Writer
     looker: doubt.Looker
-    parked: Parked
+    facts: Facts
     emit: Callable[[Sequence[events.OrderStaged]], None]
     now: Callable[[], datetime]
     _searches: dict[str, _Search] = field(default_factory=dict, init=False)
@@ -85,16 +87,20 @@ class Recovery:
             await asyncio.to_thread(self._release)
         return left
 
-    async def park(self, staged: Sequence[events.OrderStaged]) -> None:
-        """Keeps the events of orders that wait for a request in doubt; the caller may then acknowledge them."""
-        if staged:
-            await asyncio.to_thread(self.parked.park, staged)
+    def park(self, staged: Sequence[events.OrderStaged]) -> None:
+        """Keeps the events of orders that wait for a request in doubt; the caller may then acknowledge them.
+
+        The last event of a version replaces earlier ones.
+        """
+        parked = {f"{PARKED}.{one.record_uuid}.{one.version}": one.model_dump(mode="json") for one in staged}
+        self.facts.set_all({**parked, PARKINGS: int(self.facts.get(PARKINGS) or 0) + 1})
 
     def _release(self) -> None:
         """Kafka has the events before SQL forgets them: a crash in between repeats them."""
-        if staged := self.parked.waiting():
-            self.emit(staged)
-            self.parked.remove(staged)
+        if parked := self.facts.all_of(PARKED):
+            staged = [events.OrderStaged.model_validate(one) for one in parked.values()]
+            self.emit(sorted(staged, key=lambda one: one.version))
+            self.facts.erase_all([f"{PARKED}.{name}" for name in parked])
 
     def _begin(self, request: Request) -> _Search:
         log.warning("request %s is in doubt: looking what became of it", request.key)

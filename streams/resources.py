@@ -27,7 +27,6 @@ from connectors import (
     odbc,
     orders,
     orders_pushdown,
-    parked,
     production,
     retries,
     staging,
@@ -141,11 +140,6 @@ class Resources:
         return journal.Journal(self.db, board_id=self.mappings.board.board.id, now=utcnow)
 
     @cached_property
-    def parked(self) -> parked.Parked:
-        """Orders that wait for a request in doubt."""
-        return parked.Parked(self.db, utcnow)
-
-    @cached_property
     def ledger(self) -> ledger.Ledger:
         """What the board is known to hold."""
         return ledger.Ledger(self.db, board_id=self.mappings.board.board.id, now=utcnow)
@@ -240,7 +234,7 @@ class Resources:
         s = self.settings
         tables = lost.Lost(self.db, numbers=detect.PASS, again=timedelta(seconds=s.retry_first), now=utcnow)
         lanes = [[topics.named(topic, s.topic_prefix) for topic in lane] for lane in topics.LANES]
-        return sweep.Sweep(self.admin, tables, self.parked, s.topic_prefix + s.group, lanes)
+        return sweep.Sweep(self.admin, tables, s.topic_prefix + s.group, lanes)
 
     def ensure_topics(self) -> list[str]:
         """Makes the topics that are missing. Returns their names."""

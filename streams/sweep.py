@@ -36,14 +36,9 @@ class Tables(Protocol):
     """What waits for events (connectors.lost.Lost)."""
 
     def newest(self) -> Emitted: ...
+    def parkings(self) -> int | None: ...
     def waiting(self, emitted: Emitted) -> int: ...
     def forget(self, emitted: Emitted) -> int: ...
-
-
-class Parked(Protocol):
-    """connectors.parked.Parked."""
-
-    def parkings(self) -> int | None: ...
 
 
 @dataclass
@@ -65,7 +60,6 @@ class Sweep:
 
     log: Log
     tables: Tables
-    parked: Parked
     group: str
     lanes: Sequence[Collection[str]]
     _mark: _Watermark | None = field(default=None, init=False)
@@ -82,7 +76,7 @@ class Sweep:
                 return 0
         while self._mark is not None and self._passed(self._mark):
             emitted, lane = self._mark.emitted, self._mark.lane
-            if self.parked.parkings() == self._mark.parkings:
+            if self.tables.parkings() == self._mark.parkings:
                 lane += 1
             if lane == len(self.lanes):
                 return self._over(emitted)
@@ -92,7 +86,7 @@ class Sweep:
 
     def _set_out(self, emitted: Emitted, lane: int) -> bool:
         """Notes the ends of a lane. False while orders are parked: the ends would not cover their events."""
-        parkings = self.parked.parkings()
+        parkings = self.tables.parkings()
         if parkings is None:
             return False
         self._mark = _Watermark(emitted, lane, self.log.end_offsets(self.lanes[lane]), parkings)

@@ -87,7 +87,8 @@ class Syncer:
         work, without_group = recovery.without_group(in_doubt, chosen.work)
         if chosen.old:
             await asyncio.to_thread(self.journal.supersede, chosen.old)
-        await self.recovery.park([*waiting, *(one.event for one in without_group)])
+        if waiting := [*waiting, *(one.event for one in without_group)]:
+            await asyncio.to_thread(self.recovery.park, waiting)
         told = [self._synced(event, item_id, 0) for event, item_id in chosen.told]
         return told + (await self._batch(work) if work else [])
 

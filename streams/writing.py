@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from connectors import errors, lease, repairs
+from connectors.lost import PARKED
 from connectors.monday import board as boards
 from connectors.monday import budget as budgets
 from connectors.monday import client as clients
@@ -81,7 +82,7 @@ class Writing:
             await self.step([])
 
     def _in_doubt(self) -> bool:
-        return bool(self._parts.journal.unfinished() or self._parts.parked.waiting())
+        return bool(self._parts.journal.unfinished() or self._parts.state.all_of(PARKED))
 
     def inherit(self) -> None:
         """Frees the lease of an earlier life of this worker, which is surely over: we hold the lock on its name.
@@ -178,7 +179,7 @@ class Writing:
             journal=parts.journal,
             ledger=parts.ledger,
             writer=write,
-            recovery=recovery.Recovery(parts.journal, write, looker, parts.parked, self._emit, utcnow),
+            recovery=recovery.Recovery(parts.journal, write, looker, parts.state, self._emit, utcnow),
             labels=boardview.LabelBook(columns),
             mappings=parts.mappings,
             now=utcnow,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from unittest import mock
 
-from connectors import errors, journal, kafka_client, lease, parked, production
+from connectors import errors, journal, kafka_client, lease, lost, production
 from schemas.batches import StagingStatus
 from streams import app, choice, delivery, detect, recovery, stage, sweep, watchdog, writer
 
@@ -182,7 +182,7 @@ def _blind(original: Any) -> Any:
 
 def _forgets_parked(original: Any) -> Any:
     def release(self: recovery.Recovery) -> None:
-        self.parked.remove(self.parked.waiting())
+        self.facts.erase_all([f"{lost.PARKED}.{name}" for name in self.facts.all_of(lost.PARKED)])
 
     return release
 
@@ -287,7 +287,7 @@ PLANTS = {
         "a parked order is removed and not emitted", ((recovery.Recovery, "_release", _forgets_parked),)
     ),
     "watermark ignores parked orders": Plant(
-        "the watermark advances while orders are parked", ((parked.Parked, "parkings", _never(0)),)
+        "the watermark advances while orders are parked", ((lost.Lost, "parkings", _never(0)),)
     ),
     "no lease": Plant(
         "every process that asks may write, and no write checks the epoch",

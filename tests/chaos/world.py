@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors import journal, lease, ledger, parked, repairs, staging
+from connectors import journal, lease, ledger, repairs, staging, state
 from connectors.database_sqlite import SqliteDatabase
 from connectors.journal import Request
+from connectors.lost import PARKED
 from connectors.monday import board as boards
 from connectors.monday import budget, client, formats, limits, responses, transport
 from connectors.monday.simulator import config, faults, server
@@ -195,7 +196,7 @@ class Life:
         self._renewal: asyncio.Task[None] | None = None
         self.frozen = asyncio.Event()
         self.syncer: sync.Syncer | None = None
-        self.parked = parked.Parked(self._db, world.clock.now)
+        self.facts = state.State(self._db, world.clock.now)
         # The end of the topic: events of orders that were parked.
         self.reemitted: list[events.OrderStaged] = []
 
@@ -203,11 +204,15 @@ class Life:
         """Parked orders arrive again when their request has ended, as the topic would bring them."""
         syncer = await self.begin()
         emitted = await syncer.run(batch)
-        while self.parked.waiting() or self.reemitted:
+        while self.parked or self.reemitted:
             await self.recover()
             again, self.reemitted = self.reemitted, []
             emitted += await syncer.run(again)
         return emitted
+
+    @property
+    def parked(self) -> list[events.OrderStaged]:
+        return [events.OrderStaged.model_validate(one) for one in self.facts.all_of(PARKED).values()]
 
     async def recover(self) -> int:
         """Ends everything that is in doubt, without any event. Returns how many requests there were."""
@@ -282,7 +287,7 @@ class Life:
             ledger=books,
             writer=write,
             recovery=recovery.Recovery(
-                log, write, looker, self.parked, lambda staged: self.reemitted.extend(staged), world.clock.now
+                log, write, looker, self.facts, lambda staged: self.reemitted.extend(staged), world.clock.now
             ),
             labels=boardview.LabelBook(columns),
             mappings=world.mappings,

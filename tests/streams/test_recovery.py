@@ -35,14 +35,14 @@ async def test_only_the_orders_that_a_lost_answer_is_about_wait_until_it_is_look
         emitted = await syncer.run([staged[0], *staged[:2]])
         assert [one.record_uuid for one in emitted] == [uuid(2)]
         assert await syncer.run(staged[:1]) == []
-        assert at.life.parked.waiting() == [staged[0]]
+        assert at.life.parked == [staged[0]]
         # It came first, and does not stop what comes after it.
         assert synced(*await syncer.run(staged[2:])) == [1]
         assert clock() - began < 2
         assert not at.items(1) and not at.life.reemitted
         await at.life.recover()
         assert sum(doubt.LOOKS) <= clock() - began < sum(doubt.LOOKS) + 2
-        assert at.life.reemitted == [staged[0]] and at.life.parked.waiting() == []
+        assert at.life.reemitted == [staged[0]] and at.life.parked == []
         assert len(at.items(1)) == 1
 
 
@@ -53,7 +53,7 @@ async def test_a_newer_version_waits_behind_the_one_in_doubt(tmp_path: Path) -> 
         await die(at, staged)
         staged += at.stage(order(1, 2, sizes={}, item_name="POLO NAVY"))
         assert await (await at.life.begin()).run(staged) == []
-        assert at.life.parked.waiting() == staged
+        assert at.life.parked == staged
         (emitted,) = await at.life.step([])
         assert (emitted.version, at.item(1)["name"]) == (2, "POLO NAVY")
 
@@ -67,7 +67,7 @@ async def test_who_needs_a_group_in_doubt_waits_and_nobody_else_does(tmp_path: P
         staged += at.stage(order(3), order(4, group_name=OTHER_GROUP))
         emitted = await (await at.life.begin()).run(staged)
         assert len(synced(*emitted)) == 1
-        assert at.life.parked.waiting() == staged[:2]
+        assert at.life.parked == staged[:2]
         assert len(synced(*await at.life.step([]))) == 2
         assert at.groups().count(GROUP) == 1
 
@@ -122,10 +122,10 @@ async def test_a_parked_order_stays_parked_until_its_event_is_confirmed(
         if fails == "the emission":
             monkeypatch.setattr(syncer.recovery, "emit", broken)
         else:
-            monkeypatch.setattr(at.life.parked, "remove", broken)
+            monkeypatch.setattr(at.life.facts, "erase_all", broken)
         with pytest.raises(errors.Transient, match=fails):
             await at.life.recover()
-        assert at.life.parked.waiting() == staged
+        assert at.life.parked == staged
         await at.restart()
         assert synced(*await at.life.step([])) == [0]
-        assert at.life.parked.waiting() == []
+        assert at.life.parked == []

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from connectors import lost, parked, repairs
+from connectors import lost, repairs
 from schemas import events
-from streams import detect, sweep
+from streams import detect, recovery, sweep
 from tests import factories
 from tests.factories import World, row
 
@@ -61,24 +62,25 @@ def log() -> Log:
 @pytest.fixture
 def look(world: World, log: Log) -> sweep.Sweep:
     tables = lost.Lost(world.db, numbers=detect.PASS, again=timedelta(minutes=1), now=world.clock)
-    return sweep.Sweep(log, tables, parked.Parked(world.db, world.clock), "group", LANES)
+    return sweep.Sweep(log, tables, "group", LANES)
 
 
 class Writer:
     """The sync step, as far as the watermark notices it."""
 
     def __init__(self, world: World, log: Log, staged: Sequence[events.OrderStaged]) -> None:
-        self.parked = parked.Parked(world.db, world.clock)
+        none: Any = None
+        emit = lambda emitted: log.emitted("staged", len(emitted))  # noqa: E731
+        self.recovery = recovery.Recovery(none, none, none, world.state, emit, world.clock)
         self.log = log
         self.staged = staged
 
     def parks(self) -> None:
-        self.parked.park(self.staged)
+        self.recovery.park(self.staged)
         self.log.worked("staged")
 
     def releases(self) -> None:
-        self.log.emitted("staged")
-        self.parked.remove(self.staged)
+        self.recovery._release()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 from connectors import errors, journal
+from connectors.lost import PARKED
 from connectors.monday import documents
 from schemas import items
 from streams import commands, delivery, embedded, health, resources, settings
@@ -206,14 +207,14 @@ async def test_a_parked_order_is_emitted_by_the_owner_of_the_partition_though_no
     async with ready.worker("worker-1") as worker:
         producer = mock.Mock()
         worker.parts.__dict__["producer"] = producer
-        worker.parts.parked.park([desk.event(desk.order(1))])
+        worker.parts.state.set(f"{PARKED}.1", desk.event(desk.order(1)).model_dump(mode="json"))
         await worker.writing.settle_doubts(owns=False)
         producer.send_all.assert_not_called()
         for _ in range(2):
             await worker.writing.settle_doubts(owns=True)
         (sent,) = producer.send_all.call_args_list
         assert sent.args == (delivery.outgoing([desk.event(desk.order(1))], ""),)
-        assert worker.parts.parked.waiting() == []
+        assert worker.parts.state.all_of(PARKED) == {}
 
 
 async def test_the_lease_is_renewed_while_the_partition_is_ours(ready: Office, until: Any) -> None:
