@@ -11,8 +11,10 @@ from connectors.tables import batches, orders, staging, state
 STATEMENTS = sql.load("lost_events")
 LOST = "Kafka lost events of this batch: what did not arrive was detected again"
 FOUND = "sweep.found"
-# How often events of the sync lane began to go round or ceased to: odd while they do, because a request is in doubt.
-RECIRCULATION = "sync.round"
+# The writer parks the OrderStaged of an order that waits for a request in doubt: one fact of this family each, and how
+# often it has parked any (streams.sync.in_doubt).
+PARKED = "parked"
+PARKINGS = "sync.parkings"
 # What is told once more waits from before its event leaves: longer than the producer may take for it.
 LEAVES_WITHIN = timedelta(seconds=45)
 
@@ -42,10 +44,12 @@ class LostEvents:
         with self._db.read() as session:
             return Emitted(int(state.read(session, self._numbers) or 0), at)
 
-    def round(self) -> int:
-        """Odd while events of the sync lane are told again and again; another number than before if they were since."""
-        with self._db.read() as session:
-            return int(state.read(session, RECIRCULATION) or 0)
+    def parkings(self) -> int | None:
+        """How often the writer has parked orders; None while any order is parked."""
+        facts = state.State(self._db, self._now)
+        # This read comes first: an order that is parked between the two reads shows in the second one.
+        number = int(facts.get(PARKINGS) or 0)
+        return None if facts.all_of(PARKED) else number
 
     def waiting(self, emitted: Emitted) -> int:
         """How many orders wait for an event, failures for their time, batches for their end, all of what is emitted."""

@@ -1,7 +1,7 @@
 """Named facts of the set-up, as JSON: the pass counter, the hash baseline, the guard, the last pass, the budget."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +30,20 @@ class State:
 
     def set(self, name: str, value: Any) -> None:
         """Names or changes a fact."""
+        self.set_all({name: value})
+
+    def set_all(self, values: Mapping[str, Any]) -> None:
+        """Several facts, in one transaction."""
+        now = self._now()
         with self._db.write() as session:
-            write(session, name, value, self._now())
+            for name, value in values.items():
+                write(session, name, value, now)
+
+    def erase_all(self, names: Iterable[str]) -> None:
+        """Takes several facts away, in one transaction."""
+        with self._db.write() as session:
+            for name in names:
+                erase(session, name)
 
     def mark(self, name: str, value: Any) -> Callable[[database.Session], None]:
         """The same, to be carried out inside another's transaction."""

@@ -4,8 +4,8 @@ Kafka is the backbone and SQL is the truth: a topic that was wiped, deleted or e
 still knows as waiting. A watermark shows which: the ends of the first lane's topics are noted, and once the group has
 committed them, those of the next lane. An event is acknowledged only after its results are confirmed, so when the
 watermark has passed the last lane, every order that waited before it and waits still has no event left in the log.
-An event that waits for a request in doubt is the exception: it is told again behind the watermark, which then waits for
-the end of that (streams.sync.in_doubt) and sets out anew.
+The exception is a parked order (streams.sync.in_doubt): its event waits in SQL, and the writer re-emits it behind the
+watermark. So the watermark does not advance while orders are parked, and starts its lane again if any was parked.
 
 A false alarm costs one more event, which finds nothing to do; so nothing here needs to be exact about time. But it
 would take the place of a repair, which is told in a version that is settled: of these, only what has waited for a while
@@ -36,7 +36,7 @@ class Tables(Protocol):
     """What waits for events (connectors.tables.lost_events.Lost)."""
 
     def newest(self) -> Emitted: ...
-    def round(self) -> int: ...
+    def parkings(self) -> int | None: ...
     def waiting(self, emitted: Emitted) -> int: ...
     def reschedule(self, emitted: Emitted) -> int: ...
 
@@ -45,13 +45,13 @@ class Tables(Protocol):
 class _Watermark:
     """On its way through the lanes. `emitted`: what was so before it; `ends`: what `lane` has to commit.
 
-    `round`: as it was before the ends were noted. If events went round since, some may be behind the watermark now.
+    `parkings`: their number before the ends were noted. If it differs now, re-emitted events may lie behind the ends.
     """
 
     emitted: Emitted
     lane: int
     ends: Mapping[Partition, int]
-    round: int
+    parkings: int
 
 
 @dataclass
@@ -76,7 +76,7 @@ class LostEventSweep:
                 return 0
         while self._mark is not None and self._passed(self._mark):
             emitted, lane = self._mark.emitted, self._mark.lane
-            if self.tables.round() == self._mark.round:
+            if self.tables.parkings() == self._mark.parkings:
                 lane += 1
             if lane == len(self.lanes):
                 return self._over(emitted)
@@ -85,14 +85,11 @@ class LostEventSweep:
         return 0
 
     def _set_out(self, emitted: Emitted, lane: int) -> bool:
-        """Notes the ends of a lane. False while events go round in it: then it is not possible yet."""
-        turn, topics = self.tables.round(), self.lanes[lane]
-        behind = self._behind(topics) if turn % 2 else {}
-        ends = self.log.end_offsets(topics)
-        # What goes round is acknowledged after it was told again, so it shows, unless it was lost.
-        if turn % 2 and any(behind.get(partition, 0) < end for partition, end in ends.items()):
+        """Notes the ends of a lane. False while orders are parked: the ends would not cover their events."""
+        parkings = self.tables.parkings()
+        if parkings is None:
             return False
-        self._mark = _Watermark(emitted, lane, ends, turn)
+        self._mark = _Watermark(emitted, lane, self.log.end_offsets(self.lanes[lane]), parkings)
         return True
 
     def _passed(self, mark: _Watermark) -> bool:

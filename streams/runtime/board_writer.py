@@ -7,16 +7,17 @@ The lease follows the partition: it is taken with the first batch, and given bac
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from connectors import errors
 from connectors.monday import board as boards
 from connectors.monday import client as clients
 from connectors.tables import lease
+from connectors.tables.lost_events import PARKED
 from mappings import labels
 from schemas import events
 from streams import topics
-from streams.delivery import health
+from streams.delivery import consumer, health
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import api_calls
 from streams.sync import board as board_view
@@ -79,15 +80,15 @@ class BoardWriter:
             return await self._syncer.run(staged)
 
     async def settle_doubts(self, *, owns: bool) -> None:
-        """Goes on with requests in doubt that no event waits for, if the partition is ours. Raises what `step` does."""
-        if not owns or self._busy.locked():
-            return
-        if self._syncer is None:
-            if await asyncio.to_thread(self._parts.journal.unfinished) and not self._busy.locked():
-                await self.step([])
-        elif self._syncer.recovery.searching:
-            async with self._busy:
-                await self._syncer.recovery.go_on()
+        """Goes on with requests in doubt and parked orders while no event arrives, if the partition is ours.
+
+        SQL is asked each time: another worker may have left them, or have parked orders late. Raises what `step` does.
+        """
+        if owns and not self._busy.locked() and await asyncio.to_thread(self._in_doubt) and not self._busy.locked():
+            await self.step([])
+
+    def _in_doubt(self) -> bool:
+        return bool(self._parts.journal.unfinished() or self._parts.state.all_of(PARKED))
 
     def inherit(self) -> None:
         """Frees the lease of an earlier life of this worker, which is surely over: we hold the lock on its name.
@@ -136,6 +137,9 @@ class BoardWriter:
             self._note.unlink(missing_ok=True)
             log.info("the lease of the board is given back, epoch %d", grant.token)
 
+    def _emit(self, staged: Sequence[events.OrderStaged]) -> None:
+        self._parts.producer.send_all(consumer.outgoing(staged, self._parts.settings.topic_prefix))
+
     async def _acquire(self) -> lease.Grant:
         with self._state.hold(SYNC, "another process holds the lease of the board"):
             while True:
@@ -180,7 +184,7 @@ class BoardWriter:
             staging=parts.staging,
             ledger=parts.ledger,
             writer=write,
-            recovery=in_doubt.InDoubtRequests(parts.journal, write, looker, parts.state, utcnow),
+            recovery=in_doubt.InDoubtRequests(parts.journal, write, looker, parts.state, self._emit, utcnow),
             labels=board_view.LabelBook(columns),
             mappings=parts.mappings,
             now=utcnow,

@@ -1,9 +1,8 @@
 """Requests that an earlier life left in doubt, brought to their end while the lane goes on.
 
-A search takes as long as reads may lag behind writes. Only the orders that such a request is about wait for it: their
-events are told again at the end of the topic, until it is over. While events go round like that no watermark may pass
-them (streams.reconcile.lost_events), so it is noted when that begins, before the first one is acknowledged, and when
-it is over.
+A search takes as long as reads may lag behind writes. Only the orders that such a request is about wait for it: the
+writer parks their events in SQL before it acknowledges them, and re-emits them when no request is in doubt any more.
+No watermark passes meanwhile (streams.reconcile.lost_events).
 """
 
 import asyncio
@@ -15,15 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from connectors.tables.journal import Request
-from connectors.tables.lost_events import RECIRCULATION
+from connectors.tables.lost_events import PARKED, PARKINGS
 from schemas import events, items
 from streams.sync import lookup
 from streams.sync.select import Work
 
 log = logging.getLogger(__name__)
-
-# While nothing else is there to be done: the pause before the events that wait are told again, in seconds.
-PAUSE = 0.5
 
 
 class Journal(Protocol):
@@ -42,7 +38,9 @@ class Facts(Protocol):
     """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
-    def set(self, name: str, value: Any) -> None: ...
+    def all_of(self, family: str) -> dict[str, Any]: ...
+    def set_all(self, values: Mapping[str, Any]) -> None: ...
+    def erase_all(self, names: Sequence[str]) -> None: ...
 
 
 @dataclass
@@ -56,26 +54,24 @@ class _Search:
 
 @dataclass
 class InDoubtRequests:
-    """One writer's. It forgets with its process how often it looked, and begins again."""
+    """One writer's. It forgets with its process how often it looked, and begins again.
+
+    `emit` returns when Kafka has confirmed the events.
+    """
 
     journal: Journal
     writer: Writer
     looker: lookup.BoardLookup
     facts: Facts
+    emit: Callable[[Sequence[events.OrderStaged]], None]
     now: Callable[[], datetime]
     _searches: dict[str, _Search] = field(default_factory=dict, init=False)
-    _round: bool | None = field(default=None, init=False)
-
-    @property
-    def searching(self) -> bool:
-        """Is there anything that a later call of `go_on` would end?"""
-        return bool(self._searches)
 
     async def go_on(self) -> list[Request]:
         """One look for each request in doubt whose time has come. Returns those that are still in doubt.
 
-        What shows is adopted, what does not show until the end is sent again under its key. Raises what the writer
-        raises; then it is in doubt, and looked for from the beginning.
+        Re-emits the parked orders if there is none. What shows is adopted, what does not show until the end is sent
+        again under its key. Raises what the writer raises; then it is in doubt, and looked for from the beginning.
         """
         left = []
         for request in await asyncio.to_thread(self.journal.unfinished):
@@ -87,19 +83,24 @@ class InDoubtRequests:
                 del self._searches[request.key]
             else:
                 left.append(request)
+        if not left:
+            await asyncio.to_thread(self._release)
         return left
 
-    async def note_round(self, going: bool) -> None:
-        """Whether events go round from now on. It is over only when those that were told again have come again: the
-        lane says so, which has sent all of them by then.
-        """
-        if self._round is not going:
-            await asyncio.to_thread(self._note, going)
+    def park(self, staged: Sequence[events.OrderStaged]) -> None:
+        """Keeps the events of orders that wait for a request in doubt; the caller may then acknowledge them.
 
-    async def wait(self) -> None:
-        """Until the next look is due, or for a moment: what is not concerned may come meanwhile."""
-        due = min((search.due[0] for search in self._searches.values() if search.due), default=self.now())
-        await self.looker.sleep(min(PAUSE, max(0.0, (due - self.now()).total_seconds())))
+        The last event of a version replaces earlier ones.
+        """
+        parked = {f"{PARKED}.{one.record_uuid}.{one.version}": one.model_dump(mode="json") for one in staged}
+        self.facts.set_all({**parked, PARKINGS: int(self.facts.get(PARKINGS) or 0) + 1})
+
+    def _release(self) -> None:
+        """Kafka has the events before SQL forgets them: a crash in between repeats them."""
+        if parked := self.facts.all_of(PARKED):
+            staged = [events.OrderStaged.model_validate(one) for one in parked.values()]
+            self.emit(sorted(staged, key=lambda one: one.version))
+            self.facts.erase_all([f"{PARKED}.{name}" for name in parked])
 
     def _begin(self, request: Request) -> _Search:
         log.warning("request %s is in doubt: looking what became of it", request.key)
@@ -108,13 +109,6 @@ class InDoubtRequests:
     def _search(self) -> _Search:
         now = self.now()
         return _Search([now + timedelta(seconds=seconds) for seconds in itertools.accumulate(self.looker.pauses)], now)
-
-    def _note(self, going: bool) -> None:
-        """A number that is odd while events go round."""
-        turn = int(self.facts.get(RECIRCULATION) or 0)
-        if turn % 2 != going:
-            self.facts.set(RECIRCULATION, turn + 1)
-        self._round = going
 
     async def _is_over(self, search: _Search, request: Request) -> bool:
         """Everything was found, or looked for long enough."""
@@ -131,10 +125,12 @@ class InDoubtRequests:
 def split(
     in_doubt: Sequence[Request], staged: Sequence[events.OrderStaged]
 ) -> tuple[list[events.OrderStaged], list[events.OrderStaged]]:
-    """The events whose orders no request in doubt is about, and the others, each once."""
+    """The events whose orders no request in doubt is about, and the others."""
     concerned = {one.record_uuid for one in _mutations(in_doubt) if not isinstance(one, items.CreateGroup)}
-    wait = {(event.record_uuid, event.version): event for event in staged if event.record_uuid in concerned}
-    return [event for event in staged if event.record_uuid not in concerned], list(wait.values())
+    return (
+        [event for event in staged if event.record_uuid not in concerned],
+        [event for event in staged if event.record_uuid in concerned],
+    )
 
 
 def without_group(in_doubt: Sequence[Request], work: Sequence[Work]) -> tuple[list[Work], list[Work]]:

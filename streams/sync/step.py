@@ -79,8 +79,8 @@ class Syncer:
     async def run(self, staged: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
         """Brings the board to what is staged, and emits OrderSynced or OrderFailed for each order.
 
-        An order that a request in doubt is about waits: its OrderStaged is emitted again. Raises what the writer
-        raises; then nothing is emitted, and the same events may come again.
+        Parks an order that a request in doubt is about. Raises what the writer raises; then nothing is emitted, and the
+        same events may come again.
         """
         in_doubt = await self.recovery.go_on()
         clear, waiting = recovery.split(in_doubt, staged)
@@ -88,13 +88,10 @@ class Syncer:
         work, without_group = recovery.without_group(in_doubt, chosen.work)
         if chosen.superseded:
             await asyncio.to_thread(self.staging.supersede, chosen.superseded)
-        waiting += [one.event for one in without_group]
-        if waiting or not in_doubt:
-            await self.recovery.note_round(bool(waiting))
-        if waiting and not work:
-            await self.recovery.wait()
+        if waiting := [*waiting, *(one.event for one in without_group)]:
+            await asyncio.to_thread(self.recovery.park, waiting)
         told = [self._synced(event, item_id, 0) for event, item_id in chosen.already_done]
-        return told + (await self._batch(work) if work else []) + waiting
+        return told + (await self._batch(work) if work else [])
 
     async def _batch(self, work: Sequence[Work]) -> list[events.OrderEvent]:
         await self._look_again([one for one in work if one.replayed])

@@ -18,6 +18,7 @@ from unittest import mock
 from connectors import errors
 from connectors.kafka import client as kafka_client
 from connectors.tables import journal, lease, orders
+from connectors.tables import lost_events as tables_lost_events
 from streams import app, stage
 from streams.delivery import consumer, exits, faust_app
 from streams.detect import step as detect
@@ -187,6 +188,15 @@ def _blind(original: Any) -> Any:
     return go_on
 
 
+def _forgets_parked(original: Any) -> Any:
+    def release(self: in_doubt.InDoubtRequests) -> None:
+        self.facts.erase_all(
+            [f"{tables_lost_events.PARKED}.{name}" for name in self.facts.all_of(tables_lost_events.PARKED)]
+        )
+
+    return release
+
+
 def _knows_no_newer(original: Any) -> Any:
     """schemas.versions as one step sees it, blind to versions that are staged already."""
     return types.SimpleNamespace(**{**vars(original), "newest_valid": lambda staged: 0})
@@ -273,6 +283,12 @@ PLANTS = {
     ),
     "blind create": Plant(
         "what is in doubt after a crash is taken for not done", ((in_doubt.InDoubtRequests, "go_on", _blind),)
+    ),
+    "forgotten parked order": Plant(
+        "a parked order is removed and not emitted", ((in_doubt.InDoubtRequests, "_release", _forgets_parked),)
+    ),
+    "watermark ignores parked orders": Plant(
+        "the watermark advances while orders are parked", ((tables_lost_events.LostEvents, "parkings", _never(0)),)
     ),
     "no lease": Plant(
         "every process that asks may write, and no write checks the epoch",

@@ -28,8 +28,11 @@ import yaml
 
 from connectors import processes
 from sql import tables
-from streams import cli, commands, embedded, overview, proof, topics
+from streams import topics
+from streams.cli import main as cli
+from streams.demo import proof
 from streams.resources import Resources, utcnow
+from streams.runtime import embedded
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +46,7 @@ Row = dict[str, Any]
 # As they were at eac94e7. There may be more today; none of these may be missing.
 FACTS = (
     "api.reads", "archive.due", "cleanup.last", "detect.accepted", "detect.baseline", "detect.held", "detect.last",
-    "detect.pass", "detect.turns", "retry.breaker", "sweep.found", "sync.round", "verify.board", "verify.last",
+    "detect.pass", "detect.turns", "retry.breaker", "sweep.found", "sync.parkings", "verify.board", "verify.last",
 )  # fmt: skip
 FAMILIES = ("hold", "replay", "worker")
 TABLES = (
@@ -173,7 +176,7 @@ class Home:
 
     def items(self) -> list[Any]:
         """The board's items, asked over its API."""
-        return asyncio.run(commands.with_board(self.parts, commands.read_items))
+        return asyncio.run(connect.ask_board(self.parts, connect.read_items))
 
     def names(self) -> dict[str, str]:
         """Names of items by order."""
@@ -196,18 +199,18 @@ class Home:
         """When each fact was told last."""
         return {row["name"]: row["updated_at"] for row in facts}
 
-    def settles(self) -> overview.Overview:
+    def settles(self) -> statuses.Status:
         """Waits until a pass that began after now found nothing more, and nothing is on its way."""
         since = utcnow()
 
-        def at_rest() -> overview.Overview | None:
-            seen, waiting = overview.collect(self.parts), self.in_doubt()
+        def at_rest() -> statuses.Status | None:
+            seen, waiting = statuses.collect(self.parts), self.in_doubt()
             assert seen.held is None
             last = seen.last_pass
             quiet = last is not None and last.started_at > since and last.quiet
             return seen if quiet and seen.settled and not waiting else None
 
-        found: overview.Overview = self.until(at_rest, f"settled; see {self.home / 'logs'}", WITHIN)
+        found: statuses.Status = self.until(at_rest, f"settled; see {self.home / 'logs'}", WITHIN)
         return found
 
 

@@ -17,6 +17,7 @@ from connectors.monday import budget, client, error_formats, limits, responses, 
 from connectors.simulator import config, faults, server
 from connectors.tables import journal, lease, ledger, repairs, staging, state
 from connectors.tables.journal import Request
+from connectors.tables.lost_events import PARKED
 from mappings import loading
 from schemas import events, items
 from streams.sync import board as board_view
@@ -26,6 +27,8 @@ from tests.support import virtual
 from tests.support.board_script import Person, Point, Schedule, Strike
 
 LEASE_SECONDS = 30.0
+# Between two checks whether a request in doubt has ended.
+LOOK = 0.5
 TOKEN = "chaos"
 
 
@@ -195,25 +198,30 @@ class Life:
         self._renewal: asyncio.Task[None] | None = None
         self.frozen = asyncio.Event()
         self.syncer: sync.Syncer | None = None
+        self.facts = state.State(self._db, world.clock.now)
+        # The end of the topic: events of orders that were parked.
+        self.reemitted: list[events.OrderStaged] = []
 
     async def step(self, batch: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
-        """What waits for a request in doubt comes again, as the topic would bring it."""
+        """Parked orders arrive again when their request has ended, as the topic would bring them."""
         syncer = await self.begin()
-        emitted: list[events.OrderEvent] = []
-        left = list(batch)
-        while True:
-            told = await syncer.run(left)
-            left = [one for one in told if isinstance(one, events.OrderStaged)]
-            emitted += [one for one in told if not isinstance(one, events.OrderStaged)]
-            if not left:
-                return emitted
+        emitted = await syncer.run(batch)
+        while self.parked or self.reemitted:
+            await self.recover()
+            again, self.reemitted = self.reemitted, []
+            emitted += await syncer.run(again)
+        return emitted
+
+    @property
+    def parked(self) -> list[events.OrderStaged]:
+        return [events.OrderStaged.model_validate(one) for one in self.facts.all_of(PARKED).values()]
 
     async def recover(self) -> int:
         """Ends everything that is in doubt, without any event. Returns how many requests there were."""
         syncer = await self.begin()
         found = journal.Journal(self._db, board_id="", now=self._world.clock.now).unfinished()
         while await syncer.recovery.go_on():
-            await syncer.recovery.wait()
+            await self._world.clock.sleep(LOOK)
         return len(found)
 
     async def begin(self) -> sync.Syncer:
@@ -280,7 +288,7 @@ class Life:
             ledger=books,
             writer=write,
             recovery=in_doubt.InDoubtRequests(
-                log, write, looker, state.State(self._db, world.clock.now), world.clock.now
+                log, write, looker, self.facts, lambda staged: self.reemitted.extend(staged), world.clock.now
             ),
             labels=board_view.LabelBook(columns),
             mappings=world.mappings,

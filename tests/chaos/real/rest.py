@@ -52,3 +52,5 @@ def _unsettled(stage: Stage, since: datetime) -> Iterator[str]:
                 yield f"{retries} {what} to try again"
         if doubted := session.value("SELECT COUNT(*) FROM SYNC_Requests WHERE finished_at IS NULL"):
             yield f"{doubted} requests in doubt"
+        if parked := session.value("SELECT COUNT(*) FROM SYNC_State WHERE name LIKE 'parked.%'"):
+            yield f"{parked} parked events"

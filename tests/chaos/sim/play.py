@@ -263,6 +263,7 @@ _WAITING = {
     "orders": "SELECT COUNT(*) FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING'",
     "batches": "SELECT COUNT(*) FROM MON_BatchProcessing WHERE end_time IS NULL",
     "in doubt": "SELECT COUNT(*) FROM SYNC_Requests WHERE finished_at IS NULL",
+    "parked": "SELECT COUNT(*) FROM SYNC_State WHERE name LIKE 'parked.%'",
     "retries": "SELECT COUNT(*) FROM ERR_MON_CustMasterSchedule"
     " WHERE resolved_date IS NULL AND retryable = 1 AND max_retries_reached = 0",
     "retries of sizes": "SELECT COUNT(*) FROM ERR_MON_CustMasterSchedule_Subitems"

@@ -1,8 +1,9 @@
 """What was lost with the log is found again: on real tables, with a log whose offsets are told."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from connectors.tables import lost_events, repairs
 from schemas import events
 from streams.detect import step as detect
 from streams.reconcile import lost_events as sweep
+from streams.sync import in_doubt
 from tests.support import factories
 from tests.support.factories import World, row
 
@@ -65,6 +67,36 @@ def look(world: World, log: Log) -> sweep.LostEventSweep:
     return sweep.LostEventSweep(log, tables, "group", LANES)
 
 
+class Writer:
+    """The sync step, as far as the watermark notices it."""
+
+    def __init__(self, world: World, log: Log, staged: Sequence[events.OrderStaged]) -> None:
+        none: Any = None
+        emit = lambda emitted: log.emitted("staged", len(emitted))  # noqa: E731
+        self.recovery = in_doubt.InDoubtRequests(none, none, none, world.state, emit, world.clock)
+        self.log = log
+        self.staged = staged
+
+    def parks(self) -> None:
+        self.recovery.park(self.staged)
+        self.log.worked("staged")
+
+    def releases(self) -> None:
+        self.recovery._release()
+
+
+@pytest.fixture
+def writer(world: World, log: Log, look: sweep.LostEventSweep) -> Writer:
+    """One order has arrived at the sync step, and the watermark waits there for it."""
+    world.add(row(1))
+    (event,) = world.passed()
+    log.emitted("changed")
+    log.worked("changed")
+    log.emitted("staged")
+    assert look.advance() == 0
+    return Writer(world, log, world.stage(event))
+
+
 def test_nothing_waits_and_kafka_is_not_asked(world: World, log: Log, look: sweep.LostEventSweep) -> None:
     world.add(row(1))
     world.flow()
@@ -114,38 +146,43 @@ def test_an_order_that_no_lane_has_any_more_is_detected_again(
     assert look.advance() == 0
 
 
-def test_an_order_that_waits_for_a_request_in_doubt_is_not_lost(
-    world: World, log: Log, look: sweep.LostEventSweep
-) -> None:
-    world.add(row(1))
-    world.passed()
-    log.emitted("changed")
-    log.worked("changed")
-    log.emitted("staged")
-    assert look.advance() == 0
-    # The writer tells it again behind the watermark, and then acknowledges it.
+def test_a_parked_order_is_not_lost(log: Log, look: sweep.LostEventSweep, writer: Writer) -> None:
     for _ in range(2):
-        world.state.set(lost_events.RECIRCULATION, 1)
-        log.worked("staged")
-        log.emitted("staged")
+        writer.parks()
+        assert look.advance() == look.advance() == 0
+        writer.releases()
         assert look.advance() == 0
-    world.state.set(lost_events.RECIRCULATION, 2)
-    assert look.advance() == 0
-    log.emitted("synced")
     log.worked("staged")
+    log.emitted("synced")
     assert look.advance() == 0
     log.worked("synced")
     assert look.advance() == 1
 
 
-def test_what_waited_for_a_request_in_doubt_and_was_lost_is_found(
-    world: World, log: Log, look: sweep.LostEventSweep
-) -> None:
-    world.add(row(1))
-    world.passed()
-    world.state.set(lost_events.RECIRCULATION, 1)
-    log.emitted("staged", 2)
+def test_an_order_that_was_parked_between_two_looks_is_not_lost(look: sweep.LostEventSweep, writer: Writer) -> None:
+    writer.parks()
+    writer.releases()
     assert look.advance() == 0
+
+
+def test_a_watermark_does_not_start_while_an_order_is_parked(
+    log: Log, look: sweep.LostEventSweep, writer: Writer
+) -> None:
+    writer.parks()
+    # The poller starts again.
+    look._mark = None
+    assert look.advance() == 0
+    writer.releases()
+    assert look.advance() == 0
+    log.worked("staged")
+    assert look.advance() == 1
+
+
+def test_a_parked_order_whose_event_was_lost_after_it_was_emitted_is_found(
+    log: Log, look: sweep.LostEventSweep, writer: Writer
+) -> None:
+    writer.parks()
+    writer.releases()
     log.ends = dict.fromkeys(P, 0)
     assert look.advance() == 1
 

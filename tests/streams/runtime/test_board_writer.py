@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -13,10 +14,12 @@ from connectors import errors
 from connectors.monday import documents
 from connectors.simulator import config as simulator_config
 from connectors.tables import journal
+from connectors.tables.lost_events import PARKED
 from schemas import items
 from streams import resources, settings
-from streams.delivery import health
+from streams.delivery import consumer, health
 from streams.runtime import board_writer, connect, embedded
+from tests.support import writer_desk as desk
 
 
 @contextlib.contextmanager
@@ -194,12 +197,26 @@ async def test_what_is_in_doubt_is_ended_by_the_owner_of_the_partition_though_no
         assert await epoch(ready) == 2
         assert again.writing._syncer is not None
         recovery = again.writing._syncer.recovery
-        assert recovery.searching
+        assert list(recovery._searches) == ["k"]
         # It was never sent, so it is looked for until the end, and sent then.
         recovery._searches["k"].due.clear()
         await again.writing.settle_doubts(owns=True)
         assert again.parts.journal.unfinished() == []
-        assert not recovery.searching
+        assert not recovery._searches
+
+
+async def test_a_parked_order_is_emitted_by_the_owner_of_the_partition_though_no_event_arrives(ready: Office) -> None:
+    async with ready.worker("worker-1") as worker:
+        producer = mock.Mock()
+        worker.parts.__dict__["producer"] = producer
+        worker.parts.state.set(f"{PARKED}.1", desk.event(desk.order(1)).model_dump(mode="json"))
+        await worker.writing.settle_doubts(owns=False)
+        producer.send_all.assert_not_called()
+        for _ in range(2):
+            await worker.writing.settle_doubts(owns=True)
+        (sent,) = producer.send_all.call_args_list
+        assert sent.args == (consumer.outgoing([desk.event(desk.order(1))], ""),)
+        assert worker.parts.state.all_of(PARKED) == {}
 
 
 async def test_the_lease_is_renewed_while_the_partition_is_ours(ready: Office, until: Any) -> None:

@@ -8,18 +8,11 @@ import pytest
 
 from connectors import backoff, errors
 from connectors.simulator.faults import Kind, Rule
-from connectors.tables import state
-from connectors.tables.lost_events import RECIRCULATION
 from schemas import events
 from tests.support.board_script import Point, Strike
 from tests.support.board_world import Killed
 from tests.support.virtual import timeless
 from tests.support.writer_desk import GROUP, OTHER_GROUP, Desk, desk, order, synced, uuid
-
-
-def again(emitted: Sequence[events.OrderEvent]) -> list[events.OrderStaged]:
-    """The events that wait: they are told once more."""
-    return [one for one in emitted if isinstance(one, events.OrderStaged)]
 
 
 async def die(at: Desk, staged: Sequence[events.OrderStaged]) -> None:
@@ -33,22 +26,22 @@ async def die(at: Desk, staged: Sequence[events.OrderStaged]) -> None:
 async def test_only_the_orders_that_a_lost_answer_is_about_wait_until_it_is_looked_for(tmp_path: Path) -> None:
     async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
         staged = at.stage(order(1, sizes={}), order(2, sizes={}), order(3, sizes={}))
+        staged[0] = staged[0].model_copy(update={"cause": events.Cause.RETRY, "attempt": 3})
         # The first request makes the group; the second one, of order 1 alone, is written down and never leaves.
         await die(at, staged[:1])
         syncer, clock = await at.life.begin(), asyncio.get_running_loop().time
         began = clock()
         emitted = await syncer.run([staged[0], *staged[:2]])
-        assert again(emitted) == [staged[0]]
-        assert [one.record_uuid for one in emitted if isinstance(one, events.OrderSynced)] == [uuid(2)]
-        assert again(await syncer.run(staged[:1])) == [staged[0]]
+        assert [one.record_uuid for one in emitted] == [uuid(2)]
+        assert await syncer.run(staged[:1]) == []
+        assert at.life.parked == [staged[0]]
         # It came first, and does not stop what comes after it.
         assert synced(*await syncer.run(staged[2:])) == [1]
         assert clock() - began < 2
-        assert not at.items(1)
-        emitted = []
-        while not emitted or again(emitted):
-            emitted = await syncer.run(staged[:1])
+        assert not at.items(1) and not at.life.reemitted
+        await at.life.recover()
         assert sum(backoff.LOOKUP_PAUSES) <= clock() - began < sum(backoff.LOOKUP_PAUSES) + 2
+        assert at.life.reemitted == [staged[0]] and at.life.parked == []
         assert len(at.items(1)) == 1
 
 
@@ -58,8 +51,9 @@ async def test_a_newer_version_waits_behind_the_one_in_doubt(tmp_path: Path) -> 
         staged = at.stage(order(1, sizes={}))
         await die(at, staged)
         staged += at.stage(order(1, 2, sizes={}, item_name="POLO NAVY"))
-        assert again(await (await at.life.begin()).run(staged)) == staged
-        (emitted,) = await at.life.step(staged)
+        assert await (await at.life.begin()).run(staged) == []
+        assert at.life.parked == staged
+        (emitted,) = await at.life.step([])
         assert (emitted.version, at.item(1)["name"]) == (2, "POLO NAVY")
 
 
@@ -71,9 +65,9 @@ async def test_who_needs_a_group_in_doubt_waits_and_nobody_else_does(tmp_path: P
         await die(at, staged)
         staged += at.stage(order(3), order(4, group_name=OTHER_GROUP))
         emitted = await (await at.life.begin()).run(staged)
-        assert again(emitted) == staged[:2]
-        assert len(synced(*[one for one in emitted if one not in staged])) == 1
-        assert len(synced(*await at.life.step(staged[:2]))) == 2
+        assert len(synced(*emitted)) == 1
+        assert at.life.parked == staged[:2]
+        assert len(synced(*await at.life.step([]))) == 2
         assert at.groups().count(GROUP) == 1
 
 
@@ -94,36 +88,43 @@ async def test_what_left_while_it_was_settled_is_looked_for_anew(
     async with desk(tmp_path, forgets, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
         staged = at.stage(order(1, sizes={}))
         await die(at, staged)
-        syncer = await at.life.begin()
+        await at.life.begin()
 
         def broken(*_: object, **__: object) -> None:
             monkeypatch.undo()
             raise errors.Transient("the connection broke before the commit")
 
         monkeypatch.setattr(at.writer.journal, "close", broken)
+        assert not at.items(1)
         with pytest.raises(errors.Transient):
-            while again(await syncer.run(staged)):
-                assert not at.items(1)
+            await at.life.recover()
         # It was carried out, and only the board knows.
         assert len(at.items(1)) == 1
         assert len(synced(*await at.life.step(staged))) == len(at.items(1)) == 1
 
 
+@pytest.mark.parametrize("fails", ["the emission", "the removal after it"])
 @timeless
-async def test_events_go_round_until_the_lane_has_them_again(tmp_path: Path) -> None:
+async def test_a_parked_order_stays_parked_until_its_event_is_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
     async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
         staged = at.stage(order(1, sizes={}))
         await die(at, staged)
         syncer = await at.life.begin()
-        assert again(await syncer.run(staged)) == staged
-        assert going_round(at)
-        # It is over, and the event that was told again may not have left yet.
-        while await syncer.recovery.go_on():
-            await syncer.recovery.wait()
-        assert going_round(at)
-        assert synced(*await syncer.run(staged)) == [0]
-        assert not going_round(at)
+        assert await syncer.run(staged) == []
 
+        def broken(*_: object) -> None:
+            monkeypatch.undo()
+            raise errors.Transient(fails)
 
-def going_round(at: Desk) -> bool:
-    return bool(state.State(at.world.db, at.world.clock.now).get(RECIRCULATION) % 2)
+        if fails == "the emission":
+            monkeypatch.setattr(syncer.recovery, "emit", broken)
+        else:
+            monkeypatch.setattr(at.life.facts, "erase_all", broken)
+        with pytest.raises(errors.Transient, match=fails):
+            await at.life.recover()
+        assert at.life.parked == staged
+        await at.restart()
+        assert synced(*await at.life.step([])) == [0]
+        assert at.life.parked == []
