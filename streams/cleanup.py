@@ -26,7 +26,7 @@ class Tables(Protocol):
     def requests(self, before: datetime, most: int) -> int: ...
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """Named facts (connectors.tables.state.State)."""
 
     def get(self, name: str) -> Any: ...
@@ -38,7 +38,7 @@ class Cleaner:
     """`keep` is how long what has ended stays. Two that clean at once find nothing of each other."""
 
     tables: Tables
-    facts: Facts
+    store: Store
     keep: timedelta
     now: Callable[[], datetime]
     _left: list[str] = field(default_factory=list, init=False)
@@ -63,9 +63,9 @@ class Cleaner:
         return bool(self._left)
 
     def _claim(self, now: datetime) -> bool:
-        last = self.facts.get(FACT)
+        last = self.store.get(FACT)
         if last is not None and now - datetime.fromisoformat(last) < EVERY:
             return False
-        self.facts.set(FACT, now.isoformat())
+        self.store.set(FACT, now.isoformat())
         self._left, self._after, self._removed = [*ENDED, "requests"], 0, 0
         return True

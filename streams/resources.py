@@ -216,7 +216,7 @@ class Resources:
         pushed = orders_pushdown.PushdownOrders(self.db, utcnow, hashing.row_hash)
         return detect.Detector(
             source=pushed if s.hashes_on_server else self.orders,
-            facts=self.state,
+            store=self.state,
             batches=self.batches,
             refusals=self.failures,
             publish=publish,

@@ -46,14 +46,14 @@ class Customers(Protocol):
     def forget(self, record_uuids: Sequence[str], mark: Callable[[Any], None]) -> None: ...
 
 
-class Store(Protocol):
+class SnapshotArchive(Protocol):
     """snapshot_archive (connectors.archive.snapshots.Archive)."""
 
     def entry(self, entry_id: int) -> Entry | None: ...
     def payload(self, entry: Entry) -> bytes: ...
 
 
-class Facts(holds.Facts, Protocol):
+class Store(holds.Store, Protocol):
     """Named facts that outlive the process (connectors.tables.state.State)."""
 
     def get(self, name: str) -> Any: ...
@@ -113,8 +113,8 @@ class Rollback:
 
     source: Source
     customers: Customers
+    snapshots: SnapshotArchive
     store: Store
-    facts: Facts
     emitter: emit.Emitter
     mappings: Mappings
     window: int
@@ -128,11 +128,11 @@ class Rollback:
         live = self.source.columns()
         size_columns = sizes.size_columns(live, self.mappings.board.sizes)
         watched = columns.watched(self.mappings, size_columns)
-        baseline = self.facts.get(detect.BASELINE)
+        baseline = self.store.get(detect.BASELINE)
         today = detection.Baseline(scheme=hashing.SCHEME, columns=watched)
         if baseline is not None and detection.Baseline.model_validate(baseline) != today:
             raise errors.Misconfigured("the watched columns changed: let one pass run first, it adopts the new list")
-        payload = self.store.payload(entry)
+        payload = self.snapshots.payload(entry)
         there = {*parquet.columns(payload), *size_columns}
         if missing := [name for name in watched if name not in there]:
             raise errors.Misconfigured(
@@ -172,23 +172,23 @@ class Rollback:
         target = self.target(entry)
         found = self.differences(entry.customer, target)
         admitted = [(entry.customer, candidate) for candidate in found.changes]
-        return found, self._announced(admitted, target, int(self.facts.get(detect.PASS) or 0) + 1).events
+        return found, self._announced(admitted, target, int(self.store.get(detect.PASS) or 0) + 1).events
 
     def begin(self, entry: Entry, by: str) -> holds.Hold:
         """Puts the customer on hold, on its way to this snapshot; `step` takes it there."""
         self.target(entry)
         told = {"snapshot": entry.id, "taken_at": entry.taken_at, "complete": False}
         begun = holds.Hold(customer=entry.customer, by=by, at=self.now(), **told)
-        holds.keep(self.facts, begun)
+        holds.keep(self.store, begun)
         return begun
 
     def step(self, held: holds.Hold) -> Progress:
         """Emits as much as the window has room for; to be called again while something is left."""
-        entry = None if held.snapshot is None else self.store.entry(held.snapshot)
+        entry = None if held.snapshot is None else self.snapshots.entry(held.snapshot)
         if entry is None:
             raise errors.Misconfigured(f"the snapshot that {held.customer} goes back to is in the archive no more")
         target = self.target(entry)
-        number = self.facts.next_number(detect.PASS)
+        number = self.store.next_number(detect.PASS)
         found = self.differences(held.customer, target)
         tally = admission.Tally(self.window)
         for candidate in found.changes:
@@ -198,14 +198,14 @@ class Rollback:
         self.emitter.emit(told, version=number, started_by=STARTED_BY)
         left = len(found.changes) - len(admitted)
         if (left == 0) != held.complete:
-            holds.keep(self.facts, held.model_copy(update={"complete": left == 0}))
+            holds.keep(self.store, held.model_copy(update={"complete": left == 0}))
         return Progress(len(admitted), left)
 
     def unfinished(self) -> list[holds.Hold]:
         """Roll backs of which something is left to emit: for the first time, or again because its event was lost."""
         return [
             held
-            for held in holds.holds(self.facts).values()
+            for held in holds.holds(self.store).values()
             if held.snapshot is not None and (not held.complete or self.customers.forgotten(held.customer))
         ]
 
@@ -215,7 +215,7 @@ class Rollback:
         They are told like what was lost with the log, so the guard does not take them for an accident.
         """
         differing = self.differing(customer)
-        self.customers.forget(differing, holds.end(self.facts, customer))
+        self.customers.forget(differing, holds.end(self.store, customer))
         return len(differing)
 
     def differing(self, customer: str) -> list[str]:

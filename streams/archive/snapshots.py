@@ -39,7 +39,7 @@ class Customers(Protocol):
     ) -> Iterator[tuple[str, int | None, str | None, str]]: ...
 
 
-class Store(Protocol):
+class SnapshotArchive(Protocol):
     """snapshot_archive (connectors.archive.snapshots.Archive)."""
 
     def prepare(self) -> list[str]: ...
@@ -49,7 +49,7 @@ class Store(Protocol):
     def remove(self, ids: Collection[int]) -> None: ...
 
 
-class Facts(holds.Facts, archive_queue.Facts, Protocol):
+class Store(holds.Store, archive_queue.Store, Protocol):
     """Named facts that outlive the process (connectors.tables.state.State)."""
 
     def set(self, name: str, value: Any) -> None: ...
@@ -89,8 +89,8 @@ class Archiver:
 
     source: Source
     customers: Customers
+    snapshots: SnapshotArchive
     store: Store
-    facts: Facts
     mappings: Mappings
     retention: Retention
     now: Callable[[], datetime]
@@ -98,7 +98,7 @@ class Archiver:
     def ready(self) -> list[str]:
         """The customers to archive now, those that wait longest first."""
         latest = self.now() - PATIENCE
-        waiting = archive_queue.read(self.facts)
+        waiting = archive_queue.read(self.store)
         ready = [name for name, one in waiting.items() if not one.more or one.since < latest]
         return sorted(ready, key=lambda name: waiting[name].since)
 
@@ -107,15 +107,15 @@ class Archiver:
 
         Raises Transient while the archive is away: the customer stays due. Its other errors are of this snapshot.
         """
-        queued = archive_queue.read(self.facts).get(customer)
+        queued = archive_queue.read(self.store).get(customer)
         if queued is None:
             return  # Another process, `detect` beside the poller, archived it since `ready` was called.
         version = queued.version
-        if not self.store.has(customer, version):
+        if not self.snapshots.has(customer, version):
             taken_at = self.now()
-            self.store.store(customer, version, taken_at, self.snapshot(customer))
+            self.snapshots.store(customer, version, taken_at, self.snapshot(customer))
         self.prune(customer)
-        archive_queue.done(self.facts, customer)
+        archive_queue.done(self.store, customer)
 
     def snapshot(self, customer: str) -> parquet.File:
         """A customer's rows in the source at this moment. Rows without an identity are nobody's to go back to."""
@@ -128,15 +128,15 @@ class Archiver:
 
     def prune(self, customer: str | None = None) -> int:
         """Takes out what need not be kept, of one customer or of all. Returns how many. Never what a hold stands on."""
-        pinned = {one.snapshot for one in holds.holds(self.facts).values() if one.snapshot is not None}
+        pinned = {one.snapshot for one in holds.holds(self.store).values() if one.snapshot is not None}
         by_customer: dict[str, list[Entry]] = {}
-        for entry in self.store.entries(customer):
+        for entry in self.snapshots.entries(customer):
             by_customer.setdefault(entry.customer, []).append(entry)
         gone = [
             entry.id for some in by_customer.values() for entry in self.retention.superfluous(some, pinned, self.now())
         ]
         if gone:
-            self.store.remove(gone)
+            self.snapshots.remove(gone)
         return len(gone)
 
 

@@ -16,7 +16,7 @@ from streams.resources import Resources, new_id, utcnow
 log = logging.getLogger(__name__)
 
 
-def store(parts: Resources) -> archived_snapshots.Archive:
+def snapshot_archive(parts: Resources) -> archived_snapshots.Archive:
     """Snapshots of customers: in PostgreSQL when the settings name one, else beside the tables."""
     url = parts.settings.archive.get_secret_value()
     db: database.Database = parts.db
@@ -34,8 +34,8 @@ def archiver(parts: Resources) -> archive_snapshots.Archiver:
     return archive_snapshots.Archiver(
         source=parts.orders,
         customers=parts.customers,
-        store=store(parts),
-        facts=parts.state,
+        snapshots=snapshot_archive(parts),
+        store=parts.state,
         mappings=parts.mappings,
         retention=kept,
         now=utcnow,
@@ -48,8 +48,8 @@ def roll_back(parts: Resources, publish: emit.Publish) -> rollback.Rollback:
     return rollback.Rollback(
         source=parts.orders,
         customers=parts.customers,
-        store=store(parts),
-        facts=parts.state,
+        snapshots=snapshot_archive(parts),
+        store=parts.state,
         emitter=told,
         mappings=parts.mappings,
         window=parts.window,
@@ -93,7 +93,7 @@ class BetweenPasses:
             what = f"archive of {customer}"
             try:
                 if not self._prepared:
-                    self._archiver.store.prepare()
+                    self._archiver.snapshots.prepare()
                     self._prepared = True
                 with self._alone():
                     self._archiver.archive(customer)

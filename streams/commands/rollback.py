@@ -39,7 +39,7 @@ class Preview:
 def entries(settings: Settings, customer: str | None) -> list[Entry]:
     """What the archive has, of one customer or of all."""
     with connect.database(settings) as parts:
-        store = archive_wiring.store(parts)
+        store = archive_wiring.snapshot_archive(parts)
         return store.entries(None if customer is None else _archived_name(parts, store, customer))
 
 
@@ -48,7 +48,7 @@ def snapshot(
 ) -> tuple[Entry, bytes]:
     """One snapshot and its file: by number, or the newest of a customer at or before a moment. Checked."""
     with connect.database(settings) as parts:
-        store = archive_wiring.store(parts)
+        store = archive_wiring.snapshot_archive(parts)
         if number is not None:
             found = store.entry(number)
             if found is None:
@@ -67,7 +67,7 @@ def prune(settings: Settings) -> int:
 def preview(settings: Settings, customer: str, moment: datetime) -> Preview:
     """What a roll back would do. Nothing is emitted, held or told."""
     with connect.everything(settings) as parts:
-        store = archive_wiring.store(parts)
+        store = archive_wiring.snapshot_archive(parts)
         entry = _at(parts, store, customer, moment)
         differences, changed = archive_wiring.roll_back(parts, passes.publisher(parts)).preview(entry)
         planned = detect.planned(parts, changed)
@@ -97,7 +97,7 @@ def roll_back(settings: Settings, customer: str, moment: datetime) -> tuple[Entr
         parts.ensure_topics()
         rolling = archive_wiring.roll_back(parts, passes.publisher(parts))
         with passes.alone(parts):
-            entry = _at(parts, archive_wiring.store(parts), customer, moment)
+            entry = _at(parts, archive_wiring.snapshot_archive(parts), customer, moment)
             return entry, rolling.step(rolling.begin(entry, _who()))
 
 

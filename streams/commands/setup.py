@@ -33,7 +33,7 @@ def setup(settings: Settings, *, sample_orders: int, seed: int, grant: bool = Fa
         made = _summed(parts.db.apply_schema(utcnow()))
         if grant:
             made.append(give_rights(parts.db))
-        made += [f"{text} of the archive" for text in _summed(archive_wiring.store(parts).prepare())]
+        made += [f"{text} of the archive" for text in _summed(archive_wiring.snapshot_archive(parts).prepare())]
         if sample_orders:
             made.append(fill_with_samples(parts, orders=sample_orders, seed=seed))
         made += [f"made topic {name}" for name in parts.ensure_topics()]

@@ -17,7 +17,7 @@ LOOK = 0.5
 SILENT = 30.0
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """connectors.tables.state.State."""
 
     def all_of(self, family: str) -> dict[str, Any]: ...
@@ -52,9 +52,9 @@ class StallDetector:
         return True
 
 
-def stall_reason(facts: Facts, now: datetime, seconds: float) -> str:
+def stall_reason(store: Store, now: datetime, seconds: float) -> str:
     """Why nothing moves, as far as the workers tell, and what to do about it: one line."""
-    told = [workers.WorkerState.model_validate(one) for one in facts.all_of(heartbeat.FAMILY).values()]
+    told = [workers.WorkerState.model_validate(one) for one in store.all_of(heartbeat.FAMILY).values()]
     alive = [one for one in told if one.role == "worker" and (now - one.at).total_seconds() <= SILENT]
     holding = [f"{one.name} holds {lane}: {why}" for one in alive for lane, why in sorted(one.holding.items())]
     if not alive:

@@ -22,21 +22,21 @@ class QueuedSnapshot(Model):
     more: bool = False
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """Named facts that outlive the process (connectors.tables.state.State)."""
 
     def get(self, name: str) -> Any: ...
     def set(self, name: str, value: Any) -> None: ...
 
 
-def read(facts: Facts) -> dict[str, QueuedSnapshot]:
+def read(store: Store) -> dict[str, QueuedSnapshot]:
     """What is due, by customer."""
-    return {customer: QueuedSnapshot.model_validate(told) for customer, told in (facts.get(NAME) or {}).items()}
+    return {customer: QueuedSnapshot.model_validate(told) for customer, told in (store.get(NAME) or {}).items()}
 
 
-def add(facts: Facts, customers: Collection[str], *, behind: Collection[str], version: int, now: datetime) -> None:
+def add(store: Store, customers: Collection[str], *, behind: Collection[str], version: int, now: datetime) -> None:
     """These customers were changed by this pass; of those `behind`, more is to come. Orders of nobody are left out."""
-    known = read(facts)
+    known = read(store)
     changed = {
         customer: QueuedSnapshot(
             version=version, since=known[customer].since if customer in known else now, more=customer in behind
@@ -45,13 +45,13 @@ def add(facts: Facts, customers: Collection[str], *, behind: Collection[str], ve
         if customer
     }
     if changed:
-        _write(facts, known | changed)
+        _write(store, known | changed)
 
 
-def done(facts: Facts, customer: str) -> None:
+def done(store: Store, customer: str) -> None:
     """Its snapshot is in the archive."""
-    _write(facts, {name: due for name, due in read(facts).items() if name != customer})
+    _write(store, {name: due for name, due in read(store).items() if name != customer})
 
 
-def _write(facts: Facts, due: dict[str, QueuedSnapshot]) -> None:
-    facts.set(NAME, {customer: one.model_dump(mode="json") for customer, one in due.items()})
+def _write(store: Store, due: dict[str, QueuedSnapshot]) -> None:
+    store.set(NAME, {customer: one.model_dump(mode="json") for customer, one in due.items()})

@@ -33,7 +33,7 @@ class Hold(Model):
     complete: bool = True
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """Named facts that outlive the process (connectors.tables.state.State)."""
 
     def all_of(self, family: str) -> dict[str, Any]: ...
@@ -55,29 +55,29 @@ class Customers(Protocol):
     def held_rows(self, held: Sequence[str], raw_held: Sequence[str]) -> list[tuple[str, str, int]]: ...
 
 
-def holds(facts: Facts) -> dict[str, Hold]:
+def holds(store: Store) -> dict[str, Hold]:
     """The customers on hold, by name."""
-    return {customer: Hold.model_validate(told) for customer, told in facts.all_of(FAMILY).items()}
+    return {customer: Hold.model_validate(told) for customer, told in store.all_of(FAMILY).items()}
 
 
-def keep(facts: Facts, hold: Hold) -> None:
+def keep(store: Store, hold: Hold) -> None:
     """Puts a customer on hold, or notes how far its roll back came. Raises Misconfigured for a name too long."""
     if len(_name(hold.customer)) > LONGEST:
         raise errors.Misconfigured(f"the name of {hold.customer!r} is too long for a hold: shorten it in customers.csv")
-    facts.set(_name(hold.customer), hold.model_dump(mode="json"))
+    store.set(_name(hold.customer), hold.model_dump(mode="json"))
 
 
-def end(facts: Facts, customer: str) -> Callable[[Any], None]:
+def end(store: Store, customer: str) -> Callable[[Any], None]:
     """Releases a customer, inside the transaction that gives its orders back to detection."""
-    return facts.erase(_name(customer))
+    return store.erase(_name(customer))
 
 
-def states(facts: Facts, orders: Orders, customers: Customers, mappings: Mappings) -> dict[str, dict[SyncState, int]]:
+def states(store: Store, orders: Orders, customers: Customers, mappings: Mappings) -> dict[str, dict[SyncState, int]]:
     """Orders of the source by customer and state. Every row of a customer on hold is HELD, known before or not.
 
     Added up, they are the rows of the source but for those that are refused or not detected yet.
     """
-    held = frozenset(holds(facts))
+    held = frozenset(holds(store))
     if not held:
         return _by_customer(orders.states())
     raw = detect_events.raw_names(orders.customer_names(), held.__contains__, mappings)

@@ -29,7 +29,7 @@ class Detector:
     """One poller's parts. `publish` returns once Kafka has confirmed every event, in order."""
 
     source: Source
-    facts: Store
+    store: Store
     batches: Batches
     refusals: Refusals
     publish: emit.Publish
@@ -44,9 +44,9 @@ class Detector:
 
         What is accepted once stays accepted while the window holds it back from this pass.
         """
-        number = self.facts.next_number(PASS)
+        number = self.store.next_number(PASS)
         started = self.now()
-        waiting = self.facts.get(HELD)
+        waiting = self.store.get(HELD)
         if waiting is not None and not accept:
             return self._report(number, started, None, held=str(waiting))
         self.batches.close_unconfirmed(number)
@@ -55,7 +55,7 @@ class Detector:
 
     def preview(self, chosen: detection.Filters | None = None) -> list[events.OrderChanged]:
         """What a pass would emit now. Nothing is emitted, counted or moved; the guard is not asked."""
-        number = int(self.facts.get(PASS) or 0) + 1
+        number = int(self.store.get(PASS) or 0) + 1
         with tempfile.TemporaryFile("w+", encoding="utf-8") as unchanged:
             return self._announced(self._look(number, chosen, unchanged, accept=True)).events
 
@@ -68,7 +68,7 @@ class Detector:
         *,
         accept: bool,
     ) -> detection.PassReport:
-        accepted = {events.Change(name): n for name, n in (self.facts.get(ACCEPTED) or {}).items()}
+        accepted = {events.Change(name): n for name, n in (self.store.get(ACCEPTED) or {}).items()}
         found: findings.PassFindings | None = None
         try:
             found = self._look(number, chosen, unchanged, accept=accept)
@@ -76,13 +76,13 @@ class Detector:
         except guard.Stop as stop:
             reason = str(stop)
         if found is None or reason is not None:
-            self.facts.set(HELD, reason)
+            self.store.set(HELD, reason)
             return self._report(number, started, found, held=reason)
         if accept:
-            self.facts.set(HELD, None)
+            self.store.set(HELD, None)
         if chosen is None and (accept or accepted):
             left = found.left if accept else {c: min(n, found.left.get(c, 0)) for c, n in accepted.items()}
-            self.facts.set(ACCEPTED, {change.value: n for change, n in left.items() if n})
+            self.store.set(ACCEPTED, {change.value: n for change, n in left.items() if n})
         self._remember(found)
         self.refusals.refuse(found.refusals, number)
         emitted, excluded = self._emit(found)
@@ -103,7 +103,7 @@ class Detector:
         names = {name for name, _ in live}
         if vanished := [name for name in watched if name not in names]:
             raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(vanished)}, which board.yaml reads")
-        held = holds.holds(self.facts)
+        held = holds.holds(self.store)
         found = findings.PassFindings(number, chosen, watched, frozenset(size_columns), unchanged, frozenset(held))
         found.held_orders = self.source.identities_of(list(held)) if held else frozenset()
         found.former = self._former(found, names, accept=accept)
@@ -126,7 +126,7 @@ class Detector:
                 tally.add(customer, admission.Candidate(record_uuid, events.Change.DELETED, 1, state))
         limit = chosen.limit if chosen is not None else None
         room = self.window - self.source.unsettled_mutations()
-        found.admitted = tally.admit(room, limit, self.facts.get(TURNS) or {})
+        found.admitted = tally.admit(room, limit, self.store.get(TURNS) or {})
         found.deferred = tally.total - len(found.admitted)
         found.behind = tally.behind
         return found
@@ -162,7 +162,7 @@ class Detector:
 
     def _former(self, found: findings.PassFindings, live: set[str], *, accept: bool) -> list[str | None] | None:
         """The column list that the snapshot's hashes were made with, when it is not today's; None for a lost column."""
-        stored = self.facts.get(BASELINE)
+        stored = self.store.get(BASELINE)
         today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
         if stored is None:
             return None
@@ -209,23 +209,23 @@ class Detector:
         # An order that goes from one customer to another changes both.
         customers = {snapshot.customer for snapshot in told.snapshots.values()}
         customers |= self.source.customers_of(list(told.snapshots))
-        archive_queue.add(self.facts, customers, behind=found.behind, version=found.number, now=self.now())
+        archive_queue.add(self.store, customers, behind=found.behind, version=found.number, now=self.now())
         self._emission.emit(told, version=found.number, started_by="ordersync detect")
         return len(told.events), detect_events.excluded(told.events, told.silent)
 
     def _remember(self, found: findings.PassFindings) -> None:
         """The column list of the first hashes; and whose turn it was, while the window holds changes back."""
-        if self.facts.get(BASELINE) is None:
-            self.facts.set(BASELINE, detection.Baseline(scheme=hashing.SCHEME, columns=found.watched).model_dump())
-        turns = self.facts.get(TURNS) or {}
+        if self.store.get(BASELINE) is None:
+            self.store.set(BASELINE, detection.Baseline(scheme=hashing.SCHEME, columns=found.watched).model_dump())
+        turns = self.store.get(TURNS) or {}
         after = turns | {customer: found.number for customer, _ in found.admitted} if found.deferred else {}
         if after != turns:
-            self.facts.set(TURNS, after)
+            self.store.set(TURNS, after)
 
     def _rebaseline(self, found: findings.PassFindings) -> None:
         if found.former is not None:
             today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
-            self.source.rebaseline(found.kept(), self.facts.mark(BASELINE, today.model_dump()))
+            self.source.rebaseline(found.kept(), self.store.mark(BASELINE, today.model_dump()))
 
     def _report(
         self,
@@ -249,5 +249,5 @@ class Detector:
             held=held,
             **counts,
         )
-        self.facts.set(LAST, report.model_dump(mode="json"))
+        self.store.set(LAST, report.model_dump(mode="json"))
         return report

@@ -45,7 +45,7 @@ class Orders(Protocol):
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None: ...
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """connectors.tables.state.State."""
 
     def next_number(self, name: str) -> int: ...
@@ -64,7 +64,7 @@ class Repairer:
 
     tables: Tables
     orders: Orders
-    facts: Facts
+    store: Store
     batches: Batches
     size_columns: Collection[str]
     key_column: str
@@ -89,7 +89,7 @@ class Repairer:
         told = [self._again(one) for one in known.values()]
         if not news:
             return told
-        version, batches = self.facts.next_number(detect.PASS), dict[str, str]()
+        version, batches = self.store.next_number(detect.PASS), dict[str, str]()
         for position, uuid in enumerate(news):
             before = settled.get(uuid)
             customer = (before.customer if before is not None else items[uuid]) or NOBODY

@@ -97,7 +97,7 @@ class Log(Protocol):
     def bounds(self, partition: int) -> Bounds: ...
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
@@ -169,7 +169,7 @@ class Replayer:
     """
 
     log: Log
-    facts: Facts
+    store: Store
     tables: Tables
     held: Collection[str]
     kept_since: datetime
@@ -186,7 +186,7 @@ class Replayer:
         Raises Misconfigured when Kafka does not retain any more what is asked for, and says what it does.
         """
         bounds = {partition: self.log.bounds(partition) for partition in self._partitions(asked)}
-        before = None if anew else self.facts.get(asked.name)
+        before = None if anew else self.store.get(asked.name)
         if before is not None:
             came = ReplayRun.model_validate(before)
             if _is_there(came, bounds):

@@ -110,7 +110,7 @@ class Source(Protocol):
     def scan(self, columns: Sequence[str]) -> Iterator[tuple[str, str | None, str, str | None]]: ...
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
@@ -122,7 +122,7 @@ class Verifier:
 
     states: RowStates
     source: Source
-    facts: Facts
+    store: Store
     mappings: Mappings
     now: Callable[[], datetime]
 
@@ -178,6 +178,6 @@ class Verifier:
         size_columns = sizes.size_columns(self.source.columns(), self.mappings.board.sizes)
         watched = columns.watched(self.mappings, size_columns)
         today = detection.Baseline(scheme=hashing.SCHEME, columns=watched)
-        if self.facts.get(detect.BASELINE) != today.model_dump(mode="json"):
+        if self.store.get(detect.BASELINE) != today.model_dump(mode="json"):
             return set()
         return {uuid for uuid, known, text, _ in self.source.scan(watched) if known != hashing.row_hash(text)}

@@ -9,7 +9,7 @@ from streams.runtime import heartbeat
 READS = "api.reads"
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
@@ -17,22 +17,22 @@ class Facts(Protocol):
     def all_of(self, family: str) -> dict[str, Any]: ...
 
 
-def calls_today(facts: Facts, writes_since: Callable[[datetime], int], now: datetime) -> float:
+def calls_today(store: Store, writes_since: Callable[[datetime], int], now: datetime) -> float:
     """Of this UTC day: what the journal knows or a worker counted, whichever is more; and what commands have read."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     told = [
         float(worker["budget"]["calls_today"])
-        for worker in facts.all_of(heartbeat.FAMILY).values()
+        for worker in store.all_of(heartbeat.FAMILY).values()
         if worker.get("budget") and datetime.fromisoformat(worker["at"]) >= midnight
     ]
-    return max([float(writes_since(midnight)), *told]) + _read(facts, now)
+    return max([float(writes_since(midnight)), *told]) + _read(store, now)
 
 
-def note(facts: Facts, calls: int, now: datetime) -> None:
+def note(store: Store, calls: int, now: datetime) -> None:
     """A command has made so many."""
-    facts.set(READS, {"day": now.date().isoformat(), "calls": _read(facts, now) + calls})
+    store.set(READS, {"day": now.date().isoformat(), "calls": _read(store, now) + calls})
 
 
-def _read(facts: Facts, now: datetime) -> int:
-    told = facts.get(READS) or {}
+def _read(store: Store, now: datetime) -> int:
+    told = store.get(READS) or {}
     return int(told["calls"]) if told.get("day") == now.date().isoformat() else 0

@@ -162,12 +162,12 @@ class BoardWriter:
             )
         await asyncio.to_thread(parts.ledger.remember_groups, await board.groups())
         view = board_view.BoardView(board, parts.mappings)
-        looker = lookup.BoardLookup(view, self._state.sleeper(SYNC, "looking on the board for a lost answer"))
+        board_lookup = lookup.BoardLookup(view, self._state.sleeper(SYNC, "looking on the board for a lost answer"))
         write = writer.Writer(
             client=self.client,
             journal=parts.journal,
             ledger=parts.ledger,
-            looker=looker,
+            board_lookup=board_lookup,
             board_id=board.board_id,
             grant=grant,
             batch_size=parts.settings.batch_size,
@@ -184,7 +184,7 @@ class BoardWriter:
             staging=parts.staging,
             ledger=parts.ledger,
             writer=write,
-            recovery=in_doubt.InDoubtRequests(parts.journal, write, looker, parts.state, self._emit, utcnow),
+            in_doubt=in_doubt.InDoubtRequests(parts.journal, write, board_lookup, parts.state, self._emit, utcnow),
             labels=board_view.LabelBook(columns),
             mappings=parts.mappings,
             now=utcnow,

@@ -21,7 +21,7 @@ EVERY = 2.0
 AGAIN = 10.0
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """Named facts (connectors.tables.state.State)."""
 
     def set(self, name: str, value: Any) -> None: ...
@@ -44,7 +44,7 @@ class Broker(Protocol):
 class Reporter:
     """`tell` writes the state when it changed or grew old. `now` is UTC; a poller has no `address` and no `budget`."""
 
-    facts: Facts
+    store: Store
     health: health.Health
     broker: Broker
     name: str
@@ -92,7 +92,7 @@ class Reporter:
         state, told = self.state(), self._told
         if told is not None and (state.at - told.at).total_seconds() < AGAIN and _same(state, told):
             return False
-        self.facts.set(f"{FAMILY}.{self.name}", state.model_dump(mode="json"))
+        self.store.set(f"{FAMILY}.{self.name}", state.model_dump(mode="json"))
         self._told = state
         return True
 

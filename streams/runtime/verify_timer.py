@@ -22,7 +22,7 @@ LOOK = 5.0
 Summary = dict[str, Any]
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
@@ -36,7 +36,7 @@ class Rounds:
     The pauses are seconds; with 0 the board is never read.
     """
 
-    facts: Facts
+    store: Store
     tables: Callable[[], Summary]
     board: Callable[[], Awaitable[Summary | None]]
     every: float
@@ -62,11 +62,11 @@ class Rounds:
                 await self._tell(BOARD, seen)
 
     async def _due(self, name: str, every: float) -> bool:
-        last = await asyncio.to_thread(self.facts.get, name)
+        last = await asyncio.to_thread(self.store.get, name)
         return last is None or self.now() - datetime.fromisoformat(last["at"]) >= timedelta(seconds=every)
 
     async def _tell(self, name: str, seen: Summary) -> None:
-        before = await asyncio.to_thread(self.facts.get, name) or {}
+        before = await asyncio.to_thread(self.store.get, name) or {}
         if seen["wrong"] and seen["wrong"] != before.get("wrong"):
             log.error("verify: %d orders are not as they shall be: `ordersync verify` lists them", seen["wrong"])
-        await asyncio.to_thread(self.facts.set, name, seen)
+        await asyncio.to_thread(self.store.set, name, seen)

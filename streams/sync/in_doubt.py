@@ -34,7 +34,7 @@ class Writer(Protocol):
     async def settle(self, request: Request, found: Mapping[int, lookup.Adopted], looked_at: datetime) -> None: ...
 
 
-class Facts(Protocol):
+class Store(Protocol):
     """connectors.tables.state.State."""
 
     def get(self, name: str) -> Any: ...
@@ -61,13 +61,13 @@ class InDoubtRequests:
 
     journal: Journal
     writer: Writer
-    looker: lookup.BoardLookup
-    facts: Facts
+    board_lookup: lookup.BoardLookup
+    store: Store
     emit: Callable[[Sequence[events.OrderStaged]], None]
     now: Callable[[], datetime]
     _searches: dict[str, _Search] = field(default_factory=dict, init=False)
 
-    async def go_on(self) -> list[Request]:
+    async def advance(self) -> list[Request]:
         """One look for each request in doubt whose time has come. Returns those that are still in doubt.
 
         Re-emits the parked orders if there is none. What shows is adopted, what does not show until the end is sent
@@ -93,14 +93,14 @@ class InDoubtRequests:
         The last event of a version replaces earlier ones.
         """
         parked = {f"{PARKED}.{one.record_uuid}.{one.version}": one.model_dump(mode="json") for one in staged}
-        self.facts.set_all({**parked, PARKINGS: int(self.facts.get(PARKINGS) or 0) + 1})
+        self.store.set_all({**parked, PARKINGS: int(self.store.get(PARKINGS) or 0) + 1})
 
     def _release(self) -> None:
         """Kafka has the events before SQL forgets them: a crash in between repeats them."""
-        if parked := self.facts.all_of(PARKED):
+        if parked := self.store.all_of(PARKED):
             staged = [events.OrderStaged.model_validate(one) for one in parked.values()]
             self.emit(sorted(staged, key=lambda one: one.version))
-            self.facts.erase_all([f"{PARKED}.{name}" for name in parked])
+            self.store.erase_all([f"{PARKED}.{name}" for name in parked])
 
     def _begin(self, request: Request) -> _Search:
         log.warning("request %s is in doubt: looking what became of it", request.key)
@@ -108,13 +108,15 @@ class InDoubtRequests:
 
     def _search(self) -> _Search:
         now = self.now()
-        return _Search([now + timedelta(seconds=seconds) for seconds in itertools.accumulate(self.looker.pauses)], now)
+        return _Search(
+            [now + timedelta(seconds=seconds) for seconds in itertools.accumulate(self.board_lookup.pauses)], now
+        )
 
     async def _is_over(self, search: _Search, request: Request) -> bool:
         """Everything was found, or looked for long enough."""
         if search.due and self.now() >= search.due[0]:
             missing = {at: one for at, one in enumerate(request.mutations) if at not in search.found}
-            search.found |= await self.looker.look(missing)
+            search.found |= await self.board_lookup.look(missing)
             search.looked_at = self.now()
             while search.due and self.now() >= search.due[0]:
                 search.due.pop(0)

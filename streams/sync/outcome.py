@@ -50,7 +50,7 @@ class OutcomeResolver:
     """Judges one request."""
 
     ledger: writer_ports.Ledger
-    looker: lookup.BoardLookup
+    board_lookup: lookup.BoardLookup
     board_id: str
 
     async def judge(
@@ -110,7 +110,7 @@ class OutcomeResolver:
             if isinstance(verdict, items.Refused) and is_missing(verdict)
         }
         targets = {at: lookup.target(mutation) for at, mutation in refused.items()}
-        gone = await self.looker.gone(sorted(set(targets.values()) - {""}))
+        gone = await self.board_lookup.gone(sorted(set(targets.values()) - {""}))
         lost = {at: target for at, target in targets.items() if target in gone}
         grouped = {
             at: mutation.group_name
@@ -118,7 +118,7 @@ class OutcomeResolver:
             if at not in lost and isinstance(mutation, items.CreateItem | items.MoveItem)
         }
         if grouped:
-            before, now = await asyncio.to_thread(self.ledger.groups), await self.looker.groups()
+            before, now = await asyncio.to_thread(self.ledger.groups), await self.board_lookup.groups()
             await asyncio.to_thread(self.ledger.remember_groups, now)
             lost |= {at: f"group {name}" for at, name in grouped.items() if now.get(name) != before.get(name)}
         return lost

@@ -71,7 +71,7 @@ class Syncer:
     staging: Staging
     ledger: Ledger
     writer: Writer
-    recovery: InDoubtRequests
+    in_doubt: InDoubtRequests
     labels: plans.Labels
     mappings: Mappings
     now: Callable[[], datetime]
@@ -82,14 +82,14 @@ class Syncer:
         Parks an order that a request in doubt is about. Raises what the writer raises; then nothing is emitted, and the
         same events may come again.
         """
-        in_doubt = await self.recovery.go_on()
+        in_doubt = await self.in_doubt.advance()
         clear, waiting = recovery.split(in_doubt, staged)
         chosen = await asyncio.to_thread(select.choose, clear, self.staging)
         work, without_group = recovery.without_group(in_doubt, chosen.work)
         if chosen.superseded:
             await asyncio.to_thread(self.staging.supersede, chosen.superseded)
         if waiting := [*waiting, *(one.event for one in without_group)]:
-            await asyncio.to_thread(self.recovery.park, waiting)
+            await asyncio.to_thread(self.in_doubt.park, waiting)
         told = [self._synced(event, item_id, 0) for event, item_id in chosen.already_done]
         return told + (await self._batch(work) if work else [])
 

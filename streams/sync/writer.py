@@ -66,7 +66,7 @@ class Writer:
     client: writer_ports.Client
     journal: writer_ports.Journal
     ledger: writer_ports.Ledger
-    looker: lookup.BoardLookup
+    board_lookup: lookup.BoardLookup
     board_id: str
     grant: Grant
     batch_size: int
@@ -156,8 +156,8 @@ class Writer:
             self.size.answered(len(mutations), reply.seconds)
             verdicts = responses.judge(reply, [f"m{i}" for i in range(len(mutations))])
             silent = {i: mutations[i] for i, verdict in enumerate(verdicts) if isinstance(verdict, items.Unknown)}
-            flight.found = await self.looker.find(silent)
-        judge = outcome.OutcomeResolver(self.ledger, self.looker, self.board_id)
+            flight.found = await self.board_lookup.find(silent)
+        judge = outcome.OutcomeResolver(self.ledger, self.board_lookup, self.board_id)
         judged = await judge.judge(flight.request, verdicts, flight.found, answered=reply is not None)
         done = all(isinstance(result, items.Done) for result in judged.results)
         await self._close(flight, judged, "DONE" if done else "PARTIAL", reply)
@@ -175,7 +175,7 @@ class Writer:
         while True:
             if flight.doubted:
                 if flight.looked_at is None:
-                    flight.found = await self.looker.find(creates)
+                    flight.found = await self.board_lookup.find(creates)
                     flight.looked_at = self.now()
                 if flight.found or self._key_is_old(flight):
                     return None
@@ -187,7 +187,7 @@ class Writer:
                     leave=functools.partial(self._leave, flight),
                 )
             except error_table.MustLookUp:
-                flight.found = await self.looker.find(creates)
+                flight.found = await self.board_lookup.find(creates)
                 return None
             except errors.Rejected:
                 # This time nothing was executed. What an earlier time did would show.

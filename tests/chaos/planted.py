@@ -190,8 +190,8 @@ def _blind(original: Any) -> Any:
 
 def _forgets_parked(original: Any) -> Any:
     def release(self: in_doubt.InDoubtRequests) -> None:
-        self.facts.erase_all(
-            [f"{tables_lost_events.PARKED}.{name}" for name in self.facts.all_of(tables_lost_events.PARKED)]
+        self.store.erase_all(
+            [f"{tables_lost_events.PARKED}.{name}" for name in self.store.all_of(tables_lost_events.PARKED)]
         )
 
     return release
@@ -282,7 +282,7 @@ PLANTS = {
         ((writer.Writer, "_leave", _forgets_intent), (writer.Writer, "_close", _late_close)),
     ),
     "blind create": Plant(
-        "what is in doubt after a crash is taken for not done", ((in_doubt.InDoubtRequests, "go_on", _blind),)
+        "what is in doubt after a crash is taken for not done", ((in_doubt.InDoubtRequests, "advance", _blind),)
     ),
     "forgotten parked order": Plant(
         "a parked order is removed and not emitted", ((in_doubt.InDoubtRequests, "_release", _forgets_parked),)

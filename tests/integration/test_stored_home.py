@@ -32,7 +32,8 @@ from streams import topics
 from streams.cli import main as cli
 from streams.demo import proof
 from streams.resources import Resources, utcnow
-from streams.runtime import embedded
+from streams.runtime import connect, embedded
+from streams.runtime import status as statuses
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -220,7 +220,7 @@ class Life:
         """Ends everything that is in doubt, without any event. Returns how many requests there were."""
         syncer = await self.begin()
         found = journal.Journal(self._db, board_id="", now=self._world.clock.now).unfinished()
-        while await syncer.recovery.go_on():
+        while await syncer.in_doubt.advance():
             await self._world.clock.sleep(LOOK)
         return len(found)
 
@@ -265,7 +265,7 @@ class Life:
             client=_Client(api, self._struck),
             journal=log,
             ledger=books,
-            looker=looker,
+            board_lookup=looker,
             board_id=board.board_id,
             grant=self._grant,
             batch_size=world.schedule.batch_size,
@@ -287,7 +287,7 @@ class Life:
             ),
             ledger=books,
             writer=write,
-            recovery=in_doubt.InDoubtRequests(
+            in_doubt=in_doubt.InDoubtRequests(
                 log, write, looker, self.facts, lambda staged: self.reemitted.extend(staged), world.clock.now
             ),
             labels=board_view.LabelBook(columns),

@@ -126,7 +126,7 @@ class World:
         ids = random.Random(11)
         self.detector = detect.Detector(
             source=self.orders,
-            facts=self.state,
+            store=self.state,
             batches=self.batches,
             refusals=self.failures,
             publish=self.topic,

@@ -41,8 +41,8 @@ class Place(factories.World):
         return rollback.Rollback(
             source=self.orders,
             customers=self.customers,
-            store=self.store,
-            facts=self.state,
+            snapshots=self.store,
+            store=self.state,
             emitter=told,
             mappings=self.mappings,
             window=window,

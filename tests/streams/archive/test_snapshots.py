@@ -38,8 +38,8 @@ class Place:
         return archive_snapshots.Archiver(
             source=world.orders,
             customers=customers.Customers(world.db),
-            store=store or self.store,
-            facts=world.state,
+            snapshots=store or self.store,
+            store=world.state,
             mappings=world.mappings,
             retention=archive_snapshots.Retention(days=30, most=most),
             now=world.clock,

@@ -76,7 +76,7 @@ def test_the_archives_password_may_be_in_a_file(world: World, monkeypatch: pytes
     url = SecretStr("postgresql://me@h/archive")
     told = settings.Settings(database=str(world.path), archive=url, archive_password_file=file)
     with pytest.raises(errors.Transient, match="h:5432/archive does not answer") as caught:
-        archive_wiring.store(resources.Resources(told)).prepare()
+        archive_wiring.snapshot_archive(resources.Resources(told)).prepare()
     assert conninfo.conninfo_to_dict(given[0])["password"] == "hunter 2"
     assert "hunter" not in str(caught.value)
 

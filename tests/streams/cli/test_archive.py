@@ -32,8 +32,8 @@ class Desk:
         archiver = archive_snapshots.Archiver(
             source=world.orders,
             customers=customers.Customers(world.db),
-            store=self.store,
-            facts=world.state,
+            snapshots=self.store,
+            store=world.state,
             mappings=world.mappings,
             retention=archive_snapshots.Retention(30, 100),
             now=world.clock,

@@ -196,7 +196,7 @@ async def test_what_is_in_doubt_is_ended_by_the_owner_of_the_partition_though_no
         await again.writing.settle_doubts(owns=True)
         assert await epoch(ready) == 2
         assert again.writing._syncer is not None
-        recovery = again.writing._syncer.recovery
+        recovery = again.writing._syncer.in_doubt
         assert list(recovery._searches) == ["k"]
         # It was never sent, so it is looked for until the end, and sent then.
         recovery._searches["k"].due.clear()

@@ -9,7 +9,7 @@ from tests.support.writer_desk import GROUP, Desk, desk, order, uuid
 
 
 def view(at: Desk) -> board_view.BoardView:
-    board = at.writer.looker.board
+    board = at.writer.board_lookup.board
     assert isinstance(board, board_view.BoardView)
     return board
 

@@ -119,7 +119,7 @@ async def test_a_parked_order_stays_parked_until_its_event_is_confirmed(
             raise errors.Transient(fails)
 
         if fails == "the emission":
-            monkeypatch.setattr(syncer.recovery, "emit", broken)
+            monkeypatch.setattr(syncer.in_doubt, "emit", broken)
         else:
             monkeypatch.setattr(at.life.facts, "erase_all", broken)
         with pytest.raises(errors.Transient, match=fails):

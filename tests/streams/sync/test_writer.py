@@ -336,7 +336,7 @@ async def test_a_key_that_grows_old_while_the_budget_is_waited_for_is_not_used(t
         await at.restart()
         await asyncio.sleep(28.0 * MINUTE)
         syncer = await at.life.begin()
-        while await syncer.recovery.go_on():
+        while await syncer.in_doubt.advance():
             at.life.paces.hold(120.0)
             await asyncio.sleep(0.5)
         assert at.calls == 0
