@@ -1,16 +1,24 @@
-"""The error tree, decided in the connector that saw the trouble.
+"""The error tree. The connector that meets the trouble decides the kind, and with it what happens next.
 
 OrdersyncError
-├── Transient        may succeed later: bounded back-off, then the process ends and starts again
-│   └── OutcomeUnknown   a write left and no answer came: look before doing it again
-├── Rejected         this request can never succeed as it is: a failure event, its neighbours go on
-└── Misconfigured    token, permission, schema, settings: hold everything, write no ERR rows
-    └── LeaseLost        another process is the writer now: end at once, write nothing more
+├── Transient            may succeed later: bounded pauses, then the process ends and its supervisor starts it again
+│   ├── OutcomeUnknown   a write was sent and no answer arrived: check before it is sent again
+│   │   └── MustLookUp   (monday/error_table.py) the API does not say what happened: only the board can
+│   └── TopicMissing     (kafka/admin.py) the broker is there and the topic is not: create it
+├── Rejected             this request can never succeed as it is: a failure event, its neighbours go on
+├── Misconfigured        token, permission, schema, settings: pause the lane, write no ERR rows
+│   ├── AccountStop      (monday/error_table.py) the API refuses the whole account
+│   ├── BoardStop        (monday/error_table.py) the API refuses the whole board
+│   └── NoSuchCustomer   (streams/commands/replay.py) no order has a customer of this name
+└── LeaseLost            another process is the writer now: the process ends at once and writes nothing more
+
+Not in the tree, because they never leave their package: codec.Undecodable (schemas), MappingError (schemas), guard.Stop
+(streams/detect). tests/test_architecture.py holds this drawing against the classes.
 """
 
 
 class OrdersyncError(Exception):
-    """Something ordersync knows how to name. The text is one line for a person."""
+    """Trouble that ordersync has a name for. The text is one line for a user."""
 
 
 class Transient(OrdersyncError):
@@ -22,7 +30,7 @@ class Transient(OrdersyncError):
 
 
 class OutcomeUnknown(Transient):
-    """A write was sent and its answer never came: it may or may not have happened."""
+    """A write was sent and its answer never arrived: it may or may not have been carried out."""
 
 
 class Rejected(OrdersyncError):
@@ -38,7 +46,7 @@ class Rejected(OrdersyncError):
 
 
 class Misconfigured(OrdersyncError):
-    """A person must act: a token, a permission, a schema, a setting. `code` is the other side's own word."""
+    """A user must act: a token, a permission, a schema, a setting. `code` is the other side's own word."""
 
     def __init__(self, message: str, *, code: str = "MISCONFIGURED", wait: float | None = None) -> None:
         super().__init__(message)
@@ -46,5 +54,5 @@ class Misconfigured(OrdersyncError):
         self.wait = wait
 
 
-class LeaseLost(Misconfigured):
-    """The right to write to the board belongs to another process now."""
+class LeaseLost(OrdersyncError):
+    """The right to write to the board belongs to another process now. Never waited for, never retried."""

@@ -5,7 +5,7 @@ refused supersedes nothing: the board keeps the last valid one. A version that t
 part of it may be on the board.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,6 +17,40 @@ class Version(NamedTuple):
 
     record_uuid: str
     number: int
+
+
+class SyncedVersion(NamedTuple):
+    """A version that the board shows, with the hash of the row that it was converted from."""
+
+    record_uuid: str
+    number: int
+    row_hash: str
+
+    @property
+    def version(self) -> Version:
+        """The same without its hash."""
+        return Version(self.record_uuid, self.number)
+
+
+class ConfirmedVersion(NamedTuple):
+    """A version that the board shows, with its item; `item_id` is None when the order left the board."""
+
+    record_uuid: str
+    number: int
+    item_id: str | None
+
+    @property
+    def version(self) -> Version:
+        """The same without its item."""
+        return Version(self.record_uuid, self.number)
+
+
+class LeftSizes(NamedTuple):
+    """Sizes that an order does not have any more, and that its version brings to 0; `stg_id` is its staged key."""
+
+    stg_id: int
+    version: Version
+    labels: Sequence[str]
 
 
 class StagedVersion(NamedTuple):

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 class Production(Protocol):
     """The MON tables (connectors.tables.production.Production)."""
 
-    def promote(self, settled: Sequence[tuple[str, int, str]]) -> tuple[int, int]: ...
+    def promote(self, settled: Sequence[versions.SyncedVersion]) -> tuple[int, int]: ...
 
 
 class Failures(Protocol):
@@ -32,7 +32,9 @@ def promote(synced: Sequence[events.OrderSynced], production: Production) -> tup
         known = newest.get(event.record_uuid)
         if known is None or not versions.is_superseded(event.version, newest_valid=known.version):
             newest[event.record_uuid] = event
-    promoted, _ = production.promote([(e.record_uuid, e.version, e.row_hash) for e in newest.values()])
+    promoted, _ = production.promote(
+        [versions.SyncedVersion(e.record_uuid, e.version, e.row_hash) for e in newest.values()]
+    )
     dropped = len(synced) - promoted
     if dropped:
         log.info("%d events were of versions that are settled, or older: dropped", dropped)

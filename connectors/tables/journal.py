@@ -18,6 +18,7 @@ from connectors.tables import lease as leases
 from connectors.tables import ledger, staging
 from schemas import items
 from schemas.base import Model
+from schemas.versions import Version
 
 STATEMENTS = sql.load("journal")
 MUTATIONS: TypeAdapter[list[items.Mutation]] = TypeAdapter(list[items.Mutation])
@@ -56,7 +57,7 @@ class Journal:
             session.execute(STATEMENTS["open_request"], params)
             for mutation in request.mutations:
                 staging.mark_inflight(session, mutation, request.key, request.versions, first)
-            staging.recount(session, request.versions.items(), self._now())
+            staging.recount(session, map(Version._make, request.versions.items()), self._now())
 
     def resend(self, key: str, grant: leases.Grant) -> None:
         """One more attempt of the same body under the same key. Raises LeaseLost."""
@@ -88,7 +89,7 @@ class Journal:
             for entity, version in entities:
                 ledger.remember(session, entity, version, at)
                 staging.mark_done(session, entity, version, at)
-            written = {(entity.record_uuid, version) for entity, version in entities}
+            written = {Version(entity.record_uuid, version) for entity, version in entities}
             staging.recount(session, written, self._now())
 
     def unfinished(self) -> list[Request]:

@@ -9,6 +9,7 @@ from connectors import database
 from connectors.tables import batches, failures, orders, staging
 from schemas import detection, versions
 from schemas.batches import StagingStatus, SyncState
+from schemas.versions import SyncedVersion, Version
 
 MASTER = "MON_CustMasterSchedule"
 SUBITEMS = "MON_CustMasterSchedule_Subitems"
@@ -29,8 +30,8 @@ class Production:
         """The columns that are copied from staging as they are."""
         return self._columns
 
-    def promote(self, settled: Sequence[tuple[str, int, str]]) -> tuple[int, int]:
-        """Identity, version and hash of synced orders, the newest of each. Returns how many were promoted, dropped.
+    def promote(self, settled: Sequence[SyncedVersion]) -> tuple[int, int]:
+        """Promotes synced versions, the newest of each order. Returns how many were promoted and dropped.
 
         A version that production holds already, or a newer one, is dropped: so an event may come twice. One that was
         replayed, and that the board has confirmed anew, is promoted anew: its item may have another id now.
@@ -39,28 +40,30 @@ class Production:
         at = database.to_db_time(now)
         uuids = sorted({uuid for uuid, _, _ in settled})
         with self._db.write() as session:
-            staged = {(str(row["source_uuid"]), int(row["version"])): row for row in staging.statuses(session, uuids)}
+            staged = {
+                Version(str(row["source_uuid"]), int(row["version"])): row for row in staging.statuses(session, uuids)
+            }
             # Not production's own versions: an order that was deleted has no row there.
             held = orders.settled_versions(session, uuids)
-            fresh = [end for end in settled if _may_promote(end, staged.get(end[:2]), held.get(end[0], 0))]
-            stay = [end for end in fresh if staged[end[:2]]["update_operation"] != "DELETE"]
+            fresh = [end for end in settled if _may_promote(end, staged.get(end.version), held.get(end.record_uuid, 0))]
+            stay = [end for end in fresh if staged[end.version]["update_operation"] != "DELETE"]
             session.execute_many(STATEMENTS["remove_order"], [(uuid,) for uuid, _, _ in fresh])
             session.execute_many(STATEMENTS["remove_sizes"], [(uuid,) for uuid, _, _ in fresh])
             session.execute_many(self._insert, [(at, uuid, version) for uuid, version, _ in stay])
             session.execute_many(STATEMENTS["promote_sizes"], [(at, uuid, version) for uuid, version, _ in stay])
             ends = [(at, uuid, version) for uuid, version, _ in fresh]
             staging.mark_promoted(session, ends)
-            removed = {end[:2] for end in fresh} - {end[:2] for end in stay}
+            removed = {end.version for end in fresh} - {end.version for end in stay}
             failed = failures.resolve(session, [(uuid, v, (uuid, v) in removed) for uuid, v, _ in fresh], at)
             newest = held | {uuid: version for uuid, version, _ in fresh}
             passed = [
                 end
                 for end in staged
-                if versions.is_superseded(end[1], settled=newest.get(end[0], 0)) and _is_open(staged[end])
+                if versions.is_superseded(end.number, settled=newest.get(end.record_uuid, 0)) and _is_open(staged[end])
             ]
             staging.supersede_open(session, [(at, uuid, newest[uuid]) for uuid, _ in passed])
-            orders.settle(session, [_end(end, staged[end[:2]]) for end in fresh], now)
-            touched = [*passed, *(end[:2] for end in fresh)]
+            orders.settle(session, [_end(end, staged[end.version]) for end in fresh], now)
+            touched = [*passed, *(end.version for end in fresh)]
             batches.recount(session, {str(staged[end]["batch_id"]) for end in touched} | failed, now)
         return len(fresh), len(settled) - len(fresh)
 
@@ -76,9 +79,9 @@ class Production:
             return orders, session.query(STATEMENTS["production_sizes"])
 
 
-def _may_promote(end: tuple[str, int, str], staged: dict[str, Any] | None, settled: int) -> bool:
+def _may_promote(end: SyncedVersion, staged: dict[str, Any] | None, settled: int) -> bool:
     status = None if staged is None else StagingStatus(staged["stg_status"])
-    return versions.may_promote(end[1], settled=settled, status=status)
+    return versions.may_promote(end.number, settled=settled, status=status)
 
 
 def _is_open(row: dict[str, Any]) -> bool:
@@ -89,7 +92,7 @@ def _is_open(row: dict[str, Any]) -> bool:
     )
 
 
-def _end(settled: tuple[str, int, str], row: dict[str, Any]) -> orders.End:
+def _end(settled: SyncedVersion, row: dict[str, Any]) -> orders.End:
     uuid, version, row_hash = settled
     # A removal with the hash of a row: the row is there, but it is no order any more.
     excluded = row["update_operation"] == "DELETE" and row_hash != detection.DELETED

@@ -10,6 +10,7 @@ from connectors import database
 from connectors.tables import chunks
 from schemas.base import Cell, Model
 from schemas.batches import SyncState
+from schemas.versions import Version
 
 STATEMENTS = sql.load("repairs")
 
@@ -65,8 +66,8 @@ class Repairs:
                 found.update(str(uuid) for (uuid,) in session.stream(statement, tuple(some)))
         return found
 
-    def wait_again(self, settled: Sequence[tuple[str, int]]) -> None:
-        """Identity and version of orders whose settled version is about to be emitted again: they are WAITING.
+    def wait_again(self, settled: Sequence[Version]) -> None:
+        """Settled versions that are about to be emitted once more: their orders are WAITING.
 
         Before they are emitted: what is lost on the way is found by the sweep like anything that waits.
         """

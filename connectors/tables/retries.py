@@ -61,7 +61,7 @@ class Retries:
     def claim_due(self, again_at: datetime, most: int) -> list[events.OrderStaged]:
         """Takes what is due, the longest waiting first. What this process never sends is due again at `again_at`."""
         now, later = database.to_db_time(self._now()), database.to_db_time(again_at)
-        claimed: dict[tuple[str, int], events.OrderStaged] = {}
+        claimed: dict[versions.Version, events.OrderStaged] = {}
         with self._db.write() as session:
             for row in session.query(STATEMENTS["due"], (now, now, most)):
                 kind = "claim_order" if row["kind"] == "ORDER" else "claim_size"
@@ -69,7 +69,7 @@ class Retries:
                     continue  # Another process was quicker.
                 event = _staged(session, row)
                 if event is not None:
-                    claimed[event.record_uuid, event.version] = event
+                    claimed[versions.Version(event.record_uuid, event.version)] = event
         return list(claimed.values())
 
     def outcomes(self, since: datetime, most: int) -> list[str]:

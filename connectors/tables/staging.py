@@ -12,7 +12,7 @@ from schemas import items
 from schemas.base import Cell
 from schemas.batches import StagingStatus
 from schemas.orders import Problem, StagedOrder
-from schemas.versions import StagedVersion, is_superseded
+from schemas.versions import ConfirmedVersion, LeftSizes, StagedVersion, Version, is_superseded
 
 MASTER = "STG_MON_CustMasterSchedule"
 SUBITEMS = "STG_MON_CustMasterSchedule_Subitems"
@@ -84,7 +84,7 @@ class Staging:
             session.execute_many(insert_size, sizes)
             batches.recount(session, touched, now)
 
-    def load(self, identities: Sequence[tuple[str, int]]) -> dict[tuple[str, int], StagedOrder]:
+    def load(self, identities: Sequence[Version]) -> dict[Version, StagedOrder]:
         """The staged orders of these identities and versions, whole. What is not staged is absent."""
         wanted = set(identities)
         uuids = sorted({uuid for uuid, _ in identities})
@@ -92,7 +92,7 @@ class Staging:
             ids = [
                 int(row["stg_id"])
                 for row in _rows(session, STATEMENTS["staged_versions"], uuids)
-                if (str(row["source_uuid"]), int(row["version"])) in wanted
+                if Version(str(row["source_uuid"]), int(row["version"])) in wanted
             ]
             columns = FIXED + self._columns + ("stg_monday_item_id",)
             rows = _rows(session, STATEMENTS["orders"], ids, columns=columns)
@@ -100,25 +100,25 @@ class Staging:
             for size in _rows(session, STATEMENTS["sizes"], ids):
                 sizes.setdefault(int(size["stg_parent_stg_id"]), {})[size["stg_size_label"]] = int(size["Order Qty"])
         loaded = [self._order(row, sizes.get(int(row["stg_id"]), {})) for row in rows]
-        return {(order.record_uuid, order.version): order for order in loaded}
+        return {Version(order.record_uuid, order.version): order for order in loaded}
 
-    def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None:
-        """Identity, version and item id of orders that the board now shows: API_SUCCESS."""
+    def finish(self, ends: Sequence[ConfirmedVersion]) -> None:
+        """The board shows these versions: API_SUCCESS."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             for record_uuid, version, item_id in ends:
                 number = None if item_id is None else int(item_id)
                 session.execute(STATEMENTS["sizes_confirmed"], (at, item_id, number, record_uuid, version))
                 session.execute(STATEMENTS["order_done"], (at, number, number, record_uuid, version))
-            recount(session, [end[:2] for end in ends], self._now())
+            recount(session, [end.version for end in ends], self._now())
 
-    def begin_again(self, identities: Sequence[tuple[str, int]]) -> None:
+    def begin_again(self, identities: Sequence[Version]) -> None:
         """Settled versions that were replayed: `finish` ends them like any other, and they are promoted once more."""
         with self._db.write() as session:
             session.execute_many(STATEMENTS["order_again"], identities)
             recount(session, identities, self._now())
 
-    def supersede(self, identities: Sequence[tuple[str, int]]) -> None:
+    def supersede(self, identities: Sequence[Version]) -> None:
         """Versions that a newer staged one replaces."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
@@ -127,11 +127,11 @@ class Staging:
                     session.execute(STATEMENTS["sizes_superseded"], (at, record_uuid, version))
             recount(session, identities, self._now())
 
-    def stage_left_sizes(self, left: Sequence[tuple[int, str, int, Sequence[str]]]) -> None:
-        """Staged key, identity, version and labels of sizes that left an order: they are staged as 0."""
+    def stage_left_sizes(self, left: Sequence[LeftSizes]) -> None:
+        """Stages sizes that left their order as 0."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
-            for stg_id, record_uuid, version, sizes in left:
+            for stg_id, (record_uuid, version), sizes in left:
                 for size in sizes:
                     # Behind the sizes that this version has by now: a second run may find others to have left.
                     key = stg_id + LEFT_SIZES
@@ -285,7 +285,7 @@ def supersede_open(session: database.Session, newest: Sequence[tuple[str, str, i
     session.execute_many(STATEMENTS["older_superseded"], newest)
 
 
-def recount(session: database.Session, identities: Iterable[tuple[str, int]], now: datetime) -> None:
+def recount(session: database.Session, identities: Iterable[Version], now: datetime) -> None:
     """Recounts the batches of these versions."""
     found = (session.value(STATEMENTS["batch_of"], identity) for identity in identities)
     batches.recount(session, {str(batch) for batch in found if batch is not None}, now)

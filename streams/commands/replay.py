@@ -13,6 +13,7 @@ from connectors.monday import board as boards
 from mappings import columns
 from schemas import events, items
 from schemas.orders import Order, StagedOrder
+from schemas.versions import Version
 from streams import topics
 from streams.commands import fix, stall
 from streams.commands import preview as previews
@@ -224,8 +225,11 @@ async def preview(parts: Resources, replayer: replay.Replayer, found: replay.Fou
 
 def _orders(parts: Resources, changed: Sequence[events.OrderChanged]) -> list[StagedOrder]:
     """As they were staged, or as they would be."""
-    stager, staged = parts.stager(), parts.staging.load([(event.record_uuid, event.version) for event in changed])
-    return [staged.get((event.record_uuid, event.version)) or stager.order(event) for event in changed]
+    stager, staged = (
+        parts.stager(),
+        parts.staging.load([Version(event.record_uuid, event.version) for event in changed]),
+    )
+    return [staged.get(Version(event.record_uuid, event.version)) or stager.order(event) for event in changed]
 
 
 def _differences(

@@ -146,8 +146,6 @@ class Delivery:
             try:
                 await work()
                 break
-            except errors.LeaseLost:
-                raise
             except errors.Misconfigured as error:
                 if said != error.code:
                     log.error("%s holds: %s", name, error)

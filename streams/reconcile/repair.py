@@ -34,7 +34,7 @@ class Tables(Protocol):
     """connectors.tables.repairs.Repairs."""
 
     def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]: ...
-    def wait_again(self, settled: Sequence[tuple[str, int]]) -> None: ...
+    def wait_again(self, settled: Sequence[versions.Version]) -> None: ...
     def still_waiting(self, record_uuids: Sequence[str]) -> int: ...
 
 
@@ -138,7 +138,7 @@ class Repairer:
                 or not versions.is_settled(event.version, settled[event.record_uuid].version)
             ]
             # Before they leave: what is lost on the way is then found like anything that waits.
-            self.tables.wait_again([(e.record_uuid, e.version) for e in some if e not in news])
+            self.tables.wait_again([versions.Version(e.record_uuid, e.version) for e in some if e not in news])
             publish(some)
             removed = [event for event in news if event.change is events.Change.DELETED]
             self.orders.move_snapshots([_snapshot(event) for event in removed])

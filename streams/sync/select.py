@@ -7,8 +7,7 @@ from typing import Protocol
 from schemas import events, items, versions
 from schemas.batches import StagingStatus
 from schemas.orders import StagedOrder
-
-Identity = tuple[str, int]
+from schemas.versions import Version
 
 # Of what waits at the same time, a change of today goes before the mending of yesterday.
 URGENCY = {events.Cause.LIVE: 0, events.Cause.RETRY: 1, events.Cause.REPLAY: 2}
@@ -19,7 +18,7 @@ class Staging(Protocol):
     """The STG tables (connectors.tables.staging.Staging)."""
 
     def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, versions.StagedVersion]]: ...
-    def load(self, identities: Sequence[Identity]) -> dict[Identity, StagedOrder]: ...
+    def load(self, identities: Sequence[Version]) -> dict[Version, StagedOrder]: ...
 
 
 @dataclass
@@ -53,7 +52,7 @@ class Chosen:
 
     work: list[Work] = field(default_factory=list)
     already_done: list[tuple[events.OrderStaged, str | None]] = field(default_factory=list)
-    superseded: list[Identity] = field(default_factory=list)
+    superseded: list[Version] = field(default_factory=list)
 
 
 def choose(staged: Sequence[events.OrderStaged], staging: Staging) -> Chosen:
@@ -61,7 +60,7 @@ def choose(staged: Sequence[events.OrderStaged], staging: Staging) -> Chosen:
 
     A replay is the exception: the version that is settled is done once more, as long as no newer one is there.
     """
-    latest = {(event.record_uuid, event.version): event for event in staged}
+    latest = {Version(event.record_uuid, event.version): event for event in staged}
     known = staging.versions(sorted({uuid for uuid, _ in latest}))
     loaded = staging.load(sorted(latest))
     chosen = Chosen()

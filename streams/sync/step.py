@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from connectors.tables.lease import Grant
 from mappings.loading import Mappings
-from schemas import events, items
+from schemas import events, items, versions
 from schemas.failures import FailureType
 from schemas.orders import Problem, StagedOrder
 from streams.sync import in_doubt as recovery
@@ -24,7 +24,7 @@ from streams.sync import plan as plans
 from streams.sync import refresh, select
 from streams.sync.in_doubt import InDoubtRequests
 from streams.sync.outcome import Result, Stale, is_missing
-from streams.sync.select import Identity, Work
+from streams.sync.select import Work
 from streams.sync.writer import Intent
 
 log = logging.getLogger(__name__)
@@ -37,10 +37,10 @@ UNSETTLED = "UNSETTLED"
 class Staging(select.Staging, Protocol):
     """The STG tables, and how staged orders end (connectors.tables.staging.Staging)."""
 
-    def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None: ...
-    def begin_again(self, identities: Sequence[Identity]) -> None: ...
-    def supersede(self, identities: Sequence[Identity]) -> None: ...
-    def stage_left_sizes(self, left: Sequence[tuple[int, str, int, Sequence[str]]]) -> None: ...
+    def finish(self, ends: Sequence[versions.ConfirmedVersion]) -> None: ...
+    def begin_again(self, identities: Sequence[versions.Version]) -> None: ...
+    def supersede(self, identities: Sequence[versions.Version]) -> None: ...
+    def stage_left_sizes(self, left: Sequence[versions.LeftSizes]) -> None: ...
 
 
 class Ledger(Protocol):
@@ -144,14 +144,15 @@ class Syncer:
     async def _write_sizes(self, work: Sequence[Work]) -> None:
         known = await asyncio.to_thread(self.ledger.known, [one.order.record_uuid for one in work])
         planned: list[tuple[Work, items.Mutation]] = []
-        left: list[tuple[int, str, int, Sequence[str]]] = []
+        left: list[versions.LeftSizes] = []
         for one in work:
             item, sizes = known[one.order.record_uuid]
             if item is None:
                 raise ValueError(f"order {one.order.record_uuid} was written and is not on the ledger")
             gone = [size.size_label for size in sizes if size.active and size.size_label not in one.order.sizes]
             if gone:
-                left.append((one.order.stg_id, one.order.record_uuid, one.order.version, gone))
+                version = versions.Version(one.order.record_uuid, one.order.version)
+                left.append(versions.LeftSizes(one.order.stg_id, version, gone))
             planned += [(one, mutation) for mutation in self._planner.size_wave(one.order, item, sizes)]
         if left:
             await asyncio.to_thread(self.staging.stage_left_sizes, left)
@@ -176,16 +177,18 @@ class Syncer:
     async def _conclude(self, work: Sequence[Work]) -> list[events.OrderEvent]:
         known = await asyncio.to_thread(self.ledger.known, [one.order.record_uuid for one in work])
         emit: list[events.OrderEvent] = []
-        ends: list[tuple[str, int, str | None]] = []
+        ends: list[versions.ConfirmedVersion] = []
         for one in work:
             if one.failure is not None:
                 emit.append(one.failure)
                 continue
             item = known.get(one.order.record_uuid, plans.NOTHING)[0]
             item_id = item.item_id if item is not None and item.active and not one.order.removed else None
-            ends.append((one.order.record_uuid, one.order.version, item_id))
+            ends.append(versions.ConfirmedVersion(one.order.record_uuid, one.order.version, item_id))
             emit.append(self._synced(one.event, item_id, one.mutations))
-        again = [end[:2] for one, end in zip((w for w in work if w.failure is None), ends, strict=True) if one.replayed]
+        again = [
+            end.version for one, end in zip((w for w in work if w.failure is None), ends, strict=True) if one.replayed
+        ]
         if again:
             await asyncio.to_thread(self.staging.begin_again, again)
         await asyncio.to_thread(self.staging.finish, ends)
