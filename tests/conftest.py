@@ -11,6 +11,8 @@ import pytest
 
 from connectors import kafka, kafka_local
 
+pytest_plugins = ["tests.harness"]
+
 # Set for the processes that share this run's tests.
 SEED = os.environ.setdefault("ORDERSYNC_TEST_SEED", str(random.SystemRandom().randrange(10**6)))
 # pytest-xdist sets it to 80, and a console of rich keeps for good what it finds when it is made.
