@@ -49,7 +49,7 @@ class Step:
         if trouble == "transient":
             raise errors.Transient("the database is locked")
         if trouble == "misconfigured" and not (self._folder / "cured").exists():
-            raise errors.Misconfigured("the token is refused", wait=0.5)
+            raise errors.Misconfigured("the token is refused", wait=self._plan.get("wait", 0.5))
         if trouble == "lease":
             raise errors.LeaseLost("the lease went to another process")
         if trouble == "blocked":
@@ -79,6 +79,7 @@ async def main(folder: Path) -> None:
     state, noise = health.Health(), kafka.BrokerNoise()
     member = membership.Member(folder / "member", plan["worker"])
     app = apps.bare(chosen, bootstrap, member.name)
+    app.conf.broker_session_timeout = plan.get("session", app.conf.broker_session_timeout)
     producer = kafka.Producer(bootstrap, timeout=5.0, noise=noise)
     deliver = delivery.Delivery(
         producer=Sender(folder, producer),
@@ -111,7 +112,7 @@ async def main(folder: Path) -> None:
         topic_ids=topic_ids,
         assigned=lambda: apps.assigned(app),
         rebalancing=lambda: bool(app.rebalancing),
-        tick=2.0,
+        tick=plan.get("tick", 30.0),
         stuck=plan["stuck"],
         every=0.5,
         end=member.end,

@@ -4,11 +4,14 @@ import asyncio
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from mappings import sizes
 from sql import ddl, identifiers, tables
 from streams import commands, demo, settings
 from streams.resources import Resources
 
+pytestmark = pytest.mark.timeout(900)
 SIZES = 276
 LAST = "EXTRA 115"
 
@@ -24,14 +27,14 @@ def widen(parts: Resources) -> None:
 
 
 def test_a_source_with_276_sizes_reaches_the_board(tmp_path: Path) -> None:
-    own = demo.settings_of(settings.Settings(home=tmp_path), minute=2.0)
+    own = demo.settings_of(settings.Settings(home=tmp_path, lease_seconds=120.0), minute=2.0)
     with demo.stage(own, orders=75, seed=11, prepare=widen) as shown:
         parts = shown.parts
         assert len(sizes.size_columns(parts.orders.columns(), parts.mappings.board.sizes)) == SIZES
         with parts.db.write() as session:
             statement = f"UPDATE ORDERS_UNIFIED SET {identifiers.quote(LAST)} = 7, [INFOR COLOUR CODE] = '100'"
             session.execute(f"{statement} WHERE [PO NUMBER] = '4755'")
-        demo.settle(shown, within=50.0, on_look=lambda seen: None)
+        demo.settle(shown, within=200.0, on_look=lambda seen: None)
         proof = shown.prove()
         assert proof.holds, proof.wrong[:5]
         items = asyncio.run(commands.with_board(parts, commands.read_items))

@@ -11,13 +11,14 @@ from schemas.batches import SyncState
 from streams import demo, overview, settings, supervise
 from streams.resources import utcnow
 
+pytestmark = pytest.mark.timeout(900)
 ORDERS, SEED = 90, 5
 GREYSON = "GREYSON CLOTHIERS"
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[demo.Stage]:
-    base = settings.Settings(home=tmp_path)
+    base = settings.Settings(home=tmp_path, lease_seconds=120.0)
     with demo.stage(demo.settings_of(base, minute=3.0), orders=ORDERS, seed=SEED) as shown:
         yield shown
 
@@ -25,14 +26,14 @@ def stage(tmp_path: Path) -> Iterator[demo.Stage]:
 def ordersync(stage: demo.Stage, *arguments: str) -> str:
     """What a command prints; it must succeed."""
     environment = {**stage.supervisor.services["worker"].environment, "COLUMNS": "200"}
-    done = subprocess.run(supervise.ordersync(*arguments), env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(supervise.ordersync(*arguments), env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def settle(stage: demo.Stage) -> overview.Overview:
     """Until nothing is on its way; then every row of the source is counted once."""
-    demo.settle(stage, within=90, on_look=lambda seen: None)
+    demo.settle(stage, within=200, on_look=lambda seen: None)
     seen = overview.collect(stage.parts)
     assert sum(seen.total.values()) + seen.refused == seen.source_rows
     return seen

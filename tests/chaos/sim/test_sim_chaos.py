@@ -86,7 +86,7 @@ def test_a_seed_tells_the_same_story_in_every_process() -> None:
         )
         for hashed in ("1", "2")
     ]  # fmt: skip
-    first, again = [one.communicate(timeout=60)[0].split() for one in playing]
+    first, again = [one.communicate(timeout=120)[0].split() for one in playing]
     assert int(first[0]) > 0
     assert first == again
 
