@@ -79,7 +79,9 @@ async def main(folder: Path) -> None:
     state, noise = health.Health(), kafka.BrokerNoise()
     member = membership.Member(folder / "member", plan["worker"])
     app = apps.bare(chosen, bootstrap, member.name)
-    app.conf.broker_session_timeout = plan.get("session", app.conf.broker_session_timeout)
+    if session := plan.get("session"):
+        # Faust wants no answer to be waited for less long than a session lasts.
+        app.conf.broker_session_timeout, app.conf.broker_request_timeout = session, session + 30.0
     producer = kafka.Producer(bootstrap, timeout=5.0, noise=noise)
     deliver = delivery.Delivery(
         producer=Sender(folder, producer),

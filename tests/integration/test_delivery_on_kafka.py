@@ -132,14 +132,14 @@ def test_a_lost_lease_ends_the_process_at_once(lane: Lane) -> None:
 def test_kill_9_in_the_midst_of_work_loses_nothing_and_work_goes_on_within_seconds(lane: Lane, build: str) -> None:
     total = 300
     lane.send(range(total))
-    # The static member id spares it the wait for the dead one's session, which would last longer than any test.
-    lane.start(slow=0.005, take=10, session=600.0)
+    # The static member id spares it the wait for the dead one's session, which would last longer than we wait.
+    lane.start(slow=0.005, take=10, session=200.0)
     for kills in (60, 150):
         lane.until(lambda kills=kills: len(set(lane.worked())) >= kills, "it works")
         lane.child.signal(signal.SIGKILL)
         lane.ended()
         before = len(lane.worked())
-        lane.start(slow=0.005, take=10, session=600.0)
+        lane.start(slow=0.005, take=10, session=200.0)
         lane.until(lambda before=before: len(lane.worked()) > before, "it works again")
     lane.until(lambda: lane.committed() == total, "all are acknowledged")
     assert lane.staged() == set(orders(range(total)))

@@ -13,6 +13,8 @@ from tests.chaos.judge import Verdict
 from tests.chaos.sim import bad, mutants, play, pool, world
 from tests.chaos.sim.script import POINTS, schedule
 
+# Three hundred schedules take two minutes of all cores, and so much more where others have them too.
+pytestmark = pytest.mark.timeout(1800)
 ROOT = Path(__file__).parents[3]
 SAMPLE = range(1, 301)
 REFUSED = 12
