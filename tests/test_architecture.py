@@ -264,7 +264,9 @@ def test_folders_and_files_stay_readable() -> None:
     assert not {str(folder.relative_to(ROOT)): n for folder, n in folders.items() if n > FILES_IN_FOLDER}
     # One file a table: as many as there are tables to know.
     assert tables <= FILES_IN_FOLDER + 8
-    long = {module: n for module, path in modules().items() if (n := len(path.read_text().splitlines())) > LINES_OF_FILE}
+    long = {
+        module: n for module, path in modules().items() if (n := len(path.read_text().splitlines())) > LINES_OF_FILE
+    }
     assert not long, f"over {LINES_OF_FILE} lines, is each still one subject? {long}"
 
 

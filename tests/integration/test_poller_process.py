@@ -30,6 +30,6 @@ def test_a_poller_that_hangs_ends_when_it_is_told_to(tmp_path: Path, broker: str
         until(lambda: "hangs" in log.read_text() or not poller.running, "it hangs in its first pass")
         began = time.monotonic()
         poller.signal(signal.SIGTERM)
-        assert poller.wait(10) == 0, log.read_text()
+        assert poller.wait(60) == 0, log.read_text()
         print(f"SIGTERM to the end of a poller that hangs: {time.monotonic() - began:.1f} s")
         assert "the stop took too long" in log.read_text()
