@@ -42,7 +42,7 @@ def test_nothing_of_a_customer_on_hold_is_emitted_and_nothing_is_lost(world: Wor
     assert (report.on_hold, report.emitted, report.deferred) == (4, 1, 0)
     assert world.detect().on_hold == 4
     with world.db.write() as session:
-        holds.end(world.state, GREYSON)(session)
+        holds.release(world.state, GREYSON)(session)
     assert {event.record_uuid for event in world.passed()} == {identity(n) for n in (1, 2, 5, 6)}
 
 
