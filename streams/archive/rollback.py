@@ -181,17 +181,17 @@ class Rollback:
         found = Differences(shared=sorted(shared))
         for uuid, (row_hash, quantities) in hashes.items():
             known = ours.get(uuid) or elsewhere.get(uuid)
-            gone = known is None or known.row_hash == detection.DELETED
+            absent = known is None or known.row_hash == detection.DELETED
             if uuid in shared or (known is not None and known.row_hash == row_hash):
                 continue
-            if uuid not in ours and not gone:
+            if uuid not in ours and not absent:
                 found.others.append(uuid)
                 continue
-            change = events.Change.CREATED if gone else events.Change.UPDATED
+            change = events.Change.CREATED if absent else events.Change.UPDATED
             found.changes.append(admission.Candidate(uuid, change, admission.cost(change, quantities)))
-        for uuid, left in ours.items():
+        for uuid, snapshot in ours.items():
             if uuid not in hashes:
-                found.changes.append(admission.Candidate(uuid, events.Change.DELETED, 1, left.state))
+                found.changes.append(admission.Candidate(uuid, events.Change.DELETED, 1, snapshot.state))
         return found
 
     def preview(self, entry: Entry) -> tuple[Differences, list[events.OrderChanged]]:

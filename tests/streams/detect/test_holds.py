@@ -97,6 +97,6 @@ def test_a_hold_outlives_the_process_and_is_known_by_the_customers_whole_name(wo
     assert (held.customer, held.by, held.snapshot, held.complete) == ("A.B/C", "me", None, True)
 
 
-def test_a_name_that_is_too_long_for_a_fact_is_refused(world: World) -> None:
-    with pytest.raises(errors.Misconfigured, match="too long for a hold"):
+def test_a_name_that_is_too_long_for_a_named_value_is_refused(world: World) -> None:
+    with pytest.raises(errors.Misconfigured, match="too long for a customer hold"):
         put_on_hold(world, "X" * 100)
