@@ -54,7 +54,7 @@ def test_what_may_pass_is_tried_a_bounded_number_of_times_then_the_process_ends(
     assert lane.committed() == 0
     log = lane.log.read_text()
     assert "Traceback" not in log
-    assert "CRITICAL streams.delivery.consumer: orders.changed: the database is locked" in log
+    assert "CRITICAL streams.delivery.exits: orders.changed: the database is locked" in log
     lane.start()
     lane.until(lambda: lane.committed() == 5, "all are acknowledged")
     assert lane.worked() == orders(range(5))

@@ -13,12 +13,13 @@ from tests.integration.test_worker_process import ROOT, plant_in
 # Its first pass hangs: in a database that is locked, or in a send to a broker that does not answer.
 HANGS = """
 import time
-from streams import passes, settings
+from streams import settings
+from streams.runtime import passes, poller
 def hang(*_):
     print("hangs", flush=True)
     time.sleep(600)
 passes.one_pass = hang
-passes.poll(settings.load(), 1.0)
+poller.poll(settings.load(), 1.0)
 """
 
 
