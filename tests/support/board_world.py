@@ -133,7 +133,7 @@ class World:
 
 
 class _Journal(journal.Journal):
-    """The real journal, with points to die at."""
+    """The real journal, with points at which the process ends."""
 
     def __init__(self, world: World, db: SqliteDatabase) -> None:
         super().__init__(db, board_id=world.mappings.board.board.id, now=world.clock.now)
@@ -270,7 +270,7 @@ class Life:
             grant=self._grant,
             batch_size=world.schedule.batch_size,
             minute=60.0,
-            room=paces.room,
+            budget_left=paces.room,
             now=world.clock.now,
             sleep=world.clock.sleep,
             new_key=lambda: f"key-{next(world.keys)}",
