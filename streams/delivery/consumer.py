@@ -95,7 +95,7 @@ class Delivery:
     hold: float = HOLD
 
     async def run(self, stream: Stream, lane: Lane[Any]) -> None:
-        """Works the stream of one agent. Returns only when the app stops; unacknowledged events arrive again."""
+        """Works the stream of one agent. Returns only when the app stops, leaving events in work unacknowledged."""
         await exits.guarded(lane.name, self._consume(stream, lane), self.end)
 
     async def repeat(self, name: str, work: Callable[[], Awaitable[None]], every: float) -> None:

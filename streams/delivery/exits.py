@@ -33,7 +33,7 @@ def end_process(code: int, why: str) -> None:
 
 def end_within(seconds: float = END_WITHIN) -> None:
     """Ends a process that is stopping after `seconds`, even if a part of it hangs."""
-    reason = "the stop took too long: unacknowledged events arrive again"
+    reason = "the stop took too long: unacknowledged events arrive once more"
     deadline = threading.Timer(seconds, end_process, (0, reason))
     deadline.daemon = True
     deadline.start()

@@ -81,7 +81,7 @@ def create_app(s: settings.Settings, bootstrap: str, member: str, web_port: int 
         # A worker learns from the answer to a heartbeat that another worker is gone.
         broker_heartbeat_interval=1.0,
         consumer_group_instance_id=member,
-        # The consumer notices topics that were created again within this time; the default is five minutes.
+        # The consumer notices within this time that a topic was recreated; the default is five minutes.
         consumer_metadata_max_age_ms=10_000,
         consumer_auto_offset_reset="earliest",
         broker_request_timeout=40.0,

@@ -32,7 +32,7 @@ Result = items.Done | items.Refused | Stale
 
 @dataclass
 class Outcome:
-    """`results`: None for a mutation that did not take place and has to be sent again, after `wait` seconds.
+    """`results`: None for a mutation that did not take place and has to be sent once more, after `wait` seconds.
 
     `entities` and `groups` are for the ledger, each entity with the version that it carries out. `stop`: the error with
     which the API stops the account or the board.

@@ -187,13 +187,13 @@ class Syncer:
             one.mutations += 1
             self._note(one, mutation, result)
 
-    def _note(self, one: Work, mutation: items.Mutation, result: Result) -> None:
+    def _note(self, work: Work, mutation: items.Mutation, result: Result) -> None:
         if isinstance(result, items.Refused):
-            one.failure = one.failure or self._refused(one, mutation, result)
+            work.failure = work.failure or self._refused(work, mutation, result)
         elif isinstance(result, Stale):
-            one.stale = result.reason
-        elif isinstance(mutation, items.RemoveItem) and mutation in one.copies:
-            one.copies.remove(mutation)
+            work.stale = result.reason
+        elif isinstance(mutation, items.RemoveItem) and mutation in work.copies:
+            work.copies.remove(mutation)
         elif isinstance(mutation, items.CreateItem | items.UpdateItem) and mutation.create_labels:
             self.labels.created(mutation.columns)
 
@@ -220,17 +220,17 @@ class Syncer:
     def _synced(self, event: events.OrderStaged, item_id: str | None, mutations: int) -> events.OrderSynced:
         return events.OrderSynced(**event.identity, item_id=item_id, mutations=mutations, synced_at=self.now())
 
-    def _invalid(self, one: Work, problems: Sequence[Problem]) -> events.OrderFailed:
+    def _invalid(self, work: Work, problems: Sequence[Problem]) -> events.OrderFailed:
         message = "; ".join(str(problem) for problem in problems)
-        return self._failed(one, FailureType.VALIDATION_ERROR, code="LABEL", message=message)
+        return self._failed(work, FailureType.VALIDATION_ERROR, code="LABEL", message=message)
 
-    def _unsettled(self, one: Work) -> events.OrderFailed:
-        message = f"after {ATTEMPTS} attempts the board still differs: {one.stale}"
-        return self._failed(one, FailureType.API_ERROR, code=UNSETTLED, message=message, retryable=True)
+    def _unsettled(self, work: Work) -> events.OrderFailed:
+        message = f"after {ATTEMPTS} attempts the board still differs: {work.stale}"
+        return self._failed(work, FailureType.API_ERROR, code=UNSETTLED, message=message, retryable=True)
 
-    def _refused(self, one: Work, mutation: items.Mutation, refused: items.Refused) -> events.OrderFailed:
+    def _refused(self, work: Work, mutation: items.Mutation, refused: items.Refused) -> events.OrderFailed:
         return self._failed(
-            one,
+            work,
             FailureType.API_ERROR,
             code=refused.code,
             message=refused.message,
@@ -243,12 +243,12 @@ class Syncer:
             api_payload=json.dumps(mutation.model_dump(mode="json"), ensure_ascii=False),
         )
 
-    def _failed(self, one: Work, failure: FailureType, **why: Any) -> events.OrderFailed:
+    def _failed(self, work: Work, failure: FailureType, **details: Any) -> events.OrderFailed:
         return events.OrderFailed(
-            **one.event.identity,
+            **work.event.identity,
             failure=failure,
-            attempt=one.event.attempt,
-            original_data=one.order.source_row,
+            attempt=work.event.attempt,
+            original_data=work.order.source_row,
             failed_at=self.now(),
-            **{"retryable": False, **why},
+            **{"retryable": False, **details},
         )

@@ -6,8 +6,8 @@ A request is answered, rejected or in doubt.
 - Rejected as a whole: the writer splits it in halves, until the mutation that causes the rejection fails alone.
 - In doubt: the API may or may not have executed it. The API remembers an idempotency key for 30 minutes, without a
   promise; reads lag behind writes, but they show requests whose key the API forgot. So the writer uses both. If the
-  board shows a create, the writer adopts it and never sends the body again. If the board shows nothing, the same body
-  leaves again under its key; when the key is too old, the mutations go into a new request.
+  board shows a create, the writer adopts it and never repeats the body. If the board shows nothing, the same body
+  leaves once more under its key; when the key is too old, the mutations go into a new request.
 """
 
 import asyncio
@@ -157,7 +157,7 @@ class Writer:
         return _InFlight(request)
 
     async def _carry_out(self, flight: _InFlight) -> tuple[bool, list[Result | None]]:
-        """True if the API answered; and the result of each mutation, None for one that has to be sent again."""
+        """True if the API answered; and the result of each mutation, None for one that has to be sent once more."""
         mutations = flight.request.mutations
         reply = await self._answer(flight)
         if reply is None:

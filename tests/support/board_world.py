@@ -260,12 +260,12 @@ class Life:
         books.remember_groups(await board.groups())
         log = _Journal(world, self._db)
         view = board_view.BoardView(board, world.mappings)
-        looker = lookup.BoardLookup(view, world.clock.sleep)
+        board_lookup = lookup.BoardLookup(view, world.clock.sleep)
         write = writer.Writer(
             client=_Client(api, self._struck),
             journal=log,
             ledger=books,
-            board_lookup=looker,
+            board_lookup=board_lookup,
             board_id=board.board_id,
             grant=self._grant,
             batch_size=world.schedule.batch_size,
@@ -288,7 +288,7 @@ class Life:
             ledger=books,
             writer=write,
             in_doubt=in_doubt.InDoubtRequests(
-                log, write, looker, self.facts, lambda staged: self.reemitted.extend(staged), world.clock.now
+                log, write, board_lookup, self.facts, lambda staged: self.reemitted.extend(staged), world.clock.now
             ),
             labels=board_view.LabelBook(columns),
             mappings=world.mappings,

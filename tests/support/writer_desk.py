@@ -51,7 +51,7 @@ def order(number: int, version: int = 1, /, **changes: Any) -> StagedOrder:
 
 
 def refusal(column: str = "PATTERN ID") -> Problem:
-    return Problem(column=column, value="?", reason="no good", advice="mend it")
+    return Problem(column=column, value="?", reason="no good", advice="correct it")
 
 
 def synced(*emitted: events.OrderEvent) -> list[int]:
