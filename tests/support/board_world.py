@@ -1,4 +1,4 @@
-"""What a schedule plays on: the simulator, the database file, and writers that can be struck at any point."""
+"""The world of a schedule: the simulator, the database file, and writers that can be struck at any point."""
 
 import asyncio
 import contextlib
@@ -27,17 +27,17 @@ from tests.support import virtual
 from tests.support.board_script import Person, Point, Schedule, Strike
 
 LEASE_SECONDS = 30.0
-# Between two checks whether a request in doubt has ended.
+# Seconds between two checks whether a request in doubt has ended.
 LOOK = 0.5
 TOKEN = "chaos"
 
 
 class Killed(BaseException):
-    """kill -9: nothing of this process runs on."""
+    """kill -9: no part of this process continues."""
 
 
 class Points:
-    """Counts how often each point is passed, over all lives, and strikes where the schedule says."""
+    """Counts how often all processes pass each point, and strikes where the schedule says."""
 
     def __init__(self, strikes: Sequence[Strike], met: Counter[str]) -> None:
         self._met = met
@@ -86,7 +86,7 @@ class World:
         )
 
     async def start(self) -> None:
-        """A board with its key column, its history written down; only then trouble begins."""
+        """Creates a board with its key column and a history of its cells; the faults begin after that."""
         await self.simulator.start()
         with contextlib.closing(sqlite3.connect(self.board_path)) as db:
             db.executescript(
@@ -116,7 +116,7 @@ class World:
         )
 
     def act(self, person: Person, record_uuid: str) -> None:
-        """Somebody does something to the first item of this order, if it is there."""
+        """A user removes the first item of this order or one of its subitems, if the board has it."""
         key = self.mappings.board.key.id
         for item in self.simulator.admin.board()["items"]:
             if item["state"] == "active" and item["columns"].get(key) == record_uuid:
@@ -166,7 +166,7 @@ class _Journal(journal.Journal):
 
 
 class _Client:
-    """The real client, with a point where the budget was waited for and nothing is committed yet."""
+    """The real client, with a point after the wait for the budget and before the commit of the intent."""
 
     def __init__(self, real: client.Client, struck: Callable[[Point], Awaitable[None]]) -> None:
         self._real = real
@@ -184,7 +184,7 @@ class _Client:
 
 
 class Life:
-    """One process: its own connections, budget, lease and writer. After it ends nothing of it is used again."""
+    """One process: its own connections, budget, lease and writer. Tests use no part of it after its end."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -199,11 +199,11 @@ class Life:
         self.frozen = asyncio.Event()
         self.syncer: sync.Syncer | None = None
         self.facts = state.State(self._db, world.clock.now)
-        # The end of the topic: events of orders that were parked.
+        # The end of the topic: events of parked orders that were re-emitted.
         self.reemitted: list[events.OrderStaged] = []
 
     async def step(self, batch: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
-        """Parked orders arrive again when their request has ended, as the topic would bring them."""
+        """Works a batch of events, and the re-emitted events of parked orders as the topic would deliver them."""
         syncer = await self.begin()
         emitted = await syncer.run(batch)
         while self.parked or self.reemitted:
@@ -217,7 +217,7 @@ class Life:
         return [events.OrderStaged.model_validate(one) for one in self.facts.all_of(PARKED).values()]
 
     async def recover(self) -> int:
-        """Ends everything that is in doubt, without any event. Returns how many requests there were."""
+        """Ends all in-doubt requests without any event. Returns how many there were."""
         syncer = await self.begin()
         found = journal.Journal(self._db, board_id="", now=self._world.clock.now).unfinished()
         while await syncer.in_doubt.advance():
@@ -231,7 +231,7 @@ class Life:
         return self.syncer
 
     async def end(self, *, orderly: bool) -> None:
-        """What is committed stays; an orderly end gives the lease back."""
+        """Ends the process; an orderly end releases the lease."""
         if self._renewal is not None:
             self._renewal.cancel()
         if orderly and self._grant is not None:
@@ -300,14 +300,14 @@ class Life:
             await self._world.clock.sleep(LEASE_SECONDS / 3)
 
     async def _post(self, body: str, headers: Mapping[str, str]) -> error_formats.Answer:
-        """The real transport, with points to die or freeze at."""
+        """The real transport, with points at which the process ends or freezes."""
         assert self._http is not None
         if "Idempotency-Key" not in headers:
             return await self._http(body, headers)
         await self._struck(Point.AFTER_INTENT)
         sent = asyncio.create_task(self._http(body, headers))
         if strike := self._world.points.passed(Point.AFTER_SEND):
-            # Time stands still until the server has what was written.
+            # Time stands still until the server has received the body.
             await self._world.clock.sleep(0.001)
             sent.cancel()
             raise Killed(strike)
