@@ -199,7 +199,7 @@ async def preview(parts: Resources, replayer: replay.Replayer, found: replay.Fou
             again = [e for e in some if e.record_uuid in settled and e.version == settled[e.record_uuid].version]
             shown.ordinary += len(some) - len(again)
             orders = _orders(parts, again)
-            seen = await refresh.Refresher(view, parts.ledger, tables, parts.mappings).look(orders)
+            seen = await refresh.Refresher(view, parts.ledger, tables, parts.mappings).read(orders)
             shown.differences += _differences(parts, orders, seen)
             wanted = [
                 plan.Wanted(

@@ -1,8 +1,9 @@
-"""The one wrapper around every agent: nothing is acknowledged before its result is confirmed, nothing is lost.
+"""The one wrapper around every agent: it acknowledges an event only after its result is confirmed, and loses none.
 
-Seven measured rules stand behind it (README, "Delivery"): raw bytes decoded here; `noack().noack_take`; one batch at
-a time, in the order of the partition; acknowledgement after Kafka or SQL confirmed; a known poison goes to the dead
-letters; what nobody can help now is held; anything unknown ends the process at once, and a supervisor starts it again.
+Seven measured rules (docs/decisions/delivery-rules.md): the wrapper decodes raw bytes; it takes batches with
+`noack().noack_take`; it works one batch of events at a time, in the order of the partition; it acknowledges after Kafka
+or SQL has confirmed; undecodable bytes go to the dead letters; a lane pauses while an operator must act; an unknown
+error ends the process at once, and a supervisor restarts it.
 """
 
 import asyncio
@@ -25,26 +26,31 @@ log = logging.getLogger(__name__)
 E = TypeVar("E", bound=events.OrderEvent)
 
 TRIES = 5
+# Seconds between two tries of a paused lane.
 HOLD = 30.0
-# How soon whoever holds notices that the app stops or that its group rebalances, in seconds.
+# Seconds until a paused lane notices that the app stops or that its group rebalances.
 SLICE = 0.25
 
 
 class Stream(Protocol):
-    """The part of a Faust stream that is used."""
+    """The part of a Faust stream that a lane uses."""
 
-    def noack(self) -> Any: ...
-    async def ack(self, event: Any) -> bool: ...
+    def noack(self) -> Any:
+        """The same stream, which acknowledges nothing by itself."""
+
+    async def ack(self, event: Any) -> bool:
+        """Acknowledges one event."""
 
 
 class Producer(Protocol):
-    """connectors.kafka.Producer."""
+    """The Kafka producer (connectors.kafka.Producer)."""
 
-    def send_all(self, messages: Sequence[kafka.OutgoingMessage]) -> None: ...
+    def send_all(self, messages: Sequence[kafka.OutgoingMessage]) -> None:
+        """Returns when Kafka has confirmed all messages. Raises Transient or Misconfigured."""
 
 
 class Batch(list[E]):
-    """Events that were taken together; `origins` tells of each where it lies."""
+    """A batch of events; `origins` has the topic, partition and offset of each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,10 +59,10 @@ class Batch(list[E]):
 
 @dataclass(frozen=True)
 class Lane(Generic[E]):
-    """One agent: its topic, its step, and how many events it takes at once.
+    """One agent: its topic, its step, and how many events it takes at once; it waits `within` seconds for more.
 
-    `step` returns the events to emit, once whatever it wrote is committed. `poison` takes what cannot be decoded, in
-    place of the dead letters.
+    `step` returns the events to emit after it has committed its writes. `poison` takes undecodable bytes in place of
+    the dead letters.
     """
 
     topic: topics.Topic
@@ -67,15 +73,16 @@ class Lane(Generic[E]):
 
     @property
     def name(self) -> str:
+        """The name of its topic without a prefix."""
         return self.topic.name
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What every lane shares. `stopping` and `rebalancing` are the app's own answers.
+    """The parts that all lanes share. `stopping` and `rebalancing` ask the Faust app; `end` ends the process.
 
-    `pauses` gives the pauses between the tries of what may pass by itself; when they are used up, the process ends.
-    `hold` is the pause before what a person must cure is tried again.
+    `pauses` gives the pauses (seconds) between the tries after a Transient error; after the last one the process ends.
+    `hold` is the pause (seconds) before the next try after a Misconfigured error, which an operator must correct.
     """
 
     producer: Producer
@@ -88,11 +95,11 @@ class Delivery:
     hold: float = HOLD
 
     async def run(self, stream: Stream, lane: Lane[Any]) -> None:
-        """An agent's whole life. Returns only when the app stops; then what is in work comes again."""
+        """Works the stream of one agent. Returns only when the app stops, leaving events in work unacknowledged."""
         await exits.guarded(lane.name, self._consume(stream, lane), self.end)
 
     async def repeat(self, name: str, work: Callable[[], Awaitable[None]], every: float) -> None:
-        """A timer's whole life, under the same law; whoever stops the app cancels it."""
+        """Runs the work of a timer every `every` seconds, under the same rules, until the app stops or cancels it."""
 
         async def forever() -> None:
             while True:
@@ -113,69 +120,69 @@ class Delivery:
             raise errors.Transient("Faust ended the stream")
 
     async def _batch(self, lane: Lane[Any], batch: Sequence[Any]) -> bool:
-        """Works one batch to its confirmed end. False: the app stops, acknowledge nothing."""
-        good: Batch[Any] = Batch()
-        dead: list[kafka.OutgoingMessage] = []
+        """Works one batch until its results are confirmed. False: the app stops, acknowledge nothing."""
+        decoded: Batch[Any] = Batch()
+        letters: list[kafka.OutgoingMessage] = []
         poison: list[Poison] = []
         for event in batch:
             try:
-                good.append(codec.decode(lane.topic.event, event.value))
-                good.origins.append(dead_letters.origin(event))
+                decoded.append(codec.decode(lane.topic.event, event.value))
+                decoded.origins.append(dead_letters.origin(event))
             except codec.Undecodable as error:
                 poison.append(dead_letters.poison(event, error))
-                dead += self._letters(lane, event, error)
-        # Kept from try to try: a step whose result could not be sent is done, only the sending is repeated.
-        emitted: list[kafka.OutgoingMessage] | None = None if good else []
+                letters += self._dead_letters(lane, event, error)
+        # Kept between tries: if only the sending failed, the step is done and only the sending is repeated.
+        emitted: list[kafka.OutgoingMessage] | None = None if decoded else []
 
         async def work() -> None:
             nonlocal emitted
             if emitted is None:
-                emitted = await lane.step(good)
+                emitted = await lane.step(decoded)
             if poison and lane.poison is not None:
                 await lane.poison(poison)
-            if emitted or dead:
-                await asyncio.to_thread(self.producer.send_all, [*dead, *emitted])
+            if emitted or letters:
+                await asyncio.to_thread(self.producer.send_all, [*letters, *emitted])
 
         return await self._persist(lane.name, work)
 
     async def _persist(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
-        """Tries until it is done: what may pass by itself, and what a person must cure. False: the app stops."""
+        """Repeats the work until it is done: after Transient and after Misconfigured errors. False: the app stops."""
         pauses = self.pauses()
-        said: str | None = None
+        paused_by: str | None = None
         while True:
             try:
                 await work()
                 break
             except errors.Misconfigured as error:
-                if said != error.code:
-                    log.error("%s holds: %s", name, error)
-                said, reason, pauses = error.code, str(error), self.pauses()
+                if paused_by != error.code:
+                    log.error("%s is paused: %s", name, error)
+                paused_by, reason, pauses = error.code, str(error), self.pauses()
                 pause = self.hold if error.wait is None else error.wait
             except errors.Transient as error:
                 planned = next(pauses, None)
                 if planned is None:
                     raise
                 reason, pause = str(error), planned if error.wait is None else error.wait
-                log.warning("%s: %s; again in %.1f s", name, reason, pause)
+                log.warning("%s: %s; retry in %.1f s", name, reason, pause)
             with self.health.hold_in_trouble(name, reason):
-                if not await self._hold(pause):
+                if not await self._pause(pause):
                     return False
-        if said is not None:
+        if paused_by is not None:
             log.warning("%s goes on", name)
         return True
 
-    async def _hold(self, seconds: float) -> bool:
-        """False, at once, when the app stops."""
+    async def _pause(self, seconds: float) -> bool:
+        """Waits. Returns False, at once, when the app stops. Raises Transient when the group rebalances."""
         while seconds > 0 and not self.stopping():
             if self.rebalancing():
-                # What it holds may be another worker's by now; its next life knows.
-                raise errors.Transient("the group rebalances while this worker holds")
+                # Another worker may own the partitions of this lane now; after a restart this one knows.
+                raise errors.Transient("the group rebalances while this lane is paused")
             await asyncio.sleep(min(seconds, SLICE))
             seconds -= SLICE
         return not self.stopping()
 
-    def _letters(self, lane: Lane[Any], event: Any, error: codec.Undecodable) -> list[kafka.OutgoingMessage]:
-        """The dead letter. What is undecodable among the dead letters stays there."""
+    def _dead_letters(self, lane: Lane[Any], event: Any, error: codec.Undecodable) -> list[kafka.OutgoingMessage]:
+        """The dead letter of an undecodable event; none on the topic of the dead letters, where it stays."""
         message = event.message
         if lane.topic is topics.DEAD_LETTER:
             return []
@@ -184,7 +191,7 @@ class Delivery:
 
 
 def outgoing(emitted: Sequence[events.OrderEvent], prefix: str) -> list[kafka.OutgoingMessage]:
-    """Each event on the topic of its class, keyed by customer."""
+    """Each event as a message on the topic of its class, keyed by customer."""
     by_class = {topic.event: topics.named(topic, prefix) for topic in reversed(topics.ALL)}
     return [
         kafka.OutgoingMessage(topic=by_class[type(event)], key=event.customer, value=codec.encode(event))

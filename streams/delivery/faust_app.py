@@ -1,6 +1,6 @@
 """The Faust app of a worker without its agents: the settings that the rules of consumer.py need, start, stop.
 
-The only file that imports Faust besides streams/app.py, which declares the agents.
+Only this file imports Faust; streams/app.py declares the agents.
 """
 
 import logging
@@ -19,7 +19,7 @@ App = faust.App
 
 
 class NoTables(TableManager):
-    """We keep no tables: state is in SQL. The stock manager sleeps a second at every start all the same."""
+    """ordersync has no Faust tables: its state is in SQL. Faust's own manager would sleep a second at every start."""
 
     logger = logging.getLogger("faust.tables.none")
 
@@ -30,17 +30,17 @@ class NoTables(TableManager):
 
 
 async def start(app: App) -> None:
-    """Returns once it consumes. Raises Transient when the broker went away meanwhile."""
+    """Returns when the app consumes. Raises Transient when the broker disappears meanwhile."""
     try:
         await app.start()
-    except (RuntimeError, OSError) as error:  # All of aiokafka's errors are of the first kind.
+    except (RuntimeError, OSError) as error:  # aiokafka's errors are RuntimeErrors.
         raise errors.Transient(f"Faust did not start: {error}") from error
 
 
 async def stop(app: App, *, holding: bool) -> None:
-    """Stops in order, and leaves the group: the others take over at once, and not when its session has run out.
+    """Stops in order and leaves the group, so that other workers take over before the session of this one ends.
 
-    A batch that holds is not waited for: it would only end with its hold.
+    `holding`: a lane is paused. Then the stop does not wait for batches, because a paused one would not end.
     """
     app.conf.stream_wait_empty = not holding
     membership.leave(app.consumer)
@@ -48,17 +48,17 @@ async def stop(app: App, *, holding: bool) -> None:
 
 
 def assigned(app: App) -> set[tuple[str, int]]:
-    """The partitions that this worker has now, as topic and number."""
+    """The partitions that this worker owns now, as topic and number."""
     return {(tp.topic, tp.partition) for tp in app.consumer.assignment()}
 
 
 def owns(app: App, topic: str) -> bool:
-    """Does this worker have a partition of this topic now?"""
+    """True if this worker owns a partition of this topic now."""
     return any(name == topic for name, _ in assigned(app))
 
 
 def create_app(s: settings.Settings, bootstrap: str, member: str, web_port: int = 0) -> App:
-    """An app without agents, with the settings that the rules of delivery.py need."""
+    """An app without agents. `member` is its name in the group; it has no pages if `web_port` is 0."""
     return faust.App(
         s.topic_prefix + s.group,
         broker=f"aiokafka://{bootstrap}".replace(",", ";aiokafka://"),
@@ -73,15 +73,15 @@ def create_app(s: settings.Settings, bootstrap: str, member: str, web_port: int 
         broker_commit_interval=1.0,
         broker_max_poll_interval=604_800.0,
         broker_max_poll_records=200,
-        # A fetch is held back from 0.8 of this: never so late that a full buffer would block the other lanes.
+        # Faust stops fetching at 0.8 of this, before a full buffer can block the other lanes.
         stream_buffer_maxsize=1000,
-        # Else a rebalance waits, for minutes, for the writer's batch; what is in work may be worked twice instead.
+        # Otherwise a rebalance waits for the writer's batch, for minutes. The price: events may be worked twice.
         stream_wait_empty=False,
         broker_session_timeout=10.0,
-        # With the answer to it a worker learns that another one is gone.
+        # A worker learns from the answer to a heartbeat that another worker is gone.
         broker_heartbeat_interval=1.0,
         consumer_group_instance_id=member,
-        # Topics that were made anew are noticed this soon; the default is five minutes.
+        # The consumer notices within this time that a topic was recreated; the default is five minutes.
         consumer_metadata_max_age_ms=10_000,
         consumer_auto_offset_reset="earliest",
         broker_request_timeout=40.0,
@@ -91,10 +91,10 @@ def create_app(s: settings.Settings, bootstrap: str, member: str, web_port: int 
         producer_request_timeout=30.0,
         producer_linger=0.005,
         web_enabled=bool(web_port),
-        # Kept by the group with a static member and compared at its next start: without a port, which changes.
+        # The group stores this with a static member and compares it after a restart: without the port, which changes.
         canonical_url=f"http://{s.worker}",
         web_bind=s.web_bind,
-        web_port=web_port or 6066,  # Faust refuses 0 even when it opens no port.
+        web_port=web_port or 6066,  # Faust rejects 0 even if it opens no port.
         web_host="127.0.0.1",
         agent_supervisor=CrashingSupervisor,
     )

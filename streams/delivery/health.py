@@ -1,4 +1,7 @@
-"""How the worker is doing: what it holds and why, when it last got anywhere. Read by the watchdog and by /health."""
+"""The health of a worker: which lanes are paused and why, and when each made progress last.
+
+The watchdog and the page /health read it.
+"""
 
 import asyncio
 import time
@@ -9,10 +12,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Health:
-    """One worker's state; its own loop writes it, the watchdog's thread only reads. `clock` is monotonic seconds.
+    """One worker's state. Only its event loop writes it; the watchdog's threads read. `clock` is monotonic seconds.
 
-    `holding` says of each lane that waits on purpose why it does; `trouble` names those that wait because something is
-    wrong, and not for the API's budget or for another worker.
+    `holding` has the reason of each paused lane; `trouble` has those of them that wait because of an error, and not for
+    the API's budget or for another worker. `moved` and `counts` have, per lane, the time of its last progress and the
+    number of its acknowledged events.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -27,21 +31,21 @@ class Health:
         self.started = self.ticked = self.clock()
 
     def tick(self) -> None:
-        """The event loop runs."""
+        """Notes that the event loop runs."""
         self.ticked = self.clock()
 
     def progress(self, lane: str, events: int = 0) -> None:
-        """The lane got somewhere: a batch was acknowledged, or a request was answered."""
+        """Notes progress of a lane: it acknowledged so many events, or a request was answered."""
         self.moved[lane] = self.clock()
         self.counts[lane] = self.counts.get(lane, 0) + events
 
     def idle(self, lane: str) -> float:
-        """Seconds since the lane got anywhere, since the start if it never did."""
+        """Seconds since the lane's last progress, or since the start."""
         return self.clock() - self.moved.get(lane, self.started)
 
     @contextmanager
     def hold_in_trouble(self, lane: str, reason: str) -> Iterator[None]:
-        """The same as `hold`, and somebody should look."""
+        """The same as `hold`, because of an error that an operator should know."""
         self.trouble.add(lane)
         try:
             with self.hold(lane, reason):
@@ -51,13 +55,13 @@ class Health:
 
     @contextmanager
     def hold(self, lane: str, reason: str) -> Iterator[None]:
-        """The lane waits on purpose, and says why. A wait inside a wait gives the outer reason back."""
+        """The lane is paused for this reason. After a pause inside a pause, the outer reason is back."""
         outer = self.holding.get(lane)
         self.holding[lane] = reason
         try:
             yield
         finally:
-            # Before the reason goes: the watchdog must never see a lane that neither holds nor moved.
+            # Before the reason is removed: the watchdog must never see a lane that is neither paused nor moving.
             self.progress(lane)
             if outer is None:
                 self.holding.pop(lane, None)
@@ -65,7 +69,7 @@ class Health:
                 self.holding[lane] = outer
 
     def sleeper(self, lane: str, reason: str) -> "Sleeper":
-        """A sleep that counts as holding on purpose."""
+        """A sleep that shows the lane as paused."""
         return Sleeper(self, lane, reason)
 
 

@@ -1,4 +1,4 @@
-"""The worker's name in the consumer group: stable, so that a restart is no event for the group."""
+"""The worker's member name in the consumer group: the same after a restart, so that the group does not rebalance."""
 
 import time
 from pathlib import Path
@@ -8,27 +8,27 @@ from streams.delivery import exits
 
 
 class Member:
-    """`name` is the same in every life, until a life is ended here.
+    """`name` stays the same over restarts, until `end` ends it together with the process.
 
-    The group gives a known name its old partitions back without a look at the topics. That is wrong for a worker that
-    does not consume: its next life takes a new name, and the partitions are dealt out anew.
+    The group gives a known name its old partitions back without a check of the topics. A worker that does not consume
+    needs a new name instead: then the group assigns all partitions once more.
     """
 
     def __init__(self, path: Path, worker: str) -> None:
         self._path = path
-        told = path.read_text() if path.exists() else "1"
-        # A machine that lost its power may leave an empty file: then a name that nobody had.
-        self._life = int(told) if told.isdecimal() else time.time_ns()
-        self.name = f"{worker}.{self._life}"
+        stored = path.read_text() if path.exists() else "1"
+        # A machine that lost its power may leave an empty file. The time gives a number that no earlier name has.
+        self._number = int(stored) if stored.isdecimal() else time.time_ns()
+        self.name = f"{worker}.{self._number}"
 
     def end(self, code: int, why: str) -> None:
-        """Ends the process, and the name with it."""
+        """Ends the process; after the restart the worker has a new name."""
         partial = self._path.with_suffix(".partial")
-        partial.write_text(str(self._life + 1))
+        partial.write_text(str(self._number + 1))
         partial.replace(self._path)
         exits.end_process(code, why)
 
 
 def leave(consumer: Any) -> None:
-    """Faust's consumer will leave its group when it stops; for a static member aiokafka sends no LeaveGroup."""
+    """Lets Faust's consumer leave its group at the stop; aiokafka sends no LeaveGroup for a static member."""
     consumer._thread._ensure_consumer()._coordinator._group_instance_id = None

@@ -1,31 +1,31 @@
-"""How many mutations one request carries. Pure: what the minute holds and how long answers took are arguments."""
+"""How many mutations one request carries. Pure: the API budget left and the duration of an answer are arguments."""
 
 import math
 
-# A batch that took longer than this is halved; one that was quicker than a quarter of it may grow again.
+# Seconds. A request that took longer halves the batch size; one that took less than a quarter lets it grow.
 SLOW = 20.0
-# What is left of a minute is used if it holds this share of a batch; less waits for the next minute.
-CRUMB = 0.25
+# The rest of a minute is used if it fits this share of a request; a smaller rest waits for the next minute.
+SMALLEST_SHARE = 0.25
 
 
 class BatchSize:
-    """At most `most`, and as many as are answered far below the API's own time-out of 60 s."""
+    """The batch size: at most `maximum`, and few enough that answers arrive far below the API's time-out of 60 s."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.current = most
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+        self.current = maximum
 
-    def share(self, left: int, room: int) -> int:
-        """Of `left` mutations those that leave next, when the minute has `room` for so many.
+    def share(self, left: int, budget_left: int) -> int:
+        """How many of `left` mutations the next request carries, if the minute has a budget for `budget_left` more.
 
-        An even part of what fits: so the minute is used up without a crumb at its end.
+        The requests of a minute get equal shares, so that no small rest of the budget stays unused.
         """
-        todo = left if room < CRUMB * min(self.current, left) else min(left, room)
-        return math.ceil(todo / math.ceil(todo / self.current))
+        to_share = left if budget_left < SMALLEST_SHARE * min(self.current, left) else min(left, budget_left)
+        return math.ceil(to_share / math.ceil(to_share / self.current))
 
-    def answered(self, sent: int, seconds: float) -> None:
-        """A request of `sent` mutations was answered, or given up, after so long."""
+    def adapt(self, sent: int, seconds: float) -> None:
+        """Adapts to a request of `sent` mutations that took `seconds` until its answer or its time-out."""
         if seconds > SLOW:
             self.current = max(1, min(self.current, sent) // 2)
         elif seconds < SLOW / 4 and 2 * sent >= self.current:
-            self.current = min(self.most, self.current + 1)
+            self.current = min(self.maximum, self.current + 1)

@@ -1,8 +1,8 @@
-"""Requests that an earlier life left in doubt, brought to their end while the lane goes on.
+"""In-doubt requests that an earlier process left, and the orders that wait for them. The lane goes on meanwhile.
 
-A search takes as long as reads may lag behind writes. Only the orders that such a request is about wait for it: the
-writer parks their events in SQL before it acknowledges them, and re-emits them when no request is in doubt any more.
-No watermark passes meanwhile (streams.reconcile.lost_events).
+A lookup takes as long as reads may lag behind writes, and only the orders of that request wait for it. The writer parks
+them: it stores their events in SQL before it acknowledges them, and re-emits them when no request is in doubt any more.
+The watermark of the lost-event sweep does not move while an order is parked (streams.reconcile.lost_events).
 """
 
 import asyncio
@@ -23,40 +23,53 @@ log = logging.getLogger(__name__)
 
 
 class Journal(Protocol):
-    """connectors.tables.journal.Journal."""
+    """The journal of requests (connectors.tables.journal.Journal)."""
 
-    def unfinished(self) -> list[Request]: ...
+    def unfinished(self) -> list[Request]:
+        """The requests without an outcome, oldest first. Raises Transient or Misconfigured."""
 
 
 class Writer(Protocol):
-    """Ends requests in doubt (streams.sync.writer.Writer)."""
+    """The writer of the board (streams.sync.writer.Writer)."""
 
-    async def settle(self, request: Request, found: Mapping[int, lookup.Adopted], looked_at: datetime) -> None: ...
+    async def complete(self, request: Request, found: Mapping[int, lookup.Adopted], checked_at: datetime) -> None:
+        """Records the outcome of an in-doubt request. Raises what Writer.write raises."""
 
 
 class Store(Protocol):
-    """connectors.tables.state.State."""
+    """Named values in SYNC_State (connectors.tables.state.State). Raises Transient or Misconfigured."""
 
-    def get(self, name: str) -> Any: ...
-    def all_of(self, family: str) -> dict[str, Any]: ...
-    def set_all(self, values: Mapping[str, Any]) -> None: ...
-    def erase_all(self, names: Sequence[str]) -> None: ...
+    def get(self, name: str) -> Any:
+        """The value, None if there is none."""
+
+    def all_of(self, family: str) -> dict[str, Any]:
+        """The values named `family.…`, by the rest of their names."""
+
+    def set_all(self, values: Mapping[str, Any]) -> None:
+        """Stores these values in one transaction."""
+
+    def erase_all(self, names: Sequence[str]) -> None:
+        """Removes these values in one transaction."""
 
 
 @dataclass
 class _Search:
-    """`due`: when to look, the first time at once and the last time later than the lag."""
+    """The lookup of one in-doubt request. `checks_due`: the times (UTC) of the checks that are still to be done.
 
-    due: list[datetime]
-    looked_at: datetime
-    found: dict[int, lookup.Adopted] = field(default_factory=dict)
+    The first check is due at once, the last one later than reads lag behind writes. `adopted`: the creates that the
+    board showed so far, by their position in the request; `checked_at`: when the last check ended.
+    """
+
+    checks_due: list[datetime]
+    checked_at: datetime
+    adopted: dict[int, lookup.Adopted] = field(default_factory=dict)
 
 
 @dataclass
 class InDoubtRequests:
-    """One writer's. It forgets with its process how often it looked, and begins again.
+    """The in-doubt requests and parked orders of one writer. Searches are in memory: a restart begins them once more.
 
-    `emit` returns when Kafka has confirmed the events.
+    `emit` returns when Kafka has confirmed the events. `now` is UTC.
     """
 
     journal: Journal
@@ -68,18 +81,19 @@ class InDoubtRequests:
     _searches: dict[str, _Search] = field(default_factory=dict, init=False)
 
     async def advance(self) -> list[Request]:
-        """One look for each request in doubt whose time has come. Returns those that are still in doubt.
+        """Does the check that is due for each in-doubt request. Returns the requests that are still in doubt.
 
-        Re-emits the parked orders if there is none. What shows is adopted, what does not show until the end is sent
-        again under its key. Raises what the writer raises; then it is in doubt, and looked for from the beginning.
+        If none is left, re-emits the parked orders. At the end of a search the writer adopts the creates that the board
+        shows, and sends a request of which the board shows nothing once more under its key. Raises what the writer
+        raises; then the request is in doubt and its search begins once more.
         """
         left = []
         for request in await asyncio.to_thread(self.journal.unfinished):
             search = self._searches.get(request.key) or self._begin(request)
             if await self._is_over(search, request):
-                # It may leave once more now: if its end is not recorded then, no look of before tells of it.
+                # The writer may send the request now. If it then fails to record the outcome, earlier checks are void.
                 self._searches[request.key] = self._search()
-                await self.writer.settle(request, search.found, search.looked_at)
+                await self.writer.complete(request, search.adopted, search.checked_at)
                 del self._searches[request.key]
             else:
                 left.append(request)
@@ -88,47 +102,48 @@ class InDoubtRequests:
         return left
 
     def park(self, staged: Sequence[events.OrderStaged]) -> None:
-        """Keeps the events of orders that wait for a request in doubt; the caller may then acknowledge them.
+        """Stores the events of orders that wait for an in-doubt request; the caller may then acknowledge them.
 
-        The last event of a version replaces earlier ones.
+        The last event of a version replaces earlier ones. Raises Transient or Misconfigured.
         """
-        parked = {f"{PARKED}.{one.record_uuid}.{one.version}": one.model_dump(mode="json") for one in staged}
+        parked = {f"{PARKED}.{event.record_uuid}.{event.version}": event.model_dump(mode="json") for event in staged}
         self.store.set_all({**parked, PARKINGS: int(self.store.get(PARKINGS) or 0) + 1})
 
     def _release(self) -> None:
-        """Kafka has the events before SQL forgets them: a crash in between repeats them."""
+        """Erases the events only after Kafka has confirmed them: a crash in between repeats them."""
         if parked := self.store.all_of(PARKED):
-            staged = [events.OrderStaged.model_validate(one) for one in parked.values()]
-            self.emit(sorted(staged, key=lambda one: one.version))
+            staged = [events.OrderStaged.model_validate(stored) for stored in parked.values()]
+            self.emit(sorted(staged, key=lambda event: event.version))
             self.store.erase_all([f"{PARKED}.{name}" for name in parked])
 
     def _begin(self, request: Request) -> _Search:
-        log.warning("request %s is in doubt: looking what became of it", request.key)
+        log.warning("request %s is in doubt: checking the board for its creates", request.key)
         return self._searches.setdefault(request.key, self._search())
 
     def _search(self) -> _Search:
         now = self.now()
-        return _Search(
-            [now + timedelta(seconds=seconds) for seconds in itertools.accumulate(self.board_lookup.pauses)], now
-        )
+        pauses = itertools.accumulate(self.board_lookup.pauses)
+        return _Search(checks_due=[now + timedelta(seconds=seconds) for seconds in pauses], checked_at=now)
 
     async def _is_over(self, search: _Search, request: Request) -> bool:
-        """Everything was found, or looked for long enough."""
-        if search.due and self.now() >= search.due[0]:
-            missing = {at: one for at, one in enumerate(request.mutations) if at not in search.found}
-            search.found |= await self.board_lookup.look(missing)
-            search.looked_at = self.now()
-            while search.due and self.now() >= search.due[0]:
-                search.due.pop(0)
-        creates = [at for at, one in enumerate(request.mutations) if isinstance(one, lookup.Create)]
-        return not search.due or all(at in search.found for at in creates)
+        """True when the board shows every create, or the last check is done."""
+        if search.checks_due and self.now() >= search.checks_due[0]:
+            missing = {at: mutation for at, mutation in enumerate(request.mutations) if at not in search.adopted}
+            search.adopted |= await self.board_lookup.check(missing)
+            search.checked_at = self.now()
+            while search.checks_due and self.now() >= search.checks_due[0]:
+                search.checks_due.pop(0)
+        creates = [at for at, mutation in enumerate(request.mutations) if isinstance(mutation, lookup.Create)]
+        return not search.checks_due or all(at in search.adopted for at in creates)
 
 
 def split(
     in_doubt: Sequence[Request], staged: Sequence[events.OrderStaged]
 ) -> tuple[list[events.OrderStaged], list[events.OrderStaged]]:
-    """The events whose orders no request in doubt is about, and the others."""
-    concerned = {one.record_uuid for one in _mutations(in_doubt) if not isinstance(one, items.CreateGroup)}
+    """The events whose orders are in no in-doubt request, and the others."""
+    concerned = {
+        mutation.record_uuid for mutation in _mutations(in_doubt) if not isinstance(mutation, items.CreateGroup)
+    }
     return (
         [event for event in staged if event.record_uuid not in concerned],
         [event for event in staged if event.record_uuid in concerned],
@@ -137,7 +152,7 @@ def split(
 
 def without_group(in_doubt: Sequence[Request], work: Sequence[Work]) -> tuple[list[Work], list[Work]]:
     """The orders whose group is not in doubt, and the others."""
-    groups = {one.group_name for one in _mutations(in_doubt) if isinstance(one, items.CreateGroup)}
+    groups = {mutation.group_name for mutation in _mutations(in_doubt) if isinstance(mutation, items.CreateGroup)}
     return (
         [one for one in work if one.order.group_name not in groups],
         [one for one in work if one.order.group_name in groups],

@@ -1,8 +1,8 @@
-"""What became of a write that nobody answered for, and what the ledger may still believe.
+"""The lookup: which creates of an unanswered request the board shows, and which ledger values are unsure after it.
 
-A create is looked for on the board: items by the key column, subitems by parent and size, groups by name. What shows
-is adopted; but nobody knows which request filled it, so its columns are unsure and the next plan says them all again.
-An update says what shall be: until it is confirmed the columns that it names are unsure, and so it is planned again.
+A lookup finds items by the key column, subitems by parent and size, groups by name, and adopts them. The board does
+not show which request filled the columns of an adopted item, so all of them are unsure and the next plan sends them
+once more. An update that was not confirmed leaves its columns unsure, so the next plan sends these once more.
 """
 
 import logging
@@ -16,97 +16,122 @@ from schemas.base import ColumnValue
 
 log = logging.getLogger(__name__)
 
-# Equals no value that a mapping makes, so a plan always differs from it.
+# Equals no value that a mapping can produce, so a plan always differs from it.
 UNSURE: ColumnValue = {"ordersync": "unsure"}
 
-# Carried out twice, they would be there twice.
+# The mutations that leave a duplicate on the board if the API executes them twice.
 Create = items.CreateItem | items.CreateSubitem | items.CreateGroup
-# The effect of a create that shows on the board, and what the ledger shall know of it (None for a group).
+# The result of a create that the board shows, and its entity for the ledger (None for a group).
 Adopted = tuple[items.Done, items.Entity | None]
 
 
-class Seen(Protocol):
+class FoundItem(Protocol):
     """An item or subitem as the board shows it; `columns` by id, at least those that are filled."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Its id on the board; a later item has a larger number."""
+
     @property
-    def board_id(self) -> str: ...
+    def board_id(self) -> str:
+        """The board that it is on."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name."""
+
     @property
-    def group_title(self) -> str: ...
+    def group_title(self) -> str:
+        """The title of its group."""
+
     @property
-    def columns(self) -> Mapping[str, object]: ...
+    def columns(self) -> Mapping[str, object]:
+        """Its columns, by id."""
 
 
 class Board(Protocol):
-    """What can be asked of the board: many at once, for a call costs a call whatever it asks."""
+    """Reads of the board, each for many orders: every API call costs the same (streams.sync.board.BoardView).
 
-    async def find(self, record_uuids: Sequence[str]) -> Mapping[str, Sequence[Seen]]: ...
-    async def find_sizes(self, parent_item_ids: Sequence[str]) -> Mapping[tuple[str, str], Sequence[Seen]]: ...
-    async def groups(self) -> dict[str, str]: ...
-    async def gone(self, item_ids: Sequence[str]) -> set[str]: ...
+    Raises Transient, AccountStop or BoardStop.
+    """
+
+    async def find(self, record_uuids: Sequence[str]) -> Mapping[str, Sequence[FoundItem]]:
+        """The active items of these orders."""
+
+    async def find_sizes(self, parent_item_ids: Sequence[str]) -> Mapping[tuple[str, str], Sequence[FoundItem]]:
+        """The active subitems of these items, by parent and size label."""
+
+    async def groups(self) -> dict[str, str]:
+        """Group ids by name."""
+
+    async def gone(self, item_ids: Sequence[str]) -> set[str]:
+        """Those of these items that are not active any more."""
 
 
 @dataclass(frozen=True)
 class BoardLookup:
-    """`pauses` outlast the lag between a write and the reads that show it."""
+    """Checks the board after each of `pauses` (seconds); together they outlast the lag of reads behind writes."""
 
     board: Board
     sleep: Callable[[float], Awaitable[object]]
     pauses: Collection[float] = backoff.LOOKUP_PAUSES
 
     async def find(self, mutations: Mapping[int, items.Mutation]) -> dict[int, Adopted]:
-        """Which of these creates took place. A call later than the lag, what it leaves out did not."""
+        """The creates among `mutations` that the board shows, by the same keys. The others did not take place.
+
+        Raises what the board raises.
+        """
         missing = {at: mutation for at, mutation in mutations.items() if isinstance(mutation, Create)}
         found: dict[int, Adopted] = {}
         for pause in self.pauses:
             if not missing:
                 break
             await self.sleep(pause)
-            found |= await self.look(missing)
+            found |= await self.check(missing)
             missing = {at: mutation for at, mutation in missing.items() if at not in found}
         return found
 
-    async def look(self, mutations: Mapping[int, items.Mutation]) -> dict[int, Adopted]:
-        """Which of these creates the board shows by now."""
-        wanted = [mutation for mutation in mutations.values() if isinstance(mutation, Create)]
-        uuids = sorted({one.record_uuid for one in wanted if isinstance(one, items.CreateItem)})
-        parents = sorted({one.parent_item_id for one in wanted if isinstance(one, items.CreateSubitem)})
+    async def check(self, mutations: Mapping[int, items.Mutation]) -> dict[int, Adopted]:
+        """The creates among `mutations` that the board shows now. Raises what the board raises."""
+        creates = [mutation for mutation in mutations.values() if isinstance(mutation, Create)]
+        uuids = sorted({create.record_uuid for create in creates if isinstance(create, items.CreateItem)})
+        parents = sorted({create.parent_item_id for create in creates if isinstance(create, items.CreateSubitem)})
         shown = await self.board.find(uuids) if uuids else {}
         sizes = await self.board.find_sizes(parents) if parents else {}
-        groups = await self.board.groups() if any(isinstance(one, items.CreateGroup) for one in wanted) else {}
+        with_groups = any(isinstance(create, items.CreateGroup) for create in creates)
+        groups = await self.board.groups() if with_groups else {}
         found: dict[int, Adopted] = {}
-        for at, one in mutations.items():
-            if isinstance(one, items.CreateGroup):
-                if one.group_name in groups:
-                    found[at] = (items.Done(id=groups[one.group_name]), None)
-            elif isinstance(one, items.CreateItem):
-                if seen := shown.get(one.record_uuid):
-                    found[at] = _adopt(one, seen)
-            elif isinstance(one, items.CreateSubitem) and (seen := sizes.get((one.parent_item_id, one.size_label))):
-                found[at] = _adopt(one, seen)
+        for at, mutation in mutations.items():
+            if isinstance(mutation, items.CreateGroup):
+                if mutation.group_name in groups:
+                    found[at] = (items.Done(id=groups[mutation.group_name]), None)
+            elif isinstance(mutation, items.CreateItem):
+                if candidates := shown.get(mutation.record_uuid):
+                    found[at] = _adopt(mutation, candidates)
+            elif isinstance(mutation, items.CreateSubitem) and (
+                candidates := sizes.get((mutation.parent_item_id, mutation.size_label))
+            ):
+                found[at] = _adopt(mutation, candidates)
         if found:
-            log.info("%d creates took place though nobody said so: adopted", len(found))
+            log.info("lookup: the board shows %d creates that the API did not confirm: adopted", len(found))
         return found
 
     async def gone(self, item_ids: Sequence[str]) -> set[str]:
-        """Those that are not active any more: archived, deleted, or never heard of."""
+        """Those of these items that are archived, deleted or unknown to the API. Raises what the board raises."""
         return await self.board.gone(item_ids) if item_ids else set()
 
     async def groups(self) -> dict[str, str]:
-        """Group ids by name, as the board has them now."""
+        """Group ids by name, as the board has them now. Raises what the board raises."""
         return await self.board.groups()
 
 
-def _adopt(create: items.CreateItem | items.CreateSubitem, seen: Sequence[Seen]) -> Adopted:
-    """The oldest, if a person made copies: ours was there first, and what a person made is a person's to remove."""
+def _adopt(create: items.CreateItem | items.CreateSubitem, candidates: Sequence[FoundItem]) -> Adopted:
+    """Adopts the oldest candidate. Newer ones are copies that a user created, and only the user may remove them."""
     size = create.size_label if isinstance(create, items.CreateSubitem) else ""
-    oldest, *copies = sorted(seen, key=lambda one: int(one.id))
+    oldest, *copies = sorted(candidates, key=lambda candidate: int(candidate.id))
     if copies:
-        what = f"order {create.record_uuid}" + (f", size {size}," if size else "")
-        log.error("%s is on the board %d times: %s is ours", what, len(seen), oldest.id)
+        subject = f"order {create.record_uuid}" + (f", size {size}," if size else "")
+        log.error("%s is on the board %d times: %s is ours", subject, len(candidates), oldest.id)
     entity = items.Entity(
         record_uuid=create.record_uuid,
         size_label=size,
@@ -120,18 +145,18 @@ def _adopt(create: items.CreateItem | items.CreateSubitem, seen: Sequence[Seen])
 
 
 def unsure(known: items.Entity, mutation: items.Mutation) -> items.Entity:
-    """What is left to believe after an update or a move of which nobody knows whether it took place."""
+    """The ledger's entity after an update or a move that the API did not confirm."""
     if isinstance(mutation, items.MoveItem):
         return known.model_copy(update={"group_name": ""})
     if isinstance(mutation, items.UpdateItem | items.UpdateSubitem):
-        told = {column: UNSURE for column in mutation.columns if column != "name"}
+        sent = {column: UNSURE for column in mutation.columns if column != "name"}
         name = "" if "name" in mutation.columns else known.name
-        return known.model_copy(update={"columns": {**known.columns, **told}, "name": name})
+        return known.model_copy(update={"columns": {**known.columns, **sent}, "name": name})
     return known
 
 
 def target(mutation: items.Mutation) -> str:
-    """The item or subitem that has to be on the board for this mutation; "" when none has to."""
+    """The id of the item or subitem that this mutation needs on the board; "" if it needs none."""
     if isinstance(mutation, items.CreateSubitem):
         return mutation.parent_item_id
     return getattr(mutation, "item_id", "")

@@ -1,4 +1,4 @@
-"""What became of each mutation of a request, and what the ledger shall know after it."""
+"""The result of each mutation of a request, and the ledger entries that follow from it."""
 
 import asyncio
 import logging
@@ -15,14 +15,14 @@ from streams.sync import ports as writer_ports
 
 log = logging.getLogger(__name__)
 
-# An item is identity and "", a subitem identity and size.
+# The key of a ledger entry: record_uuid and "" for an item, record_uuid and size for a subitem.
 Place = tuple[str, str]
 NOT_FOUND = "resourcenotfound"
 
 
 @dataclass(frozen=True)
 class Stale:
-    """The ledger knows something else now than the plan did: plan again."""
+    """The ledger changed after the order was planned: plan it once more."""
 
     reason: str
 
@@ -32,7 +32,11 @@ Result = items.Done | items.Refused | Stale
 
 @dataclass
 class Outcome:
-    """`results`: None for a mutation that surely did not take place and is to be sent again, after `wait` seconds."""
+    """`results`: None for a mutation that did not take place and has to be sent once more, after `wait` seconds.
+
+    `entities` and `groups` are for the ledger, each entity with the version that it carries out. `stop`: the error with
+    which the API stops the account or the board.
+    """
 
     results: list[Result | None] = field(default_factory=list)
     entities: dict[Place, tuple[items.Entity, int]] = field(default_factory=dict)
@@ -41,19 +45,19 @@ class Outcome:
     stop: errors.OrdersyncError | None = None
 
     def changed(self) -> list[tuple[items.Entity, int]]:
-        """Items that are gone come last: their sizes go with them, whatever happened to those before."""
-        return sorted(self.entities.values(), key=lambda one: not one[0].active)
+        """The entities for the ledger. Inactive items are last, because the ledger retires their sizes with them."""
+        return sorted(self.entities.values(), key=lambda pair: not pair[0].active)
 
 
 @dataclass
 class OutcomeResolver:
-    """Judges one request."""
+    """Finds the outcome of one request."""
 
     ledger: writer_ports.Ledger
     board_lookup: lookup.BoardLookup
     board_id: str
 
-    async def judge(
+    async def resolve(
         self,
         request: Request,
         verdicts: Sequence[responses.Verdict],
@@ -61,16 +65,20 @@ class OutcomeResolver:
         *,
         answered: bool,
     ) -> Outcome:
-        """From the API's verdicts, and from what the board shows of the creates that it did not speak of."""
+        """The outcome, from the API's verdicts and from the creates that a lookup `found` on the board.
+
+        `answered`: the API answered the request, although it may have left out some aliases. Raises what the ledger and
+        the board raise.
+        """
         mutations = request.mutations
         uuids = sorted({_place(mutation)[0] for mutation in mutations} - {""})
         known = await asyncio.to_thread(self.ledger.known, uuids)
-        held = {
+        entities = {
             (entity.record_uuid, entity.size_label): entity
             for item, sizes in known.values()
             for entity in ([item] if item else []) + sizes
         }
-        lost = await self._lost(mutations, verdicts)
+        removed = await self._removed_targets(mutations, verdicts)
         outcome = Outcome()
         for at, (mutation, verdict) in enumerate(zip(mutations, verdicts, strict=True)):
             result: Result | None = None
@@ -79,8 +87,8 @@ class OutcomeResolver:
                 outcome.wait = max(outcome.wait, verdict.wait)
             elif isinstance(verdict, responses.Stopped):
                 outcome.stop = verdict.error()
-            elif at in lost:
-                result, entity = self._gone(mutation, lost[at], held)
+            elif at in removed:
+                result, entity = self._gone(mutation, removed[at], entities)
             elif isinstance(verdict, items.Refused):
                 result = verdict
             elif at in found:
@@ -88,22 +96,24 @@ class OutcomeResolver:
                 result = done if entity is None else Stale(f"{done.id} was found on the board")
             elif isinstance(verdict, items.Unknown):
                 result = Stale(verdict.reason) if answered else None
-                entity = _doubted(mutation, held)
+                entity = _unsure(mutation, entities)
             else:
                 result = verdict
                 if not isinstance(mutation, items.CreateGroup):
-                    entity = plan.apply(held.get(_place(mutation)), mutation, verdict, board_id=self.board_id)
+                    entity = plan.apply(entities.get(_place(mutation)), mutation, verdict, board_id=self.board_id)
             if entity is not None:
                 place = (entity.record_uuid, entity.size_label)
-                held[place] = entity
+                entities[place] = entity
                 outcome.entities[place] = (entity, request.versions[entity.record_uuid])
             if isinstance(mutation, items.CreateGroup) and isinstance(result, items.Done):
                 outcome.groups[mutation.group_name] = result.id
             outcome.results.append(result)
         return outcome
 
-    async def _lost(self, mutations: Sequence[items.Mutation], verdicts: Sequence[responses.Verdict]) -> dict[int, str]:
-        """Mutations that were refused because a person took away what they are about: its id, or the group's."""
+    async def _removed_targets(
+        self, mutations: Sequence[items.Mutation], verdicts: Sequence[responses.Verdict]
+    ) -> dict[int, str]:
+        """The mutations that the API refused because a user removed their target: its id, or the name of its group."""
         refused = {
             at: mutations[at]
             for at, verdict in enumerate(verdicts)
@@ -111,42 +121,42 @@ class OutcomeResolver:
         }
         targets = {at: lookup.target(mutation) for at, mutation in refused.items()}
         gone = await self.board_lookup.gone(sorted(set(targets.values()) - {""}))
-        lost = {at: target for at, target in targets.items() if target in gone}
+        removed = {at: target for at, target in targets.items() if target in gone}
         grouped = {
             at: mutation.group_name
             for at, mutation in refused.items()
-            if at not in lost and isinstance(mutation, items.CreateItem | items.MoveItem)
+            if at not in removed and isinstance(mutation, items.CreateItem | items.MoveItem)
         }
         if grouped:
             before, now = await asyncio.to_thread(self.ledger.groups), await self.board_lookup.groups()
             await asyncio.to_thread(self.ledger.remember_groups, now)
-            lost |= {at: f"group {name}" for at, name in grouped.items() if now.get(name) != before.get(name)}
-        return lost
+            removed |= {at: f"group {name}" for at, name in grouped.items() if now.get(name) != before.get(name)}
+        return removed
 
     def _gone(
-        self, mutation: items.Mutation, what: str, held: Mapping[Place, items.Entity]
+        self, mutation: items.Mutation, removed: str, entities: Mapping[Place, items.Entity]
     ) -> tuple[Result, items.Entity | None]:
-        """The board shall be equal to the table, so what a person removed is forgotten and made again."""
-        if what != lookup.target(mutation):
-            return Stale(f"{what} is not on the board any more"), None
+        """Marks an item or subitem that a user removed as inactive, so that the next plan creates it once more."""
+        if removed != lookup.target(mutation):
+            return Stale(f"{removed} is not on the board any more"), None
         uuid, size = _place(mutation)
-        known = held.get((uuid, "" if isinstance(mutation, items.CreateSubitem) else size))
+        known = entities.get((uuid, "" if isinstance(mutation, items.CreateSubitem) else size))
         ours = known is not None and (mutation.kind != "remove_item" or known.item_id == mutation.item_id)
         entity = known.model_copy(update={"active": False}) if known is not None and ours else None
         if isinstance(mutation, items.RemoveItem):
             return items.Done(id=mutation.item_id), entity
-        log.warning("%s of order %s is not on the board any more: it is made again", what, uuid)
-        return Stale(f"{what} is not on the board any more"), entity
+        log.warning("%s of order %s is not on the board any more: sync creates it once more", removed, uuid)
+        return Stale(f"{removed} is not on the board any more"), entity
 
 
 def is_missing(verdict: items.Refused) -> bool:
-    """Something that the mutation names is not on the board, for all the API knows."""
-    # Formats of the API spell its codes differently.
+    """True if the API does not find an item, subitem or group that the mutation names."""
+    # The API's error formats spell the code differently.
     return verdict.code.casefold().replace("_", "").startswith(NOT_FOUND)
 
 
 def refused(rejected: errors.Rejected) -> items.Refused:
-    """A refusal of a whole request, as that of the one mutation in it."""
+    """The rejection of a request with one mutation, as the refusal of that mutation."""
     return items.Refused(
         code=rejected.code,
         message=str(rejected),
@@ -155,8 +165,8 @@ def refused(rejected: errors.Rejected) -> items.Refused:
     )
 
 
-def _doubted(mutation: items.Mutation, held: Mapping[Place, items.Entity]) -> items.Entity | None:
-    known = held.get(_place(mutation))
+def _unsure(mutation: items.Mutation, entities: Mapping[Place, items.Entity]) -> items.Entity | None:
+    known = entities.get(_place(mutation))
     if known is None or isinstance(mutation, lookup.Create):
         return None
     return lookup.unsure(known, mutation)

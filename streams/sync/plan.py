@@ -1,6 +1,6 @@
-"""The plan of a staged order: the mutations that bring the board from what it is known to hold to what it shall show.
+"""The plan of a staged order: the mutations that bring the board from what the ledger holds to the staged order.
 
-Pure: nothing is sent here. What a dry run prints and what the sync step sends come from these functions.
+Pure: these functions send nothing. A dry run prints and the sync step sends the mutations that they return.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,6 +15,7 @@ from schemas.base import ColumnValue, Model
 from schemas.mappings import LabelPolicy
 from schemas.orders import Problem, StagedOrder
 
+# An order's item and subitems, as the ledger or the board holds them.
 Known = tuple[items.Entity | None, Sequence[items.Entity]]
 NOTHING: Known = (None, ())
 
@@ -22,14 +23,17 @@ NOTHING: Known = (None, ())
 class Labels(Protocol):
     """The labels that the board's columns have now (streams.sync.board.LabelBook)."""
 
-    def known(self) -> Mapping[str, Collection[str]]: ...
-    def created(self, columns: Mapping[str, ColumnValue]) -> None: ...
+    def known(self) -> Mapping[str, Collection[str]]:
+        """The labels of each column, by column id."""
+
+    def created(self, columns: Mapping[str, ColumnValue]) -> None:
+        """Adds the labels in these values, which the board has confirmed."""
 
 
 class Planned(Model):
-    """What would be sent for one staged order, in this order. With problems nothing is.
+    """The mutations of one staged order, in the order of sending; none if it has problems.
 
-    Sizes of an item that is yet to be made have no `parent_item_id`.
+    Sizes of an item that is yet to be created have no `parent_item_id`.
     """
 
     event: events.OrderStaged
@@ -38,7 +42,7 @@ class Planned(Model):
 
 
 class Wanted(NamedTuple):
-    """An order to plan: its event, its staged state, what the board is known to hold of it, and what it holds twice."""
+    """An order to plan: its event, its staged state, its ledger entries, and the removals of its copies."""
 
     event: events.OrderStaged
     order: StagedOrder
@@ -47,16 +51,16 @@ class Wanted(NamedTuple):
 
 
 def replayed(order: StagedOrder) -> StagedOrder:
-    """An order as a replay compares it with the board: a size of 0 had left it, and a board without it is right."""
+    """An order as a replay compares it with the board: without sizes of 0, which left it and need no subitem."""
     return order.model_copy(update={"sizes": {label: n for label, n in order.sizes.items() if n}})
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Compares what an order shall be with what the ledger knows of it, in three waves: groups, items, sizes.
+    """Compares staged orders with the ledger, in three waves: groups, items, sizes.
 
-    Two visitors go through the same waves. A dry run plans them one after the other (`plan_all`); the sync step sends
-    each one, and plans the next against what the board has confirmed (sync/step.py).
+    A dry run and the sync step use the same waves. A dry run plans all of them at once (`plan_all`). The sync step
+    sends each wave and plans the next one against the ledger after it (sync/step.py).
     """
 
     mappings: Mappings
@@ -65,9 +69,7 @@ class Planner:
     def item_wave(
         self, order: StagedOrder, known: items.Entity | None, copies: Sequence[items.RemoveItem] = ()
     ) -> tuple[list[items.Mutation], tuple[Problem, ...]]:
-        """The mutations of the item, after those that remove its `copies`; or the problems for which it is refused:
-        a label that may not be created.
-        """
+        """The removals of `copies` and then the item's own mutations; or problems: labels that may not be created."""
         if order.removed:
             return [*copies, *plan.plan_removal(order.record_uuid, known, self.mappings.board.board.removal)], ()
         mutations: list[items.Mutation] = [*copies]
@@ -86,13 +88,15 @@ class Planner:
 
     def group_wave(self, mutations: Iterable[items.Mutation], groups: Collection[str]) -> list[items.CreateGroup]:
         """The groups that these mutations need and the board does not have, by name."""
-        wanted = {one.group_name for one in mutations if isinstance(one, items.CreateItem | items.MoveItem)}
-        return [items.CreateGroup(group_name=name) for name in sorted(wanted - set(groups))]
+        needed = {
+            mutation.group_name for mutation in mutations if isinstance(mutation, items.CreateItem | items.MoveItem)
+        }
+        return [items.CreateGroup(group_name=name) for name in sorted(needed - set(groups))]
 
     def size_wave(
         self, order: StagedOrder, item: items.Entity | None, known: Sequence[items.Entity]
     ) -> list[items.Mutation]:
-        """The mutations of its subitems. Those of an item that is yet to be created have no `parent_item_id`."""
+        """The mutations of the order's subitems; without `parent_item_id` if the item is yet to be created."""
         if order.removed:
             return []
         if item is None or not item.active:
@@ -101,37 +105,38 @@ class Planner:
             item_id = item.item_id
         board_id = self.mappings.board.board.subitem_board_id
         subitem = self.mappings.board.subitem
-        found = plan.plan_sizes(
+        mutations = plan.plan_sizes(
             self._desired(order),
             item_id,
-            # An answer may leave out the board of a subitem; there is only one it can be on.
+            # An answer may leave out the board of a subitem; all subitems are on the same board.
             [size if size.board_id else size.model_copy(update={"board_id": board_id}) for size in known],
             columns_of=lambda size, n: mapped.subitem_columns(size, n, self.mappings),
             name_of=lambda size: mapped.subitem_name(size, self.mappings),
         )
         if subitem.size.labels is not LabelPolicy.CREATE:
-            return found
-        return [_making_labels(mutation, subitem.size.id) for mutation in found]
+            return mutations
+        return [_with_label_creation(mutation, subitem.size.id) for mutation in mutations]
 
     def plan_order(self, wanted: Wanted, groups: Collection[str]) -> Planned:
-        """All mutations of one order, as far as they can be known before the first of them is sent: the three waves."""
+        """The three waves of one order, planned before any of them is sent."""
         if wanted.order.problems:
             return Planned(event=wanted.event, problems=wanted.order.problems)
         item, sizes = wanted.known
         mutations, problems = self.item_wave(wanted.order, item, wanted.copies)
         if problems:
             return Planned(event=wanted.event, problems=problems)
-        made = self.group_wave(mutations, groups)
-        return Planned(event=wanted.event, mutations=(*made, *mutations, *self.size_wave(wanted.order, item, sizes)))
+        created = self.group_wave(mutations, groups)
+        size_mutations = self.size_wave(wanted.order, item, sizes)
+        return Planned(event=wanted.event, mutations=(*created, *mutations, *size_mutations))
 
     def plan_all(self, wanted: Iterable[Wanted], groups: Collection[str]) -> list[Planned]:
-        """The plans of several orders; a group is created by the first one that needs it."""
-        known, found = set(groups), list[Planned]()
-        for one in wanted:
-            planned = self.plan_order(one, known)
+        """The plans of several orders; the first order that needs a group creates it."""
+        known, plans = set(groups), list[Planned]()
+        for order in wanted:
+            planned = self.plan_order(order, known)
             known |= {m.group_name for m in planned.mutations if isinstance(m, items.CreateGroup)}
-            found.append(planned)
-        return found
+            plans.append(planned)
+        return plans
 
     def _desired(self, order: StagedOrder) -> items.DesiredItem:
         return items.DesiredItem(
@@ -143,14 +148,14 @@ class Planner:
         )
 
     def _without_user_columns(self, update: items.UpdateItem) -> items.UpdateItem:
-        """A column that users own is filled when the item is created, and never updated."""
+        """Leaves out the columns that users own: sync fills them when it creates the item and never updates them."""
         theirs = columns.owned_by_people(self.mappings)
         ours = {column: value for column, value in update.columns.items() if column not in theirs}
         return update.model_copy(update={"columns": ours})
 
 
-def _making_labels(mutation: items.Mutation, size_column: str) -> items.Mutation:
-    # Size labels are column names of the source, verbatim: the board's Size dropdown learns them.
+def _with_label_creation(mutation: items.Mutation, size_column: str) -> items.Mutation:
+    # Size labels are column names of the source, verbatim; the board's Size dropdown gets a label for each.
     if isinstance(mutation, items.CreateSubitem | items.UpdateSubitem) and size_column in mutation.columns:
         return mutation.model_copy(update={"create_labels": True})
     return mutation

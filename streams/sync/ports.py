@@ -1,4 +1,4 @@
-"""What the writer needs of the outside: the API, the journal of requests, the ledger of what the board holds."""
+"""What the writer needs: the API, the journal of requests, and the ledger of what the board holds."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
@@ -14,14 +14,22 @@ class Client(Protocol):
 
     async def send(
         self, body: str, *, key: str | None, mutations: int, leave: Callable[[], Awaitable[None]] | None = None
-    ) -> responses.Reply: ...
+    ) -> responses.Reply:
+        """The API's reply. `leave` runs right before the body leaves; the body stays here if it raises.
+
+        Raises OutcomeUnknown, MustLookUp, Transient, Rejected, AccountStop, BoardStop, and what `leave` raises.
+        """
 
 
 class Journal(Protocol):
-    """Requests and what became of them (connectors.tables.journal.Journal)."""
+    """Requests and their outcomes (connectors.tables.journal.Journal). Raises Transient or Misconfigured."""
 
-    def open(self, request: Request, grant: Grant) -> None: ...
-    def resend(self, key: str, grant: Grant) -> None: ...
+    def open(self, request: Request, grant: Grant) -> None:
+        """Commits a request before it leaves for the first time. Raises LeaseLost."""
+
+    def resend(self, key: str, grant: Grant) -> None:
+        """Commits one more attempt of a request. Raises LeaseLost."""
+
     def close(
         self,
         key: str,
@@ -32,13 +40,24 @@ class Journal(Protocol):
         outcome: str,
         request_id: str | None = None,
         http_status: int | None = None,
-    ) -> None: ...
-    def unfinished(self) -> list[Request]: ...
+    ) -> None:
+        """Records the outcome of a request and its effects on the ledger: entity and version. Raises LeaseLost."""
+
+    def unfinished(self) -> list[Request]:
+        """The requests without an outcome, oldest first."""
 
 
 class Ledger(Protocol):
-    """What the board is known to hold (connectors.tables.ledger.Ledger)."""
+    """What the board holds, as the API confirmed it (connectors.tables.ledger.Ledger).
 
-    def known(self, record_uuids: Sequence[str]) -> Mapping[str, tuple[items.Entity | None, list[items.Entity]]]: ...
-    def groups(self) -> dict[str, str]: ...
-    def remember_groups(self, groups: Mapping[str, str]) -> None: ...
+    Raises Transient or Misconfigured.
+    """
+
+    def known(self, record_uuids: Sequence[str]) -> Mapping[str, tuple[items.Entity | None, list[items.Entity]]]:
+        """Item and subitems of each order; an order that never was on the board is absent."""
+
+    def groups(self) -> dict[str, str]:
+        """Group ids by name."""
+
+    def remember_groups(self, groups: Mapping[str, str]) -> None:
+        """Replaces all group ids by these, which the board has now."""

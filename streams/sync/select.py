@@ -1,4 +1,4 @@
-"""Which staged versions are to be written: the newest of each order, the urgent ones first."""
+"""Which staged versions sync writes: the newest valid one of each order, the most urgent first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,23 +9,26 @@ from schemas.batches import StagingStatus
 from schemas.orders import StagedOrder
 from schemas.versions import Version
 
-# Of what waits at the same time, a change of today goes before the mending of yesterday.
+# Of events that wait at the same time, a change in the source goes before a retry, and a retry before a repair.
 URGENCY = {events.Cause.LIVE: 0, events.Cause.RETRY: 1, events.Cause.REPLAY: 2}
 OVER = (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED)
 
 
 class Staging(Protocol):
-    """The STG tables (connectors.tables.staging.Staging)."""
+    """The STG tables (connectors.tables.staging.Staging). Raises Transient or Misconfigured."""
 
-    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, versions.StagedVersion]]: ...
-    def load(self, identities: Sequence[Version]) -> dict[Version, StagedOrder]: ...
+    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, versions.StagedVersion]]:
+        """All staged versions of each order, by number."""
+
+    def load(self, identities: Sequence[Version]) -> dict[Version, StagedOrder]:
+        """The staged orders; a version that is not staged is absent."""
 
 
 @dataclass
 class Work:
-    """One order in a batch, and what became of it so far. `stale`: why it has to be planned again.
+    """One order of a batch of events and its results so far. `stale`: the reason to plan it once more.
 
-    `copies`: what the board shows of it twice, as the mutations that take it away.
+    `copies`: the mutations that remove items and subitems that the board shows twice.
     """
 
     event: events.OrderStaged
@@ -37,18 +40,18 @@ class Work:
 
     @property
     def goes_on(self) -> bool:
-        """Neither failed nor to be planned again."""
+        """Neither failed nor to be planned once more."""
         return self.failure is None and self.stale is None
 
     @property
     def replayed(self) -> bool:
-        """Planned against the board itself, not against what it is known to hold."""
+        """Sync plans it against the board itself, not against the ledger."""
         return self.event.cause is events.Cause.REPLAY
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """`already_done` orders are on the board, with their item: only the event is missing."""
+    """`work` is to be written. `already_done` orders are on the board, with their item: only the event is missing."""
 
     work: list[Work] = field(default_factory=list)
     already_done: list[tuple[events.OrderStaged, str | None]] = field(default_factory=list)
@@ -56,16 +59,16 @@ class Chosen:
 
 
 def choose(staged: Sequence[events.OrderStaged], staging: Staging) -> Chosen:
-    """What is to be done about these events; an event of what is settled, or recorded as failed, is left out.
+    """Sorts these events by the state of their version. Leaves out settled versions and failures without a retry.
 
-    A replay is the exception: the version that is settled is done once more, as long as no newer one is there.
+    A replay writes the settled version once more, as long as no newer version exists. Raises what `staging` raises.
     """
     latest = {Version(event.record_uuid, event.version): event for event in staged}
     known = staging.versions(sorted({uuid for uuid, _ in latest}))
     loaded = staging.load(sorted(latest))
     chosen = Chosen()
-    for identity, event in sorted(latest.items(), key=lambda one: URGENCY[one[1].cause]):
-        order = loaded.get(identity)
+    for version, event in sorted(latest.items(), key=lambda pair: URGENCY[pair[1].cause]):
+        order = loaded.get(version)
         if order is None or order.problems:
             continue
         if order.status is StagingStatus.API_SUCCESS:
@@ -73,7 +76,7 @@ def choose(staged: Sequence[events.OrderStaged], staging: Staging) -> Chosen:
         elif _is_over(order.status, event.cause):
             continue
         elif versions.is_superseded(event.version, newest_valid=versions.newest_valid(known[event.record_uuid])):
-            chosen.superseded.append(identity)
+            chosen.superseded.append(version)
         else:
             chosen.work.append(Work(event, order))
     return chosen

@@ -1,9 +1,14 @@
-"""sync: tell Monday.com the difference between what is staged and what the board is known to hold.
+"""sync: send Monday.com the difference between the staged orders and the ledger of the board.
 
-Three waves a batch: groups that are missing, then items, then the sizes of the items that exist. What the ledger
-says is planned against, so an order that comes twice costs nothing. What turns out otherwise than planned (found on
-the board, or taken away by a person) changes the ledger and is planned again. Before a replay is planned, the board is
-read and the ledger brought to it.
+Reads: orders.staged, STG tables, SYNC_Ledger, SYNC_Requests. Writes: the board, SYNC_Requests, SYNC_Ledger, STG tables,
+SYNC_State (parked orders). Emits: orders.synced, orders.failed; a parked order to orders.staged. Runs in: the worker
+that holds the lease. Runs twice: the ledger already has the order, so the second run sends nothing.
+
+A batch of events has three waves: missing groups, items, the sizes of the items that exist. If the board differs from
+the ledger (an item was found there, or a user removed it), sync corrects the ledger and plans the order once more.
+Before it plans a replay, sync refreshes the ledger from the board.
+
+Invariant: only the planned difference leaves, and only after its intent is in the journal.
 """
 
 import asyncio
@@ -19,7 +24,7 @@ from mappings.loading import Mappings
 from schemas import events, items, versions
 from schemas.failures import FailureType
 from schemas.orders import Problem, StagedOrder
-from streams.sync import in_doubt as recovery
+from streams.sync import in_doubt as in_doubt_requests
 from streams.sync import plan as plans
 from streams.sync import refresh, select
 from streams.sync.in_doubt import InDoubtRequests
@@ -29,42 +34,60 @@ from streams.sync.writer import Intent
 
 log = logging.getLogger(__name__)
 
-# A person may take away an item while its sizes are written; three rounds make it again, and one is spare.
-ROUNDS = 4
+# A user may remove an item while sync writes its sizes: three attempts create it once more, the fourth is a reserve.
+ATTEMPTS = 4
 UNSETTLED = "UNSETTLED"
 
 
 class Staging(select.Staging, Protocol):
-    """The STG tables, and how staged orders end (connectors.tables.staging.Staging)."""
+    """The STG tables, and the states of staged orders (connectors.tables.staging.Staging).
 
-    def finish(self, ends: Sequence[versions.ConfirmedVersion]) -> None: ...
-    def begin_again(self, identities: Sequence[versions.Version]) -> None: ...
-    def supersede(self, identities: Sequence[versions.Version]) -> None: ...
-    def stage_left_sizes(self, left: Sequence[versions.LeftSizes]) -> None: ...
+    Raises Transient or Misconfigured. Each method is one transaction.
+    """
+
+    def finish(self, ends: Sequence[versions.ConfirmedVersion]) -> None:
+        """Records that the board shows these versions: API_SUCCESS."""
+
+    def begin_again(self, identities: Sequence[versions.Version]) -> None:
+        """Opens these settled versions for a replay."""
+
+    def supersede(self, identities: Sequence[versions.Version]) -> None:
+        """Records that a newer version replaces these: SUPERSEDED."""
+
+    def stage_left_sizes(self, left: Sequence[versions.LeftSizes]) -> None:
+        """Stages the sizes that left their order, with quantity 0."""
 
 
 class Ledger(Protocol):
-    """What the board is known to hold (connectors.tables.ledger.Ledger)."""
+    """What the board holds, as the API confirmed it (connectors.tables.ledger.Ledger).
 
-    def known(self, record_uuids: Sequence[str]) -> dict[str, tuple[items.Entity | None, list[items.Entity]]]: ...
-    def groups(self) -> dict[str, str]: ...
+    Raises Transient or Misconfigured.
+    """
+
+    def known(self, record_uuids: Sequence[str]) -> dict[str, tuple[items.Entity | None, list[items.Entity]]]:
+        """Item and subitems of each order; an order that never was on the board is absent."""
+
+    def groups(self) -> dict[str, str]:
+        """Group ids by name."""
 
 
 class Writer(Protocol):
     """Carries out mutations (streams.sync.writer.Writer)."""
 
-    async def write(self, intents: Sequence[Intent]) -> list[Result]: ...
+    async def write(self, intents: Sequence[Intent]) -> list[Result]:
+        """The result of each mutation, in the same order. Raises Misconfigured, LeaseLost or Transient."""
 
 
 class Refresher(Protocol):
     """Brings the ledger to what the board shows (streams.sync.refresh.Refresher)."""
 
-    async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, refresh.Seen]: ...
+    async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, refresh.Seen]:
+        """Each order as the board shows it. Raises Misconfigured, LeaseLost or Transient."""
 
 
 @dataclass(frozen=True)
 class Syncer:
-    """One writer's parts, and its right to write."""
+    """The sync step of one writer, with the lease that lets it write. `now` is UTC."""
 
     grant: Grant
     refresher: Refresher
@@ -77,26 +100,26 @@ class Syncer:
     now: Callable[[], datetime]
 
     async def run(self, staged: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
-        """Brings the board to what is staged, and emits OrderSynced or OrderFailed for each order.
+        """Brings the board to the staged orders. Returns the events to emit: OrderSynced or OrderFailed for each order.
 
-        Parks an order that a request in doubt is about. Raises what the writer raises; then nothing is emitted, and the
-        same events may come again.
+        Parks an order of an in-doubt request. Raises what the writer raises; then the caller emits nothing and may
+        repeat the same events.
         """
         in_doubt = await self.in_doubt.advance()
-        clear, waiting = recovery.split(in_doubt, staged)
+        clear, waiting = in_doubt_requests.split(in_doubt, staged)
         chosen = await asyncio.to_thread(select.choose, clear, self.staging)
-        work, without_group = recovery.without_group(in_doubt, chosen.work)
+        work, without_group = in_doubt_requests.without_group(in_doubt, chosen.work)
         if chosen.superseded:
             await asyncio.to_thread(self.staging.supersede, chosen.superseded)
         if waiting := [*waiting, *(one.event for one in without_group)]:
             await asyncio.to_thread(self.in_doubt.park, waiting)
-        told = [self._synced(event, item_id, 0) for event, item_id in chosen.already_done]
-        return told + (await self._batch(work) if work else [])
+        synced: list[events.OrderEvent] = [self._synced(event, item_id, 0) for event, item_id in chosen.already_done]
+        return synced + (await self._batch(work) if work else [])
 
     async def _batch(self, work: Sequence[Work]) -> list[events.OrderEvent]:
-        await self._look_again([one for one in work if one.replayed])
+        await self._refresh([one for one in work if one.replayed])
         left = list(work)
-        for _ in range(ROUNDS):
+        for _ in range(ATTEMPTS):
             await self._write_items(left)
             if with_sizes := [one for one in left if one.goes_on and not one.order.removed]:
                 await self._write_sizes(with_sizes)
@@ -105,13 +128,13 @@ class Syncer:
                 break
         for one in left:
             one.failure = self._unsettled(one)
-        return await self._conclude(work)
+        return await self._finish(work)
 
     @property
     def _planner(self) -> plans.Planner:
         return plans.Planner(self.mappings, self.labels)
 
-    async def _look_again(self, replayed: Sequence[Work]) -> None:
+    async def _refresh(self, replayed: Sequence[Work]) -> None:
         seen = await self.refresher.refresh([one.order for one in replayed], self.grant)
         for one in replayed:
             one.copies = seen[one.order.record_uuid].copies
@@ -148,7 +171,7 @@ class Syncer:
         for one in work:
             item, sizes = known[one.order.record_uuid]
             if item is None:
-                raise ValueError(f"order {one.order.record_uuid} was written and is not on the ledger")
+                raise ValueError(f"order {one.order.record_uuid} was written and is not in the ledger")
             gone = [size.size_label for size in sizes if size.active and size.size_label not in one.order.sizes]
             if gone:
                 version = versions.Version(one.order.record_uuid, one.order.version)
@@ -164,17 +187,17 @@ class Syncer:
             one.mutations += 1
             self._note(one, mutation, result)
 
-    def _note(self, one: Work, mutation: items.Mutation, result: Result) -> None:
+    def _note(self, work: Work, mutation: items.Mutation, result: Result) -> None:
         if isinstance(result, items.Refused):
-            one.failure = one.failure or self._refused(one, mutation, result)
+            work.failure = work.failure or self._refused(work, mutation, result)
         elif isinstance(result, Stale):
-            one.stale = result.reason
-        elif isinstance(mutation, items.RemoveItem) and mutation in one.copies:
-            one.copies.remove(mutation)
+            work.stale = result.reason
+        elif isinstance(mutation, items.RemoveItem) and mutation in work.copies:
+            work.copies.remove(mutation)
         elif isinstance(mutation, items.CreateItem | items.UpdateItem) and mutation.create_labels:
             self.labels.created(mutation.columns)
 
-    async def _conclude(self, work: Sequence[Work]) -> list[events.OrderEvent]:
+    async def _finish(self, work: Sequence[Work]) -> list[events.OrderEvent]:
         known = await asyncio.to_thread(self.ledger.known, [one.order.record_uuid for one in work])
         emit: list[events.OrderEvent] = []
         ends: list[versions.ConfirmedVersion] = []
@@ -186,33 +209,33 @@ class Syncer:
             item_id = item.item_id if item is not None and item.active and not one.order.removed else None
             ends.append(versions.ConfirmedVersion(one.order.record_uuid, one.order.version, item_id))
             emit.append(self._synced(one.event, item_id, one.mutations))
-        again = [
+        replayed = [
             end.version for one, end in zip((w for w in work if w.failure is None), ends, strict=True) if one.replayed
         ]
-        if again:
-            await asyncio.to_thread(self.staging.begin_again, again)
+        if replayed:
+            await asyncio.to_thread(self.staging.begin_again, replayed)
         await asyncio.to_thread(self.staging.finish, ends)
         return emit
 
     def _synced(self, event: events.OrderStaged, item_id: str | None, mutations: int) -> events.OrderSynced:
         return events.OrderSynced(**event.identity, item_id=item_id, mutations=mutations, synced_at=self.now())
 
-    def _invalid(self, one: Work, problems: Sequence[Problem]) -> events.OrderFailed:
+    def _invalid(self, work: Work, problems: Sequence[Problem]) -> events.OrderFailed:
         message = "; ".join(str(problem) for problem in problems)
-        return self._failed(one, FailureType.VALIDATION_ERROR, code="LABEL", message=message)
+        return self._failed(work, FailureType.VALIDATION_ERROR, code="LABEL", message=message)
 
-    def _unsettled(self, one: Work) -> events.OrderFailed:
-        message = f"after {ROUNDS} rounds the board still differs: {one.stale}"
-        return self._failed(one, FailureType.API_ERROR, code=UNSETTLED, message=message, retryable=True)
+    def _unsettled(self, work: Work) -> events.OrderFailed:
+        message = f"after {ATTEMPTS} attempts the board still differs: {work.stale}"
+        return self._failed(work, FailureType.API_ERROR, code=UNSETTLED, message=message, retryable=True)
 
-    def _refused(self, one: Work, mutation: items.Mutation, refused: items.Refused) -> events.OrderFailed:
+    def _refused(self, work: Work, mutation: items.Mutation, refused: items.Refused) -> events.OrderFailed:
         return self._failed(
-            one,
+            work,
             FailureType.API_ERROR,
             code=refused.code,
             message=refused.message,
-            # The one refusal that may pass by itself: reads lag behind writes, so what a person took away may still be
-            # shown when we look for it; a little later it is known to be gone, and made again.
+            # The one refusal that may pass by itself. Reads lag behind writes, so the board may still show an item that
+            # a user removed. A retry finds that it is gone and creates it once more.
             retryable=is_missing(refused),
             size_label=getattr(mutation, "size_label", None),
             http_status=refused.http_status,
@@ -220,12 +243,12 @@ class Syncer:
             api_payload=json.dumps(mutation.model_dump(mode="json"), ensure_ascii=False),
         )
 
-    def _failed(self, one: Work, failure: FailureType, **why: Any) -> events.OrderFailed:
+    def _failed(self, work: Work, failure: FailureType, **details: Any) -> events.OrderFailed:
         return events.OrderFailed(
-            **one.event.identity,
+            **work.event.identity,
             failure=failure,
-            attempt=one.event.attempt,
-            original_data=one.order.source_row,
+            attempt=work.event.attempt,
+            original_data=work.order.source_row,
             failed_at=self.now(),
-            **{"retryable": False, **why},
+            **{"retryable": False, **details},
         )

@@ -1,10 +1,13 @@
-"""The one writer of a board: batches of mutations, journalled before they leave, never carried out twice.
+"""The one writer of a board: it journals each request before it leaves, and no mutation takes place twice.
 
-A request is answered, refused or in doubt. Answered: every alias is judged and the ledger follows. Refused as a
-whole: halved, until the one mutation that spoils it fails alone. In doubt: nobody knows whether it took place. The
-API remembers a key for 30 minutes, but does not promise to; reads may lag behind writes, but show what was forgotten.
-So both are asked. A create that shows on the board is adopted, and its body never leaves again; a body of which
-nothing shows leaves again under its key, and later than the key lasts it is begun anew.
+A request is answered, rejected or in doubt.
+
+- Answered: the API states the result of every alias, and the ledger follows.
+- Rejected as a whole: the writer splits it in halves, until the mutation that causes the rejection fails alone.
+- In doubt: the API may or may not have executed it. The API remembers an idempotency key for 30 minutes, without a
+  promise; reads lag behind writes, but they show requests whose key the API forgot. So the writer uses both. If the
+  board shows a create, the writer adopts it and never repeats the body. If the board shows nothing, the same body
+  leaves once more under its key; when the key is too old, the mutations go into a new request.
 """
 
 import asyncio
@@ -26,9 +29,9 @@ from streams.sync.outcome import Result, Stale
 
 log = logging.getLogger(__name__)
 
-# The API forgets a key after 30 minutes; the last one is left to a request on its way, and to clocks that disagree.
+# The API forgets a key after 30 minutes. The last minute allows for a request on its way and for clocks that disagree.
 KEY_MINUTES = 29
-# A body in doubt leaves no later than this after a look that did not show it.
+# The body of an in-doubt request leaves no later than this after the check that did not show its creates.
 FRESH = timedelta(seconds=5)
 
 
@@ -40,28 +43,35 @@ class Intent:
     version: int = 0
 
 
-class _NotNow(errors.OutcomeUnknown):
-    """The body may have been carried out since the board was last looked at, or the API may have forgotten its key."""
+class _LookupNeeded(errors.OutcomeUnknown):
+    """The API may have executed the body since the last check of the board, or may have forgotten its key."""
 
 
 @dataclass
-class _Flight:
-    """One request on its way. `doubted`: it may have been carried out, and no answer told."""
+class _InFlight:
+    """One request on its way. `in_doubt`: the API may have executed it and has not answered.
+
+    `sent_at`: when the body left last; `checked_at`: the last check of the board that is still valid; `found`: the
+    creates that the board shows.
+    """
 
     request: Request
     journalled: bool = False
-    doubted: bool = False
-    left_at: datetime = field(init=False)
-    looked_at: datetime | None = None
+    in_doubt: bool = False
+    sent_at: datetime = field(init=False)
+    checked_at: datetime | None = None
     found: dict[int, lookup.Adopted] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.left_at = self.request.first_sent_at
+        self.sent_at = self.request.first_sent_at
 
 
 @dataclass
 class Writer:
-    """Holds the lease's grant while it writes. `minute` is the API's minute in seconds."""
+    """Writes under the lease of `grant`. `minute` is the API's minute in seconds, `now` is UTC.
+
+    `budget_left` returns how many mutations still fit into the current minute; `progress` runs after each request.
+    """
 
     client: writer_ports.Client
     journal: writer_ports.Journal
@@ -71,7 +81,7 @@ class Writer:
     grant: Grant
     batch_size: int
     minute: float
-    room: Callable[[], int]
+    budget_left: Callable[[], int]
     now: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[object]]
     new_key: Callable[[], str]
@@ -81,26 +91,26 @@ class Writer:
     def __post_init__(self) -> None:
         self.size = sizing.BatchSize(self.batch_size)
 
-    async def settle(self, request: Request, found: Mapping[int, lookup.Adopted], looked_at: datetime) -> None:
-        """Brings a request that an earlier life left in doubt to its end: `found` is what the board shows of it.
+    async def complete(self, request: Request, found: Mapping[int, lookup.Adopted], checked_at: datetime) -> None:
+        """Records the outcome of a request that an earlier process left in doubt. `found`: the board's creates of it.
 
-        If nothing shows, it is sent again. What is then found not to have happened is left to the next plan, which may
-        know better by now. Raises what `write` raises.
+        Sends the request once more if the board shows nothing of it. Mutations that did not take place are left to the
+        next plan, which may differ by now. Raises what `write` raises.
         """
-        flight = _Flight(request, journalled=True, doubted=True)
-        flight.found, flight.looked_at = dict(found), looked_at
+        flight = _InFlight(request, journalled=True, in_doubt=True)
+        flight.found, flight.checked_at = dict(found), checked_at
         await self._carry_out(flight)
 
     async def write(self, intents: Sequence[Intent]) -> list[Result]:
-        """Carries out all mutations, in order, in batches. The result of each, in the same order.
+        """Carries out all mutations, in order, in requests. Returns the result of each, in the same order.
 
-        Raises Misconfigured (account or board stop), LeaseLost, Transient: then what is done is on the ledger, what
-        is in doubt in the journal, and planning again asks for the rest only.
+        Raises Misconfigured (account or board stop), LeaseLost or Transient. Then the ledger has the confirmed
+        mutations, the journal has the requests in doubt, and the next plan contains the rest only.
         """
         results: list[Result] = []
         while len(results) < len(intents):
-            some = self.size.share(len(intents) - len(results), self.room())
-            results += await self._request(intents[len(results) : len(results) + some])
+            count = self.size.share(len(intents) - len(results), self.budget_left())
+            results += await self._request(intents[len(results) : len(results) + count])
         return results
 
     async def _request(self, intents: Sequence[Intent]) -> list[Result]:
@@ -108,7 +118,7 @@ class Writer:
         ready = [intent for intent in intents if _group(intent.mutation) in (None, *groups)]
         if len(ready) < len(intents):
             done = iter(await self._request(ready) if ready else [])
-            return [next(done) if intent in ready else Stale("its group is gone") for intent in intents]
+            return [next(done) if intent in ready else Stale("its group is not on the board") for intent in intents]
         flight = self._compose(intents, groups)
         try:
             answered, results = await self._carry_out(flight)
@@ -118,20 +128,20 @@ class Writer:
             if len(intents) == 1:
                 return [outcome.refused(rejected)]
             return await self._halves(intents)
-        again = [intent for intent, result in zip(intents, results, strict=True) if result is None]
-        if answered or len(again) < len(intents):
-            repeated = iter(await self._request(again) if again else [])
+        not_done = [intent for intent, result in zip(intents, results, strict=True) if result is None]
+        if answered or len(not_done) < len(intents):
+            repeated = iter(await self._request(not_done) if not_done else [])
         elif len(intents) > 1:
-            repeated = iter(await self._halves(again))
+            repeated = iter(await self._halves(not_done))
         else:
-            repeated = iter([Stale("nobody answered for it, and the board does not show it")])
+            repeated = iter([Stale("the API did not answer, and the board does not show it")])
         return [next(repeated) if result is None else result for result in results]
 
     async def _halves(self, intents: Sequence[Intent]) -> list[Result]:
         half = len(intents) // 2
         return await self._request(intents[:half]) + await self._request(intents[half:])
 
-    def _compose(self, intents: Sequence[Intent], groups: Mapping[str, str]) -> _Flight:
+    def _compose(self, intents: Sequence[Intent], groups: Mapping[str, str]) -> _InFlight:
         mutations = tuple(intent.mutation for intent in intents)
         request = Request(
             key=self.new_key(),
@@ -144,39 +154,39 @@ class Writer:
             },
             first_sent_at=self.now(),
         )
-        return _Flight(request)
+        return _InFlight(request)
 
-    async def _carry_out(self, flight: _Flight) -> tuple[bool, list[Result | None]]:
-        """Whether it was answered; and the result of each mutation, None for one that is to be sent again."""
+    async def _carry_out(self, flight: _InFlight) -> tuple[bool, list[Result | None]]:
+        """True if the API answered; and the result of each mutation, None for one that has to be sent once more."""
         mutations = flight.request.mutations
         reply = await self._answer(flight)
         if reply is None:
             verdicts: list[responses.Verdict] = [items.Unknown(reason="no answer")] * len(mutations)
         else:
-            self.size.answered(len(mutations), reply.seconds)
+            self.size.adapt(len(mutations), reply.seconds)
             verdicts = responses.judge(reply, [f"m{i}" for i in range(len(mutations))])
-            silent = {i: mutations[i] for i, verdict in enumerate(verdicts) if isinstance(verdict, items.Unknown)}
-            flight.found = await self.board_lookup.find(silent)
-        judge = outcome.OutcomeResolver(self.ledger, self.board_lookup, self.board_id)
-        judged = await judge.judge(flight.request, verdicts, flight.found, answered=reply is not None)
-        done = all(isinstance(result, items.Done) for result in judged.results)
-        await self._close(flight, judged, "DONE" if done else "PARTIAL", reply)
+            unknown = {i: mutations[i] for i, verdict in enumerate(verdicts) if isinstance(verdict, items.Unknown)}
+            flight.found = await self.board_lookup.find(unknown)
+        resolver = outcome.OutcomeResolver(self.ledger, self.board_lookup, self.board_id)
+        resolved = await resolver.resolve(flight.request, verdicts, flight.found, answered=reply is not None)
+        done = all(isinstance(result, items.Done) for result in resolved.results)
+        await self._close(flight, resolved, "DONE" if done else "PARTIAL", reply)
         self.progress()
-        if judged.stop is not None:
-            raise judged.stop
-        if judged.wait:
-            await self.sleep(judged.wait)
-        return reply is not None, judged.results
+        if resolved.stop is not None:
+            raise resolved.stop
+        if resolved.wait:
+            await self.sleep(resolved.wait)
+        return reply is not None, resolved.results
 
-    async def _answer(self, flight: _Flight) -> responses.Reply | None:
-        """The API's answer. None when none is to be had any more: then `flight.found` is what the board shows."""
+    async def _answer(self, flight: _InFlight) -> responses.Reply | None:
+        """The API's answer. None if there will be none: then `flight.found` has the creates that the board shows."""
         request, attempt = flight.request, 0
         creates = dict(enumerate(request.mutations))
         while True:
-            if flight.doubted:
-                if flight.looked_at is None:
+            if flight.in_doubt:
+                if flight.checked_at is None:
                     flight.found = await self.board_lookup.find(creates)
-                    flight.looked_at = self.now()
+                    flight.checked_at = self.now()
                 if flight.found or self._key_is_old(flight):
                     return None
             try:
@@ -190,62 +200,62 @@ class Writer:
                 flight.found = await self.board_lookup.find(creates)
                 return None
             except errors.Rejected:
-                # This time nothing was executed. What an earlier time did would show.
-                if flight.doubted:
+                # The API executed nothing this time. If it executed an earlier attempt, the board shows that.
+                if flight.in_doubt:
                     return None
                 raise
             except error_table.AccountStop:
-                if flight.journalled and not flight.doubted:
+                if flight.journalled and not flight.in_doubt:
                     await self._close(flight, outcome.Outcome(), "STOPPED")
                 raise
             except errors.Transient as error:
                 if isinstance(error, errors.OutcomeUnknown):
-                    flight.doubted = True
-                    self.size.answered(len(request.mutations), (self.now() - flight.left_at).total_seconds())
+                    flight.in_doubt = True
+                    self.size.adapt(len(request.mutations), (self.now() - flight.sent_at).total_seconds())
                 pause = (
                     error.wait
                     if error.wait is not None
                     else backoff.RESEND_PAUSES[min(attempt, len(backoff.RESEND_PAUSES) - 1)]
                 )
-                log.warning("request %s: %s; again in %.1f s", request.key, error, pause)
+                log.warning("request %s: %s; retry in %.1f s", request.key, error, pause)
             attempt += 1
             await self.sleep(pause)
 
-    async def _leave(self, flight: _Flight) -> None:
-        """Intent before effect, each time: committed by the holder of the lease, or the body stays here.
+    async def _leave(self, flight: _InFlight) -> None:
+        """Commits the intent before each sending, under the lease; if the commit fails, the body stays here.
 
-        One gap is left, and only the API could close it: a process that is frozen between this commit and the socket,
-        and wakes after its successor settled the request as not done and did it under another key.
+        One gap is left, and only the API could close it: a process is frozen between this commit and the socket, and
+        wakes after its successor recorded the request as not done and sent the mutations under another key.
         """
-        looked_at, flight.looked_at, flight.left_at = flight.looked_at, None, self.now()
+        checked_at, flight.checked_at, flight.sent_at = flight.checked_at, None, self.now()
         if flight.journalled and self._key_is_old(flight):
-            raise _NotNow(f"its key is {KEY_MINUTES} minutes old")
-        if flight.doubted and (looked_at is None or flight.left_at - looked_at > FRESH):
-            raise _NotNow("it was refused or had to wait: looking once more")
+            raise _LookupNeeded(f"its key is {KEY_MINUTES} minutes old")
+        if flight.in_doubt and (checked_at is None or flight.sent_at - checked_at > FRESH):
+            raise _LookupNeeded("it was refused or had to wait: checking the board once more")
         if flight.journalled:
             await asyncio.to_thread(self.journal.resend, flight.request.key, self.grant)
         else:
-            flight.request = flight.request.model_copy(update={"first_sent_at": flight.left_at})
+            flight.request = flight.request.model_copy(update={"first_sent_at": flight.sent_at})
             await asyncio.to_thread(self.journal.open, flight.request, self.grant)
             flight.journalled = True
 
-    def _key_is_old(self, flight: _Flight) -> bool:
+    def _key_is_old(self, flight: _InFlight) -> bool:
         return self.now() - flight.request.first_sent_at > timedelta(seconds=KEY_MINUTES * self.minute)
 
     async def _close(
         self,
-        flight: _Flight,
-        judged: outcome.Outcome,
+        flight: _InFlight,
+        resolved: outcome.Outcome,
         end: str,
-        told: responses.Reply | errors.Rejected | None = None,
+        answer: responses.Reply | errors.Rejected | None = None,
     ) -> None:
-        request_id, http_status = (told.request_id, told.http_status) if told else (None, None)
+        request_id, http_status = (answer.request_id, answer.http_status) if answer else (None, None)
         await asyncio.to_thread(
-            self.journal.close, flight.request.key, judged.changed(), judged.groups, self.grant,
+            self.journal.close, flight.request.key, resolved.changed(), resolved.groups, self.grant,
             outcome=end, request_id=request_id, http_status=http_status,
         )  # fmt: skip
 
 
 def _group(mutation: items.Mutation) -> str | None:
-    """The group that has to be there already."""
+    """The group that this mutation needs on the board; None if it needs none."""
     return mutation.group_name if isinstance(mutation, items.CreateItem | items.MoveItem) else None

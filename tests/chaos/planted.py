@@ -179,13 +179,13 @@ def _late_close(original: Any) -> Any:
 
 
 def _blind(original: Any) -> Any:
-    async def go_on(self: in_doubt.InDoubtRequests) -> list[Any]:
+    async def advance(self: in_doubt.InDoubtRequests) -> list[Any]:
         written = cast(writer.Writer, self.writer)
         for request in await asyncio.to_thread(self.journal.unfinished):
             await asyncio.to_thread(written.journal.close, request.key, [], {}, written.grant, outcome="STOPPED")
         return []
 
-    return go_on
+    return advance
 
 
 def _forgets_parked(original: Any) -> Any:

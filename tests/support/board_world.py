@@ -1,4 +1,4 @@
-"""What a schedule plays on: the simulator, the database file, and writers that can be struck at any point."""
+"""The world of a schedule: the simulator, the database file, and writers that can be struck at any point."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from connectors.tables import journal, lease, ledger, repairs, staging, state
 from connectors.tables.journal import Request
 from connectors.tables.lost_events import PARKED
 from mappings import loading
-from schemas import events, items
+from schemas import events, items, versions
 from streams.sync import board as board_view
 from streams.sync import in_doubt, lookup, refresh, writer
 from streams.sync import step as sync
@@ -27,17 +27,17 @@ from tests.support import virtual
 from tests.support.board_script import Person, Point, Schedule, Strike
 
 LEASE_SECONDS = 30.0
-# Between two checks whether a request in doubt has ended.
+# Seconds between two checks whether a request in doubt has ended.
 LOOK = 0.5
 TOKEN = "chaos"
 
 
 class Killed(BaseException):
-    """kill -9: nothing of this process runs on."""
+    """kill -9: no part of this process continues."""
 
 
 class Points:
-    """Counts how often each point is passed, over all lives, and strikes where the schedule says."""
+    """Counts how often all processes pass each point, and strikes where the schedule says."""
 
     def __init__(self, strikes: Sequence[Strike], met: Counter[str]) -> None:
         self._met = met
@@ -86,7 +86,7 @@ class World:
         )
 
     async def start(self) -> None:
-        """A board with its key column, its history written down; only then trouble begins."""
+        """Creates a board with its key column and a history of its cells; the faults begin after that."""
         await self.simulator.start()
         with contextlib.closing(sqlite3.connect(self.board_path)) as db:
             db.executescript(
@@ -116,7 +116,7 @@ class World:
         )
 
     def act(self, person: Person, record_uuid: str) -> None:
-        """Somebody does something to the first item of this order, if it is there."""
+        """A user removes the first item of this order or one of its subitems, if the board has it."""
         key = self.mappings.board.key.id
         for item in self.simulator.admin.board()["items"]:
             if item["state"] == "active" and item["columns"].get(key) == record_uuid:
@@ -133,7 +133,7 @@ class World:
 
 
 class _Journal(journal.Journal):
-    """The real journal, with points to die at."""
+    """The real journal, with points at which the process ends."""
 
     def __init__(self, world: World, db: SqliteDatabase) -> None:
         super().__init__(db, board_id=world.mappings.board.board.id, now=world.clock.now)
@@ -154,19 +154,33 @@ class _Journal(journal.Journal):
         super().close(key, entities, groups, *args, **kw)
         self._die_at(Point.AFTER_CLOSE)
 
-    def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None:
-        self._die_at(Point.BEFORE_FINISH)
-        super().finish(ends)
-        self._die_at(Point.AFTER_FINISH)
-
     def _die_at(self, point: Point) -> None:
-        strike = self._points.passed(point)
-        if strike is not None and not strike.frozen:
-            raise Killed(strike)
+        _die_at(self._points, point)
+
+
+class _Staging(staging.Staging):
+    """The real staging tables, with points at which the process ends."""
+
+    def __init__(self, world: World, db: SqliteDatabase) -> None:
+        board = world.mappings.board
+        columns = [column.staging for column in board.columns]
+        super().__init__(db, columns, board_id=board.board.id, now=world.clock.now)
+        self._points = world.points
+
+    def finish(self, ends: Sequence[versions.ConfirmedVersion]) -> None:
+        _die_at(self._points, Point.BEFORE_FINISH)
+        super().finish(ends)
+        _die_at(self._points, Point.AFTER_FINISH)
+
+
+def _die_at(points: Points, point: Point) -> None:
+    strike = points.passed(point)
+    if strike is not None and not strike.frozen:
+        raise Killed(strike)
 
 
 class _Client:
-    """The real client, with a point where the budget was waited for and nothing is committed yet."""
+    """The real client, with a point after the wait for the budget and before the commit of the intent."""
 
     def __init__(self, real: client.Client, struck: Callable[[Point], Awaitable[None]]) -> None:
         self._real = real
@@ -184,7 +198,7 @@ class _Client:
 
 
 class Life:
-    """One process: its own connections, budget, lease and writer. After it ends nothing of it is used again."""
+    """One process: its own connections, budget, lease and writer. Tests use no part of it after its end."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -199,11 +213,11 @@ class Life:
         self.frozen = asyncio.Event()
         self.syncer: sync.Syncer | None = None
         self.facts = state.State(self._db, world.clock.now)
-        # The end of the topic: events of orders that were parked.
+        # The end of the topic: events of parked orders that were re-emitted.
         self.reemitted: list[events.OrderStaged] = []
 
     async def step(self, batch: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
-        """Parked orders arrive again when their request has ended, as the topic would bring them."""
+        """Works a batch of events, and the re-emitted events of parked orders as the topic would deliver them."""
         syncer = await self.begin()
         emitted = await syncer.run(batch)
         while self.parked or self.reemitted:
@@ -217,7 +231,7 @@ class Life:
         return [events.OrderStaged.model_validate(one) for one in self.facts.all_of(PARKED).values()]
 
     async def recover(self) -> int:
-        """Ends everything that is in doubt, without any event. Returns how many requests there were."""
+        """Ends all in-doubt requests without any event. Returns how many there were."""
         syncer = await self.begin()
         found = journal.Journal(self._db, board_id="", now=self._world.clock.now).unfinished()
         while await syncer.in_doubt.advance():
@@ -231,7 +245,7 @@ class Life:
         return self.syncer
 
     async def end(self, *, orderly: bool) -> None:
-        """What is committed stays; an orderly end gives the lease back."""
+        """Ends the process; an orderly end releases the lease."""
         if self._renewal is not None:
             self._renewal.cancel()
         if orderly and self._grant is not None:
@@ -260,17 +274,17 @@ class Life:
         books.remember_groups(await board.groups())
         log = _Journal(world, self._db)
         view = board_view.BoardView(board, world.mappings)
-        looker = lookup.BoardLookup(view, world.clock.sleep)
+        board_lookup = lookup.BoardLookup(view, world.clock.sleep)
         write = writer.Writer(
             client=_Client(api, self._struck),
             journal=log,
             ledger=books,
-            board_lookup=looker,
+            board_lookup=board_lookup,
             board_id=board.board_id,
             grant=self._grant,
             batch_size=world.schedule.batch_size,
             minute=60.0,
-            room=paces.room,
+            budget_left=paces.room,
             now=world.clock.now,
             sleep=world.clock.sleep,
             new_key=lambda: f"key-{next(world.keys)}",
@@ -279,16 +293,11 @@ class Life:
         return sync.Syncer(
             grant=self._grant,
             refresher=refresh.Refresher(view, books, repairs.Repairs(self._db, world.clock.now), world.mappings),
-            staging=staging.Staging(
-                self._db,
-                [column.staging for column in world.mappings.board.columns],
-                board_id=board.board_id,
-                now=world.clock.now,
-            ),
+            staging=_Staging(world, self._db),
             ledger=books,
             writer=write,
             in_doubt=in_doubt.InDoubtRequests(
-                log, write, looker, self.facts, lambda staged: self.reemitted.extend(staged), world.clock.now
+                log, write, board_lookup, self.facts, lambda staged: self.reemitted.extend(staged), world.clock.now
             ),
             labels=board_view.LabelBook(columns),
             mappings=world.mappings,
@@ -300,14 +309,14 @@ class Life:
             await self._world.clock.sleep(LEASE_SECONDS / 3)
 
     async def _post(self, body: str, headers: Mapping[str, str]) -> error_formats.Answer:
-        """The real transport, with points to die or freeze at."""
+        """The real transport, with points at which the process ends or freezes."""
         assert self._http is not None
         if "Idempotency-Key" not in headers:
             return await self._http(body, headers)
         await self._struck(Point.AFTER_INTENT)
         sent = asyncio.create_task(self._http(body, headers))
         if strike := self._world.points.passed(Point.AFTER_SEND):
-            # Time stands still until the server has what was written.
+            # Time stands still until the server has received the body.
             await self._world.clock.sleep(0.001)
             sent.cancel()
             raise Killed(strike)

@@ -1,4 +1,4 @@
-"""One writer at its desk: a real database file, the real simulator over HTTP, and time that nobody waits for."""
+"""One writer for tests: a real database file, the real simulator over HTTP, and virtual time."""
 
 import contextlib
 import dataclasses
@@ -29,7 +29,7 @@ def uuid(number: int) -> str:
 
 
 def order(number: int, version: int = 1, /, **changes: Any) -> StagedOrder:
-    """A valid order. `values` are added to the usual ones, None takes one out."""
+    """A valid order. `values` are added to the usual ones; None removes one."""
     values = {"AAG ORDER NUMBER": f"GRE-{number}", "CUSTOMER": "GREYSON CLOTHIERS", "PATTERN ID": "P-1"}
     values |= changes.pop("values", {})
     removed = changes.get("removed", False)
@@ -51,7 +51,7 @@ def order(number: int, version: int = 1, /, **changes: Any) -> StagedOrder:
 
 
 def refusal(column: str = "PATTERN ID") -> Problem:
-    return Problem(column=column, value="?", reason="no good", advice="mend it")
+    return Problem(column=column, value="?", reason="no good", advice="correct it")
 
 
 def synced(*emitted: events.OrderEvent) -> list[int]:
@@ -61,7 +61,7 @@ def synced(*emitted: events.OrderEvent) -> list[int]:
 
 
 class Desk:
-    """`syncer` and `writer` are the real ones of one process's life."""
+    """`syncer` and `writer` are the real ones of one process."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -82,35 +82,35 @@ class Desk:
         self.world.staging.write(orders)
         return [event(one) for one in orders]
 
-    async def sync(self, *orders: StagedOrder, **told: Any) -> list[events.OrderEvent]:
+    async def sync(self, *orders: StagedOrder, **fields: Any) -> list[events.OrderEvent]:
         """Stages these orders and syncs them in one batch."""
         self.stage(*orders)
-        return await self.life.step([event(one, **told) for one in orders])
+        return await self.life.step([event(one, **fields) for one in orders])
 
-    async def again(self, *orders: StagedOrder, **told: Any) -> list[events.OrderEvent]:
-        """The events of orders that are staged already."""
-        return await self.life.step([event(one, **told) for one in orders])
+    async def again(self, *orders: StagedOrder, **fields: Any) -> list[events.OrderEvent]:
+        """Syncs orders that are staged already."""
+        return await self.life.step([event(one, **fields) for one in orders])
 
     def planned(self, *staged: events.OrderStaged) -> list[plan.Planned]:
-        """What the next sync of these events would send, as a dry run plans it. Nothing is sent or written."""
+        """The plan of the next sync of these events, as a dry run shows it. Sends and writes nothing."""
         work = select.choose(staged, self.syncer.staging).work
         known = self.syncer.ledger.known([one.order.record_uuid for one in work])
         wanted = [plan.Wanted(one.event, one.order, known.get(one.order.record_uuid, plan.NOTHING)) for one in work]
         return plan.Planner(self.syncer.mappings, self.syncer.labels).plan_all(wanted, self.syncer.ledger.groups())
 
     async def restart(self) -> None:
-        """A new process on the same files; the old one gave its lease back."""
+        """A new process on the same files; the old one released its lease."""
         await self.life.end(orderly=True)
         self.life = Life(self.world)
 
     def trouble(self, *rules: faults.Rule) -> None:
-        """From here on; requests are counted from 1 again."""
+        """Replaces the faults from now on and counts requests from 1."""
         self.world.simulator.admin.set_faults(faults.Rules.dump_json(rules))
 
-    def failed(self, *told: events.OrderEvent) -> None:
-        """What the settle step would do about failures, as far as the sync step sees it."""
+    def failed(self, *emitted: events.OrderEvent) -> None:
+        """Records failures like the settle step, as far as the sync step reads them."""
         with self.world.db.write() as session:
-            for one in told:
+            for one in emitted:
                 assert isinstance(one, events.OrderFailed)
                 params = ("", one.message, one.attempt, one.record_uuid, one.version)
                 session.execute(sql.load("staging")["order_failed"], params)
@@ -138,12 +138,12 @@ class Desk:
         return only
 
     def shown(self, number: int, source: str) -> Any:
-        """What the board holds in the column that is filled from this source column."""
+        """The value of the board column that is filled from this source column."""
         column = next(one for one in self.world.mappings.board.columns if one.source == source)
         return self.item(number)["columns"].get(column.id)
 
     def sizes(self, number: int) -> dict[str, int]:
-        """Quantities of the active subitems; a size that is there twice fails."""
+        """Quantities of the active subitems; fails if a size is there twice."""
         subitem = self.world.mappings.board.subitem
         active = [one for one in self.item(number)["subitems"] if one["state"] == "active"]
         found = {
@@ -155,9 +155,9 @@ class Desk:
     def groups(self) -> list[str]:
         return [group["title"] for group in self.world.simulator.admin.board()["groups"]]
 
-    def by_hand(self, action: str, item_id: str | None = None, **told: Any) -> str:
-        """What a person does on the board. The id of the item that was edited or made."""
-        edit = {"action": action, **({} if item_id is None else {"item_id": item_id}), **told}
+    def by_hand(self, action: str, item_id: str | None = None, **fields: Any) -> str:
+        """An edit by a user. Returns the id of the item that was edited or created."""
+        edit = {"action": action, **({} if item_id is None else {"item_id": item_id}), **fields}
         return str(self.world.simulator.admin.edit(json.dumps(edit).encode())["item_id"])
 
     @property
@@ -178,20 +178,20 @@ async def desk(
     mappings: Callable[[BoardMapping], BoardMapping] = lambda same: same,
     **schedule: Any,
 ) -> AsyncIterator[Desk]:
-    """A fresh board and a fresh database. `schedule` are fields of tests.chaos.script.Schedule."""
+    """A fresh board and a fresh database. `schedule` are fields of tests.support.board_script.Schedule."""
     template = folder / "empty.db"
     db = SqliteDatabase(template)
     db.apply_schema(virtual.START, with_source=False)
     db.close()
-    told = {**vars(QUIET), **schedule, "rules": rules}
+    settings = {**vars(QUIET), **schedule, "rules": rules}
     bundled = loading.load()
     changed = dataclasses.replace(bundled, board=mappings(bundled.board))
-    world = World(Schedule(**told), folder, template, changed)
+    world = World(Schedule(**settings), folder, template, changed)
     await world.start()
-    made = Desk(world)
+    subject = Desk(world)
     try:
-        await made.life.begin()
-        yield made
+        await subject.life.begin()
+        yield subject
     finally:
-        await made.life.end(orderly=True)
+        await subject.life.end(orderly=True)
         await world.stop()

@@ -180,10 +180,10 @@ async def test_holds_have_no_bound_and_are_told_once(caplog: pytest.LogCaptureFi
     )
     await process.run(stream, step)
     assert stream.acknowledged == [0]
-    told = [record.getMessage() for record in caplog.records if "again in" not in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if "retry in" not in record.getMessage()]
     assert told == [
-        "orders.staged holds: the token is refused (request 0)",
-        "orders.staged holds: no board",
+        "orders.staged is paused: the token is refused (request 0)",
+        "orders.staged is paused: no board",
         "orders.staged goes on",
     ]
 
@@ -212,7 +212,7 @@ async def test_a_rebalance_ends_a_worker_that_holds_because_the_group_would_wait
     process, stream = Process(), Stream(good(1))
     process.rebalances = True
     await asyncio.wait_for(process.run(stream, Step(errors.Misconfigured("no permission", wait=3600))), 60)
-    assert process.ended == [(75, "orders.staged: the group rebalances while this worker holds")]
+    assert process.ended == [(75, "orders.staged: the group rebalances while this lane is paused")]
     assert stream.acknowledged == []
 
 

@@ -199,7 +199,7 @@ async def test_what_is_in_doubt_is_ended_by_the_owner_of_the_partition_though_no
         recovery = again.writing._syncer.in_doubt
         assert list(recovery._searches) == ["k"]
         # It was never sent, so it is looked for until the end, and sent then.
-        recovery._searches["k"].due.clear()
+        recovery._searches["k"].checks_due.clear()
         await again.writing.settle_doubts(owns=True)
         assert again.parts.journal.unfinished() == []
         assert not recovery._searches

@@ -19,37 +19,37 @@ class Shown:
 
 @dataclass
 class FakeBoard:
-    """Each thing shows from the look on whose number (from 1) it is given with."""
+    """Each entry shows from the check with its number (from 1) on."""
 
     items: dict[str, tuple[int, Sequence[Shown]]] = field(default_factory=dict)
     subitems: dict[tuple[str, str], tuple[int, Sequence[Shown]]] = field(default_factory=dict)
     titles: dict[str, tuple[int, str]] = field(default_factory=dict)
-    looks: int = 0
+    checks: int = 0
     asked: list[list[str]] = field(default_factory=list)
 
     async def find(self, record_uuids: Sequence[str]) -> dict[str, Sequence[Shown]]:
-        self.looks += 1
+        self.checks += 1
         self.asked.append(list(record_uuids))
         return {uuid: self.items[uuid][1] for uuid in record_uuids if self._shows(self.items.get(uuid))}
 
     async def find_sizes(self, parent_item_ids: Sequence[str]) -> dict[tuple[str, str], Sequence[Shown]]:
-        self.looks += 1
+        self.checks += 1
         self.asked.append(list(parent_item_ids))
         return {place: found for place, (_, found) in self.subitems.items() if self._shows(self.subitems[place])}
 
     async def groups(self) -> dict[str, str]:
-        self.looks += 1
+        self.checks += 1
         return {name: found for name, (_, found) in self.titles.items() if self._shows(self.titles[name])}
 
     async def gone(self, item_ids: Sequence[str]) -> set[str]:
-        self.looks += 1
+        self.checks += 1
         return set(item_ids)
 
     def _shows(self, thing: tuple[int, object] | None) -> bool:
-        return thing is not None and thing[0] <= self.looks
+        return thing is not None and thing[0] <= self.checks
 
 
-def looking(board: FakeBoard) -> tuple[lookup.BoardLookup, list[float]]:
+def lookup_on(board: FakeBoard) -> tuple[lookup.BoardLookup, list[float]]:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -69,38 +69,38 @@ def size(label: str, parent: str = "7") -> items.CreateSubitem:
 
 
 async def test_what_shows_at_once_is_adopted_without_waiting() -> None:
-    looker, slept = looking(FakeBoard(items={"a": (1, [Shown("5")])}))
-    found = await looker.find({3: create("a")})
+    board_lookup, slept = lookup_on(FakeBoard(items={"a": (1, [Shown("5")])}))
+    found = await board_lookup.find({3: create("a")})
     assert found[3][0] == items.Done(id="5", board_id="1")
     assert slept == [0.0]
 
 
 async def test_what_shows_late_is_waited_for_and_only_what_is_missing_is_asked_for_again() -> None:
     board = FakeBoard(items={"a": (1, [Shown("5")]), "b": (3, [Shown("6")])})
-    looker, slept = looking(board)
-    assert sorted(await looker.find({0: create("a"), 1: create("b")})) == [0, 1]
+    board_lookup, slept = lookup_on(board)
+    assert sorted(await board_lookup.find({0: create("a"), 1: create("b")})) == [0, 1]
     assert slept == [0.0, 2.0, 5.0]
     assert board.asked == [["a", "b"], ["b"], ["b"]]
 
 
 async def test_what_never_shows_did_not_take_place_after_all_pauses() -> None:
-    looker, slept = looking(FakeBoard())
-    assert await looker.find({0: create("a")}) == {}
+    board_lookup, slept = lookup_on(FakeBoard())
+    assert await board_lookup.find({0: create("a")}) == {}
     assert slept == [0.0, 2.0, 5.0, 15.0]
 
 
 async def test_an_update_is_not_looked_for() -> None:
     board = FakeBoard()
-    looker, slept = looking(board)
+    board_lookup, slept = lookup_on(board)
     update = items.UpdateItem(record_uuid="a", item_id="5", columns={"x": "1"})
-    assert await looker.find({0: update}) == {}
-    assert (board.looks, slept) == (0, [])
+    assert await board_lookup.find({0: update}) == {}
+    assert (board.checks, slept) == (0, [])
 
 
 async def test_a_size_is_known_by_its_parent_and_label_and_a_group_by_its_name() -> None:
     board = FakeBoard(subitems={("7", "S"): (1, [Shown("9", name="Size S")])}, titles={"G": (1, "g1")})
-    looker, _ = looking(board)
-    found = await looker.find(
+    board_lookup, _ = lookup_on(board)
+    found = await board_lookup.find(
         {0: size("S"), 1: size("M"), 2: size("S", parent="8"), 3: items.CreateGroup(group_name="G")}
     )
     assert {at: done.id for at, (done, _) in found.items()} == {0: "9", 3: "g1"}
@@ -108,14 +108,14 @@ async def test_a_size_is_known_by_its_parent_and_label_and_a_group_by_its_name()
 
 
 async def test_of_copies_the_oldest_is_ours() -> None:
-    looker, _ = looking(FakeBoard(items={"a": (1, [Shown("100"), Shown("99"), Shown("101")])}))
-    assert (await looker.find({0: create("a")}))[0][0].id == "99"
+    board_lookup, _ = lookup_on(FakeBoard(items={"a": (1, [Shown("100"), Shown("99"), Shown("101")])}))
+    assert (await board_lookup.find({0: create("a")}))[0][0].id == "99"
 
 
 async def test_an_adopted_item_is_known_as_it_shows_and_all_of_its_columns_are_told_again() -> None:
     shown = Shown("5", name="POLO OLD", group_title="Elsewhere", columns={"x": "?", "stranger": "?"})
-    looker, _ = looking(FakeBoard(items={"a": (1, [shown])}))
-    _, entity = (await looker.find({0: create("a", x="1", y="2")}))[0]
+    board_lookup, _ = lookup_on(FakeBoard(items={"a": (1, [shown])}))
+    _, entity = (await board_lookup.find({0: create("a", x="1", y="2")}))[0]
     desired = items.DesiredItem(record_uuid="a", name="POLO", group_name="G", columns={"x": "1", "y": "2"}, sizes={})
     update, move = plan.plan_item(desired, entity)
     assert update == items.UpdateItem(

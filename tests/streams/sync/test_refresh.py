@@ -14,7 +14,7 @@ from connectors.tables import repairs
 from schemas import events
 from schemas.orders import Order, StagedOrder
 from streams.reconcile import compare, fields
-from streams.sync import cells, refresh
+from streams.sync import cells, read_ahead
 from tests.support import people
 from tests.support.virtual import timeless
 from tests.support.writer_desk import GROUP, OTHER_GROUP, Desk, desk, order, uuid
@@ -101,7 +101,7 @@ async def test_orders_that_come_in_pieces_are_read_in_one_call(tmp_path: Path) -
 async def test_no_order_is_read_twice_though_many_that_were_worked_are_not_settled_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refresh, "CALL", 20)
+    monkeypatch.setattr(read_ahead, "ORDERS_PER_CALL", 20)
     async with desk(tmp_path) as at:
         orders = [order(number) for number in range(1, 61)]
         await arrived(at, *orders)

@@ -350,9 +350,9 @@ async def test_the_window_of_a_key_is_scaled_with_the_minute(tmp_path: Path) -> 
         await killed(at, 1)
         quick = dataclasses.replace(at.writer, minute=3.0)
         await asyncio.sleep(29 * 3.0 - 25.0)
-        assert not quick._key_is_old(writer._Flight(at.writer.journal.unfinished()[0]))
+        assert not quick._key_is_old(writer._InFlight(at.writer.journal.unfinished()[0]))
         await asyncio.sleep(26.0)
-        assert quick._key_is_old(writer._Flight(at.writer.journal.unfinished()[0]))
+        assert quick._key_is_old(writer._InFlight(at.writer.journal.unfinished()[0]))
 
 
 @pytest.mark.parametrize("when", ["before it leaves", "before it leaves again", "before its end is written"])
