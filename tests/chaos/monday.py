@@ -148,7 +148,7 @@ class Player:
             try:
                 await step
                 self.world.met["woke up and went on"] += 1
-            except (errors.Misconfigured, errors.Transient, Killed) as end:
+            except (errors.LeaseLost, errors.Misconfigured, errors.Transient, Killed) as end:
                 self.world.met[f"woke up: {type(end).__name__}"] += 1
             await life.end(orderly=False)
 
