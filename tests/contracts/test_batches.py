@@ -116,7 +116,7 @@ def test_a_retry_opens_a_failed_batch_again_and_may_mend_it(world: World, grant:
     (staged,) = world.stage(changed(1))
     world.record(world.refuse(staged))
     assert world.batch(BATCH_1)["status"] == "FAILED" and world.batches.active() == []
-    world.retries.again(world.failures.waiting(), world.clock())
+    world.retries.retry_now(world.failures.waiting(), world.clock())
     world.check_batches()
     assert [line["batch_id"] for line in world.batches.active()] == [BATCH_1]
     create(world, grant, "K1", (1, 1))

@@ -220,7 +220,7 @@ def test_bytes_that_are_no_event_are_one_row_however_often_they_come(world: Worl
     assert json.loads(first["original_data"])["begins"] == "{oops"
     world.clock.advance(10**7)
     assert world.retrier.due() == []
-    assert [v.way for v in world.retries.look(lines)] == [Way.NOT] * 3
+    assert [decision.way for decision in world.retries.decide(lines)] == [Way.NOT] * 3
     assert world.failures.dismiss(first["err_id"], reason="a test of ours", by="ada")
 
 
