@@ -84,7 +84,7 @@ def test_file_that_cannot_be_opened_asks_for_a_person(tmp_path: Path, opened: Op
 
 
 def test_full_disk_asks_for_room(db: database.Database) -> None:
-    with pytest.raises(errors.Misconfigured, match="make room") as caught, db.write() as session:
+    with pytest.raises(errors.Misconfigured, match="free space") as caught, db.write() as session:
         session.query("PRAGMA max_page_count = 1")
         session.execute(SET, ("x" * 1_000_000, "a"))
     assert caught.value.code == "SQLITE_FULL"
