@@ -36,7 +36,7 @@ def test_columns_are_read_by_name_and_a_missing_one_is_none() -> None:
 
 
 def test_a_cell_that_is_not_of_its_columns_type_is_refused_by_name() -> None:
-    with pytest.raises(errors.Rejected, match=r"\[0\] holds what its declared type does not"):
+    with pytest.raises(errors.Rejected, match=r"\[0\] has a value that does not fit its declared type"):
         parquet.write([("A", 1, "H", "IN_SYNC", "x", "many")], COLUMNS)
 
 

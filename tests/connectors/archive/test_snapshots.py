@@ -93,7 +93,7 @@ def test_a_snapshot_that_went_meanwhile_is_said(store: archived_snapshots.Archiv
     (entry,) = store.entries()
     store.remove([entry.id])
     assert store.entry(entry.id) is None
-    with pytest.raises(errors.Misconfigured, match="is in the archive no more"):
+    with pytest.raises(errors.Misconfigured, match="is no longer in the archive"):
         store.payload(entry)
 
 
