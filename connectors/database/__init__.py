@@ -134,4 +134,4 @@ def complete_schema(session: Session, engine: str, live: ddl.Live, now: datetime
     if outdated:
         version = session.value(catalog["next_schema"])
         session.execute(catalog["record_schema"], (version, to_db_time(now), checksum))
-    return [step.makes for step in steps if step.makes]
+    return [step.creates for step in steps if step.creates]

@@ -126,12 +126,12 @@ class SqlServerDatabase:
         def named(block: str) -> set[tuple[str, str]]:
             return {(str(row["table_name"]), str(row["name"])) for row in session.query(catalog[block])}
 
-        indexed, made_by_server = named("indexed_columns"), named("made_columns")
+        indexed, generated = named("indexed_columns"), named("made_columns")
         columns: dict[str, list[database.Column]] = {}
         for row in session.query(catalog["live_columns"]):
             table, name = str(row["table_name"]), str(row["name"])
-            found = replace(column(row), indexed=(table, name) in indexed, made=(table, name) in made_by_server)
-            columns.setdefault(table, []).append(found)
+            live = replace(column(row), indexed=(table, name) in indexed, generated=(table, name) in generated)
+            columns.setdefault(table, []).append(live)
         return ddl.Live(columns, [str(row["name"]) for row in session.query(catalog["live_others"])])
 
     @contextmanager

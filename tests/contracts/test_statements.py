@@ -14,7 +14,7 @@ from tests.contracts import engines
 SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
 PORTABLE = {
     f"{step}-{block.name}": block
-    for step in sql.steps()
+    for step in sql.files()
     # The archive is in PostgreSQL or in a SQLite file.
     if step not in ("archive", "postgresql")
     for block in sql.blocks(step)

@@ -167,7 +167,7 @@ def sample(text: str) -> str:
     return sql.expand(text, **values)  # type: ignore[arg-type]
 
 
-BLOCKS = {f"{step}-{block.name}-{block.engine}": block for step in sql.steps() for block in sql.blocks(step)}
+BLOCKS = {f"{step}-{block.name}-{block.engine}": block for step in sql.files() for block in sql.blocks(step)}
 PORTABLE, UNPORTABLE = (
     Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
     for name in ("portable.txt", "unportable.txt")

@@ -33,7 +33,7 @@ SELECT c FROM t
 
 RUNNABLE = {
     f"{step}-{block.name}": block
-    for step in sql.steps()
+    for step in sql.files()
     for block in sql.blocks(step)
     if block.engine in (None, "sqlite")
 }
@@ -80,11 +80,11 @@ def test_blocks_have_name_description_engine_and_text() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("-- name: a\n-- Why.\nSELECT 1\n-- name: a\n-- Why.\nSELECT 2\n", "a is there twice"),
+        ("-- name: a\n-- Why.\nSELECT 1\n-- name: a\n-- Why.\nSELECT 2\n", "a exists twice"),
         ("-- name: a\nSELECT 1\n", "needs a description"),
         ("-- name: a\n-- Why.\n", "needs a description and a statement"),
         ("-- name: a b\n-- Why.\nSELECT 1\n", "not a name"),
-        ("-- name: a\n-- engine: oracle\n-- Why.\nSELECT 1\n", "nobody knows: oracle"),
+        ("-- name: a\n-- engine: oracle\n-- Why.\nSELECT 1\n", "an unknown engine: oracle"),
         ("SELECT 1\n-- name: a\n-- Why.\nSELECT 1\n", "before the first name"),
     ],
 )
