@@ -66,7 +66,7 @@ class Database(Protocol):
         """A transaction that sees one state and writes nothing. Another `read` or a `write` may be opened inside."""
 
     def write(self) -> AbstractContextManager[Session]:
-        """A transaction that commits at its end and rolls back on any exception. RuntimeError for one inside."""
+        """A transaction that commits at its end and rolls back on any exception; one inside raises RuntimeError."""
 
     def columns(self, table: str) -> list[Column]:
         """The live columns of a table or view, in order. Raises Misconfigured when there is none of that name."""

@@ -85,7 +85,7 @@ class Admin:
         self._sleep = sleep
         self._watch = client.Watch(bootstrap, noise)
         self._settings = self._watch.settings(security or {})
-        self._client = client.made(AdminClient, self._settings)
+        self._client = client.create(AdminClient, self._settings)
         self._readers: dict[str, Consumer] = {}
         self._lock = threading.Lock()
 
@@ -185,7 +185,7 @@ class Admin:
         with self._lock:
             if group not in self._readers:
                 settings = self._settings | {"group.id": group, "enable.auto.commit": False}
-                self._readers[group] = client.made(Consumer, settings)
+                self._readers[group] = client.create(Consumer, settings)
             return self._readers[group]
 
     def _serve(self, timeout: float) -> None:

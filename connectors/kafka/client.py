@@ -107,7 +107,7 @@ def patiently(ask: Callable[[], Answer], timeout: float, sleep: Callable[[float]
         sleep(_TRY_EVERY)
 
 
-def made(client: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -> Client:
+def create(client: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -> Client:
     """A new client. Raises Misconfigured when librdkafka does not accept its settings."""
     try:
         return client(settings)

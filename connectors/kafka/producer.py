@@ -47,7 +47,7 @@ class Producer:
     ) -> None:
         self._timeout = timeout
         self._watch = client.Watch(bootstrap, noise)
-        self._producer = client.made(
+        self._producer = client.create(
             confluent_kafka.Producer,
             self._watch.settings(security or {})
             | {

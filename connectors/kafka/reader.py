@@ -61,7 +61,7 @@ class TopicReader:
             # An event has some kilobytes, so a few thousand read ahead are enough.
             "queued.max.messages.kbytes": 16384,
         }
-        self._consumer = client.made(confluent_kafka.Consumer, settings)
+        self._consumer = client.create(confluent_kafka.Consumer, settings)
         try:
             self._count = self._partitions()
         except BaseException:

@@ -35,7 +35,7 @@ class LostEvents:
     def __init__(self, db: database.Database, *, numbers: str, again: timedelta, now: Callable[[], datetime]) -> None:
         self._db = db
         self._numbers = numbers
-        self._again = again
+        self._retry_pause = again
         self._now = now
 
     def newest(self) -> Emitted:
@@ -67,7 +67,7 @@ class LostEvents:
             had_left = database.to_db_time(emitted.at - LEAVES_WITHIN)
             orders_again = session.execute(STATEMENTS["forget_orders"], (version, had_left))
             orders_again += self._detect_unknown(session, version, now)
-            due = database.to_db_time(now + self._again)
+            due = database.to_db_time(now + self._retry_pause)
             retries = sum(session.execute(STATEMENTS[name], (due, version)) for name in _RETRIES)
             open_batches = [str(row["batch_id"]) for row in session.query(STATEMENTS["open_batches"], (version,))]
             self._end_passed_over(session, version, database.to_db_time(now))

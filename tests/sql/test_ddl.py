@@ -92,13 +92,13 @@ def test_sqlite_columns_are_the_declared_ones(database: sqlite3.Connection) -> N
         assert {row[2] for row in rows} <= {"TEXT", "INTEGER", "BLOB"}
 
 
-def test_sqlite_script_can_run_again(database: sqlite3.Connection) -> None:
+def test_the_sqlite_script_can_run_twice(database: sqlite3.Connection) -> None:
     before = database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
     database.executescript((SCHEMA / "sqlite.sql").read_text(encoding="utf-8"))
     assert database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall() == before
 
 
-def test_sqlite_keeps_decimals_and_refuses_what_is_no_number(database: sqlite3.Connection) -> None:
+def test_sqlite_keeps_decimals_and_refuses_a_text_for_a_number(database: sqlite3.Connection) -> None:
     database.execute("INSERT INTO [MON_CustMasterSchedule] ([Item ID], [FREIGHT]) VALUES (1, '12345678901234.5678')")
     assert database.execute("SELECT [FREIGHT] FROM [MON_CustMasterSchedule]").fetchone() == ("12345678901234.5678",)
     with pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT value in INTEGER"):
@@ -172,7 +172,7 @@ def test_nothing_is_missing_from_a_whole_database(database: sqlite3.Connection) 
         assert [step.creates for step in outdated] == ["", "view VW_MON_ActiveBatches", *granted]
 
 
-def test_source_is_made_only_when_asked_and_never_altered(database: sqlite3.Connection) -> None:
+def test_the_source_is_created_only_on_request_and_never_altered(database: sqlite3.Connection) -> None:
     nothing = ddl.Live({}, ())
     creates = {s.creates for s in ddl.missing("sqlserver", nothing, with_source=True, outdated=True)}
     without = {s.creates for s in ddl.missing("sqlserver", nothing, with_source=False, outdated=True)}
@@ -205,7 +205,7 @@ def test_older_server_tables_get_our_columns_and_widths(database: sqlite3.Connec
         assert not list(sqlglot.parse_one(statement, read="tsql").find_all(exp.Command))
 
 
-def test_what_an_index_holds_is_left_and_said(database: sqlite3.Connection) -> None:
+def test_an_indexed_column_stays_and_is_reported(database: sqlite3.Connection) -> None:
     whole = live(database, "sqlserver")
     table = tables.get(tables.STAGING_SUBITEMS)
     older = [
@@ -233,5 +233,5 @@ def test_a_wider_column_keeps_its_nulls() -> None:
     assert statement.endswith(f"ALTER COLUMN [Size] NVARCHAR(100) COLLATE {ddl.BINARY_COLLATION} NULL")
 
 
-def test_checksum_tells_engines_and_forms_apart() -> None:
+def test_engines_and_forms_have_different_checksums() -> None:
     assert len({script.checksum(engine) for engine in ddl.ENGINES}) == len(ddl.ENGINES)

@@ -1,4 +1,4 @@
-"""The rights are the least that do: the source is only read, our tables are written, nothing else is named."""
+"""The rights are the smallest set: the source is only read, our tables are written, no other table is named."""
 
 import re
 

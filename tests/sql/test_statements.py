@@ -130,7 +130,7 @@ def test_expand_quotes_names_and_counts_marks() -> None:
         ("{texts}", {"texts": ""}),
     ],
 )
-def test_expand_refuses_what_does_not_fit(text: str, values: dict[str, object]) -> None:
+def test_expand_refuses_values_of_the_wrong_shape(text: str, values: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         sql.expand(text, **values)  # type: ignore[arg-type]
 
