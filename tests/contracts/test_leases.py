@@ -9,7 +9,7 @@ from connectors import errors
 from connectors.tables import lease
 from connectors.tables.journal import Request
 from schemas import items
-from schemas.versions import ConfirmedVersion
+from schemas.versions import ConfirmedVersion, LeftSizes, Version
 from tests.contracts.engines import BATCH_1, BATCH_2
 from tests.support import factories
 from tests.support.factories import World, entity, identity
@@ -246,7 +246,7 @@ def test_a_version_superseded_while_it_was_written_still_has_its_item(world: Wor
 def test_a_size_that_left_is_staged_as_zero_once(world: World) -> None:
     stg_id = changed(1).stg_id
     for _ in range(2):
-        world.staging.stage_left_sizes([(stg_id, identity(1), 1, ["XL", "S"])])
+        world.staging.stage_left_sizes([LeftSizes(stg_id, Version(identity(1), 1), ["XL", "S"])])
     lines = world.query("SELECT * FROM STG_MON_CustMasterSchedule_Subitems ORDER BY stg_id")
     assert [(line["stg_size_label"], line["Order Qty"]) for line in lines] == [("S", 1), ("M", 2), ("XL", 0)]
     left = lines[-1]
@@ -263,7 +263,7 @@ def test_groups_read_from_the_board_replace_the_known_ones(world: World) -> None
 def test_a_second_run_may_find_other_sizes_to_have_left(world: World) -> None:
     stg_id = changed(1).stg_id
     for sizes in (["XL"], ["L", "XL"], ["3XL", "L", "XL"]):
-        world.staging.stage_left_sizes([(stg_id, identity(1), 1, sizes)])
+        world.staging.stage_left_sizes([LeftSizes(stg_id, Version(identity(1), 1), sizes)])
     query = "SELECT stg_id, stg_size_label AS size FROM STG_MON_CustMasterSchedule_Subitems WHERE [Order Qty] = 0"
     rows = world.query(query)
     assert sorted(row["size"] for row in rows) == ["3XL", "L", "XL"]
