@@ -1,18 +1,18 @@
-"""`python -m streams` is `ordersync`; so the supervisor starts its processes."""
+"""`python -m streams` is `ordersync`. The supervisor starts its processes this way."""
 
 import gc
 
 from connectors import processes
 
-# Modules are no garbage: to look for some while they are loaded takes a sixth of a start, and a worker that was killed
-# has to be back soon.
+# Loading modules creates no garbage, but collection during the imports takes a sixth of the start time, and the restart
+# of a killed worker must be fast.
 gc.disable()
 
 from streams.cli import main as cli  # noqa: E402
 
 
 def main() -> None:
-    """The command line, with everything loaded. A standby waits here for its turn."""
+    """Runs the command line, with all modules loaded. A standby waits here until the worker ends."""
     gc.freeze()
     gc.enable()
     processes.stand_by()

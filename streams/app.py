@@ -1,13 +1,16 @@
-"""The Faust app: five thin agents and a timer. The whole flow on one screen.
+"""The Faust app of the worker: five agents, three timers and the tick of its health. The whole flow on one screen.
 
-orders.changed      stage_orders      → orders.staged | orders.failed
-orders.staged       sync_orders       → orders.synced | orders.failed
-orders.synced       promote_orders
-orders.failed       record_failures   → orders.dead-letter
-orders.dead-letter  schedule_retries
-(timer)             retry_failures    → orders.staged
-(timer)             settle_doubts
-(timer)             clean_up
+    orders.changed      stage_orders      → orders.staged or orders.failed
+    orders.staged       sync_orders       → orders.synced or orders.failed
+    orders.synced       promote_orders
+    orders.failed       record_failures   → orders.dead-letter
+    orders.dead-letter  schedule_retries
+    timer, 1 s          retry_failures    → orders.staged
+    timer, 1 s          settle_doubts     → orders.staged (parked orders)
+    timer, 60 s         clean_up
+    timer, 1 s          tick
+
+A lane acknowledges a batch of events only after Kafka or SQL has confirmed every result of it.
 """
 
 import asyncio
@@ -24,20 +27,30 @@ from streams.delivery import consumer, dead_letters, faust_app, health
 from streams.delivery.consumer import Batch, Lane, outgoing
 from streams.resources import Resources
 
+# Seconds between two runs of a timer.
 RETRY_EVERY = DOUBTS_EVERY = TICK_EVERY = 1.0
-# Between two looks whether the day's clean-up is due, and between two steps of it.
+# Seconds between two checks whether the daily clean-up is due, and between two steps of it.
 CLEAN_EVERY, CLEAN_PAUSE = 60.0, 0.2
 
 
 class Sync(Protocol):
-    """The sync step, and the end of what is in doubt while no event comes (streams.runtime.board_writer.Writing)."""
+    """The sync step and the in-doubt requests (streams.runtime.board_writer)."""
 
-    async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]: ...
-    async def settle_doubts(self, *, owns: bool) -> None: ...
+    async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]:
+        """Brings the board to these versions. Returns the events to emit.
+
+        Raises Transient, Misconfigured or LeaseLost.
+        """
+
+    async def settle_doubts(self, *, owns: bool) -> None:
+        """Ends in-doubt requests while no event arrives. `owns`: this worker has the partition of `orders.staged`.
+
+        Raises what `step` raises.
+        """
 
 
 def build(resources: Resources, state: health.Health, sync: Sync, member: str, web_port: int = 0) -> faust_app.App:
-    """The worker's app, its agents declared. One app a process; `member` is its name in the group.
+    """The worker's app, with its agents and timers. One app a process; `member` is its member name in the group.
 
     A `web_port` of 0 means no pages.
     """
@@ -63,22 +76,22 @@ def build(resources: Resources, state: health.Health, sync: Sync, member: str, w
         return []
 
     async def record_step(failed: Batch[events.OrderFailed]) -> list[kafka.OutgoingMessage]:
-        again = await asyncio.to_thread(settle.record, failed, resources.failures)
-        return dead_letters.failed(again, failed, failed.origins, topics.named(topics.DEAD_LETTER, prefix))
+        retryable = await asyncio.to_thread(settle.record, failed, resources.failures)
+        return dead_letters.failed(retryable, failed, failed.origins, topics.named(topics.DEAD_LETTER, prefix))
 
     async def schedule_step(dead: list[events.OrderFailed]) -> list[kafka.OutgoingMessage]:
         await asyncio.to_thread(retrier.schedule, dead)
         return []
 
-    async def keep_poison(found: Sequence[Poison]) -> None:
-        await asyncio.to_thread(resources.failures.poison, found)
+    async def record_undecodable(undecodable: Sequence[Poison]) -> None:
+        await asyncio.to_thread(resources.failures.poison, undecodable)
 
     lanes: dict[str, Lane[Any]] = {
         "stage_orders": Lane(topics.CHANGED, stage_step, take=200),
         "sync_orders": Lane(topics.STAGED, sync_step, take=100),
         "promote_orders": Lane(topics.SYNCED, promote_step, take=200),
         "record_failures": Lane(topics.FAILED, record_step, take=100),
-        "schedule_retries": Lane(topics.DEAD_LETTER, schedule_step, take=100, poison=keep_poison),
+        "schedule_retries": Lane(topics.DEAD_LETTER, schedule_step, take=100, poison=record_undecodable),
     }
     for name, lane in lanes.items():
         declare(app, name, lane, deliver)
@@ -107,7 +120,10 @@ def build(resources: Resources, state: health.Health, sync: Sync, member: str, w
 
 
 def retrying(due: Callable[[], list[events.OrderStaged]], deliver: consumer.Delivery) -> Callable[[], Awaitable[None]]:
-    """The timer's work: sends on what is due, and keeps it until Kafka has it, because a claim is given once."""
+    """The work of `retry_failures`: emits the claimed versions, and keeps them until Kafka has confirmed them.
+
+    `due` claims each version once, so a version that is not confirmed yet is emitted by the next run of the timer.
+    """
     claimed: list[events.OrderStaged] = []
 
     async def work() -> None:
@@ -120,19 +136,19 @@ def retrying(due: Callable[[], list[events.OrderStaged]], deliver: consumer.Deli
 
 
 def cleaning(step: Callable[[], bool], deliver: consumer.Delivery) -> Callable[[], Awaitable[None]]:
-    """The timer's work: step by step, with pauses for who has work to do, for as long as there is more."""
+    """The work of `clean_up`: small steps while there is more to remove, with pauses that let the lanes work."""
 
     async def work() -> None:
-        more = True
-        while more and not deliver.stopping():
-            more = await asyncio.to_thread(step)
+        has_more = True
+        while has_more and not deliver.stopping():
+            has_more = await asyncio.to_thread(step)
             await asyncio.sleep(CLEAN_PAUSE)
 
     return work
 
 
 def declare(app: faust_app.App, name: str, lane: Lane[Any], deliver: consumer.Delivery) -> None:
-    """One agent, which does nothing but hand its stream to `deliver`."""
+    """Declares the agent of a lane, which passes its stream to `deliver`."""
     topic = app.topic(topics.named(lane.topic, deliver.prefix), value_serializer="raw", key_serializer="raw")
 
     async def agent(stream: Any) -> None:

@@ -1,4 +1,4 @@
-"""Opens and closes all connectors: the only wiring. Connectors receive plain values, never settings."""
+"""Builds and closes all connectors and steps of a process, and nothing else does. They receive values, no settings."""
 
 import asyncio
 import logging
@@ -52,18 +52,18 @@ Sleep = Callable[[float], Awaitable[object]]
 
 
 def utcnow() -> datetime:
-    """This moment, in UTC."""
+    """The time now, in UTC."""
     return datetime.now(UTC)
 
 
 def new_id() -> str:
-    """A fresh identity, in the form that both databases compare."""
+    """A new UUID in upper case, the form in which both databases compare it."""
     return str(uuid.uuid4()).upper()
 
 
 @dataclass
 class Resources:
-    """One process's connectors, made when first asked for."""
+    """The connectors of one process, each built at its first use. `bootstrap` and `monday_url` are addresses."""
 
     settings: settings.Settings
     bootstrap: str = ""
@@ -72,7 +72,7 @@ class Resources:
 
     @cached_property
     def mappings(self) -> loading.Mappings:
-        """What becomes what."""
+        """The mapping: board.yaml and its tables. Raises Misconfigured."""
         return loading.load(self.settings.mappings)
 
     @cached_property
@@ -87,17 +87,17 @@ class Resources:
 
     @cached_property
     def state(self) -> state.State:
-        """Named facts."""
+        """Named values."""
         return state.State(self.db, utcnow)
 
     @cached_property
     def orders(self) -> orders.Orders:
-        """The source and its snapshot."""
+        """Source and snapshot rows."""
         return orders.Orders(self.db, utcnow)
 
     @cached_property
     def customers(self) -> customers.Customers:
-        """The same by customer."""
+        """Source and snapshot rows by customer."""
         return customers.Customers(self.db)
 
     @cached_property
@@ -112,22 +112,22 @@ class Resources:
 
     @cached_property
     def cleanup(self) -> cleanup_tables.Cleanup:
-        """The tables that grow with every change."""
+        """The removal of old rows from the tables that grow with every change."""
         return cleanup_tables.Cleanup(self.db, now=utcnow)
 
     @cached_property
     def history(self) -> history.History:
-        """What the tables remember of one order."""
+        """The history of one order in all tables."""
         return history.History(self.db)
 
     @cached_property
     def repairs(self) -> repairs.Repairs:
-        """What is settled of an order, and what is on its way once more."""
+        """The settled versions of orders, and their re-emission."""
         return repairs.Repairs(self.db, utcnow)
 
     @cached_property
     def retries(self) -> retries.Retries:
-        """When failures are tried again."""
+        """The due times of retries."""
         return retries.Retries(self.db, now=utcnow)
 
     @cached_property
@@ -144,23 +144,23 @@ class Resources:
     @cached_property
     def production(self) -> production.Production:
         """The MON tables."""
-        both = {column.name for column in self.db.columns(production.MASTER)}
-        named = [*self.staged_columns, "Title", "Group", "CUSTOMER", "UpdateDate"]
-        return production.Production(self.db, [name for name in named if name in both], now=utcnow)
+        in_production = {column.name for column in self.db.columns(production.MASTER)}
+        names = [*self.staged_columns, "Title", "Group", "CUSTOMER", "UpdateDate"]
+        return production.Production(self.db, [name for name in names if name in in_production], now=utcnow)
 
     @cached_property
     def journal(self) -> journal.Journal:
-        """Requests to the board."""
+        """The journal of requests to the board."""
         return journal.Journal(self.db, board_id=self.mappings.board.board.id, now=utcnow)
 
     @cached_property
     def ledger(self) -> ledger.Ledger:
-        """What the board is known to hold."""
+        """The ledger: items and subitems that the board has confirmed."""
         return ledger.Ledger(self.db, board_id=self.mappings.board.board.id, now=utcnow)
 
     @cached_property
     def producer(self) -> kafka.Producer:
-        """The one event producer of this process."""
+        """The only event producer of this process."""
         return kafka.Producer(self.bootstrap, kafka_security(self.settings), noise=self.noise)
 
     @cached_property
@@ -170,17 +170,17 @@ class Resources:
 
     @property
     def limits(self) -> monday_limits.Limits:
-        """What the API allows this token."""
+        """The limits of the API for this token. Raises Misconfigured for an unknown name in `monday_limits`."""
         s = self.settings
-        own = s.monday_limits
+        overrides = s.monday_limits
         try:
-            return monday_limits.preset(s.monday_token_tier, s.monday_plan, minute_seconds=s.monday_minute, **own)
+            return monday_limits.preset(s.monday_token_tier, s.monday_plan, minute_seconds=s.monday_minute, **overrides)
         except (TypeError, ValidationError) as error:
             names = ", ".join(sorted(monday_limits.Limits.model_fields))
-            raise errors.Misconfigured(f"monday_limits {own} does not fit; it may hold: {names}") from error
+            raise errors.Misconfigured(f"monday_limits {overrides} is not valid; its names may be: {names}") from error
 
     def token(self) -> SecretStr:
-        """The API's token; the bundled board has one of its own."""
+        """The token of the API; the simulator has its own."""
         if self.settings.monday_url:
             return self.settings.token()
         return SecretStr(simulator_config.TOKEN)
@@ -191,11 +191,11 @@ class Resources:
 
     @cached_property
     def lease_status(self) -> lease.LeaseStatus:
-        """Which process may write to the board."""
+        """The current lease holder of the board."""
         return lease.LeaseStatus(self.db, self._lease_name, now=utcnow)
 
     def lease(self) -> lease.Lease:
-        """The right to write to the board, under an owner of this process alone."""
+        """The lease of the board, with a new owner id for this process."""
         return lease.Lease(
             self.db,
             self._lease_name,
@@ -206,16 +206,16 @@ class Resources:
 
     @property
     def window(self) -> int:
-        """How many mutations may be unsettled at any time: some minutes' worth of the API's budget."""
+        """The admission window in mutations: `window_minutes` of the API budget."""
         per_minute = self.limits.complexity_per_minute // self.limits.mutation_weight
         return max(1, int(self.settings.window_minutes * per_minute))
 
     def detector(self, publish: emit.Publish) -> detect.Detector:
-        """The poller's step."""
+        """The detect step, with `publish` as the way to Kafka."""
         s = self.settings
-        pushed = orders_pushdown.PushdownOrders(self.db, utcnow, hashing.row_hash)
+        pushdown = orders_pushdown.PushdownOrders(self.db, utcnow, hashing.row_hash)
         return detect.Detector(
-            source=pushed if s.hashes_on_server else self.orders,
+            source=pushdown if s.hashes_on_server else self.orders,
             store=self.state,
             batches=self.batches,
             refusals=self.failures,
@@ -235,25 +235,25 @@ class Resources:
     def retrier(self) -> retry.Retrier:
         """The retry step."""
         s = self.settings
-        holding = retry.Breaker(self.state, self.retries.outcomes, s.retry_first)
-        return retry.Retrier(self.retries, holding, s.retry_first, s.retry_tries, utcnow, random.Random())
+        breaker = retry.Breaker(self.state, self.retries.outcomes, s.retry_first)
+        return retry.Retrier(self.retries, breaker, s.retry_first, s.retry_tries, utcnow, random.Random())
 
     def cleaner(self) -> cleanup_step.Cleaner:
-        """The worker's daily clean-up."""
+        """The daily clean-up."""
         keep = timedelta(days=self.settings.keep_days)
         return cleanup_step.Cleaner(self.cleanup, self.state, keep, utcnow)
 
     @cached_property
     def row_states(self) -> row_states.RowStates:
-        """The state of every row of the source."""
+        """The row state of every source row."""
         return row_states.RowStates(self.db, self.production.columns)
 
     def verifier(self) -> verify.Verifier:
-        """The check of every row's state."""
+        """The verify of every row state."""
         return verify.Verifier(self.row_states, self.orders, self.state, self.mappings, utcnow)
 
     def auditor(self) -> audit.Auditor:
-        """The comparison of the board with production."""
+        """The audit of the board against production."""
         return audit.Auditor(
             self.row_states,
             self.repairs,
@@ -276,7 +276,7 @@ class Resources:
         )
 
     def lost_event_sweep(self) -> lost_event_sweep.LostEventSweep:
-        """The poller's search for events that the log has lost."""
+        """The poller's lost-event sweep."""
         s = self.settings
         tables = lost_events.LostEvents(
             self.db, numbers=detect.PASS, again=timedelta(seconds=s.retry_first), now=utcnow
@@ -291,7 +291,7 @@ class Resources:
         budget_pause: Sleep = asyncio.sleep,
         api_pause: Sleep = asyncio.sleep,
     ) -> clients.Client:
-        """A client of the API with a budget of its own. `calls_today`: calls of this UTC day that are spent already.
+        """A client of the API with its own budget. `calls_today`: the number of calls already spent on this UTC day.
 
         `budget_pause` sleeps while the budget is used up, `api_pause` while the API asks to wait; both take seconds.
         """
@@ -299,11 +299,11 @@ class Resources:
         return clients.Client(self.monday_url, self.token(), budget=budget, sleep=api_pause)
 
     def ensure_topics(self) -> list[str]:
-        """Makes the topics that are missing. Returns their names."""
+        """Creates the missing topics. Returns their names. Raises Transient or Misconfigured for the broker."""
         return self.admin.ensure(topics.specs(self.settings.topic_prefix, self.settings.kafka_replication))
 
     def close(self) -> None:
-        """Closes what was opened."""
+        """Closes the producer and the database, if they were opened."""
         if "producer" in self.__dict__:
             self.producer.close()
         if "db" in self.__dict__:

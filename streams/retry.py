@@ -1,9 +1,9 @@
 """retry: schedules failed orders and emits those that are due.
 
 Reads: orders.dead-letter, due ERR rows. Writes: ERR rows (due times). Emits: orders.staged. Runs in: the worker.
-Runs twice: a due failure is claimed by one process; a claim that was never emitted is due again after CLAIM.
+Runs twice: one process claims a due failure; a claim that it never emitted is due once more after CLAIM.
 
-The due times are in SQL, so a restart forgets nothing. A failure that is not retryable waits for a user or for a newer
+The due times are in SQL, so a restart loses no retry. A permanent failure waits for an operator or for a newer
 version. While most of the newest retries fail with one code, the breaker pauses the others:
 
 closed     retries go on
@@ -11,7 +11,7 @@ open       no retry is sent; those that are due stay due
 half open  after the pause one retry is sent: if it fails with the same code the pause doubles, else the breaker closes
 
 The state of the breaker is in SYNC_State, so it outlives the process, and every worker and `ordersync status` read the
-same one. Two workers that ask at the same moment may send two retries in place of one.
+same state. Two workers that ask at the same moment may send two retries in place of one.
 """
 
 import logging
@@ -28,9 +28,9 @@ from schemas.base import Model
 
 log = logging.getLogger(__name__)
 
-# A claimed failure that nobody emitted, because the process died, is due again after this.
+# A claimed failure is due once more after this time, if the process ended before it emitted the retry.
 CLAIM = timedelta(minutes=5)
-# So many are taken at once: the next ones a second later.
+# The maximum of retries that one run of the timer claims.
 MOST = 200
 # The state of the breaker in SYNC_State.
 BREAKER = "retry.breaker"
@@ -44,14 +44,17 @@ EVER = datetime(2000, 1, 1, tzinfo=UTC)
 class State(Protocol):
     """Named values (connectors.tables.state.State)."""
 
-    def get(self, name: str) -> Any: ...
-    def set(self, name: str, value: Any) -> None: ...
+    def get(self, name: str) -> Any:
+        """The value of that name, None when there is none. Raises Transient."""
+
+    def set(self, name: str, value: Any) -> None:
+        """Stores a value under that name, in a transaction of its own. Raises Transient."""
 
 
 class BreakerState(Model):
-    """`code` is what the retries fail with while the breaker is open, None while it is closed.
+    """`code` is the code of the failures that opened the breaker, None while it is closed.
 
-    `since` is when it opened or closed, `next_at` when one is tried, `pause` the seconds waited for it.
+    `since` is the UTC time at which it opened or closed, `next_at` that of the next retry, `pause` the wait in seconds.
     """
 
     code: str | None = None
@@ -69,14 +72,14 @@ class BreakerState(Model):
 
 
 def read_breaker(state: State) -> BreakerState:
-    """The breaker as SQL has it."""
+    """The stored state of the breaker; closed when there is none."""
     stored = state.get(BREAKER)
     return BreakerState() if stored is None else BreakerState.model_validate(stored)
 
 
 @dataclass(frozen=True)
 class Breaker:
-    """`outcomes` gives the newest retries since a moment, the newest first: their code, "" for one that arrived.
+    """`outcomes` returns the codes of the newest retries since a UTC time, the newest first; "" for one that arrived.
 
     `first` is the first pause in seconds.
     """
@@ -86,20 +89,20 @@ class Breaker:
     first: float
 
     def admits(self, now: datetime, most: int) -> int:
-        """How many retries may be sent now: `most`, one or none. Opens and closes itself."""
+        """The number of retries to send now: `most`, 1 or 0. It opens or closes the breaker. `now` is in UTC."""
         known = read_breaker(self.state)
         if known.code is None:
-            found = self.outcomes(max(known.since, now - WITHIN), NEWEST)
-            code, alike = _most_common(found)
-            if len(found) < NEWEST or alike < SHARE * NEWEST:
+            newest = self.outcomes(max(known.since, now - WITHIN), NEWEST)
+            code, alike = _most_common(newest)
+            if len(newest) < NEWEST or alike < SHARE * NEWEST:
                 return most
             opened = BreakerState(code=code, since=now, next_at=now + timedelta(seconds=self.first), pause=self.first)
             self._set(opened)
             log.warning("%s", opened)
             return 0
-        # What was under way when it opened tells as much as the one that was let through.
-        newest = self.outcomes(known.since, 1)
-        if newest and newest[0] != known.code:
+        # A retry that was on its way when the breaker opened counts like the one that the half-open breaker sends.
+        last = self.outcomes(known.since, 1)
+        if last and last[0] != known.code:
             log.warning("retries go on: the newest did not fail with %s", known.code)
             self._set(BreakerState(since=now))
             return most
@@ -121,9 +124,14 @@ def _most_common(codes: Sequence[str]) -> tuple[str, int]:
 class Failures(Protocol):
     """The ERR tables (connectors.tables.retries.Retries)."""
 
-    def schedule(self, event: events.OrderFailed, due: datetime | None) -> bool: ...
-    def is_due(self) -> bool: ...
-    def claim_due(self, again_at: datetime, most: int) -> list[events.OrderStaged]: ...
+    def schedule(self, event: events.OrderFailed, due: datetime | None) -> bool:
+        """Stores the due time (UTC, None: no retry). False when the failure has ended. Raises Transient."""
+
+    def is_due(self) -> bool:
+        """Is any retry due? A cheap query, because the timer repeats it every second. Raises Transient."""
+
+    def claim_due(self, again_at: datetime, most: int) -> list[events.OrderStaged]:
+        """Claims due retries, the longest waiting first; each is due once more at `again_at`. Raises Transient."""
 
 
 @dataclass(frozen=True)
@@ -138,12 +146,15 @@ class Retrier:
     rng: random.Random
 
     def schedule(self, dead: Sequence[events.OrderFailed]) -> None:
-        """Sets the time of the next try of each dead letter; after the last one a person is waited for."""
+        """Sets the due time of the next retry of each dead letter. After `tries` attempts the failure is permanent.
+
+        Raises Transient or Misconfigured for the database.
+        """
         for event in dead:
             self.failures.schedule(event, self._due(event.attempt) if event.retryable else None)
 
     def due(self) -> list[events.OrderStaged]:
-        """The orders whose time has come, each taken by this process alone."""
+        """Claims the due retries, for this process alone. Raises Transient or Misconfigured for the database."""
         if not self.failures.is_due():
             return []
         now = self.now()

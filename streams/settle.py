@@ -1,7 +1,10 @@
-"""settle: promote what the board confirmed, record what failed.
+"""settle: promotes the versions that the board confirmed, and records failures.
 
-Both are one transaction for a batch of events. A failure that may pass by itself goes on to the dead letters, whose
-consumer knows when to try again.
+Reads: orders.synced, orders.failed. Writes: MON tables, ERR tables, STG tables, snapshot rows, batches. Emits:
+orders.dead-letter for retryable failures. Runs in: the worker. Runs twice: a settled version is dropped, an ERR row
+stays one row.
+
+Each batch of events is one transaction, so production never holds a part of a version.
 """
 
 import logging
@@ -16,17 +19,22 @@ log = logging.getLogger(__name__)
 class Production(Protocol):
     """The MON tables (connectors.tables.production.Production)."""
 
-    def promote(self, settled: Sequence[versions.SyncedVersion]) -> tuple[int, int]: ...
+    def promote(self, settled: Sequence[versions.SyncedVersion]) -> tuple[int, int]:
+        """Promotes versions in one transaction. Returns how many it promoted and dropped. Raises Transient."""
 
 
 class Failures(Protocol):
     """The ERR tables (connectors.tables.failures.Failures)."""
 
-    def record(self, failed: Sequence[events.OrderFailed]) -> int: ...
+    def record(self, failed: Sequence[events.OrderFailed]) -> int:
+        """Writes the ERR rows in one transaction. Returns the number of new ones. Raises Transient."""
 
 
 def promote(synced: Sequence[events.OrderSynced], production: Production) -> tuple[int, int]:
-    """Promotes the newest version of each order. Returns how many were promoted, and how many were old news."""
+    """Promotes the newest version of each order. Returns the number of promoted and of dropped events.
+
+    Raises Transient or Misconfigured for the database; then no version is promoted.
+    """
     newest: dict[str, events.OrderSynced] = {}
     for event in synced:
         known = newest.get(event.record_uuid)
@@ -37,11 +45,14 @@ def promote(synced: Sequence[events.OrderSynced], production: Production) -> tup
     )
     dropped = len(synced) - promoted
     if dropped:
-        log.info("%d events were of versions that are settled, or older: dropped", dropped)
+        log.info("dropped %d events of settled or superseded versions", dropped)
     return promoted, dropped
 
 
 def record(failed: Sequence[events.OrderFailed], failures: Failures) -> list[events.OrderFailed]:
-    """Writes the ERR rows. Returns the failures that may be tried again, for the dead letters."""
+    """Writes the ERR rows. Returns the retryable failures, for the dead letters.
+
+    Raises Transient or Misconfigured for the database; then no row is written.
+    """
     failures.record(failed)
     return [event for event in failed if event.retryable]

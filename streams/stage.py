@@ -1,7 +1,10 @@
-"""stage: validate and convert each changed order, melt its sizes, write it to the staging tables.
+"""stage: validates and converts each changed order, melts its sizes, and writes it to the STG tables.
 
-One transaction for a batch of events; what it emits can be worked out again from the same events, so a crash
-between the commit and the emit repeats events and loses none.
+Reads: orders.changed, STG tables. Writes: STG tables. Emits: orders.staged, orders.failed. Runs in: the worker. Runs
+twice: a staged version is not written a second time, and the same events are emitted once more until it is settled.
+
+A batch of events is one transaction, and its results follow from the same events alone, so a crash between the commit
+and the emit repeats events and loses none.
 """
 
 import json
@@ -24,14 +27,19 @@ VALIDATION = "VALIDATION"
 class Staging(Protocol):
     """The STG tables (connectors.tables.staging.Staging)."""
 
-    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, versions.StagedVersion]]: ...
-    def settled_versions(self, record_uuids: Sequence[str]) -> dict[str, int]: ...
-    def write(self, staged: Sequence[StagedOrder]) -> None: ...
+    def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, versions.StagedVersion]]:
+        """The staged versions of each order, by record_uuid and version number. Raises Transient."""
+
+    def settled_versions(self, record_uuids: Sequence[str]) -> dict[str, int]:
+        """The settled version of each order that has one, by record_uuid. Raises Transient."""
+
+    def write(self, staged: Sequence[StagedOrder]) -> None:
+        """Writes all in one transaction; a valid version supersedes older pending ones. Raises Transient, Rejected."""
 
 
 @dataclass(frozen=True)
 class Stager:
-    """One worker's parts. `target_lengths`: staging column → its length in UTF-16 units, None without one."""
+    """The stage step. `target_lengths`: the length of each staging column in UTF-16 units, None if unlimited."""
 
     staging: Staging
     mappings: Mappings
@@ -39,11 +47,12 @@ class Stager:
     now: Callable[[], datetime]
 
     def run(self, changed: Sequence[events.OrderChanged], origins: Sequence[Origin] = ()) -> list[events.OrderEvent]:
-        """Stages what is new, and emits OrderStaged or OrderFailed for each; superseded versions are only counted.
+        """Stages new versions. Returns an OrderStaged or OrderFailed for each; a superseded version gets none.
 
-        `origins` are kept on the staged rows: they tell where each event lies.
+        `origins` are those of `changed`, in the same order, and are stored on the staged rows. Raises Transient or
+        Misconfigured for the database; then no version is staged.
         """
-        places = {event.stg_id: origin for event, origin in zip(changed, origins, strict=False)}
+        origins_by_id = {event.stg_id: origin for event, origin in zip(changed, origins, strict=False)}
         uuids = sorted({event.record_uuid for event in changed})
         known = self.staging.versions(uuids)
         settled = self.staging.settled_versions(uuids)
@@ -61,7 +70,7 @@ class Stager:
             done = versions.is_settled(event.version, settled.get(event.record_uuid, 0)) and not repeated
             stale = done or versions.is_superseded(event.version, newest_valid=newest[event.record_uuid])
             if staged is None:
-                initial = {"status": _initial(order, stale), "origin": places.get(event.stg_id)}
+                initial = {"status": _initial_status(order, stale), "origin": origins_by_id.get(event.stg_id)}
                 write.append(order.model_copy(update=initial))
             ended = staged is not None and staged.status in (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED)
             if stale or (ended and not repeated):
@@ -71,7 +80,7 @@ class Stager:
         return emit
 
     def order(self, event: events.OrderChanged) -> StagedOrder:
-        """The order as it is staged, or with the problems for which it is refused."""
+        """The order converted for the STG tables, or with the problems for which stage refuses it."""
         row = {**event.row, **event.sizes, self.mappings.board.key.source: event.record_uuid}
         order = StagedOrder(
             stg_id=event.stg_id,
@@ -111,7 +120,7 @@ class Stager:
 def failed_validation(
     event: events.OrderEvent, problems: Sequence[Problem], *, original: str | None, now: datetime
 ) -> events.OrderFailed:
-    """An order that a person must mend: every problem in one message."""
+    """The failure of a refused version, with every problem in one message. An operator must correct the row."""
     return events.OrderFailed(
         **event.identity,
         failure=FailureType.VALIDATION_ERROR,
@@ -128,7 +137,7 @@ def _staged(event: events.OrderChanged) -> events.OrderStaged:
 
 
 def _is_repair(event: events.OrderChanged, settled: Mapping[str, int], newest: Mapping[str, int]) -> bool:
-    """A replay of exactly the settled version: it is planned against the board itself, and repairs what differs."""
+    """Is this a replay of the settled version? Then sync compares it with the board itself and repairs differences."""
     return (
         event.cause is events.Cause.REPLAY
         and event.version == settled.get(event.record_uuid, 0)
@@ -136,13 +145,13 @@ def _is_repair(event: events.OrderChanged, settled: Mapping[str, int], newest: M
     )
 
 
-def _initial(order: StagedOrder, stale: bool) -> StagingStatus:
+def _initial_status(order: StagedOrder, stale: bool) -> StagingStatus:
     if stale:
         return StagingStatus.SUPERSEDED
     return StagingStatus.API_FAILED if order.problems else StagingStatus.PENDING
 
 
 def _identity(row: Mapping[str, str | int | None]) -> dict[str, str | int | None]:
-    """What a refused order is known by in the ERR table."""
+    """The order number by which an operator finds a refused order in the ERR table."""
     number = row.get("AAG ORDER NUMBER")
     return {} if number is None else {"AAG ORDER NUMBER": str(number).strip()[:100]}

@@ -1,11 +1,11 @@
-"""Topic, event class, partitions, retention: one table.
+"""The table of topics: event class, partitions and retention of each.
 
-Every topic is keyed by customer with murmur2, so the order of one customer's events is the order of their topic.
-`orders.staged` has one partition a board: one worker holds it, and that worker alone writes. A set-up has one board;
-several share a Kafka by prefix, each with topics and a group of its own.
+Every topic is keyed by customer with murmur2, so a topic keeps the order of one customer's events. `orders.staged` has
+one partition a board: one worker owns it, and only that worker writes to the board. An installation has one board;
+several installations share a Kafka by prefix, each with its own topics and consumer group.
 
-None is compacted: the key is the customer, so compaction would keep one event a customer and lose all other orders.
-What is older than its retention was settled long ago, and SQL would find it again if not.
+No topic is compacted: the key is the customer, so compaction would keep one event a customer and lose all other orders.
+An event older than its retention was settled long before; if not, the lost-event sweep finds its order in SQL.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 @dataclass(frozen=True)
 class Topic:
-    """What travels here, and how long it stays. `days` counts from the event's own time."""
+    """One topic. `days` is its retention, from the time of each event."""
 
     name: str
     event: type[events.OrderEvent]
@@ -33,17 +33,17 @@ FAILED = Topic("orders.failed", events.OrderFailed, partitions=8, days=30)
 DEAD_LETTER = Topic("orders.dead-letter", events.OrderFailed, partitions=1, days=365)
 
 ALL = (CHANGED, STAGED, SYNCED, FAILED, DEAD_LETTER)
-# What an event passes, one after the other; the last three only ever write to SQL, or start anew from there.
+# The lanes that an event passes, one after the other. The last three topics only lead to SQL, where a retry starts.
 LANES = ((CHANGED,), (STAGED,), (SYNCED, FAILED), (DEAD_LETTER,))
 
 
 def named(topic: Topic, prefix: str) -> str:
-    """The topic's name on the broker: several set-ups may share one Kafka by prefix."""
+    """The name of the topic on the broker, with the prefix of this installation."""
     return prefix + topic.name
 
 
 def specs(prefix: str, replication: int) -> list[kafka.TopicSpec]:
-    """What `setup` makes and `validate` compares."""
+    """The topics that `setup` creates and `validate` compares with the broker."""
     return [
         kafka.TopicSpec(
             name=named(topic, prefix),
@@ -52,7 +52,7 @@ def specs(prefix: str, replication: int) -> list[kafka.TopicSpec]:
             config={
                 "retention.ms": str(topic.days * DAY_MS),
                 "cleanup.policy": "delete",
-                # One broker of three may be away: events are still taken, and each is stored twice.
+                # With one broker of three away, Kafka still accepts events and stores each of them twice.
                 "min.insync.replicas": "2" if replication >= 3 else "1",
             },
         )

@@ -7,10 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import confluent_kafka.admin
+import hypothesis
 import pytest
 
 from connectors import kafka
 from connectors.kafka import embedded as kafka_local
+
+pytest_plugins = ["tests.harness"]
+
+# How long an example takes says how busy the machine is; each test as a whole has a deadline.
+hypothesis.settings.register_profile(
+    "ordersync", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("ordersync")
 
 # Set for the processes that share this run's tests.
 SEED = os.environ.setdefault("ORDERSYNC_TEST_SEED", str(random.SystemRandom().randrange(10**6)))
@@ -26,7 +35,7 @@ def pytest_report_header() -> str:
 def until() -> Callable[..., Any]:
     """Waits for a condition: what it gives once it holds. Fails with what was waited for when it does not in time."""
 
-    def wait(condition: Callable[[], Any], what: str, within: float = 30.0) -> Any:
+    def wait(condition: Callable[[], Any], what: str, within: float = 120.0) -> Any:
         deadline = time.monotonic() + within
         while not (found := condition()):
             if time.monotonic() > deadline:
@@ -53,7 +62,7 @@ class Topics:
 
     def __init__(self, bootstrap: str, suffix: str) -> None:
         self.bootstrap = bootstrap
-        self.admin = kafka.Admin(bootstrap)
+        self.admin = kafka.Admin(bootstrap, timeout=60.0)
         self.made: list[str] = []
         self._suffix = suffix
 
@@ -77,4 +86,4 @@ def kafka_topics(broker: str, request: pytest.FixtureRequest) -> Iterator[Topics
     if topics.made:
         client = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker, "log_level": 0})
         for future in client.delete_topics(topics.made).values():
-            future.result(10)
+            future.result(60)

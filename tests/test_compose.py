@@ -160,7 +160,7 @@ def test_the_broker_is_the_version_that_is_embedded() -> None:
 def test_the_brokers_variables_are_settings_that_kafka_knows(broker: str) -> None:
     client = AdminClient({"bootstrap.servers": broker})
     [future] = client.describe_configs([ConfigResource(ResourceType.BROKER, "1")]).values()
-    known = set(future.result(10))
+    known = set(future.result(60))
     given = SERVICES["kafka"]["environment"]
     names = {name.removeprefix("KAFKA_").lower().replace("_", ".") for name in given}
     assert names <= known, names - known

@@ -35,7 +35,7 @@ _JVM = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
-_FORMAT_TIMEOUT = 60.0
+_FORMAT_TIMEOUT = 120.0
 _STOP_GRACE = 10.0
 _CHECK_EVERY = 0.05
 _TAIL_LINES = 15
@@ -59,7 +59,7 @@ class LocalKafka:
         cache: Path | None = None,
         settings: Mapping[str, str] | None = None,
         users: Mapping[str, str] | None = None,
-        start_timeout: float = 60.0,
+        start_timeout: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder.resolve()

@@ -1,9 +1,11 @@
-"""roll back: a customer goes to an archived snapshot by the ordinary way, and is held there until it is released.
+"""roll back: emits the differences between an archived snapshot and the versions emitted last, and holds the customer.
 
-What differs between the snapshot and what was emitted last becomes events of a new version, let in as the window
-allows, just like a pass of detection whose source is the archive. The hold is written first and says whether all was
-let in, so a crash anywhere is mended by going on. What is on its way already needs no waiting for: the new version
-comes after it on the same partition and replaces it.
+Reads: snapshot_archive, ORDERS_UNIFIED_SNAPSHOT. Writes: SYNC_State, ORDERS_UNIFIED_SNAPSHOT, MON_BatchProcessing.
+Emits: orders.changed. Runs in: the poller, or `ordersync rollback`. Runs twice: a step emits only what still differs.
+
+A roll back works like a pass whose source is the archive, and the admission window admits its changes. The customer
+hold is stored first and says whether all changes are emitted, so after a crash the next step continues. The roll back
+does not wait for events on their way: its version follows them on the same partition and supersedes them.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -26,45 +28,68 @@ STARTED_BY = "ordersync rollback"
 
 
 class Source(Protocol):
-    """The order table and its snapshot (connectors.tables.orders.Orders)."""
+    """Source and snapshot rows (connectors.tables.orders.Orders). Every method raises Transient or Misconfigured."""
 
-    def columns(self) -> list[tuple[str, str]]: ...
-    def customer_names(self) -> list[str | None]: ...
-    def unsettled_mutations(self) -> int: ...
-    def duplicates(self) -> dict[str, int]: ...
+    def columns(self) -> list[tuple[str, str]]:
+        """Name and SQL type of the live columns, in their order; Misconfigured without the table."""
+
+    def customer_names(self) -> list[str | None]:
+        """The distinct customer names, as the source writes them."""
+
+    def unsettled_mutations(self) -> int:
+        """The planned mutations of all orders that are WAITING."""
+
+    def duplicates(self) -> dict[str, int]:
+        """The number of rows of each record_uuid that more than one row has."""
 
 
 class Customers(Protocol):
-    """The same by customer (connectors.tables.customers.Customers)."""
+    """The same by customer (connectors.tables.customers.Customers). Every method raises Transient or Misconfigured."""
 
     def rows(
         self, columns: Sequence[str], raw_customers: Sequence[str]
-    ) -> Iterator[tuple[str, int | None, str | None, str]]: ...
-    def known(self, record_uuids: Sequence[str]) -> dict[str, Known]: ...
-    def known_of(self, customer: str) -> dict[str, Known]: ...
-    def forgotten(self, customer: str) -> int: ...
-    def forget(self, record_uuids: Sequence[str], mark: Callable[[Any], None]) -> None: ...
+    ) -> Iterator[tuple[str, int | None, str | None, str]]:
+        """Of each source row: record_uuid, version and state of the snapshot row, canonical text of `columns`."""
+
+    def known(self, record_uuids: Sequence[str]) -> dict[str, Known]:
+        """The snapshot rows of these orders, by record_uuid; an order without one is absent."""
+
+    def known_of(self, customer: str) -> dict[str, Known]:
+        """The snapshot rows of a customer's orders that are on the board or WAITING, by record_uuid."""
+
+    def forgotten(self, customer: str) -> int:
+        """The number of a customer's orders with an empty hash, which wait for their next detection."""
+
+    def forget(self, record_uuids: Sequence[str], mark: Callable[[Any], None]) -> None:
+        """Empties the hashes of these orders, so that the next pass detects them, and runs `mark`: one transaction."""
 
 
 class SnapshotArchive(Protocol):
     """snapshot_archive (connectors.archive.snapshots.Archive)."""
 
-    def entry(self, entry_id: int) -> Entry | None: ...
-    def payload(self, entry: Entry) -> bytes: ...
+    def entry(self, entry_id: int) -> Entry | None:
+        """The archived snapshot of that id, None when the archive no longer has it. Raises Transient."""
+
+    def payload(self, entry: Entry) -> bytes:
+        """The Parquet file of a snapshot. Raises Misconfigured when it is damaged or missing, else Transient."""
 
 
 class Store(holds.Store, Protocol):
-    """Named facts that outlive the process (connectors.tables.state.State)."""
+    """Named values (connectors.tables.state.State). Every method raises Transient or Misconfigured for the database."""
 
-    def get(self, name: str) -> Any: ...
-    def next_number(self, name: str) -> int: ...
+    def get(self, name: str) -> Any:
+        """The value of that name, None when there is none."""
+
+    def next_number(self, name: str) -> int:
+        """The next number of a counter, committed before it returns, so no other call gets it."""
 
 
 @dataclass
 class Differences:
-    """What has to be emitted so that a customer stands where its snapshot did.
+    """The changes that bring a customer to an archived snapshot.
 
-    Left alone are identities that several rows claimed then, and orders that another customer has now.
+    A roll back skips two kinds of orders: `shared`, a record_uuid of several rows of the snapshot, and `others`, an
+    order that belongs to another customer now.
     """
 
     changes: list[admission.Candidate] = field(default_factory=list)
@@ -74,7 +99,7 @@ class Differences:
 
 @dataclass(frozen=True)
 class Progress:
-    """Of one step: orders whose events were emitted, and orders that the window still holds back."""
+    """Of one step: the number of orders that it emitted, and of orders that the admission window has deferred."""
 
     emitted: int
     left: int
@@ -82,19 +107,19 @@ class Progress:
 
 @dataclass(frozen=True)
 class Target:
-    """A snapshot, read as the rows of today's watched columns."""
+    """An archived snapshot, as rows of today's watched columns. `payload` is its Parquet file."""
 
     payload: bytes
     watched: tuple[str, ...]
     size_columns: frozenset[str]
 
     def texts(self) -> Iterator[tuple[str, str]]:
-        """Identity and canonical text of every row."""
+        """record_uuid and canonical text of every row."""
         for record_uuid, *cells in parquet.read(self.payload, (parquet.IDENTITY, *self.watched)):
             yield str(record_uuid), hashing.canonical_text(cells)
 
     def rows(self, wanted: Collection[str], known: Mapping[str, Known]) -> detect_events.Rows:
-        """The rows of these orders, as `announce` takes them."""
+        """The rows of the orders `wanted`, in the form that `Emitter.build` takes."""
         return {
             uuid: (known[uuid].row_hash, known[uuid].state.value, text) if uuid in known else (None, None, text)
             for uuid, text in self.texts()
@@ -102,14 +127,16 @@ class Target:
         }
 
     def quantities(self, text: str) -> int:
-        """How many sizes a row has."""
+        """The number of sizes of a row that have a quantity."""
         cells = hashing.cells(text)
         return sum(bool(cell) for name, cell in zip(self.watched, cells, strict=True) if name in self.size_columns)
 
 
 @dataclass(frozen=True)
 class Rollback:
-    """One process's parts. Everything that writes is for one process at a time, and never beside a pass."""
+    """Runs roll backs. `window` counts mutations. Only one process may call `begin`, `step` or `release` at a time, and
+    no pass may run meanwhile.
+    """
 
     source: Source
     customers: Customers
@@ -121,9 +148,9 @@ class Rollback:
     now: Callable[[], datetime]
 
     def target(self, entry: Entry) -> Target:
-        """A snapshot, checked. Raises Misconfigured when it cannot tell what is watched today.
+        """The archived snapshot, checked. Raises Misconfigured when it lacks a column that is watched today.
 
-        A size that the source did not have then is blank; any other column that is missing makes it unusable.
+        A missing size column is blank; any other missing column makes the snapshot unusable.
         """
         live = self.source.columns()
         size_columns = sizes.size_columns(live, self.mappings.board.sizes)
@@ -131,18 +158,18 @@ class Rollback:
         baseline = self.store.get(detect.BASELINE)
         today = detection.Baseline(scheme=hashing.SCHEME, columns=watched)
         if baseline is not None and detection.Baseline.model_validate(baseline) != today:
-            raise errors.Misconfigured("the watched columns changed: let one pass run first, it adopts the new list")
+            raise errors.Misconfigured("the watched columns changed: let one pass run first, which adopts the new list")
         payload = self.snapshots.payload(entry)
-        there = {*parquet.columns(payload), *size_columns}
-        if missing := [name for name in watched if name not in there]:
+        available = {*parquet.columns(payload), *size_columns}
+        if missing := [name for name in watched if name not in available]:
             raise errors.Misconfigured(
                 f"snapshot {entry.id} of {entry.customer} does not have {guard.listed(missing)}, which board.yaml "
-                "reads today: choose a later one, or take them out of board.yaml"
+                "reads today: choose a later snapshot, or remove these columns from board.yaml"
             )
         return Target(payload, watched, frozenset(size_columns))
 
     def differences(self, customer: str, target: Target) -> Differences:
-        """Where the snapshot and what was emitted last differ, order by order. Nothing is written."""
+        """The differences between the snapshot and the versions emitted last, order by order. It writes nothing."""
         ours = self.customers.known_of(customer)
         hashes: dict[str, tuple[str, int]] = {}
         shared: set[str] = set()
@@ -154,39 +181,42 @@ class Rollback:
         found = Differences(shared=sorted(shared))
         for uuid, (row_hash, quantities) in hashes.items():
             known = ours.get(uuid) or elsewhere.get(uuid)
-            gone = known is None or known.row_hash == detection.DELETED
+            absent = known is None or known.row_hash == detection.DELETED
             if uuid in shared or (known is not None and known.row_hash == row_hash):
                 continue
-            if uuid not in ours and not gone:
+            if uuid not in ours and not absent:
                 found.others.append(uuid)
                 continue
-            change = events.Change.CREATED if gone else events.Change.UPDATED
+            change = events.Change.CREATED if absent else events.Change.UPDATED
             found.changes.append(admission.Candidate(uuid, change, admission.cost(change, quantities)))
-        for uuid, left in ours.items():
+        for uuid, snapshot in ours.items():
             if uuid not in hashes:
-                found.changes.append(admission.Candidate(uuid, events.Change.DELETED, 1, left.state))
+                found.changes.append(admission.Candidate(uuid, events.Change.DELETED, 1, snapshot.state))
         return found
 
     def preview(self, entry: Entry) -> tuple[Differences, list[events.OrderChanged]]:
-        """What a roll back to this snapshot would emit now. Nothing is emitted, held or moved."""
+        """The events that a roll back to this snapshot would emit now. It emits, holds and moves nothing."""
         target = self.target(entry)
         found = self.differences(entry.customer, target)
         admitted = [(entry.customer, candidate) for candidate in found.changes]
-        return found, self._announced(admitted, target, int(self.store.get(detect.PASS) or 0) + 1).events
+        return found, self._build(admitted, target, int(self.store.get(detect.PASS) or 0) + 1).events
 
     def begin(self, entry: Entry, by: str) -> holds.Hold:
-        """Puts the customer on hold, on its way to this snapshot; `step` takes it there."""
+        """Puts the customer on hold, with this snapshot as the target of `step`. Raises what `target` raises."""
         self.target(entry)
-        told = {"snapshot": entry.id, "taken_at": entry.taken_at, "complete": False}
-        begun = holds.Hold(customer=entry.customer, by=by, at=self.now(), **told)
-        holds.keep(self.store, begun)
-        return begun
+        target = {"snapshot": entry.id, "taken_at": entry.taken_at, "complete": False}
+        hold = holds.Hold(customer=entry.customer, by=by, at=self.now(), **target)
+        holds.keep(self.store, hold)
+        return hold
 
     def step(self, held: holds.Hold) -> Progress:
-        """Emits as much as the window has room for; to be called again while something is left."""
+        """Emits as many changes as the admission window admits. The caller repeats it while `left` is not 0.
+
+        Raises Misconfigured when the archive no longer has the snapshot, or it is unusable.
+        """
         entry = None if held.snapshot is None else self.snapshots.entry(held.snapshot)
         if entry is None:
-            raise errors.Misconfigured(f"the snapshot that {held.customer} goes back to is in the archive no more")
+            raise errors.Misconfigured(f"the archive no longer has the snapshot that {held.customer} is rolled back to")
         target = self.target(entry)
         number = self.store.next_number(detect.PASS)
         found = self.differences(held.customer, target)
@@ -194,15 +224,15 @@ class Rollback:
         for candidate in found.changes:
             tally.add(held.customer, candidate)
         admitted = tally.admit(self.window - self.source.unsettled_mutations())
-        told = self._announced(admitted, target, number)
-        self.emitter.emit(told, version=number, started_by=STARTED_BY)
+        output = self._build(admitted, target, number)
+        self.emitter.emit(output, version=number, started_by=STARTED_BY)
         left = len(found.changes) - len(admitted)
         if (left == 0) != held.complete:
             holds.keep(self.store, held.model_copy(update={"complete": left == 0}))
         return Progress(len(admitted), left)
 
     def unfinished(self) -> list[holds.Hold]:
-        """Roll backs of which something is left to emit: for the first time, or again because its event was lost."""
+        """The roll backs with changes left to emit, for the first time or once more after a lost event."""
         return [
             held
             for held in holds.holds(self.store).values()
@@ -210,16 +240,17 @@ class Rollback:
         ]
 
     def release(self, customer: str) -> int:
-        """Ends a hold. Returns how many known orders differ from the source: detection sees them again, and new ones.
+        """Ends the customer hold. Returns the number of known orders that differ from the source.
 
-        They are told like what was lost with the log, so the guard does not take them for an accident.
+        The next pass detects these orders, and new ones. Their hashes are emptied like those of lost events, so the
+        guard does not count them.
         """
         differing = self.differing(customer)
-        self.customers.forget(differing, holds.end(self.store, customer))
+        self.customers.forget(differing, holds.release(self.store, customer))
         return len(differing)
 
     def differing(self, customer: str) -> list[str]:
-        """Orders of a customer that the source and what was emitted last do not agree on."""
+        """The record_uuids of a customer's orders whose source row differs from the version emitted last."""
         size_columns = sizes.size_columns(self.source.columns(), self.mappings.board.sizes)
         watched = columns.watched(self.mappings, size_columns)
         raw = detect_events.raw_names(self.source.customer_names(), lambda name: name == customer, self.mappings)
@@ -227,18 +258,18 @@ class Rollback:
         hashes = {uuid: hashing.row_hash(text) for uuid, _, _, text in rows}
         ours = self.customers.known_of(customer)
         known = self.customers.known([uuid for uuid in hashes if uuid not in ours]) | ours
-        doubled = self.source.duplicates()
+        duplicates = self.source.duplicates()
         return [
             uuid
-            for uuid, one in known.items()
-            if uuid not in doubled and one.row_hash != hashes.get(uuid, detection.DELETED)
+            for uuid, snapshot in known.items()
+            if uuid not in duplicates and snapshot.row_hash != hashes.get(uuid, detection.DELETED)
         ]
 
-    def _announced(
+    def _build(
         self, admitted: Sequence[tuple[str, admission.Candidate]], target: Target, number: int
     ) -> emit.PassOutput:
         wanted = {c.record_uuid for _, c in admitted if c.change is not events.Change.DELETED}
-        return self.emitter.announced(
+        return self.emitter.build(
             admitted,
             target.rows(wanted, self.customers.known(sorted(wanted))),
             columns=target.watched,

@@ -1,8 +1,9 @@
-"""archive: after a pass, the rows of each customer that it changed go to the archive, as they are in the source then.
+"""archive: stores the source rows of each customer that a pass changed as one archived snapshot.
 
-Detect queues the customers (`streams.detect.archive_queue`); here they are archived, one at a time. An archive that is
-away, or a
-crash in between, puts a snapshot off and stops nothing.
+Reads: SYNC_State (the archive queue), ORDERS_UNIFIED. Writes: snapshot_archive, SYNC_State. Emits: nothing. Runs in:
+the poller, or `ordersync detect`. Runs twice: the archive keeps the snapshot that it has of that customer and pass.
+
+An archive that is away, or a crash in between, delays a snapshot and stops nothing: the customer stays in the queue.
 """
 
 import math
@@ -20,15 +21,18 @@ from schemas.base import Cell
 from streams.detect import archive_queue, holds
 from streams.detect import events as detect_events
 
-# While the window holds back more of a customer's changes, its snapshot waits for the last of them, at most so long.
-PATIENCE = timedelta(minutes=10)
+# A snapshot waits while the admission window defers other changes of its customer, but no longer than this.
+LONGEST_WAIT = timedelta(minutes=10)
 
 
 class Source(Protocol):
-    """The order table (connectors.tables.orders.Orders)."""
+    """The source (connectors.tables.orders.Orders). Both raise Transient or Misconfigured for the database."""
 
-    def columns(self) -> list[tuple[str, str]]: ...
-    def customer_names(self) -> list[str | None]: ...
+    def columns(self) -> list[tuple[str, str]]:
+        """Name and SQL type of the live columns, in their order."""
+
+    def customer_names(self) -> list[str | None]:
+        """The distinct customer names, as the source writes them."""
 
 
 class Customers(Protocol):
@@ -36,37 +40,51 @@ class Customers(Protocol):
 
     def rows(
         self, columns: Sequence[str], raw_customers: Sequence[str]
-    ) -> Iterator[tuple[str, int | None, str | None, str]]: ...
+    ) -> Iterator[tuple[str, int | None, str | None, str]]:
+        """Of each source row: record_uuid, version and state of the snapshot row, canonical text. Raises Transient."""
 
 
 class SnapshotArchive(Protocol):
-    """snapshot_archive (connectors.archive.snapshots.Archive)."""
+    """snapshot_archive (connectors.archive.snapshots.Archive). Every method raises Transient while the archive is away,
+    Misconfigured when it cannot be used.
+    """
 
-    def prepare(self) -> list[str]: ...
-    def has(self, customer: str, version: int) -> bool: ...
-    def store(self, customer: str, version: int, taken_at: datetime, file: parquet.File) -> None: ...
-    def entries(self, customer: str | None = None) -> list[Entry]: ...
-    def remove(self, ids: Collection[int]) -> None: ...
+    def prepare(self) -> list[str]:
+        """Creates the missing tables. Returns one line for each."""
+
+    def has(self, customer: str, version: int) -> bool:
+        """Does the archive have the snapshot of this customer and pass?"""
+
+    def store(self, customer: str, version: int, taken_at: datetime, file: parquet.File) -> None:
+        """Adds a snapshot with its UTC time; an existing one of the same customer and pass stays as it is."""
+
+    def entries(self, customer: str | None = None) -> list[Entry]:
+        """The snapshots of one customer or of all, the oldest first."""
+
+    def remove(self, ids: Collection[int]) -> None:
+        """Removes these snapshots in one transaction."""
 
 
 class Store(holds.Store, archive_queue.Store, Protocol):
-    """Named facts that outlive the process (connectors.tables.state.State)."""
+    """Named values (connectors.tables.state.State)."""
 
-    def set(self, name: str, value: Any) -> None: ...
+    def set(self, name: str, value: Any) -> None:
+        """Stores a value under that name, in a transaction of its own. Raises Transient or Misconfigured."""
 
 
 @dataclass(frozen=True)
 class Retention:
-    """What is kept of a customer: every moment of the last `days`, as far as `most` snapshots can tell of it."""
+    """Each customer keeps the snapshots of the last `days`, but at most `most` snapshots."""
 
     days: int
     most: int
 
     def superfluous(self, entries: Sequence[Entry], pinned: Collection[int], now: datetime) -> list[Entry]:
-        """What has to go, of one customer's snapshots, the oldest first.
+        """The snapshots of one customer to remove. `entries` are its snapshots, the oldest first.
 
-        The newest one from before the horizon stays: it says how things stood there. Of more than `most`, those go
-        whose neighbours tell nearly the same, so that snapshots are dense of late and sparse long ago.
+        The newest snapshot before the horizon stays, because it shows the state at the horizon. Beyond `most`, the
+        snapshots with the closest neighbours go, so recent snapshots are dense and old ones sparse. A snapshot in
+        `pinned` always stays.
         """
         horizon = now - timedelta(days=self.days)
         before = sum(entry.taken_at < horizon for entry in entries)
@@ -76,7 +94,7 @@ class Retention:
             spare = [at for at in range(len(left) - 1) if left[at].id not in pinned]
             if not spare:
                 break
-            # The gap that would be left, measured by how long ago it was; the oldest goes when nothing else can.
+            # The gap that a removal would leave, relative to its age; the oldest goes only when no other can.
             at = min(spare, key=lambda at: (ages[at - 1] - ages[at + 1]) / (1.0 + ages[at]) if at else math.inf)
             del left[at], ages[at]
         kept = {entry.id for entry in left}
@@ -85,7 +103,7 @@ class Retention:
 
 @dataclass(frozen=True)
 class Archiver:
-    """The poller's, between its passes; never while one runs."""
+    """Archives queued customers between the passes of the poller, never during one."""
 
     source: Source
     customers: Customers
@@ -96,16 +114,17 @@ class Archiver:
     now: Callable[[], datetime]
 
     def ready(self) -> list[str]:
-        """The customers to archive now, those that wait longest first."""
-        latest = self.now() - PATIENCE
+        """The customers to archive now, the longest waiting first."""
+        latest = self.now() - LONGEST_WAIT
         waiting = archive_queue.read(self.store)
-        ready = [name for name, one in waiting.items() if not one.more or one.since < latest]
+        ready = [name for name, queued in waiting.items() if not queued.more or queued.since < latest]
         return sorted(ready, key=lambda name: waiting[name].since)
 
     def archive(self, customer: str) -> None:
-        """Archives a customer that is due, and takes out what need not be kept of it any longer.
+        """Archives a queued customer and removes its superfluous snapshots.
 
-        Raises Transient while the archive is away: the customer stays due. Its other errors are of this snapshot.
+        Raises Transient while the archive is away, and then the customer stays queued. Any other error concerns this
+        snapshot alone.
         """
         queued = archive_queue.read(self.store).get(customer)
         if queued is None:
@@ -118,7 +137,7 @@ class Archiver:
         archive_queue.done(self.store, customer)
 
     def snapshot(self, customer: str) -> parquet.File:
-        """A customer's rows in the source at this moment. Rows without an identity are nobody's to go back to."""
+        """A customer's rows in the source now, as Parquet, without the rows that have no record_uuid."""
         live = self.source.columns()
         types = dict(live)
         watched = columns.watched(self.mappings, sizes.size_columns(live, self.mappings.board.sizes))
@@ -127,17 +146,22 @@ class Archiver:
         return parquet.write(map(_cells, rows), [(name, types[name]) for name in watched])
 
     def prune(self, customer: str | None = None) -> int:
-        """Takes out what need not be kept, of one customer or of all. Returns how many. Never what a hold stands on."""
-        pinned = {one.snapshot for one in holds.holds(self.store).values() if one.snapshot is not None}
+        """Removes the superfluous snapshots of one customer or of all. Returns their number.
+
+        The target of a roll back stays.
+        """
+        pinned = {hold.snapshot for hold in holds.holds(self.store).values() if hold.snapshot is not None}
         by_customer: dict[str, list[Entry]] = {}
         for entry in self.snapshots.entries(customer):
             by_customer.setdefault(entry.customer, []).append(entry)
-        gone = [
-            entry.id for some in by_customer.values() for entry in self.retention.superfluous(some, pinned, self.now())
+        superfluous = [
+            entry.id
+            for entries in by_customer.values()
+            for entry in self.retention.superfluous(entries, pinned, self.now())
         ]
-        if gone:
-            self.snapshots.remove(gone)
-        return len(gone)
+        if superfluous:
+            self.snapshots.remove(superfluous)
+        return len(superfluous)
 
 
 def _cells(row: tuple[str, int | None, str | None, str]) -> list[Cell]:
@@ -146,12 +170,17 @@ def _cells(row: tuple[str, int | None, str | None, str]) -> list[Cell]:
 
 
 def at(entries: Sequence[Entry], customer: str, moment: datetime) -> Entry:
-    """The newest of a customer's snapshots at or before a moment. Raises Misconfigured with what there is instead."""
-    found = [entry for entry in entries if entry.taken_at <= moment]
-    if found:
-        return found[-1]
+    """The newest snapshot of a customer at or before a UTC moment; `entries` are all of them, the oldest first.
+
+    Raises Misconfigured when there is none, with the time of the first snapshot in the text.
+    """
+    before = [entry for entry in entries if entry.taken_at <= moment]
+    if before:
+        return before[-1]
     if not entries:
-        raise errors.Misconfigured(f"the archive has nothing of {customer}: `ordersync archive list` shows what it has")
+        raise errors.Misconfigured(
+            f"the archive has nothing of {customer}: `ordersync archive list` shows its customers"
+        )
     raise errors.Misconfigured(
         f"the archive has nothing of {customer} at or before {moment:%Y-%m-%d %H:%M:%S} UTC: its first snapshot is of "
         f"{entries[0].taken_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,4 +1,4 @@
-"""The wiring of archive and roll back, on top of Resources: the worker has no use for it, and does not load it."""
+"""Builds archive and roll back from Resources, and runs them between passes. The worker does not load this module."""
 
 import logging
 from collections.abc import Callable
@@ -17,40 +17,40 @@ log = logging.getLogger(__name__)
 
 
 def snapshot_archive(parts: Resources) -> archived_snapshots.Archive:
-    """Snapshots of customers: in PostgreSQL when the settings name one, else beside the tables."""
+    """The archive: in PostgreSQL when the settings name one, else beside the tables."""
     url = parts.settings.archive.get_secret_value()
     db: database.Database = parts.db
     if url:
         db = postgres.PostgresDatabase(url, parts.settings.archive_password().get_secret_value())
     elif parts.settings.server is not None:
-        # SQL Server has no table for it: it is a file of its own then.
+        # SQL Server has no table for the archive, so the archive is a SQLite file in the home folder.
         db = sqlite.SqliteDatabase(parts.settings.home / "archive.db")
     return archived_snapshots.Archive(db, days=parts.settings.archive_days, now=utcnow)
 
 
 def archiver(parts: Resources) -> archive_snapshots.Archiver:
-    """What archives customers that are due."""
-    kept = archive_snapshots.Retention(days=parts.settings.archive_days, most=parts.settings.archive_snapshots)
+    """The archiver of the queued customers."""
+    retention = archive_snapshots.Retention(days=parts.settings.archive_days, most=parts.settings.archive_snapshots)
     return archive_snapshots.Archiver(
         source=parts.orders,
         customers=parts.customers,
         snapshots=snapshot_archive(parts),
         store=parts.state,
         mappings=parts.mappings,
-        retention=kept,
+        retention=retention,
         now=utcnow,
     )
 
 
 def roll_back(parts: Resources, publish: emit.Publish) -> rollback.Rollback:
-    """From the archive back to the board."""
-    told = emit.Emitter(parts.batches, publish, parts.orders, parts.mappings, utcnow, new_id)
+    """The roll back, with `publish` as the way to Kafka."""
+    emitter = emit.Emitter(parts.batches, publish, parts.orders, parts.mappings, utcnow, new_id)
     return rollback.Rollback(
         source=parts.orders,
         customers=parts.customers,
         snapshots=snapshot_archive(parts),
         store=parts.state,
-        emitter=told,
+        emitter=emitter,
         mappings=parts.mappings,
         window=parts.window,
         now=utcnow,
@@ -58,9 +58,10 @@ def roll_back(parts: Resources, publish: emit.Publish) -> rollback.Rollback:
 
 
 class BetweenPasses:
-    """What the poller does between its passes: goes on with roll backs, archives what is due.
+    """The poller's work between its passes: it continues roll backs and archives queued customers.
 
-    None of their trouble stops it: it is said once, until it is over. `alone` holds off the passes of other processes.
+    An error in one of them stops nothing: the poller logs it once and retries. `alone` keeps other processes from
+    running a pass meanwhile.
     """
 
     def __init__(
@@ -70,27 +71,27 @@ class BetweenPasses:
         self._archiver = archiver(parts)
         self._parts = parts
         self._alone = alone
-        # The embedded database gets all of its tables from `ordersync setup`.
+        # In the embedded database, `ordersync setup` has created the tables of the archive.
         self._prepared = not parts.settings.archive.get_secret_value() and parts.settings.server is None
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def go_on(self) -> None:
-        """One step of every roll back of which something is left, while the window has room."""
+        """Runs one step of every unfinished roll back, while the admission window is not full."""
         for held in self._rollback.unfinished():
-            what = f"roll back of {held.customer}"
+            subject = f"roll back of {held.customer}"
             try:
                 if self._parts.orders.unsettled_mutations() < self._parts.window:
                     with self._alone():
                         self._rollback.step(held)
             except errors.OrdersyncError as error:
-                self._tell(what, error)
+                self._report(subject, error)
             else:
-                self._over(what)
+                self._report_recovery(subject)
 
     def archive(self, has_time: Callable[[], bool]) -> None:
-        """Archives what is due, at least one customer, while there is time."""
+        """Archives the queued customers, at least one, while `has_time` says so."""
         for customer in self._archiver.ready():
-            what = f"archive of {customer}"
+            subject = f"archive of {customer}"
             try:
                 if not self._prepared:
                     self._archiver.snapshots.prepare()
@@ -98,21 +99,21 @@ class BetweenPasses:
                 with self._alone():
                     self._archiver.archive(customer)
             except errors.Transient as error:
-                self._tell("archive", error)
+                self._report("archive", error)
                 return
             except errors.OrdersyncError as error:
-                self._tell(what, error)
+                self._report(subject, error)
             else:
-                self._over("archive")
-                self._over(what)
+                self._report_recovery("archive")
+                self._report_recovery(subject)
             if not has_time():
                 return
 
-    def _tell(self, what: str, error: errors.OrdersyncError) -> None:
-        if self._told.get(what) != str(error):
-            log.warning("%s: %s. It is made up for later", what, error)
-        self._told[what] = str(error)
+    def _report(self, subject: str, error: errors.OrdersyncError) -> None:
+        if self._reported.get(subject) != str(error):
+            log.warning("%s: %s. The poller retries it later", subject, error)
+        self._reported[subject] = str(error)
 
-    def _over(self, what: str) -> None:
-        if self._told.pop(what, None) is not None:
-            log.warning("%s: goes on", what)
+    def _report_recovery(self, subject: str) -> None:
+        if self._reported.pop(subject, None) is not None:
+            log.warning("%s: works now", subject)

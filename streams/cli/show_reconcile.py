@@ -12,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from schemas.batches import SyncState
+from streams import progress as reports
 from streams.cli import show
 from streams.commands import replay as replay_command
 from streams.commands import verify as verify_command
 from streams.reconcile import audit, replay
-from streams.runtime import progress as reports
 
 MOST = 40
 

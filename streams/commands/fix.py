@@ -10,10 +10,10 @@ from schemas import events
 from streams.commands import stall
 from streams.delivery import consumer
 from streams.detect import holds
+from streams.progress import Progress
 from streams.reconcile import audit, repair, verify
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import passes
-from streams.runtime.progress import Progress
 
 SWEEP_WITHIN = 10.0
 LOOK = 0.5

@@ -20,10 +20,10 @@ from streams.commands import preview as previews
 from streams.delivery import consumer
 from streams.detect import events as detect_events
 from streams.detect import holds
+from streams.progress import Progress, silent
 from streams.reconcile import compare, fields, repair, replay
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import api_calls, connect
-from streams.runtime.progress import Progress, silent
 from streams.settings import Settings, kafka_security
 from streams.sync import board as board_view
 from streams.sync import plan, refresh

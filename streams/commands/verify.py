@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from streams.commands import stall
 from streams.commands.fix import FixLoop
+from streams.progress import Progress, silent
 from streams.reconcile import audit, verify
 from streams.resources import Resources, utcnow
 from streams.runtime import api_calls, board_audit, connect, verify_timer
-from streams.runtime.progress import Progress, silent
 from streams.settings import Settings
 
 # How often a repair is looked at again, and repaired again.

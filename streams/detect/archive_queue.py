@@ -1,6 +1,6 @@
-"""Customers whose newest snapshot is still to be archived: a fact that detect writes before its events leave.
+"""Customers whose newest snapshot the archive does not have yet: a named value that a pass writes before it emits.
 
-So a crash anywhere between the two, or an archive that is away, puts a snapshot off and never loses it.
+So a crash between the two, or an archive that is away, delays an archived snapshot and never loses it.
 """
 
 from collections.abc import Collection
@@ -13,8 +13,9 @@ NAME = "archive.due"
 
 
 class QueuedSnapshot(Model):
-    """`version` is the pass that changed the customer last, `since` the first one's time. With `more`, the window holds
-    back other changes of the same customer.
+    """`version` is the number of the pass that changed the customer last, `since` the UTC time of the first such pass.
+
+    `more`: the admission window has deferred other changes of the customer.
     """
 
     version: int
@@ -23,23 +24,29 @@ class QueuedSnapshot(Model):
 
 
 class Store(Protocol):
-    """Named facts that outlive the process (connectors.tables.state.State)."""
+    """Named values (connectors.tables.state.State). Both raise Transient or Misconfigured for the database."""
 
-    def get(self, name: str) -> Any: ...
-    def set(self, name: str, value: Any) -> None: ...
+    def get(self, name: str) -> Any:
+        """The value of that name, None when there is none."""
+
+    def set(self, name: str, value: Any) -> None:
+        """Stores a value under that name, in a transaction of its own."""
 
 
 def read(store: Store) -> dict[str, QueuedSnapshot]:
-    """What is due, by customer."""
-    return {customer: QueuedSnapshot.model_validate(told) for customer, told in (store.get(NAME) or {}).items()}
+    """The queued snapshots, by customer."""
+    return {customer: QueuedSnapshot.model_validate(stored) for customer, stored in (store.get(NAME) or {}).items()}
 
 
-def add(store: Store, customers: Collection[str], *, behind: Collection[str], version: int, now: datetime) -> None:
-    """These customers were changed by this pass; of those `behind`, more is to come. Orders of nobody are left out."""
+def add(store: Store, customers: Collection[str], *, deferred: Collection[str], version: int, now: datetime) -> None:
+    """Queues the customers that the pass `version` changed; orders without a customer are not archived.
+
+    `deferred` are the customers of which the admission window has deferred other changes.
+    """
     known = read(store)
     changed = {
         customer: QueuedSnapshot(
-            version=version, since=known[customer].since if customer in known else now, more=customer in behind
+            version=version, since=known[customer].since if customer in known else now, more=customer in deferred
         )
         for customer in customers
         if customer
@@ -49,9 +56,9 @@ def add(store: Store, customers: Collection[str], *, behind: Collection[str], ve
 
 
 def done(store: Store, customer: str) -> None:
-    """Its snapshot is in the archive."""
-    _write(store, {name: due for name, due in read(store).items() if name != customer})
+    """Removes a customer from the queue, after its snapshot is in the archive."""
+    _write(store, {name: queued for name, queued in read(store).items() if name != customer})
 
 
-def _write(store: Store, due: dict[str, QueuedSnapshot]) -> None:
-    store.set(NAME, {customer: one.model_dump(mode="json") for customer, one in due.items()})
+def _write(store: Store, queue: dict[str, QueuedSnapshot]) -> None:
+    store.set(NAME, {customer: queued.model_dump(mode="json") for customer, queued in queue.items()})

@@ -1,7 +1,7 @@
-"""From admitted changes to Kafka: a batch a customer, then the events, and only then the snapshots.
+"""From admitted candidates to Kafka: one batch a customer, then the events, and only then the snapshot rows.
 
-The order of effects is the promise: what Kafka has not confirmed is not snapshotted, so a crash between the two emits a
-change twice and loses none.
+A snapshot row moves only after Kafka has confirmed its event, so a crash between the two emits a change twice and
+loses none.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -21,28 +21,29 @@ Publish = Callable[[Sequence[events.OrderChanged]], None]
 
 
 class Snapshots(Protocol):
-    """The snapshots of the source (connectors.tables.orders.Orders)."""
+    """The snapshot rows (connectors.tables.orders.Orders)."""
 
-    def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None: ...
+    def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
+        """Moves these snapshot rows in one transaction. Raises Transient or Misconfigured for the database."""
 
 
 @dataclass(frozen=True)
 class PassOutput:
-    """The events of a pass, and the snapshot that each row gets; some rows get theirs in silence."""
+    """The events of a pass, and the snapshot row that each order gets, by record_uuid."""
 
     events: list[events.OrderChanged]
     snapshots: dict[str, detection.Snapshot]
 
     @property
     def silent(self) -> list[detection.Snapshot]:
-        """Snapshots that no event goes before: nothing was on the board, and nothing goes there."""
-        told = {event.record_uuid for event in self.events}
-        return [snapshot for uuid, snapshot in self.snapshots.items() if uuid not in told]
+        """Snapshot rows that move without an event: the board shows nothing of the order, before or after."""
+        emitted = {event.record_uuid for event in self.events}
+        return [snapshot for uuid, snapshot in self.snapshots.items() if uuid not in emitted]
 
 
 @dataclass(frozen=True)
 class Emitter:
-    """`publish` returns once Kafka has confirmed every event, in order; then the `snapshots` follow."""
+    """`publish` returns after Kafka has confirmed every event, in order; then `snapshots` moves the snapshot rows."""
 
     batches: Batches
     publish: Publish
@@ -51,7 +52,7 @@ class Emitter:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
 
-    def announced(
+    def build(
         self,
         admitted: Sequence[tuple[str, admission.Candidate]],
         rows: detect_events.Rows,
@@ -60,8 +61,8 @@ class Emitter:
         size_columns: Collection[str],
         version: int,
     ) -> PassOutput:
-        """What would be emitted. `rows` are of `columns`, as they are to be."""
-        changed, moved = detect_events.build_events(
+        """Builds the output and emits nothing. `rows` holds the target values of `columns`, as canonical text."""
+        changed, snapshots = detect_events.build_events(
             admitted,
             rows,
             columns=columns,
@@ -71,22 +72,25 @@ class Emitter:
             now=self.now(),
             new_id=self.new_id,
         )
-        return PassOutput(changed, moved)
+        return PassOutput(changed, snapshots)
 
-    def emit(self, announced: PassOutput, *, version: int, started_by: str) -> None:
-        """Produces the events, and moves the snapshots after them."""
+    def emit(self, output: PassOutput, *, version: int, started_by: str) -> None:
+        """Opens the batches, emits the events and moves the snapshot rows after them.
+
+        Raises what `publish` raises; the snapshot rows of events that Kafka has not confirmed stay as they are.
+        """
         totals: dict[tuple[str, str], int] = {}
-        for event in announced.events:
+        for event in output.events:
             totals[event.batch_id, event.customer] = totals.get((event.batch_id, event.customer), 0) + 1
         self.batches.open(
             [(batch, customer, total) for (batch, customer), total in totals.items()],
             version=version,
             started_by=started_by,
         )
-        for start in range(0, len(announced.events), CHUNK):
-            some = announced.events[start : start + CHUNK]
-            self.publish(some)
-            self.snapshots.move_snapshots([announced.snapshots[event.record_uuid] for event in some])
-        if silent := announced.silent:
+        for start in range(0, len(output.events), CHUNK):
+            chunk = output.events[start : start + CHUNK]
+            self.publish(chunk)
+            self.snapshots.move_snapshots([output.snapshots[event.record_uuid] for event in chunk])
+        if silent := output.silent:
             self.snapshots.move_snapshots(silent)
         self.batches.confirm({batch for batch, _ in totals})

@@ -1,4 +1,4 @@
-"""From admitted changes to the events that tell of them and the snapshots that follow. Pure."""
+"""Builds events and snapshot rows from admitted candidates, without side effects."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,10 +10,10 @@ from schemas.base import Cell
 from schemas.batches import SyncState
 from streams.detect import admission
 
-# Characters of a whole row, of a cell beyond that, and of an event's key.
+# Maximum of characters: in a whole row, in each cell after that, and in the key of an event.
 LONGEST, SHORTEST, KEY = 100_000, 100, 200
 
-# Of each identity that is still in the source: hash and state of its snapshot, and its canonical text.
+# By record_uuid of the rows that are still in the source: hash and state of the snapshot row, and canonical text.
 Rows = Mapping[str, tuple[str | None, str | None, str]]
 
 
@@ -28,37 +28,37 @@ def build_events(
     now: datetime,
     new_id: Callable[[], str],
 ) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]:
-    """The events, with each row's newest values, and the snapshot that each row gets; one batch a customer.
+    """The events with the newest values of each row, and the snapshot row that each order gets, by record_uuid.
 
-    An excluded row is no order: it gets its snapshot in silence, unless the board may show it. Then it leaves like a
-    deleted one, but keeps its hash: by that `settle` knows it for EXCLUDED.
+    Each customer gets one batch. An excluded row moves its snapshot row without an event, unless the board may show
+    it: then the order leaves the board like a deleted one but keeps its hash, by which settle sets EXCLUDED.
     """
     changed: list[events.OrderChanged] = []
-    moved: dict[str, detection.Snapshot] = {}
+    snapshots: dict[str, detection.Snapshot] = {}
     batch_ids: dict[str, str] = {}
     for customer, candidate in admitted:
-        uuid, change, was = candidate.record_uuid, candidate.change, candidate.state
-        if uuid in moved:
-            continue  # A second row took this identity since the duplicates were counted: the next pass refuses both.
+        uuid, change, state_before = candidate.record_uuid, candidate.change, candidate.state
+        if uuid in snapshots:
+            continue  # A second row got this record_uuid after the pass counted duplicates: the next pass refuses both.
         row: dict[str, Cell] = {}
         row_hash = detection.DELETED
         if change is not events.Change.DELETED:
             if uuid not in rows:
-                continue  # It left between the scan and now: the next pass reports that.
-            _, known_state, canonical_text = rows[uuid]
-            was = None if known_state is None else SyncState(known_state)
+                continue  # The row left the source after the scan: the next pass detects the deletion.
+            _, stored_state, canonical_text = rows[uuid]
+            state_before = None if stored_state is None else SyncState(stored_state)
             row_hash = hashing.row_hash(canonical_text)
             row = truncate_row(dict(zip(columns, hashing.cells(canonical_text), strict=True)))
             customer = mappings.customers.canonical(cell_text(row.get("CUSTOMER NAME")))[:KEY] or customer
             if items.is_excluded(row, mappings):
                 change = events.Change.DELETED
         leaves = change is events.Change.DELETED
-        silent = leaves and was in (None, SyncState.EXCLUDED)
+        silent = leaves and state_before in (None, SyncState.EXCLUDED)
         state = SyncState.WAITING
         if silent:
             state = SyncState.IN_SYNC if row_hash == detection.DELETED else SyncState.EXCLUDED
         batch_id = None if silent else batch_ids.setdefault(customer, new_id())
-        moved[uuid] = detection.Snapshot(
+        snapshots[uuid] = detection.Snapshot(
             record_uuid=uuid,
             row_hash=row_hash,
             version=version,
@@ -83,37 +83,37 @@ def build_events(
             sizes={} if leaves else {name: cell for name, cell in row.items() if name in size_columns},
         )
         changed.append(event)
-    return changed, moved
+    return changed, snapshots
 
 
 def truncate_row(row: Mapping[str, Cell]) -> dict[str, Cell]:
-    """The cells that are not NULL, cut where the row is so long that no item could ever hold it.
+    """The cells that are not NULL, cut where the row is longer than any item can be.
 
-    An order's texts may be 65,536 bytes together; one with more is refused when it is staged, and stays one with
-    more. Uncut it would not fit into an event (1 MB), and no pass would ever get past it.
+    The texts of an order may have 65,536 bytes together; stage refuses a longer order, and a cut one is still longer.
+    Without the cut the row would not fit into an event (1 MB), and no pass could get past it.
     """
-    found: dict[str, Cell] = {}
-    room = LONGEST
+    kept: dict[str, Cell] = {}
+    characters_left = LONGEST
     for name, cell in row.items():
         if isinstance(cell, str):
-            cell = cell[: max(room, SHORTEST)]
-            room -= len(cell)
+            cell = cell[: max(characters_left, SHORTEST)]
+            characters_left -= len(cell)
         if cell is not None:
-            found[name] = cell
-    return found
+            kept[name] = cell
+    return kept
 
 
 def excluded(changed: Sequence[events.OrderChanged], silent: Sequence[detection.Snapshot]) -> int:
-    """How many rows were found to be no orders: those that leave the board, and those that were never on it."""
+    """The number of excluded rows in a pass: those that leave the board, and those that never were on it."""
     leaving = sum(e.change is events.Change.DELETED and e.row_hash != detection.DELETED for e in changed)
     return leaving + sum(snapshot.state is SyncState.EXCLUDED for snapshot in silent)
 
 
 def raw_names(names: Iterable[str | None], wanted: Callable[[str], bool], mappings: Mappings) -> list[str]:
-    """Which names, as the source writes them, mean a customer that is wanted."""
+    """The names, as the source writes them, whose canonical name is `wanted`."""
     return [name for name in names if name and wanted(mappings.customers.canonical(name))]
 
 
 def cell_text(cell: Cell) -> str | None:
-    """A cell as text."""
+    """A cell as text; None for NULL."""
     return None if cell is None else str(cell)

@@ -1,6 +1,7 @@
-"""What stops a detection pass before it emits anything, and the rows that are refused for their identity.
+"""The guard: compares the changes of a pass with configured limits before the pass emits anything.
 
-A truncate-and-reload upstream must never wipe a board: a person looks first, then `ordersync detect --accept`.
+A truncate-and-reload of the source must never empty the board: an operator checks first, then runs
+`ordersync detect --accept`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,11 @@ ACCEPT = "If that is right, run `ordersync detect --accept`"
 
 
 class Stop(Exception):
-    """The pass may not go on. The text says why."""
+    """The guard stops the pass. The text gives the reason to the operator."""
 
 
 class Limits(Model):
-    """Shares of the known rows, and the number of rows below which the guard never stops a pass."""
+    """`deleted` and `changed` are shares (0 to 1) of the known rows; fewer than `rows` changes never stop a pass."""
 
     deleted: float
     changed: float
@@ -24,19 +25,23 @@ class Limits(Model):
 
 
 def listed(names: Sequence[str]) -> str:
-    """Columns, as a person reads them."""
+    """Column names for a message, in brackets."""
     return ", ".join(f"[{name}]" for name in names)
 
 
 def reason(
     limits: Limits, known: int, counts: Mapping[events.Change, int], accepted: Mapping[events.Change, int]
 ) -> str | None:
-    """Why the pass must stop, or None. `accepted` are changes that a person let pass and the window holds back."""
+    """The reason why the guard stops the pass, or None.
+
+    `known` is the number of snapshot rows of the source, `accepted` the changes that an operator has accepted and the
+    admission window has deferred since.
+    """
     for change, share in ((events.Change.DELETED, limits.deleted), (events.Change.UPDATED, limits.changed)):
-        n = counts.get(change, 0) - accepted.get(change, 0)
-        if n >= limits.rows and n > share * known:
+        number = counts.get(change, 0) - accepted.get(change, 0)
+        if number >= limits.rows and number > share * known:
             return (
-                f"{n} of {known} orders were {change.value.lower()} at once, more than the {share:.0%} that the guard "
-                f"lets pass. {ACCEPT}"
+                f"{number} of {known} orders were {change.value.lower()} at once, more than the {share:.0%} that the "
+                f"guard lets pass. {ACCEPT}"
             )
     return None

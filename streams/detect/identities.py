@@ -1,4 +1,4 @@
-"""Source rows without an identity of their own: refused, with one ERR row each."""
+"""Refused rows: source rows without a record_uuid, or with one that another row has too. Each gets one ERR row."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,23 @@ from schemas.orders import Problem
 
 
 def refusals(texts: Sequence[str], columns: Sequence[str], duplicates: Mapping[str, int]) -> list[detection.Refusal]:
-    """Of rows without an identity, given by their texts, and of identities that several rows claim: one each."""
-    found: list[detection.Refusal] = []
+    """One refusal for each row without a record_uuid, and one for each record_uuid that several rows have.
+
+    `texts` are the canonical texts of the rows without a record_uuid; `duplicates` gives the number of rows by
+    record_uuid.
+    """
+    refused: list[detection.Refusal] = []
     copies: dict[str, int] = {}
     for text in texts:
         row_hash = hashing.row_hash(text)
         copies[row_hash] = copies.get(row_hash, 0) + 1
         row = dict(zip(columns, hashing.cells(text), strict=True))
-        found.append(no_identity(row, row_hash, copies[row_hash]))
-    return found + [shared_identity(uuid, rows) for uuid, rows in duplicates.items()]
+        refused.append(no_identity(row, row_hash, copies[row_hash]))
+    return refused + [shared_identity(uuid, rows) for uuid, rows in duplicates.items()]
 
 
 def no_identity(row: Mapping[str, Cell], row_hash: str, copy: int) -> detection.Refusal:
-    """A row without record_uuid, known by its hash until it is mended; equal rows are told apart by `copy`."""
+    """The refusal of a row without a record_uuid. Its key is the row hash; `copy` (1, 2, …) separates equal rows."""
     return detection.Refusal(
         error_key=f"no-identity:{row_hash}:{copy}",
         record_uuid=None,
@@ -32,7 +36,7 @@ def no_identity(row: Mapping[str, Cell], row_hash: str, copy: int) -> detection.
         problem=Problem(
             column="record_uuid",
             value=None,
-            reason="the row has no identity, so its item could never be found again",
+            reason="the row has no record_uuid, so ordersync could not find its item on the board a second time",
             advice=f"Give the row of order {row.get('AAG ORDER NUMBER')!r} a record_uuid in ORDERS_UNIFIED",
         ),
         original_data=_json({name: cell for name, cell in row.items() if cell is not None}),
@@ -40,7 +44,7 @@ def no_identity(row: Mapping[str, Cell], row_hash: str, copy: int) -> detection.
 
 
 def shared_identity(record_uuid: str, copies: int) -> detection.Refusal:
-    """A record_uuid that several rows claim: none of them is sent."""
+    """The refusal of a record_uuid that `copies` rows have: detection emits none of them."""
     return detection.Refusal(
         error_key=f"duplicate:{record_uuid}",
         record_uuid=record_uuid,
@@ -50,7 +54,7 @@ def shared_identity(record_uuid: str, copies: int) -> detection.Refusal:
         problem=Problem(
             column="record_uuid",
             value=record_uuid,
-            reason=f"{copies} rows share this identity, so nobody can say which one is the order",
+            reason=f"{copies} rows share this record_uuid, so ordersync cannot know which one is the order",
             advice="Give each row of ORDERS_UNIFIED a record_uuid of its own",
         ),
         original_data=_json({"record_uuid": record_uuid, "rows": copies}),

@@ -1,4 +1,7 @@
-"""What detect needs of the outside: the methods it calls, and no more."""
+"""The methods of the connectors that a pass calls.
+
+Every method raises Transient while the database is busy or away, and Misconfigured when it cannot be used as it is.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
@@ -8,12 +11,20 @@ from schemas.batches import SyncState
 
 
 class Source(Protocol):
-    """The order table and its snapshot (connectors.tables.orders.Orders)."""
+    """Source and snapshot rows (connectors.tables.orders.Orders, connectors.tables.orders_pushdown)."""
 
-    def columns(self) -> list[tuple[str, str]]: ...
-    def known_rows(self) -> int: ...
-    def unsettled_mutations(self) -> int: ...
-    def customer_names(self) -> list[str | None]: ...
+    def columns(self) -> list[tuple[str, str]]:
+        """Name and SQL type of the live columns, in their order; Misconfigured without the table."""
+
+    def known_rows(self) -> int:
+        """The number of orders of the source that have a snapshot row."""
+
+    def unsettled_mutations(self) -> int:
+        """The planned mutations of all orders that are WAITING."""
+
+    def customer_names(self) -> list[str | None]:
+        """The distinct customer names, as the source writes them."""
+
     def scan(
         self,
         columns: Sequence[str],
@@ -21,41 +32,79 @@ class Source(Protocol):
         former: Sequence[str | None] | None = None,
         chosen: detection.Filters | None = None,
         raw_customers: Sequence[str] = (),
-    ) -> Iterator[tuple[str, str | None, str, str | None]]: ...
-    def left_out(self) -> int: ...
-    def note_unchanged(self) -> None: ...
+    ) -> Iterator[tuple[str, str | None, str, str | None]]:
+        """Of each row: record_uuid, hash of the snapshot row, canonical text of `columns` and of `former`."""
+
+    def left_out(self) -> int:
+        """The number of rows that the last scan skipped because they equal their snapshot rows."""
+
+    def note_unchanged(self) -> None:
+        """Stores which rows of the last scan equal their snapshot rows, for the next scan to skip."""
+
     def rows(
         self, record_uuids: Sequence[str], columns: Sequence[str]
-    ) -> dict[str, tuple[str | None, str | None, str]]: ...
-    def without_identity(self, columns: Sequence[str]) -> list[str]: ...
-    def customers_of(self, record_uuids: Sequence[str]) -> set[str]: ...
-    def identities_of(self, customers: Sequence[str]) -> frozenset[str]: ...
-    def duplicates(self) -> dict[str, int]: ...
-    def deleted(self) -> list[tuple[str, str, SyncState, bool]]: ...
-    def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None: ...
-    def rebaseline(self, hashes: Iterable[tuple[str, str, str]], mark: Callable[[Any], None]) -> None: ...
+    ) -> dict[str, tuple[str | None, str | None, str]]:
+        """Hash and state of the snapshot row, and canonical text now, of the rows that are still in the source."""
+
+    def without_identity(self, columns: Sequence[str]) -> list[str]:
+        """The canonical texts of the rows without a record_uuid."""
+
+    def customers_of(self, record_uuids: Sequence[str]) -> set[str]:
+        """The customers of these orders, as the snapshot rows have them."""
+
+    def identities_of(self, customers: Sequence[str]) -> frozenset[str]:
+        """The record_uuids of these customers, as the snapshot rows have them."""
+
+    def duplicates(self) -> dict[str, int]:
+        """The number of rows of each record_uuid that more than one row has."""
+
+    def deleted(self) -> list[tuple[str, str, SyncState, bool]]:
+        """Of each order that left the source: record_uuid, customer, state, and False if its event was lost before."""
+
+    def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
+        """Moves these snapshot rows in one transaction."""
+
+    def rebaseline(self, hashes: Iterable[tuple[str, str, str]], mark: Callable[[Any], None]) -> None:
+        """Replaces hashes (new hash, record_uuid, old hash) and runs `mark`, in one transaction."""
 
 
 class Store(Protocol):
-    """Named facts that outlive the process (connectors.tables.state.State)."""
+    """Named values (connectors.tables.state.State)."""
 
-    def get(self, name: str) -> Any: ...
-    def all_of(self, family: str) -> dict[str, Any]: ...
-    def set(self, name: str, value: Any) -> None: ...
-    def mark(self, name: str, value: Any) -> Callable[[Any], None]: ...
-    def erase(self, name: str) -> Callable[[Any], None]: ...
-    def next_number(self, name: str) -> int: ...
+    def get(self, name: str) -> Any:
+        """The value of that name, None when there is none."""
+
+    def all_of(self, family: str) -> dict[str, Any]:
+        """The values named `family.…`, by the rest of their names."""
+
+    def set(self, name: str, value: Any) -> None:
+        """Stores a value under that name, in a transaction of its own."""
+
+    def mark(self, name: str, value: Any) -> Callable[[Any], None]:
+        """The same, to run in a transaction of the caller."""
+
+    def erase(self, name: str) -> Callable[[Any], None]:
+        """The removal of that name, to run in a transaction of the caller."""
+
+    def next_number(self, name: str) -> int:
+        """The next number of a counter, committed before it returns, so no other call gets it."""
 
 
 class Batches(Protocol):
     """MON_BatchProcessing (connectors.tables.batches.Batches)."""
 
-    def open(self, batches: Iterable[tuple[str, str, int]], *, version: int, started_by: str) -> None: ...
-    def confirm(self, batch_ids: Iterable[str]) -> None: ...
-    def close_unconfirmed(self, version: int) -> int: ...
+    def open(self, batches: Iterable[tuple[str, str, int]], *, version: int, started_by: str) -> None:
+        """Opens batches (batch id, customer, number of orders) before their events are emitted."""
+
+    def confirm(self, batch_ids: Iterable[str]) -> None:
+        """Notes that Kafka has confirmed all events of these batches."""
+
+    def close_unconfirmed(self, version: int) -> int:
+        """Recounts the batches of passes before `version` that a crash cut off; returns their number."""
 
 
 class Refusals(Protocol):
-    """ERR rows of source rows that have no identity of their own (connectors.tables.failures.Failures)."""
+    """ERR rows of refused rows (connectors.tables.failures.Failures)."""
 
-    def refuse(self, refusals: Sequence[detection.Refusal], version: int) -> int: ...
+    def refuse(self, refusals: Sequence[detection.Refusal], version: int) -> int:
+        """Writes an ERR row for each new refusal, resolves those of corrected rows. Returns the number of new ones."""

@@ -1,8 +1,11 @@
-"""detect: compare every row of the source with its snapshot and emit what changed.
+"""detect: compares every source row with its snapshot row and emits the changes.
 
-The order of effects is the promise: events are produced and confirmed by Kafka first, then the snapshot moves. A
-crash between the two emits a change twice and loses none. `version` is the number of the pass, committed before the
-pass begins, so no two detections of a row ever share one.
+Reads: ORDERS_UNIFIED, ORDERS_UNIFIED_SNAPSHOT. Writes: ORDERS_UNIFIED_SNAPSHOT, MON_BatchProcessing, SYNC_State, ERR
+rows of refused rows. Emits: orders.changed. Runs in: the poller, or `ordersync detect`. Runs twice: a change whose
+snapshot row did not move is emitted once more, as a newer version.
+
+A snapshot row moves only after Kafka has confirmed its event, so a crash between the two loses no change. `version` is
+the number of the pass, committed before the pass begins, so no two detections of a row share a version.
 """
 
 import tempfile
@@ -26,7 +29,7 @@ ACCEPTED, TURNS = "detect.accepted", "detect.turns"
 
 @dataclass(frozen=True)
 class Detector:
-    """One poller's parts. `publish` returns once Kafka has confirmed every event, in order."""
+    """Runs passes. `publish` returns after Kafka has confirmed every event, in order; `window` counts mutations."""
 
     source: Source
     store: Store
@@ -40,24 +43,26 @@ class Detector:
     new_id: Callable[[], str]
 
     def run(self, chosen: detection.Filters | None = None, *, accept: bool = False) -> detection.PassReport:
-        """One pass. A pass that the guard stops emits nothing and says why in `held`, until a person accepts.
+        """Runs one pass and reports it. After a guard stop, passes emit nothing until one runs with `accept`.
 
-        What is accepted once stays accepted while the window holds it back from this pass.
+        The report gives the reason of the guard stop in `held`. Changes that the operator accepted stay accepted while
+        the admission window defers them. Raises Misconfigured if the filters name an unknown customer, or if a
+        pass with filters meets a new baseline.
         """
         number = self.store.next_number(PASS)
         started = self.now()
-        waiting = self.store.get(HELD)
-        if waiting is not None and not accept:
-            return self._report(number, started, None, held=str(waiting))
+        stopped = self.store.get(HELD)
+        if stopped is not None and not accept:
+            return self._report(number, started, None, held=str(stopped))
         self.batches.close_unconfirmed(number)
         with tempfile.TemporaryFile("w+", encoding="utf-8") as unchanged:
             return self._pass(number, started, chosen, unchanged, accept=accept)
 
     def preview(self, chosen: detection.Filters | None = None) -> list[events.OrderChanged]:
-        """What a pass would emit now. Nothing is emitted, counted or moved; the guard is not asked."""
+        """The events that a pass would emit now, without the guard. It emits, counts and moves nothing."""
         number = int(self.store.get(PASS) or 0) + 1
         with tempfile.TemporaryFile("w+", encoding="utf-8") as unchanged:
-            return self._announced(self._look(number, chosen, unchanged, accept=True)).events
+            return self._build(self._compare(number, chosen, unchanged, accept=True)).events
 
     def _pass(
         self,
@@ -71,8 +76,10 @@ class Detector:
         accepted = {events.Change(name): n for name, n in (self.store.get(ACCEPTED) or {}).items()}
         found: findings.PassFindings | None = None
         try:
-            found = self._look(number, chosen, unchanged, accept=accept)
-            reason = None if accept else guard.reason(self.limits, self.source.known_rows(), found.news, accepted)
+            found = self._compare(number, chosen, unchanged, accept=accept)
+            reason = (
+                None if accept else guard.reason(self.limits, self.source.known_rows(), found.new_changes, accepted)
+            )
         except guard.Stop as stop:
             reason = str(stop)
         if found is None or reason is not None:
@@ -81,9 +88,10 @@ class Detector:
         if accept:
             self.store.set(HELD, None)
         if chosen is None and (accept or accepted):
-            left = found.left if accept else {c: min(n, found.left.get(c, 0)) for c, n in accepted.items()}
-            self.store.set(ACCEPTED, {change.value: n for change, n in left.items() if n})
-        self._remember(found)
+            deferred = found.deferred_changes
+            still = deferred if accept else {c: min(n, deferred.get(c, 0)) for c, n in accepted.items()}
+            self.store.set(ACCEPTED, {change.value: n for change, n in still.items() if n})
+        self._store_state(found)
         self.refusals.refuse(found.refusals, number)
         emitted, excluded = self._emit(found)
         self._rebaseline(found)
@@ -91,7 +99,7 @@ class Detector:
         rebaselined = found.unchanged_rows
         return self._report(number, started, found, emitted=emitted, excluded=excluded, rebaselined=rebaselined)
 
-    def _look(
+    def _compare(
         self, number: int, chosen: detection.Filters | None, unchanged: IO[str], *, accept: bool
     ) -> findings.PassFindings:
         live = self.source.columns()
@@ -101,12 +109,12 @@ class Detector:
             raise guard.Stop(f"ORDERS_UNIFIED has lost its sizes: {error}") from error
         watched = columns.watched(self.mappings, size_columns)
         names = {name for name, _ in live}
-        if vanished := [name for name in watched if name not in names]:
-            raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(vanished)}, which board.yaml reads")
+        if lost := [name for name in watched if name not in names]:
+            raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(lost)}, which board.yaml reads")
         held = holds.holds(self.store)
         found = findings.PassFindings(number, chosen, watched, frozenset(size_columns), unchanged, frozenset(held))
         found.held_orders = self.source.identities_of(list(held)) if held else frozenset()
-        found.former = self._former(found, names, accept=accept)
+        found.former_columns = self._former_columns(found, names, accept=accept)
         duplicates = self.source.duplicates()
         found.refusals = identities.refusals(self.source.without_identity(watched), watched, duplicates)
         found.refused = len(found.refusals) - len(duplicates) + sum(duplicates.values())
@@ -115,53 +123,59 @@ class Detector:
         found.scanned += self.source.left_out()
         if chosen is None and found.scanned == 0 and not found.refused and not accept and self.source.known_rows():
             raise guard.Stop(f"ORDERS_UNIFIED is empty. {guard.ACCEPT}")
-        # As many rows met their snapshot as there are snapshots: then none is missed, and nobody has to look for it.
-        if chosen is None and found.met != self.source.known_rows():
+        # When every snapshot row has its source row, no row is missing, and the query for deletions can be skipped.
+        if chosen is None and found.matched != self.source.known_rows():
             for record_uuid, customer, state, first in self.source.deleted():
                 if record_uuid in found.held_orders:
                     found.on_hold += 1
                     continue
                 found.count(events.Change.DELETED)
-                found.deleted_again += not first
+                found.redetected_deletions += not first
                 tally.add(customer, admission.Candidate(record_uuid, events.Change.DELETED, 1, state))
         limit = chosen.limit if chosen is not None else None
-        room = self.window - self.source.unsettled_mutations()
-        found.admitted = tally.admit(room, limit, self.store.get(TURNS) or {})
+        free = self.window - self.source.unsettled_mutations()
+        found.admitted = tally.admit(free, limit, self.store.get(TURNS) or {})
         found.deferred = tally.total - len(found.admitted)
-        found.behind = tally.behind
+        found.deferred_customers = tally.deferred_customers
         return found
 
     def _changes(self, found: findings.PassFindings, tally: admission.Tally, duplicates: dict[str, int]) -> None:
-        """Every row whose text has not the hash of its snapshot; what only the former column list explains is kept."""
-        new_sizes = found.new_sizes()
+        """Adds a candidate for each row whose hash differs from its snapshot row.
+
+        A row that still has its former hash under the former column list is unchanged: it only gets a new hash.
+        """
+        new_sizes = found.new_size_positions()
         customer_at = found.watched.index("CUSTOMER NAME")
         for record_uuid, known, text, former_text in self.source.scan(
-            found.watched, former=found.former, chosen=found.chosen, raw_customers=self._raw_customers(found.chosen)
+            found.watched,
+            former=found.former_columns,
+            chosen=found.chosen,
+            raw_customers=self._raw_customers(found.chosen),
         ):
             found.scanned += 1
             if record_uuid in duplicates:
                 continue
-            found.met += known is not None and known != detection.DELETED
+            found.matched += known is not None and known != detection.DELETED
             row_hash = hashing.row_hash(text)
             if row_hash == known:
                 continue
             cells = hashing.cells(text)
-            # A quantity in a new size column is news for the board; any other new column is not.
-            explained = former_text is not None and known == hashing.row_hash(former_text)
-            if explained and not any(cells[at] for at in new_sizes):
-                found.keep(row_hash, str(known), record_uuid)
+            # A quantity in a new size column is a change for the board; a value in any other new column is not.
+            same_as_before = former_text is not None and known == hashing.row_hash(former_text)
+            if same_as_before and not any(cells[at] for at in new_sizes):
+                found.keep_unchanged(row_hash, str(known), record_uuid)
                 continue
             change = events.Change.UPDATED if known and known != detection.DELETED else events.Change.CREATED
             customer = self.mappings.customers.canonical(detect_events.cell_text(cells[customer_at]))
-            if customer in found.held or record_uuid in found.held_orders:
+            if customer in found.held_customers or record_uuid in found.held_orders:
                 found.on_hold += 1
                 continue
             found.count(change)
-            quantities = sum(1 for at in found.sizes_at if cells[at])
+            quantities = sum(1 for at in found.size_positions if cells[at])
             tally.add(customer, admission.Candidate(record_uuid, change, admission.cost(change, quantities)))
 
-    def _former(self, found: findings.PassFindings, live: set[str], *, accept: bool) -> list[str | None] | None:
-        """The column list that the snapshot's hashes were made with, when it is not today's; None for a lost column."""
+    def _former_columns(self, found: findings.PassFindings, live: set[str], *, accept: bool) -> list[str | None] | None:
+        """The column list of the baseline if it differs from today's, with None for a column that the source lost."""
         stored = self.store.get(BASELINE)
         today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
         if stored is None:
@@ -171,12 +185,12 @@ class Detector:
             return None
         if found.chosen is not None:
             raise errors.Misconfigured(
-                "the watched columns changed: run one pass without filters first, it adopts the new list"
+                "the watched columns changed: run one pass without filters first, which adopts the new list"
             )
-        gone = [name for name in baseline.columns if name not in live]
-        if gone and not accept:
-            raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(gone)}. {guard.ACCEPT}")
-        return [None if name in gone else name for name in baseline.columns]
+        lost = [name for name in baseline.columns if name not in live]
+        if lost and not accept:
+            raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(lost)}. {guard.ACCEPT}")
+        return [None if name in lost else name for name in baseline.columns]
 
     def _raw_customers(self, chosen: detection.Filters | None) -> list[str]:
         if chosen is None or chosen.customer is None:
@@ -191,12 +205,12 @@ class Detector:
         return raw
 
     @property
-    def _emission(self) -> emit.Emitter:
+    def _emitter(self) -> emit.Emitter:
         return emit.Emitter(self.batches, self.publish, self.source, self.mappings, self.now, self.new_id)
 
-    def _announced(self, found: findings.PassFindings) -> emit.PassOutput:
+    def _build(self, found: findings.PassFindings) -> emit.PassOutput:
         wanted = [c.record_uuid for _, c in found.admitted if c.change is not events.Change.DELETED]
-        return self._emission.announced(
+        return self._emitter.build(
             found.admitted,
             self.source.rows(wanted, found.watched),
             columns=found.watched,
@@ -205,16 +219,18 @@ class Detector:
         )
 
     def _emit(self, found: findings.PassFindings) -> tuple[int, int]:
-        told = self._announced(found)
-        # An order that goes from one customer to another changes both.
-        customers = {snapshot.customer for snapshot in told.snapshots.values()}
-        customers |= self.source.customers_of(list(told.snapshots))
-        archive_queue.add(self.store, customers, behind=found.behind, version=found.number, now=self.now())
-        self._emission.emit(told, version=found.number, started_by="ordersync detect")
-        return len(told.events), detect_events.excluded(told.events, told.silent)
+        output = self._build(found)
+        # An order that changes its customer changes the archived snapshots of both customers.
+        customers = {snapshot.customer for snapshot in output.snapshots.values()}
+        customers |= self.source.customers_of(list(output.snapshots))
+        archive_queue.add(
+            self.store, customers, deferred=found.deferred_customers, version=found.number, now=self.now()
+        )
+        self._emitter.emit(output, version=found.number, started_by="ordersync detect")
+        return len(output.events), detect_events.excluded(output.events, output.silent)
 
-    def _remember(self, found: findings.PassFindings) -> None:
-        """The column list of the first hashes; and whose turn it was, while the window holds changes back."""
+    def _store_state(self, found: findings.PassFindings) -> None:
+        """Stores the baseline of the first pass, and the turns of the customers while candidates are deferred."""
         if self.store.get(BASELINE) is None:
             self.store.set(BASELINE, detection.Baseline(scheme=hashing.SCHEME, columns=found.watched).model_dump())
         turns = self.store.get(TURNS) or {}
@@ -223,9 +239,9 @@ class Detector:
             self.store.set(TURNS, after)
 
     def _rebaseline(self, found: findings.PassFindings) -> None:
-        if found.former is not None:
+        if found.former_columns is not None:
             today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
-            self.source.rebaseline(found.kept(), self.store.mark(BASELINE, today.model_dump()))
+            self.source.rebaseline(found.kept_unchanged(), self.store.mark(BASELINE, today.model_dump()))
 
     def _report(
         self,

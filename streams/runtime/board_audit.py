@@ -8,9 +8,10 @@ from connectors import errors
 from connectors.monday import board as boards
 from connectors.monday import board_values
 from connectors.monday import client as clients
+from streams import progress
 from streams.reconcile import audit
 from streams.resources import Resources, utcnow
-from streams.runtime import progress, verify_timer
+from streams.runtime import verify_timer
 
 # Items of one page; the API takes 500, and a page that is too complex is asked for again at half its size.
 PAGE = 200

@@ -102,7 +102,7 @@ def _persist_swallows(original: Any) -> Any:
 
 def _snapshot_first(original: Any) -> Any:
     def emit(self: detect.Detector, found: Any) -> tuple[int, int]:
-        self.source.move_snapshots(list(self._announced(found).snapshots.values()))
+        self.source.move_snapshots(list(self._build(found).snapshots.values()))
         unmoved = mock.Mock(wraps=self.source, move_snapshots=lambda snapshots: None)
         emitted: tuple[int, int] = original(dataclasses.replace(self, source=unmoved), found)
         return emitted

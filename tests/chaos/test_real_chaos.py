@@ -27,6 +27,7 @@ def author() -> Author:
     return Author([name for name, _ in live], sizes.size_columns(live, loading.load().board.sizes))
 
 
+@pytest.mark.timeout(3000)
 def test_source_production_and_board_are_equal_whoever_was_killed(capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     result = chaos.run(SAMPLE)
@@ -59,7 +60,7 @@ def test_a_point_ends_its_process_at_the_passage_it_was_armed_for(tmp_path: Path
     )
     ended = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (ended.returncode, ended.stdout.split()) == (-9, ["moved", "moved"])
     death = Strikes(tmp_path).deaths()

@@ -32,7 +32,7 @@ def test_output_and_exit_code(tmp_path: Path) -> None:
     child = processes.Child(
         ["sh", "-c", "echo $WORD; pwd; exit 3"], log=log, folder=tmp_path, environment={"WORD": "hi"}
     )
-    assert child.wait(10) == 3
+    assert child.wait(60) == 3
     assert not child.running
     assert log.read_text() == f"hi\n{tmp_path}\n"
     child.signal(signal.SIGTERM)
@@ -41,14 +41,14 @@ def test_output_and_exit_code(tmp_path: Path) -> None:
 
 def test_a_command_that_does_not_exist_ends_with_a_reason(tmp_path: Path) -> None:
     child = processes.Child(["/nowhere/java"], log=tmp_path / "log")
-    assert child.wait(10) == 1
+    assert child.wait(60) == 1
     assert (tmp_path / "log").read_text() == "/nowhere/java: No such file or directory\n"
 
 
 def test_stop_asks_first_and_forces_then(tmp_path: Path) -> None:
     polite = processes.Child(["sleep", "600"], log=tmp_path / "polite")
     assert polite.wait(0) is None
-    assert polite.stop(10) == -signal.SIGTERM
+    assert polite.stop(60) == -signal.SIGTERM
     fifo = tmp_path / "ready"
     os.mkfifo(fifo)
     deaf = processes.Child(
@@ -73,23 +73,23 @@ def standby(log: Path) -> processes.Child:
 def test_a_standby_continues_at_its_take_over(tmp_path: Path) -> None:
     one, other = standby(tmp_path / "one"), standby(tmp_path / "other")
     one.take_over()
-    assert one.wait(10) == 0
+    assert one.wait(60) == 0
     assert (tmp_path / "one").read_text() == "on None /dev/null\n"
     assert other.running
-    assert other.stop(10) == -signal.SIGTERM
+    assert other.stop(60) == -signal.SIGTERM
     other.take_over()
     assert (tmp_path / "other").read_text() == ""
 
 
 def test_a_child_that_is_no_standby_continues_at_once(tmp_path: Path) -> None:
-    assert processes.Child([PYTHON, "-c", STANDS_BY], log=tmp_path / "log", folder=ROOT).wait(10) == 0
+    assert processes.Child([PYTHON, "-c", STANDS_BY], log=tmp_path / "log", folder=ROOT).wait(60) == 0
 
 
 def test_grandchildren_end_with_the_child(tmp_path: Path) -> None:
     child = processes.Child(["sh", "-c", "sleep 600 & echo $!"], log=tmp_path / "log")
-    assert child.wait(10) == 0
+    assert child.wait(60) == 0
     grandchild = processes.Identity.of(int((tmp_path / "log").read_text()))
-    assert grandchild is None or grandchild.wait(10)
+    assert grandchild is None or grandchild.wait(60)
 
 
 @pytest.mark.parametrize("killed", [True, False])
@@ -109,9 +109,9 @@ def test_a_child_outlives_the_thread_that_started_it_and_ends_with_the_process(t
         else:
             parent.stdin.close()
         try:
-            assert child.wait(10)
+            assert child.wait(60)
         finally:
-            child.kill(10)
+            child.kill(60)
 
 
 def test_a_reused_pid_is_another_process(tmp_path: Path) -> None:
@@ -127,17 +127,17 @@ def test_kill_waits_until_it_is_gone(tmp_path: Path) -> None:
     child = processes.Child(["sleep", "600"], log=tmp_path / "log")
     identity = processes.Identity.of(child.pid)
     assert identity is not None
-    assert identity.kill(10)
+    assert identity.kill(60)
     assert not identity.alive()
-    assert child.wait(10) == -signal.SIGKILL
-    assert identity.kill(10)
+    assert child.wait(60) == -signal.SIGKILL
+    assert identity.kill(60)
 
 
 def test_the_waiting_thread_ends_with_the_child(tmp_path: Path) -> None:
     before = threading.active_count()
     child = processes.Child(["true"], log=tmp_path / "log")
-    assert child.wait(10) == 0
+    assert child.wait(60) == 0
     for thread in threading.enumerate():
         if thread.name == "wait-true":
-            thread.join(10)
+            thread.join(60)
     assert threading.active_count() == before

@@ -151,16 +151,16 @@ def test_a_reader_does_not_see_uncommitted_rows(db: database.Database) -> None:
         with db.write() as session:
             session.execute(SET, ("a2", "a"))
             written.set()
-            assert seen.wait(20)
+            assert seen.wait(60)
 
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(write)
-        assert written.wait(20)
+        assert written.wait(60)
         try:
             assert value(db, "a") == "a1"
         finally:
             seen.set()
-        writer.result(20)
+        writer.result(60)
     assert value(db, "a") == "a2"
 
 
@@ -171,7 +171,7 @@ def test_read_sees_one_state_while_others_write(db: database.Database) -> None:
 
     with db.read() as session, ThreadPoolExecutor(1) as pool:
         assert session.value(GET, ("a",)) == "a1"
-        pool.submit(write).result(20)
+        pool.submit(write).result(60)
         assert session.value(GET, ("a",)) == "a1"
     assert value(db, "a") == "a2"
 

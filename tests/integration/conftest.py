@@ -48,7 +48,7 @@ class Lane:
         self.build = build
         self.prefix = prefix or f"{uuid.uuid4().hex[:8]}-"
         self.group = self.prefix + "ordersync"
-        self.admin = kafka.Admin(bootstrap)
+        self.admin = kafka.Admin(bootstrap, timeout=60.0)
         self.log = folder / "log"
         self.child: processes.Child | None = None
         self._environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
@@ -71,7 +71,7 @@ class Lane:
     def members(self) -> int | None:
         """How many the group has; None while it deals out its partitions."""
         client = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
-        found = client.describe_consumer_groups([self.group])[self.group].result(10)
+        found = client.describe_consumer_groups([self.group])[self.group].result(60)
         return len(found.members) if found.state is confluent_kafka.ConsumerGroupState.STABLE else None
 
     def topic(self, topic: topics.Topic) -> str:
@@ -83,7 +83,7 @@ class Lane:
     def delete_topics(self) -> None:
         client = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
         for future in client.delete_topics([spec.name for spec in topics.specs(self.prefix, 1)]).values():
-            future.result(10)
+            future.result(60)
 
     def start(self, *, take: int = 10, stuck: float = 60.0, **plan: Any) -> None:
         """Starts the process; returns when it consumes."""
@@ -98,7 +98,7 @@ class Lane:
     def running(self) -> bool:
         return self.child is not None and self.child.running
 
-    def ended(self, within: float = 20.0) -> int:
+    def ended(self, within: float = 120.0) -> int:
         """The exit code."""
         assert self.child is not None
         code = self.child.wait(within)
@@ -113,7 +113,7 @@ class Lane:
         producer = confluent_kafka.Producer({"bootstrap.servers": self.bootstrap, "log_level": 0})
         for value in values:
             producer.produce(self.topic(topics.CHANGED), value, "GREYSON CLOTHIERS", partition=3)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
 
     def worked(self) -> list[str]:
         """The orders that the step has worked, as often as it has, in its order."""
@@ -151,7 +151,7 @@ class Lane:
             return len(found) == sum(ends.values())
 
         if ends:
-            self.until(complete, f"everything on {name} is read", 10)
+            self.until(complete, f"everything on {name} is read")
         consumer.close()
         return found
 

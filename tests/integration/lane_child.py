@@ -51,7 +51,7 @@ class Step:
         if trouble == "transient":
             raise errors.Transient("the database is locked")
         if trouble == "misconfigured" and not (self._folder / "cured").exists():
-            raise errors.Misconfigured("the token is refused", wait=0.5)
+            raise errors.Misconfigured("the token is refused", wait=self._plan.get("wait", 0.5))
         if trouble == "lease":
             raise errors.LeaseLost("the lease went to another process")
         if trouble == "blocked":
@@ -81,6 +81,9 @@ async def main(folder: Path) -> None:
     state, noise = health.Health(), kafka.BrokerNoise()
     member = membership.Member(folder / "member", plan["worker"])
     app = faust_app.create_app(chosen, bootstrap, member.name)
+    if session := plan.get("session"):
+        # Faust wants no answer to be waited for less long than a session lasts.
+        app.conf.broker_session_timeout, app.conf.broker_request_timeout = session, session + 30.0
     producer = kafka.Producer(bootstrap, timeout=5.0, noise=noise)
     deliver = consumer.Delivery(
         producer=Sender(folder, producer),
@@ -113,7 +116,7 @@ async def main(folder: Path) -> None:
         topic_ids=topic_ids,
         assigned=lambda: faust_app.assigned(app),
         rebalancing=lambda: bool(app.rebalancing),
-        tick=2.0,
+        tick=plan.get("tick", 30.0),
         stuck=plan["stuck"],
         every=0.5,
         end=member.end,

@@ -4,7 +4,6 @@ Where events could be lost by Faust itself, both of its builds are tried.
 """
 
 import signal
-import time
 from typing import Any
 
 from streams import topics
@@ -55,7 +54,7 @@ def test_what_may_pass_is_tried_a_bounded_number_of_times_then_the_process_ends(
     assert lane.committed() == 0
     log = lane.log.read_text()
     assert "Traceback" not in log
-    assert "CRITICAL streams.delivery.consumer: orders.changed: the database is locked" in log
+    assert "CRITICAL streams.delivery.exits: orders.changed: the database is locked" in log
     lane.start()
     lane.until(lambda: lane.committed() == 5, "all are acknowledged")
     assert lane.worked() == orders(range(5))
@@ -75,11 +74,11 @@ def test_an_unknown_error_ends_the_process_and_commits_nothing_beyond_what_was_w
 
 
 def test_what_a_person_must_cure_is_held_with_its_reason_and_goes_on_when_it_is_cured(lane: Lane) -> None:
-    lane.start(trouble="misconfigured", stuck=1.0)
+    lane.start(trouble="misconfigured", wait=1.0, stuck=4.0)
     lane.send(range(5))
     lane.until(lambda: lane.status() == {"orders.changed": "the token is refused"}, "the status says why")
-    # Three times as long as the watchdog would wait for a lane that does not hold.
-    lane.until(lambda: len(lane.lines("tried")) >= 6, "it asks again")
+    # Twice as long as the watchdog would wait for a lane that does not hold.
+    lane.until(lambda: len(lane.lines("tried")) >= 9, "it asks again")
     assert lane.running
     assert lane.committed() == 0
     (lane.folder / "cured").touch()
@@ -92,13 +91,12 @@ def test_what_a_person_must_cure_is_held_with_its_reason_and_goes_on_when_it_is_
 
 
 def test_a_stop_while_it_holds_is_prompt_and_acknowledges_nothing(lane: Lane, build: str) -> None:
-    lane.start(trouble="misconfigured")
+    # A stop that waited for the end of the hold would not end in time.
+    lane.start(trouble="misconfigured", wait=3600)
     lane.send(range(5))
     lane.until(lane.status, "it holds")
-    began = time.monotonic()
     lane.child.signal(signal.SIGTERM)
     assert lane.ended() == 0
-    assert time.monotonic() - began < 4
     assert lane.committed() == 0
     (lane.folder / "cured").touch()
     lane.start()
@@ -134,16 +132,15 @@ def test_a_lost_lease_ends_the_process_at_once(lane: Lane) -> None:
 def test_kill_9_in_the_midst_of_work_loses_nothing_and_work_goes_on_within_seconds(lane: Lane, build: str) -> None:
     total = 300
     lane.send(range(total))
-    lane.start(slow=0.005, take=10)
+    # The static member id spares it the wait for the dead one's session, which would last longer than we wait.
+    lane.start(slow=0.005, take=10, session=200.0)
     for kills in (60, 150):
         lane.until(lambda kills=kills: len(set(lane.worked())) >= kills, "it works")
         lane.child.signal(signal.SIGKILL)
         lane.ended()
-        before, killed = len(lane.worked()), time.monotonic()
-        lane.start(slow=0.005, take=10)
+        before = len(lane.worked())
+        lane.start(slow=0.005, take=10, session=200.0)
         lane.until(lambda before=before: len(lane.worked()) > before, "it works again")
-        # The static member id spares it the wait for the dead one's session, 10 s.
-        assert time.monotonic() - killed < 7
     lane.until(lambda: lane.committed() == total, "all are acknowledged")
     assert lane.staged() == set(orders(range(total)))
     assert list(dict.fromkeys(lane.worked())) == orders(range(total))
@@ -163,7 +160,7 @@ def test_a_worker_ends_by_itself_when_the_topics_are_made_anew_and_works_after_i
 
 
 def test_a_blocked_loop_ends_the_process_and_the_log_says_where(lane: Lane) -> None:
-    lane.start(trouble="blocked")
+    lane.start(trouble="blocked", tick=5.0)
     lane.send(range(1))
     assert lane.ended() == 75
     assert "watchdog: the event loop has not run for" in lane.log.read_text()
@@ -172,14 +169,12 @@ def test_a_blocked_loop_ends_the_process_and_the_log_says_where(lane: Lane) -> N
 
 
 def test_the_watchdog_lets_a_lane_alone_that_has_nothing_to_do(lane: Lane) -> None:
-    lane.start(stuck=2.0)
+    lane.start(stuck=5.0)
     lane.send(range(3))
     lane.until(lambda: lane.committed() == 3, "all are acknowledged")
     ticks = []
     # Far longer than the watchdog's patience, measured in ticks of the lane itself.
-    lane.until(
-        lambda: ticks.append((lane.folder / "status").stat().st_mtime_ns) or len(set(ticks)) > 40, "it ticks", 30
-    )
+    lane.until(lambda: ticks.append((lane.folder / "status").stat().st_mtime_ns) or len(set(ticks)) > 100, "it ticks")
     assert lane.running
     lane.send(range(3, 6))
     lane.until(lambda: lane.committed() == 6, "work that comes late is worked")

@@ -5,8 +5,7 @@ The tests share one running stage, and each begins where the one before it ended
 
 import asyncio
 import re
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,10 @@ from streams.commands import trace
 from streams.demo import stage as demo
 from streams.runtime import connect, passes, status
 
+# The first test starts everything, and each waits until all of it is at rest.
+pytestmark = pytest.mark.timeout(600)
 ORDERS, SEED = 120, 7
+Until = Callable[..., Any]
 GREYSON = "GREYSON CLOTHIERS 2025 FALL"
 PO = "4755"
 
@@ -35,7 +37,7 @@ class Story:
         self.parts = shown.parts
         self.looks = 0
 
-    def settle(self, within: float = 50.0) -> None:
+    def settle(self, within: float = 200.0) -> None:
         """Until nothing is on its way any more; the sums must hold at every look."""
         demo.settle(self.stage, within=within, on_look=self.look)
 
@@ -65,7 +67,8 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    base = settings.Settings(home=tmp_path_factory.mktemp("home"))
+    # A lease that a worker cannot lose while the machine does other work.
+    base = settings.Settings(home=tmp_path_factory.mktemp("home"), lease_seconds=120.0)
     with demo.stage(demo.settings_of(base, minute=3.0), orders=ORDERS, seed=SEED) as shown:
         yield Story(shown)
 
@@ -131,18 +134,26 @@ def test_a_bad_order_is_an_err_row_with_column_value_and_reason(
     assert status.collect(story.parts).total[SyncState.IN_SYNC] > ORDERS // 2
 
 
-def test_a_change_is_on_the_board_within_seconds(story: Story) -> None:
+def passed(story: Story) -> int:
+    """How many passes there were."""
+    last = status.collect(story.parts).last_pass
+    assert last is not None
+    return last.number
+
+
+def test_a_change_is_on_the_board_within_seconds(story: Story, until: Until) -> None:
     row = story.greyson()[0]
     [uuid] = [cell.text for name, cell in row.columns.items() if name == story.parts.mappings.board.key.id]
-    began = time.monotonic()
+    before = passed(story)
     with story.parts.db.write() as session:
         session.execute("UPDATE ORDERS_UNIFIED SET [CUSTOMER STYLE] = ? WHERE record_uuid = ?", ("QUICK1", uuid))
 
     def shown() -> bool:
         return any("QUICK1" in item.name for item in story.greyson())
 
-    while not shown():
-        assert time.monotonic() - began < 8, "a pass each second, and two seconds for the way"
+    until(shown, "the change is on the board")
+    # A pass each second: counted, for all that has part in it is as slow as the machine.
+    assert passed(story) - before < 20
     story.settle()
     assert story.stage.prove().wrong == []
 
@@ -155,7 +166,7 @@ def test_the_logs_of_a_day_without_trouble_are_short_and_without_tracebacks(stor
     assert [one.restarts for one in story.stage.supervisor.services.values()] == [0, 0]
 
 
-def test_bytes_that_are_no_event_become_one_err_row_that_says_where_they_lie(story: Story) -> None:
+def test_bytes_that_are_no_event_become_one_err_row_that_says_where_they_lie(story: Story, until: Until) -> None:
     topic = topics.named(topics.CHANGED, story.parts.settings.topic_prefix)
     before = sum(story.parts.admin.end_offsets([topic]).values())
     for _ in range(2):
@@ -164,17 +175,14 @@ def test_bytes_that_are_no_event_become_one_err_row_that_says_where_they_lie(sto
     def rows() -> list[dict[str, Any]]:
         return [row for row in story.parts.failures.waiting() if row["error_type"] == "UNDECODABLE"]
 
-    began = time.monotonic()
-    while len(rows()) < 2:
-        assert time.monotonic() - began < 40, rows()
-        time.sleep(0.05)
+    until(lambda: len(rows()) >= 2, "both are told")
     assert sum(story.parts.admin.end_offsets([topic]).values()) == before + 2
     assert all(f"{topic}, partition" in row["error_message"] for row in rows())
     assert all("9 bytes are no event" in row["error_message"] for row in rows())
 
 
 def test_a_retry_by_hand_detects_a_refused_order_again(
-    story: Story, changes: list[sample_changes.SourceChange]
+    story: Story, changes: list[sample_changes.SourceChange], until: Until
 ) -> None:
     [bad] = [change for change in changes if change.kind is sample_changes.Kind.BAD_PRICE]
     [row] = [row for row in story.parts.failures.waiting() if row["record_uuid"] == bad.record_uuid]
@@ -185,13 +193,12 @@ def test_a_retry_by_hand_detects_a_refused_order_again(
         progress=lambda done, of: None,
     )
     assert [verdict.way for _, verdict in done] == [Way.DETECT]
-    began = time.monotonic()
-    while True:
+
+    def again() -> bool:
         [newest] = [row for row in story.parts.failures.waiting() if row["record_uuid"] == bad.record_uuid]
-        if newest["version"] > row["version"]:
-            break
-        assert time.monotonic() - began < 40
-        time.sleep(0.05)
+        return bool(newest["version"] > row["version"])
+
+    until(again, "it is detected again")
     story.settle()
     assert story.stage.prove().wrong == []
 

@@ -212,7 +212,7 @@ def test_a_worker_reads_and_writes_through_it(
         assert worker.running, log.read_text()
     finally:
         worker.signal(signal.SIGTERM)
-        worker.wait(10)
+        worker.wait(60)
         worker.stop(0)
         parts.close()
     assert RIGHT not in log.read_text()
@@ -236,7 +236,7 @@ def test_a_wrong_password_ends_every_command_at_its_start_in_one_line(
         told, *words = commanded[number]
         own = told | {"ORDERSYNC_WORKER": f"worker-{number}", "ORDERSYNC_WEB_PORT": "0"}
         return subprocess.run(
-            supervisor.ordersync(*words), env=own, cwd=ROOT, capture_output=True, text=True, timeout=40
+            supervisor.ordersync(*words), env=own, cwd=ROOT, capture_output=True, text=True, timeout=120
         )
 
     began = time.monotonic()

@@ -4,6 +4,8 @@ import asyncio
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from mappings import sizes
 from sql import ddl, identifiers, tables
 from streams import settings
@@ -11,6 +13,7 @@ from streams.demo import stage as demo
 from streams.resources import Resources
 from streams.runtime import connect
 
+pytestmark = pytest.mark.timeout(900)
 SIZES = 276
 LAST = "EXTRA 115"
 
@@ -26,14 +29,14 @@ def widen(parts: Resources) -> None:
 
 
 def test_a_source_with_276_sizes_reaches_the_board(tmp_path: Path) -> None:
-    own = demo.settings_of(settings.Settings(home=tmp_path), minute=2.0)
+    own = demo.settings_of(settings.Settings(home=tmp_path, lease_seconds=120.0), minute=2.0)
     with demo.stage(own, orders=75, seed=11, prepare=widen) as shown:
         parts = shown.parts
         assert len(sizes.size_columns(parts.orders.columns(), parts.mappings.board.sizes)) == SIZES
         with parts.db.write() as session:
             statement = f"UPDATE ORDERS_UNIFIED SET {identifiers.quote(LAST)} = 7, [INFOR COLOUR CODE] = '100'"
             session.execute(f"{statement} WHERE [PO NUMBER] = '4755'")
-        demo.settle(shown, within=50.0, on_look=lambda seen: None)
+        demo.settle(shown, within=200.0, on_look=lambda seen: None)
         proof = shown.prove()
         assert proof.holds, proof.wrong[:5]
         items = asyncio.run(connect.ask_board(parts, connect.read_items))

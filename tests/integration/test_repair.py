@@ -44,7 +44,7 @@ def people(stage: demo.Stage) -> People:
         body = {"action": action, **({} if item_id is None else {"item_id": item_id}), **told}
         root = stage.parts.monday_url.rsplit("/", 1)[0]
         request = urllib.request.Request(f"{root}/admin/edit", json.dumps(body).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             found: dict[str, str] = json.load(answer)
             return found["item_id"]
 
@@ -90,7 +90,7 @@ def test_the_whole_log_told_again_twice_changes_nothing(
         before = stage.stats()
         done = replay_command.run(shared, asked)
         assert done.told >= 69
-        until(lambda: stage.parts.orders.unsettled_mutations() == 0, "the replay is settled", 60)
+        until(lambda: stage.parts.orders.unsettled_mutations() == 0, "the replay is settled")
         after = stage.stats()
         assert after["mutations"] == before["mutations"]
         assert after["query_requests"] - before["query_requests"] <= done.told // 100 + 1
@@ -109,7 +109,7 @@ def test_a_dry_run_tells_the_fields_that_differ_and_a_replay_mends_them(
     assert [(one.field, one.left, one.right) for one in preview.differences] == [("(name)", item["name"], "by hand")]
     assert (len(preview.planned), preview.writes, preview.ordinary) == (1, 1, 0)
     replay_command.run(shared, asked)
-    until(lambda: stage.parts.orders.unsettled_mutations() == 0, "the replay is settled", 60)
+    until(lambda: stage.parts.orders.unsettled_mutations() == 0, "the replay is settled")
     assert stage.prove().wrong == []
     with pytest.raises(errors.Misconfigured, match="ends at offset"):
         replay_command.run(shared, replay.Asked(customers=("GREYSON CLOTHIERS",), from_offset=10**6))

@@ -74,12 +74,12 @@ class Plant:
         return testing.CliRunner(env=self.environment).invoke(cli.app, list(arguments))
 
     def settles(self) -> None:
-        self.until(lambda: status.collect(self.parts).settled, "everything is settled", 120)
+        self.until(lambda: status.collect(self.parts).settled, "everything is settled")
 
     def admin(self, page: str, body: bytes | None = None) -> dict[str, Any]:
         """A page of the board's side door."""
         url = self.parts.monday_url.rsplit("/", 1)[0] + f"/admin/{page}"
-        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
@@ -129,7 +129,7 @@ class Plant:
             end = reader.bounds(partition).end
         client = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.parts.bootstrap, "log_level": 0})
         for future in client.delete_records([confluent_kafka.TopicPartition(name, partition, end)]).values():
-            future.result(10)
+            future.result(60)
 
     def _named(self, topic: topics.Topic) -> str:
         return topics.named(topic, self.parts.settings.topic_prefix)
@@ -188,7 +188,7 @@ def test_killed_half_way_it_goes_on_and_tells_nothing_twice(plant: Plant) -> Non
     replay = plant.process(*ALL, log="replay")
     plant.until(lambda: plant.count(marks) >= at, f"{at} orders are told")
     replay.signal(signal.SIGKILL)
-    assert replay.wait(20) == -signal.SIGKILL
+    assert replay.wait(60) == -signal.SIGKILL
     told = plant.count(marks)
     assert told < ORDERS
     shown = plant.type(*ALL)
@@ -276,7 +276,7 @@ def test_a_repair_that_the_api_refuses_is_a_failure_with_a_reason_and_the_next_f
 
 def test_without_a_worker_nobody_waits_for_ever_and_what_was_told_stays_told(plant: Plant) -> None:
     assert plant.worker is not None
-    plant.worker.stop(10)
+    plant.worker.stop(60)
     plant.rename("GREYSON CLOTHIERS")
     marks = plant.marks()
     shown = plant.type("verify", "--board", "--fix", "--wait", "--timeout", "1")
@@ -297,7 +297,7 @@ def test_without_a_worker_nobody_waits_for_ever_and_what_was_told_stays_told(pla
     interrupted = plant.process(*ALL, "--anew", log="interrupted")
     plant.until(lambda: plant.count(marks) >= 4 * repair.PORTION, "it waits for room")
     interrupted.signal(signal.SIGINT)
-    assert interrupted.wait(20) == 130
+    assert interrupted.wait(60) == 130
     said = (plant.parts.settings.home / "interrupted.log").read_text()
     assert said == "stopped: what was told stays told; the same command goes on with the rest\n"
 

@@ -13,13 +13,14 @@ from streams.demo import stage as demo
 from streams.resources import utcnow
 from streams.runtime import status, supervisor
 
+pytestmark = pytest.mark.timeout(900)
 ORDERS, SEED = 90, 5
 GREYSON = "GREYSON CLOTHIERS"
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[demo.Stage]:
-    base = settings.Settings(home=tmp_path)
+    base = settings.Settings(home=tmp_path, lease_seconds=120.0)
     with demo.stage(demo.settings_of(base, minute=3.0), orders=ORDERS, seed=SEED) as shown:
         yield shown
 
@@ -27,14 +28,16 @@ def stage(tmp_path: Path) -> Iterator[demo.Stage]:
 def ordersync(stage: demo.Stage, *arguments: str) -> str:
     """What a command prints; it must succeed."""
     environment = {**stage.supervisor.services["worker"].environment, "COLUMNS": "200"}
-    done = subprocess.run(supervisor.ordersync(*arguments), env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        supervisor.ordersync(*arguments), env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def settle(stage: demo.Stage) -> status.Status:
     """Until nothing is on its way; then every row of the source is counted once."""
-    demo.settle(stage, within=90, on_look=lambda seen: None)
+    demo.settle(stage, within=200, on_look=lambda seen: None)
     seen = status.collect(stage.parts)
     assert sum(seen.total.values()) + seen.refused == seen.source_rows
     return seen

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas import events
+from schemas import events, versions
 from schemas.batches import SyncState
 from schemas.failures import FailureType
 from sql import tables
@@ -112,7 +112,7 @@ def test_a_size_that_went_to_zero_is_in_production_with_zero(world: World) -> No
     world.settle(changed(1, 1, sizes={"S": 1, "M": 2}))
     event = staged(world, 2, sizes={"M": 2})
     stg_id = changed(1, 2).stg_id
-    world.staging.stage_left_sizes([(stg_id, identity(1), 2, ["S"])])
+    world.staging.stage_left_sizes([versions.LeftSizes(stg_id, versions.Version(identity(1), 2), ["S"])])
     world.promote(*world.arrive([event]))
     lines = world.query("SELECT size_label, [Order Qty] AS n FROM MON_CustMasterSchedule_Subitems ORDER BY 1")
     assert [(line["size_label"], line["n"]) for line in lines] == [("M", "2"), ("S", "0")]

@@ -25,7 +25,7 @@ from tests.chaos.real.points import OF_WORKER, Strikes
 from tests.chaos.real.schedule import JOINER, WRITER, Act, Arm, Author, Away, Join, Kill, Leave, Schedule, Trouble
 from tests.chaos.real.stage import POLLER, Stage, Watched, stage
 
-SETTLE_WITHIN = 120.0
+SETTLE_WITHIN = 300.0
 WORKERS = 2
 # Short pauses everywhere; the lease lives as long as in production.
 QUICK = {"poll_every": 0.3, "retry_first": 0.3, "retry_tries": 4}

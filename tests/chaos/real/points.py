@@ -81,7 +81,7 @@ class Place:
 
 
 PLACES = {
-    Point.HASH: Place(detect.Detector, "_look"),
+    Point.HASH: Place(detect.Detector, "_compare"),
     Point.PRODUCE: Place(kafka.Producer, "send_all", when=_to(topics.CHANGED)),
     Point.SNAPSHOT: Place(orders.Orders, "move_snapshots"),
     Point.STAGE_COMMIT: Place(staging.Staging, "write"),

@@ -188,6 +188,7 @@ class Struck:
     """A connector; after each method of `points` its process is at that point."""
 
     def __init__(self, real: Any, life: Life, points: Mapping[str, str]) -> None:
+        assert all(hasattr(real, name) for name in points), f"{type(real).__name__} has lost one of {[*points]}"
         self._real, self._life, self._points = real, life, points
 
     def __getattr__(self, name: str) -> Any:

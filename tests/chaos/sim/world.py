@@ -213,8 +213,8 @@ class Parts(resources.Resources):
 # Connector → method → the point behind it.
 STRUCK = {
     "orders": {"rows": "hash", "move_snapshots": "snapshot"},
-    "staging": {"write": "stage-commit"},
-    "journal": {"open": "intent", "resend": "intent", "close": "close", "finish": "finish"},
+    "staging": {"write": "stage-commit", "finish": "finish"},
+    "journal": {"open": "intent", "resend": "intent", "close": "close"},
     "production": {"promote": "promote-commit"},
     "failures": {"record": "record"},
 }

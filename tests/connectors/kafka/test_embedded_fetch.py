@@ -58,7 +58,7 @@ def test_simultaneous_callers_share_one_fetch(use: Use, tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(found) == 6
     assert len(set(found)) == 1
     assert download.calls == 1

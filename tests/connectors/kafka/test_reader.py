@@ -19,7 +19,7 @@ def produce(bootstrap: str, topic: str, *events: tuple[str, str, datetime]) -> N
     producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
     for key, value, at in events:
         producer.produce(topic, value, key, timestamp=round(at.timestamp() * 1000))
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def values(read: Any) -> list[tuple[str, bytes | None]]:
@@ -78,7 +78,7 @@ def test_the_bounds_show_expired_events(broker: str, kafka_topics: Any) -> None:
     produce(broker, topic, *(("A", str(n), NOON) for n in range(4)))
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker})
     for future in admin.delete_records([confluent_kafka.TopicPartition(topic, 0, 3)]).values():
-        future.result(10)
+        future.result(60)
     with kafka_replay.TopicReader(broker, topic) as reader:
         assert reader.bounds(0) == (3, 4)
         assert [message.value for message in reader.read(0, 3, 4)] == [b"3"]

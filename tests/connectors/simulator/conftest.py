@@ -42,7 +42,7 @@ class FakeClock:
 
     async def until_sleeping(self, count: int) -> None:
         """Until this many requests wait for the time to pass."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self._sleepers) < count:
                 self._changed.clear()
                 await self._changed.wait()

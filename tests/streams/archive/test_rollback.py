@@ -347,7 +347,7 @@ async def test_a_snapshot_that_lacks_a_watched_column_is_refused_and_a_size_it_l
         (event,) = await world.roll_back(morning)
         assert (event.record_uuid, event.sizes) == (identity(1), {"S": 1, "M": 2})
         rolling = world.rolling()
-        rolling = rollback.Rollback(**{**vars(rolling), "store": _Lacking(world.db, days=30, now=world.clock)})
+        rolling = rollback.Rollback(**{**vars(rolling), "snapshots": _Lacking(world.db, days=30, now=world.clock)})
         with pytest.raises(errors.Misconfigured, match=r"does not have \[AAG ORDER NUMBER\], \[CUSTOMER NAME\]"):
             rolling.preview(entry)
 
@@ -372,7 +372,7 @@ async def test_a_row_that_was_bad_then_is_refused_again_and_the_rest_arrives(tmp
 @timeless
 async def test_a_hold_whose_snapshot_is_gone_says_so(tmp_path: Path) -> None:
     async with place(tmp_path) as world:
-        with pytest.raises(errors.Misconfigured, match="in the archive no more"):
+        with pytest.raises(errors.Misconfigured, match="the archive no longer has the snapshot"):
             world.rolling().step(holds.Hold(customer=GREYSON, by="me", at=world.clock(), snapshot=7, complete=False))
 
 

@@ -167,7 +167,7 @@ def test_while_the_window_holds_back_more_the_snapshot_waits_but_not_for_ever(pl
     world.passed(window=4)
     assert archive_queue.read(world.state)[GREYSON].more
     assert place.archiver().ready() == []
-    world.clock.advance(archive_snapshots.PATIENCE.total_seconds())
+    world.clock.advance(archive_snapshots.LONGEST_WAIT.total_seconds())
     assert place.archiver().ready() == [GREYSON]
     world.passed()
     assert not archive_queue.read(world.state)[GREYSON].more

@@ -22,7 +22,7 @@ def ordersync(folder: Path, *arguments: str, **variables: str) -> subprocess.Com
         env={**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 

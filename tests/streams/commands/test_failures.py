@@ -171,7 +171,7 @@ def test_a_retry_of_a_customer_on_hold_sends_what_was_emitted_and_detects_after_
     assert [event.record_uuid for event in sender.events()] == [refused.record_uuid]
     assert world.passed() == []
     with world.db.write() as session:
-        holds.end(world.state, GREYSON)(session)
+        holds.release(world.state, GREYSON)(session)
     assert [event.record_uuid for event in world.passed()] == [identity(2)]
 
 

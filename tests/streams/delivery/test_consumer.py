@@ -203,7 +203,7 @@ async def test_a_stop_ends_a_hold_and_acknowledges_nothing(until: Any) -> None:
     running = asyncio.create_task(process.run(stream, Step(errors.Misconfigured("no permission", wait=3600))))
     await asyncio.to_thread(until, lambda: process.health.holding, "it holds")
     process.stops = True
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, 60)
     assert stream.acknowledged == []
     assert process.ended == []
 
@@ -211,7 +211,7 @@ async def test_a_stop_ends_a_hold_and_acknowledges_nothing(until: Any) -> None:
 async def test_a_rebalance_ends_a_worker_that_holds_because_the_group_would_wait_for_it() -> None:
     process, stream = Process(), Stream(good(1))
     process.rebalances = True
-    await asyncio.wait_for(process.run(stream, Step(errors.Misconfigured("no permission", wait=3600))), 2)
+    await asyncio.wait_for(process.run(stream, Step(errors.Misconfigured("no permission", wait=3600))), 60)
     assert process.ended == [(75, "orders.staged: the group rebalances while this worker holds")]
     assert stream.acknowledged == []
 

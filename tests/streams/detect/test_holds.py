@@ -42,7 +42,7 @@ def test_nothing_of_a_customer_on_hold_is_emitted_and_nothing_is_lost(world: Wor
     assert (report.on_hold, report.emitted, report.deferred) == (4, 1, 0)
     assert world.detect().on_hold == 4
     with world.db.write() as session:
-        holds.end(world.state, GREYSON)(session)
+        holds.release(world.state, GREYSON)(session)
     assert {event.record_uuid for event in world.passed()} == {identity(n) for n in (1, 2, 5, 6)}
 
 
@@ -97,6 +97,6 @@ def test_a_hold_outlives_the_process_and_is_known_by_the_customers_whole_name(wo
     assert (held.customer, held.by, held.snapshot, held.complete) == ("A.B/C", "me", None, True)
 
 
-def test_a_name_that_is_too_long_for_a_fact_is_refused(world: World) -> None:
-    with pytest.raises(errors.Misconfigured, match="too long for a hold"):
+def test_a_name_that_is_too_long_for_a_named_value_is_refused(world: World) -> None:
+    with pytest.raises(errors.Misconfigured, match="too long for a customer hold"):
         put_on_hold(world, "X" * 100)

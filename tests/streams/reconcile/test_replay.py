@@ -61,13 +61,13 @@ class Log:
             at = NOON if isinstance(one, bytes) else NOON + timedelta(minutes=one.version)
             value = one if isinstance(one, bytes) else codec.encode(one)
             producer.produce(self.topic, value, key, timestamp=round(at.timestamp() * 1000), headers=headers)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
 
     def expire(self, before: int) -> None:
         admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap})
         partition = confluent_kafka.TopicPartition(self.topic, PARTITION[GREYSON], before)
         for future in admin.delete_records([partition]).values():
-            future.result(10)
+            future.result(60)
 
     def replayer(self) -> replay.Replayer:
         self.readers.append(kafka_replay.TopicReader(self.bootstrap, self.topic))

@@ -42,7 +42,7 @@ class Office:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.base = settings.Settings(
-            home=folder, monday_url=url, monday_token=simulator_config.TOKEN, monday_minute=2.0, lease_seconds=20.0
+            home=folder, monday_url=url, monday_token=simulator_config.TOKEN, monday_minute=2.0, lease_seconds=120.0
         )
         self.opened: list[resources.Resources] = []
         parts = self.parts("setup")
@@ -78,7 +78,7 @@ class Worker:
 
     async def works(self) -> None:
         """An empty batch asks for every right that a full one needs."""
-        assert await asyncio.wait_for(self.writing.step([]), 10) == []
+        assert await asyncio.wait_for(self.writing.step([]), 60) == []
 
     def dies(self) -> None:
         """As by kill -9: the lease is not given back."""
@@ -165,7 +165,7 @@ async def test_another_worker_does_not_wait_for_the_lease_of_a_killed_one_that_s
 
 
 async def test_the_lease_of_a_killed_worker_is_no_other_workers_before_it_runs_out(ready: Office) -> None:
-    async with ready.worker("worker-1", lease_seconds=2.0) as first:
+    async with ready.worker("worker-1", lease_seconds=5.0) as first:
         await first.works()
         first.dies()
     held = ready.holder()
@@ -220,7 +220,7 @@ async def test_a_parked_order_is_emitted_by_the_owner_of_the_partition_though_no
 
 
 async def test_the_lease_is_renewed_while_the_partition_is_ours(ready: Office, until: Any) -> None:
-    async with ready.worker("worker-1", lease_seconds=3.0) as worker:
+    async with ready.worker("worker-1", lease_seconds=9.0) as worker:
         await worker.works()
         keeping = asyncio.create_task(worker.writing.keep(lambda: worker.owns))
         first = ready.holder()
@@ -252,4 +252,4 @@ async def test_a_lease_that_went_to_another_process_is_told_at_once(ready: Offic
         with worker.parts.db.write() as session:
             session.execute("UPDATE SYNC_Lease SET token = token + 1, owner = 'somebody'")
         with pytest.raises(errors.LeaseLost):
-            await asyncio.wait_for(worker.writing.keep(lambda: True), 10)
+            await asyncio.wait_for(worker.writing.keep(lambda: True), 60)

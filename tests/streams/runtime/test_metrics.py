@@ -110,9 +110,9 @@ async def test_the_page_tells_what_the_worker_and_the_tables_know(parts: resourc
     assert found["ordersync_source_rows"][()] == 69
     waiting = sum(value for (_, where), value in found["ordersync_orders"].items() if where == "WAITING")
     assert waiting >= emitted
-    assert 0 < found["ordersync_oldest_waiting_seconds"][()] < 60
+    assert 0 < found["ordersync_oldest_waiting_seconds"][()] < 600
     assert found["ordersync_passes_total"][()] == 1
-    assert found["ordersync_last_pass_timestamp_seconds"][()] == pytest.approx(datetime.now(UTC).timestamp(), abs=60)
+    assert found["ordersync_last_pass_timestamp_seconds"][()] == pytest.approx(datetime.now(UTC).timestamp(), abs=600)
     # Neither a secret nor anything of a single order.
     assert SECRET not in text
     with parts.db.read() as session:

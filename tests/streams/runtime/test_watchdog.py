@@ -175,7 +175,7 @@ def test_a_loop_that_hangs_ends_the_process_while_the_broker_has_not_answered(un
     assert why.startswith("watchdog: the event loop has not run for 60 s")
     world.dog.stop()
     world.answers.set()
-    assert world.dog.join(10)
+    assert world.dog.join(60)
 
 
 def test_a_watchdog_that_fails_itself_ends_the_process_instead_of_dying_in_silence(
@@ -186,7 +186,7 @@ def test_a_watchdog_that_fails_itself_ends_the_process_instead_of_dying_in_silen
     world.dog.start()
     until(lambda: world.ended, "it ends the process")
     world.dog.stop()
-    assert world.dog.join(10)
+    assert world.dog.join(60)
     assert world.ended == [(70, "watchdog: KeyError")]
     assert "watchdog: unknown error" in caplog.text
 
@@ -195,7 +195,7 @@ def test_a_stopped_watchdog_is_gone() -> None:
     world = World()
     world.dog.start()
     world.dog.stop()
-    assert world.dog.join(10)
+    assert world.dog.join(60)
     assert world.ended == []
 
 
@@ -214,13 +214,13 @@ exits.end_process(75, "the disk of the log is full")
 
 
 def test_a_process_ends_even_when_its_log_hangs() -> None:
-    ended = subprocess.run([sys.executable, "-c", HUNG], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run([sys.executable, "-c", HUNG], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 1
     assert "in emit" in ended.stderr
 
 
 def test_a_process_ends_with_its_code_and_its_reason() -> None:
     script = "from streams.delivery import exits; exits.end_process(70, 'enough')"
-    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 70
     assert ended.stderr == "enough: this process ends (exit 70)\n"
