@@ -34,7 +34,7 @@ class OutcomeUnknown(Transient):
 
 
 class Rejected(OrdersyncError):
-    """This request cannot succeed as it is. `code` and `request_id` are the other side's."""
+    """This request cannot succeed as it is. `code` is the other side's, or ours; `request_id` is the other side's."""
 
     def __init__(
         self, message: str, *, code: str, http_status: int | None = None, request_id: str | None = None
