@@ -1,11 +1,11 @@
-"""The error tree. The connector that meets the trouble decides the kind, and with it what happens next.
+"""The error tree. The connector that meets an error chooses its class, and with it the reaction.
 
 OrdersyncError
-├── Transient            may succeed later: bounded pauses, then the process ends and its supervisor starts it again
-│   ├── OutcomeUnknown   a write was sent and no answer arrived: check before it is sent again
-│   │   └── MustLookUp   (monday/error_table.py) the API does not say what happened: only the board can
-│   └── TopicMissing     (kafka/admin.py) the broker is there and the topic is not: create it
-├── Rejected             this request can never succeed as it is: a failure event, its neighbours go on
+├── Transient            may succeed later: bounded pauses, then the process ends and its supervisor restarts it
+│   ├── OutcomeUnknown   a write was sent and no answer arrived: check before it is repeated
+│   │   └── MustLookUp   (monday/error_table.py) the API does not report the outcome: only a lookup can
+│   └── TopicMissing     (kafka/admin.py) the broker answers and has no such topic: create it
+├── Rejected             this request can never succeed as it is: a failure event, the other requests go on
 ├── Misconfigured        token, permission, schema, settings: pause the lane, write no ERR rows
 │   ├── AccountStop      (monday/error_table.py) the API refuses the whole account
 │   ├── BoardStop        (monday/error_table.py) the API refuses the whole board
@@ -13,16 +13,16 @@ OrdersyncError
 └── LeaseLost            another process is the writer now: the process ends at once and writes nothing more
 
 Not in the tree, because they never leave their package: codec.Undecodable (schemas), MappingError (schemas), guard.Stop
-(streams/detect). tests/test_architecture.py holds this drawing against the classes.
+(streams/detect). tests/test_architecture.py compares this drawing with the classes.
 """
 
 
 class OrdersyncError(Exception):
-    """Trouble that ordersync has a name for. The text is one line for a user."""
+    """An error that ordersync knows. Its text is one line for the operator."""
 
 
 class Transient(OrdersyncError):
-    """May succeed later. `wait` is the pause that the other side asked for, in seconds, if it did."""
+    """The operation may succeed later. `wait` is the pause in seconds that the other side asked for, if it did."""
 
     def __init__(self, message: str, *, wait: float | None = None) -> None:
         super().__init__(message)
@@ -30,11 +30,11 @@ class Transient(OrdersyncError):
 
 
 class OutcomeUnknown(Transient):
-    """A write was sent and its answer never arrived: it may or may not have been carried out."""
+    """A write was sent and no answer arrived: the other side may or may not have executed it."""
 
 
 class Rejected(OrdersyncError):
-    """This request cannot succeed as it is."""
+    """This request cannot succeed as it is. `code` is the other side's, or ours; `request_id` is the other side's."""
 
     def __init__(
         self, message: str, *, code: str, http_status: int | None = None, request_id: str | None = None
@@ -46,7 +46,9 @@ class Rejected(OrdersyncError):
 
 
 class Misconfigured(OrdersyncError):
-    """A user must act: a token, a permission, a schema, a setting. `code` is the other side's own word."""
+    """An operator must act: a token, a permission, a schema, a setting. `code` is the other side's, or ours; `wait` is
+    the pause in seconds before the next attempt, if the other side asked for one.
+    """
 
     def __init__(self, message: str, *, code: str = "MISCONFIGURED", wait: float | None = None) -> None:
         super().__init__(message)
@@ -55,4 +57,4 @@ class Misconfigured(OrdersyncError):
 
 
 class LeaseLost(OrdersyncError):
-    """The right to write to the board belongs to another process now. Never waited for, never retried."""
+    """Another process is the lease holder now. The process ends: it neither waits nor retries."""

@@ -1,8 +1,8 @@
-"""A lock on a file: one holder on this machine, known by its pid, and never a stale lock.
+"""A lock on a file: one owner on this machine, known by its pid, and never a stale lock.
 
-The kernel keeps the lock on the open file and frees it when the holder dies, kill -9 included. The file is
-never removed (a second process might lock the removed one); its text names the holder, for people and for
-`owner`. A process that forks without exec shares its locks with the copy: start programs, not copies.
+The kernel keeps the lock on the open file and frees it when the owner ends, kill -9 included. The file stays, because a
+second process might lock a removed one; its text names the owner, for operators and for `owner`. A process that forks
+without exec shares its locks with the copy: start programs, not copies.
 """
 
 import fcntl
@@ -14,8 +14,10 @@ from connectors import errors, processes
 
 
 class FileLock:
-    """Held from `acquire` to `release` or to the end of the process. Two objects in one process exclude each
-    other as two processes do. `purpose` completes the sentence "… is in use by process N".
+    """A lock that lasts from `acquire` to `release` or to the end of the process.
+
+    Two objects in one process exclude each other as two processes do. `purpose` completes the sentence "… is in use by
+    process N".
     """
 
     def __init__(self, path: Path, *, purpose: str | None = None) -> None:
@@ -25,10 +27,11 @@ class FileLock:
 
     @property
     def held(self) -> bool:
+        """Whether this object owns the lock."""
         return self._file is not None
 
     def acquire(self, *, wait: bool = False) -> None:
-        """Take the lock. Without `wait`, raises Misconfigured (LOCKED) that names the holder."""
+        """Takes the lock; `wait` waits without limit, else a lock in use raises Misconfigured (LOCKED)."""
         if self.held:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,8 +42,8 @@ class FileLock:
             os.pwrite(file, str(processes.Identity.of(os.getpid())).encode(), 0)
         except BlockingIOError:
             os.close(file)
-            holder = owner(self.path)
-            name = f"process {holder}" if holder else "another process"
+            pid = owner(self.path)
+            name = f"process {pid}" if pid else "another process"
             raise errors.Misconfigured(f"{self._purpose} is in use by {name}", code="LOCKED") from None
         except BaseException:
             os.close(file)
@@ -48,7 +51,7 @@ class FileLock:
         self._file = file
 
     def release(self) -> None:
-        """Give the lock back; nothing happens if it is not held."""
+        """Frees the lock; nothing happens if this object does not own it."""
         if self._file is not None:
             os.ftruncate(self._file, 0)
             os.close(self._file)
@@ -63,12 +66,12 @@ class FileLock:
 
 
 def owner(path: Path) -> int | None:
-    """The pid of the living holder of the lock on `path`, None if nobody holds it.
+    """The pid of the running process that owns the lock on `path`, None if no process does.
 
-    It only reads the holder's name: trying the lock instead could refuse it to someone else meanwhile.
+    It only reads the file: an attempt to take the lock could refuse it to another process at that moment.
     """
     try:
-        holder = processes.Identity.parse(path.read_text())
+        process = processes.Identity.parse(path.read_text())
     except FileNotFoundError:
         return None
-    return holder.pid if holder and holder.alive() else None
+    return process.pid if process and process.alive() else None

@@ -1,5 +1,6 @@
-"""A child process that ends with its parent, however the parent ends. Linux only; standard library only,
-because this file is also the launcher of such a child, run by a bare interpreter.
+"""A child process that ends with its parent, however the parent ends. Linux only.
+
+It imports the standard library only, because a bare interpreter runs this file as the launcher of such a child.
 """
 
 import contextlib
@@ -21,9 +22,9 @@ _STANDBY = "ORDERSYNC_STANDBY"
 
 @dataclass(frozen=True)
 class Identity:
-    """One process and no other: a pid is used again, a pid with its start (clock ticks since boot) is not.
+    """Exactly one process: the kernel reuses a pid, but not a pid with its start (clock ticks since boot).
 
-    It has ended when all its threads have, for only then its ports and locks are free; a zombie has.
+    A process has ended when all its threads have, because only then its ports and locks are free; a zombie has ended.
     """
 
     pid: int
@@ -31,17 +32,17 @@ class Identity:
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """The process that has this pid now, if there is one."""
+        """The process that has this pid now; None when there is none."""
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             return None
-        # The name, in brackets, may hold anything; the third field and on (proc_pid_stat(5)) follow it.
+        # The name, in brackets, may contain any character; the other fields (proc_pid_stat(5)) follow it.
         return cls(pid, int(stat[stat.rindex(")") + 2 :].split()[19]))
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The reverse of `str`; None for any other text."""
+        """The process that `str` wrote; None for any other text."""
         words = text.split()
         if len(words) != 2 or not all(word.isdecimal() for word in words):
             return None
@@ -51,15 +52,16 @@ class Identity:
         return f"{self.pid} {self.started}"
 
     def alive(self) -> bool:
+        """Whether the process has not ended."""
         return not self.wait(0)
 
     def wait(self, timeout: float) -> bool:
-        """Whether it has ended, at the latest after `timeout` seconds."""
+        """Waits for its end, at most `timeout` seconds. Returns whether it has ended."""
         with self._handle() as handle:
             return handle is None or _ended(handle, timeout)
 
     def kill(self, timeout: float) -> bool:
-        """End it with SIGKILL. Whether it is gone, at the latest after `timeout` seconds."""
+        """Ends it with SIGKILL and waits at most `timeout` seconds. Returns whether it has ended."""
         with self._handle() as handle:
             if handle is None:
                 return True
@@ -69,14 +71,14 @@ class Identity:
 
     @contextlib.contextmanager
     def _handle(self) -> Iterator[int | None]:
-        """A file descriptor that means this process, None if it is no more."""
+        """A file descriptor of this process, None when it has ended."""
         try:
             handle = os.pidfd_open(self.pid)
         except ProcessLookupError:
             yield None
             return
         try:
-            # Asked after opening: from here on the handle can mean no other process.
+            # The check follows the opening, so the handle can belong to no other process.
             yield handle if type(self).of(self.pid) == self else None
         finally:
             os.close(handle)
@@ -89,10 +91,10 @@ def _ended(handle: int, timeout: float) -> bool:
 
 
 class Child:
-    """A running command, in a process group of its own, its output appended to `log`.
+    """A running command in a process group of its own, with its output appended to `log`.
 
-    It is killed by the kernel when this process ends in any way, and what it leaves behind in its group is
-    killed when it ends. As a `standby` it gets as far as `stand_by`, and goes on when it is told to `take_over`.
+    The kernel kills it when this process ends in any way; when the command ends, this process kills the rest of its
+    group. A `standby` waits in `stand_by` until `take_over`. Raises OSError when the launcher cannot be started.
     """
 
     def __init__(
@@ -112,8 +114,8 @@ class Child:
         self._ended = threading.Event()
         self._failure: OSError | None = None
         launcher = [sys.executable, "-I", "-S", str(Path(__file__).resolve()), str(os.getpid())]
-        # The kernel's signal is bound to the thread that forked, not to its process: a thread that only
-        # waits for the child lives exactly as long as needed.
+        # The kernel binds the signal to the thread that forked, not to its process: this thread only waits for the
+        # child, so it ends exactly with the child.
         threading.Thread(
             target=self._run,
             args=([*launcher, *command], log, folder, environment),
@@ -143,7 +145,7 @@ class Child:
             return
         finally:
             self._started.set()
-        # Wait without reaping: until it is reaped below, under the lock, its pid cannot be another's.
+        # Wait without reaping: until the code below reaps it, under the lock, no other process can have its pid.
         os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -154,32 +156,34 @@ class Child:
 
     @property
     def pid(self) -> int:
+        """The pid of the command, which is that of its process group too."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
+        """Whether the command has not ended."""
         return not self._ended.is_set()
 
     def take_over(self) -> None:
-        """Tells a standby to go on, now or as soon as it is so far. Nothing happens if it has ended."""
-        assert self._process.stdin is not None, "it was not started as a standby"
+        """Lets a standby continue, now or as soon as it reaches `stand_by`. Nothing happens if it has ended."""
+        assert self._process.stdin is not None, "the child was not started as a standby"
         with self._lock:
             if self.running:
                 with contextlib.suppress(BrokenPipeError), self._process.stdin as gate:
                     gate.write(b"\n")
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """The exit code (minus the signal if one ended it); None if it still runs after `timeout` seconds."""
+        """The exit code (minus the number of the signal that ended it); None if it runs after `timeout` seconds."""
         return self._process.returncode if self._ended.wait(timeout) else None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to its whole group; nothing happens if it has ended."""
+        """Sends a signal to the whole process group; nothing happens if the command has ended."""
         with self._lock:
             if self.running:
                 os.killpg(self._process.pid, number)
 
     def stop(self, grace: float) -> int:
-        """SIGTERM, after `grace` seconds SIGKILL. The exit code."""
+        """Sends SIGTERM, and SIGKILL after `grace` seconds. Returns the exit code."""
         self.signal(signal.SIGTERM)
         if not self._ended.wait(grace):
             self.signal(signal.SIGKILL)
@@ -188,7 +192,7 @@ class Child:
 
 
 def stand_by() -> None:
-    """In a child: returns at once, or when a standby is told to take over. A standby without a parent ends here."""
+    """Called by a child: returns at once, but in a standby at its `take_over`. A standby without a parent ends here."""
     if os.environ.pop(_STANDBY, None) is None:
         return
     if not os.read(0, 1):
@@ -199,7 +203,7 @@ def stand_by() -> None:
 
 
 def _launch(parent: int, command: list[str]) -> None:
-    """Become `command`, with the kernel told to kill it when the parent ends."""
+    """Asks the kernel to kill this process when the parent ends, and turns it into `command`."""
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
         sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent:

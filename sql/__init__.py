@@ -1,19 +1,25 @@
-"""Every statement, named; every table; the one place that quotes a name.
+"""Every SQL statement, by name; every table, as data; the one place that quotes a name.
 
-A step's statements live in `<step>.sql` as blocks:
+    tables.py       the tables, out of *.csv             identifiers.py  quoting
+    ddl.py          CREATE and ALTER for each engine     script.py       writes schema/<engine>.sql
+    grants.py       the rights on SQL Server             live_checks.py  mistakes in existing tables
+    pushdown.py     the row hash as SQL Server computes it
+
+Each *.sql file has the statements of one module of connectors as blocks; `connectors/tables/X.py` loads `X.sql`:
 
     -- name: claim_staged
     -- Take the oldest rows for this worker.
     UPDATE ...
 
 A block is portable: SQLite and SQL Server run the same bytes (tests/sql/test_lint.py). A second line
-`-- engine: sqlite` (or `sqlserver`, `postgresql`) marks a block for one engine; the others may have one of the same
-name. PostgreSQL has only the archive; connectors/archive/postgres.py turns its brackets and marks into that dialect.
+`-- engine: sqlite` (or `sqlserver`, `postgresql`) marks a block for one engine; another engine may have a block of the
+same name. PostgreSQL has only the archive; connectors/archive/postgres.py translates brackets and marks for it.
 
-Placeholders are filled by `expand`, and say by the end of their name what they take: `{table}` is one name,
-`{columns}` (any plural) a list of names, `{marks}` a count of `?`, `{texts}` expressions built from quoted
-names. `{s.columns}` puts an alias before each name, `{columns=?}` an assignment after each. Values never enter
-a text: they are bound.
+`expand` fills placeholders. The end of a placeholder's name says what it takes: `{table}` one name, `{columns}` (any
+plural) a list of names, `{marks}` a count of `?`, `{texts}` expressions built from quoted names. `{s.columns}` puts an
+alias before each name, `{columns=?}` an assignment after each. Values never enter a text: they are bound.
+
+Imports: nothing of ours; imported by: connectors, streams.
 """
 
 import re
@@ -43,33 +49,36 @@ class Block:
     text: str
 
 
-def steps() -> list[str]:
-    """The names of the statement files."""
+def files() -> list[str]:
+    """The names of the statement files, without `.sql`."""
     return sorted(path.stem for path in _FOLDER.glob("*.sql"))
 
 
 @cache
-def blocks(step: str) -> tuple[Block, ...]:
-    """The blocks of `<step>.sql`, in order."""
-    return tuple(parse((_FOLDER / f"{step}.sql").read_text(encoding="utf-8"), step))
+def blocks(file: str) -> tuple[Block, ...]:
+    """The blocks of `<file>.sql`, in order. Raises ValueError for a malformed file."""
+    return tuple(parse((_FOLDER / f"{file}.sql").read_text(encoding="utf-8"), file))
 
 
 @cache
-def load(step: str, engine: str | None = None) -> MappingProxyType[str, str]:
-    """The statements of `<step>.sql` by name: all of them, or those that `engine` can run."""
-    found: dict[str, str] = {}
-    for block in blocks(step):
+def load(file: str, engine: str | None = None) -> MappingProxyType[str, str]:
+    """The statements of `<file>.sql` by name: all of them, or those that `engine` can run.
+
+    Raises ValueError when a block exists for several engines and `engine` is None.
+    """
+    statements: dict[str, str] = {}
+    for block in blocks(file):
         if engine is not None and block.engine not in (None, engine):
             continue
-        if block.name in found:
-            raise ValueError(f"{step}.sql: {block.name} exists for several engines: load it for one")
-        found[block.name] = block.text
-    return MappingProxyType(found)
+        if block.name in statements:
+            raise ValueError(f"{file}.sql: {block.name} exists for several engines: load it for one")
+        statements[block.name] = block.text
+    return MappingProxyType(statements)
 
 
 def parse(text: str, source: str) -> Iterator[Block]:
-    """Blocks of a statement file; `source` names it in errors. Comment lines never reach the database."""
-    seen: set[tuple[str, str | None]] = set()
+    """The blocks of a statement file; `source` names it in a ValueError. Comment lines never reach the database."""
+    known: set[tuple[str, str | None]] = set()
     head, *parts = re.split(r"^(?=-- name:)", text, flags=re.MULTILINE)
     if any(line.strip() and not line.startswith("--") for line in head.splitlines()):
         raise ValueError(f"{source}.sql: a statement before the first name")
@@ -83,14 +92,14 @@ def parse(text: str, source: str) -> Iterator[Block]:
         if marked:
             lines.pop(0)
         if engine not in (None, *ENGINES):
-            raise ValueError(f"{source}.sql: {named[1]} is for an engine nobody knows: {engine}")
+            raise ValueError(f"{source}.sql: {named[1]} is for an unknown engine: {engine}")
         description = " ".join(line[2:].strip() for line in lines if line.startswith("--"))
         statement = "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip()
         if not description or not statement:
             raise ValueError(f"{source}.sql: {named[1]} needs a description and a statement")
-        if (named[1], engine) in seen:
-            raise ValueError(f"{source}.sql: {named[1]} is there twice")
-        seen.add((named[1], engine))
+        if (named[1], engine) in known:
+            raise ValueError(f"{source}.sql: {named[1]} exists twice")
+        known.add((named[1], engine))
         yield Block(named[1], description, engine, statement)
 
 
@@ -100,7 +109,7 @@ def placeholders(text: str) -> tuple[str, ...]:
 
 
 def expand(text: str, **values: str | Sequence[str] | int) -> str:
-    """`text` with every placeholder filled; a missing, unused or wrongly shaped value is an error."""
+    """`text` with every placeholder filled. Raises ValueError for a missing, unused or wrongly shaped value."""
     wanted = set(placeholders(text))
     if wanted != set(values):
         raise ValueError(f"placeholders {sorted(wanted)} were given {sorted(values)}")

@@ -1,14 +1,14 @@
 -- name: lock_batch
--- Holds a batch until the transaction ends, so that no one counts beside us.
+-- Locks a batch until the transaction ends, so that no other transaction counts it meanwhile.
 UPDATE MON_BatchProcessing SET total_records = total_records WHERE batch_id = ?
 
 -- name: batch_counts
--- How the orders of a batch stand.
+-- The orders of a batch by status, and how many of them have an item.
 SELECT s.stg_status, COUNT(*) AS orders, COUNT(s.stg_monday_item_id) AS items
 FROM STG_MON_CustMasterSchedule AS s WHERE s.stg_batch_id = ? GROUP BY s.stg_status
 
 -- name: batch_retries
--- How many failed orders of a batch are tried again by themselves, and how many of those have their item.
+-- The failed orders of a batch that ordersync retries by itself, and how many of them have an item.
 SELECT COUNT(*) AS orders, COUNT(s.stg_monday_item_id) AS items FROM STG_MON_CustMasterSchedule AS s
 WHERE s.stg_batch_id = ? AND s.stg_status = 'API_FAILED'
   AND (EXISTS (SELECT 1 FROM ERR_MON_CustMasterSchedule AS e
@@ -19,7 +19,7 @@ WHERE s.stg_batch_id = ? AND s.stg_status = 'API_FAILED'
         AND (f.next_retry_at IS NOT NULL OR (f.retryable = 1 AND f.max_retries_reached = 0))))
 
 -- name: batch_sizes
--- How many sizes of a batch are on the board.
+-- The number of sizes of a batch that are on the board.
 SELECT COUNT(*) AS n FROM STG_MON_CustMasterSchedule_Subitems AS s
 WHERE s.stg_batch_id = ? AND s.stg_status IN ('API_SUCCESS', 'PROMOTED')
 
@@ -30,7 +30,7 @@ SELECT batch_id, total_records, status, start_time, end_time, staging_load_compl
 FROM MON_BatchProcessing WHERE batch_id = ?
 
 -- name: open_batch
--- A batch begins.
+-- Inserts a batch, once.
 INSERT INTO MON_BatchProcessing (batch_id, customer_name, batch_type, status, total_records, successful_records,
   failed_records, superseded_records, start_time, version, started_by)
 SELECT CAST(? AS NVARCHAR(36)), CAST(? AS NVARCHAR(200)), 'FULL_BATCH', 'STARTED', CAST(? AS INT), 0, 0, 0,
@@ -38,15 +38,15 @@ SELECT CAST(? AS NVARCHAR(36)), CAST(? AS NVARCHAR(200)), 'FULL_BATCH', 'STARTED
 WHERE NOT EXISTS (SELECT 1 FROM MON_BatchProcessing WHERE batch_id = ?)
 
 -- name: confirm_batch
--- Kafka has all of its events.
+-- Notes that Kafka has confirmed all events of a batch.
 UPDATE MON_BatchProcessing SET confirmed_at = ? WHERE batch_id = ?
 
 -- name: unconfirmed_batches
--- Batches whose poller ended before Kafka had confirmed them.
+-- Batches of earlier passes whose poller ended before Kafka had confirmed them.
 SELECT batch_id FROM MON_BatchProcessing WHERE confirmed_at IS NULL AND version < ?
 
 -- name: shrink_batch
--- Such a batch counts what arrived; the rest was detected again.
+-- Sets the total of a batch that lost events to the orders that arrived; the others were detected once more.
 UPDATE MON_BatchProcessing
 SET total_records = (SELECT COUNT(*) FROM STG_MON_CustMasterSchedule AS s
     WHERE s.stg_batch_id = MON_BatchProcessing.batch_id),
@@ -54,7 +54,7 @@ SET total_records = (SELECT COUNT(*) FROM STG_MON_CustMasterSchedule AS s
 WHERE batch_id = ?
 
 -- name: update_batch
--- The counters and the state of a batch.
+-- Writes the counters and the state of a batch.
 UPDATE MON_BatchProcessing
 SET status = ?, total_records = ?, successful_records = ?, failed_records = ?, superseded_records = ?,
   orders_processed = ?, subitems_processed = ?, end_time = ?, duration_seconds = ?, staging_load_completed = ?,
@@ -62,7 +62,7 @@ SET status = ?, total_records = ?, successful_records = ?, failed_records = ?, s
 WHERE batch_id = ?
 
 -- name: batches
--- Batches by start, the newest first.
+-- The newest batches, the newest first.
 SELECT q.batch_id, q.customer_name, q.status, q.total_records, q.successful_records, q.failed_records,
   q.superseded_records, q.start_time, q.end_time, q.version
 FROM (SELECT b.batch_id, b.customer_name, b.status, b.total_records, b.successful_records, b.failed_records,

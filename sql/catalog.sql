@@ -1,4 +1,4 @@
--- What a database holds now, and which form of our schema it was given.
+-- The present schema of a database, and the form of our schema that was applied last.
 
 -- name: live_columns
 -- engine: sqlite
@@ -46,7 +46,7 @@ SELECT v.name AS [name] FROM sys.views AS v
 
 -- name: indexed_columns
 -- engine: sqlserver
--- Columns that an index or a key of their table holds: their type and collation are not to be changed.
+-- Columns that an index or a key of their table contains: their type and collation must not change.
 SELECT o.name AS [table_name], c.name AS [name]
   FROM sys.index_columns AS x
   JOIN sys.columns AS c ON c.object_id = x.object_id AND c.column_id = x.column_id
@@ -54,7 +54,7 @@ SELECT o.name AS [table_name], c.name AS [name]
 
 -- name: made_columns
 -- engine: sqlserver
--- Columns whose values the server makes itself, one after the other or out of others; ours are written.
+-- IDENTITY and computed columns: the server generates their values, while ordersync writes its own.
 SELECT o.name AS [table_name], c.name AS [name]
   FROM sys.columns AS c
   JOIN sys.tables AS o ON o.object_id = c.object_id
@@ -62,17 +62,17 @@ SELECT o.name AS [table_name], c.name AS [name]
 
 -- name: allows_snapshots
 -- engine: sqlserver
--- 1 when a reader may see one state without a lock.
+-- 1 when a read transaction may see one state without a lock.
 SELECT d.snapshot_isolation_state AS [state] FROM sys.databases AS d WHERE d.name = DB_NAME()
 
 -- name: make_line
--- The row whose lock orders write transactions, on an engine that would let them run side by side.
+-- Inserts the row whose lock orders the write transactions, on an engine that would let them run side by side.
 INSERT INTO [SYNC_Lease] ([name], [owner], [token], [expires_at])
 SELECT CAST(? AS NVARCHAR(100)), NULL, 0, CAST(? AS NVARCHAR(26))
  WHERE NOT EXISTS (SELECT 1 FROM [SYNC_Lease] WHERE [name] = ?)
 
 -- name: stand_in_line
--- Wait for the write transaction before this one to end.
+-- Waits for the end of the write transaction before this one, and locks the row.
 UPDATE [SYNC_Lease] SET [token] = [token] + 1 WHERE [name] = ?
 
 -- name: last_schema
@@ -85,5 +85,5 @@ SELECT [version], [checksum] FROM [SYNC_SchemaVersion]
 SELECT COALESCE(MAX([version]), 0) + 1 AS [version] FROM [SYNC_SchemaVersion]
 
 -- name: record_schema
--- Remember that this form of the schema was applied.
+-- Notes that this form of the schema was applied.
 INSERT INTO [SYNC_SchemaVersion] ([version], [applied_at], [checksum]) VALUES (?, ?, ?)

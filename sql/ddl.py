@@ -1,7 +1,7 @@
-"""From tables as data to DDL, for SQLite, SQL Server and (the archive only) PostgreSQL.
+"""DDL for the tables, on SQLite, SQL Server and (the archive only) PostgreSQL.
 
-Nothing is ever dropped but our own view, and the source table is never altered. `missing` chooses the
-statements that a live database lacks; script.py puts them all together.
+It drops nothing but our own view, and never alters the source table. `missing` yields the statements that a live
+database needs; script.py joins all of them.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from sql import grants, identifiers, tables
 
 ENGINES = ("sqlite", "sqlserver", "postgresql")
 
-# Case-sensitive by code point. Trailing blanks still count for nothing there: Python strips them.
+# Compares by code point, with case. It still ignores trailing blanks, which Python strips.
 BINARY_COLLATION = "Latin1_General_BIN2"
 
-# STRICT tables know five types. Decimals are text of fixed scale: SQLite would turn them into floats.
+# STRICT tables have five types. Decimals are text of fixed scale, because SQLite would turn them into floats.
 _SQLITE_TYPES = {
     **dict.fromkeys(["NVARCHAR", "VARCHAR", "UNIQUEIDENTIFIER", "DATE", "DATETIME2", "DECIMAL"], "TEXT"),
     **dict.fromkeys(["UUID", "TIMESTAMP", "JSONB"], "TEXT"),
@@ -22,18 +22,18 @@ _SQLITE_TYPES = {
     **dict.fromkeys(["VARBINARY", "BYTEA"], "BLOB"),
 }
 
-# Tables that PostgreSQL shares with the others; those of its own are declared in its own words.
+# For tables that PostgreSQL shares with the others; its own tables are declared with its own types.
 _POSTGRESQL_TYPES = {"NVARCHAR": "VARCHAR", "DATETIME2": "TIMESTAMP", "INT": "INTEGER"}
 
-# schemas/batches.py: a batch in one of these is over (tests/sql/test_ddl.py holds the two together).
+# The states of a batch that has ended, as in schemas/batches.py (tests/sql/test_ddl.py compares the two).
 _BATCH_OVER = ("PROMOTED", "FAILED")
 
 
 @dataclass(frozen=True)
 class LiveColumn:
-    """A column as the database has it. `type` is in the engine's words, sized: `TEXT`, `NVARCHAR(200)`.
+    """A column as the database has it. `type` is the engine's, with its size: `TEXT`, `NVARCHAR(200)`.
 
-    `indexed`: an index or a key holds it. `made`: the engine makes its values, it is IDENTITY or computed.
+    `indexed`: an index or a key contains it. `generated`: the engine computes its values (IDENTITY or computed).
     """
 
     name: str
@@ -41,17 +41,17 @@ class LiveColumn:
     nullable: bool
     collation: str | None = None
     indexed: bool = False
-    made: bool = False
+    generated: bool = False
 
     @property
     def binary(self) -> bool:
-        """Whether it compares byte by byte."""
+        """Whether the column compares byte by byte."""
         return self.collation is not None and self.collation.upper().endswith("_BIN2")
 
 
 @dataclass(frozen=True)
 class Live:
-    """What a database holds now: columns by table, and the names of its indexes and views."""
+    """The present schema of a database: columns by table, and the names of its indexes and views."""
 
     columns: Mapping[str, Sequence[LiveColumn]]
     others: Collection[str]
@@ -59,22 +59,22 @@ class Live:
 
 @dataclass(frozen=True)
 class Step:
-    """One statement, and what it makes in words; an empty `makes` belongs to the step beside it."""
+    """One statement, and what it creates in words; a blank `creates` belongs to the step beside it."""
 
-    makes: str
+    creates: str
     statement: str
 
 
 def missing(engine: str, live: Live, *, with_source: bool, outdated: bool) -> Iterator[Step]:
-    """The steps from `live` to the whole schema. `outdated`: the view is made anew though it is there."""
-    columns = {name.casefold(): found for name, found in live.columns.items()}
+    """The steps from `live` to the whole schema. `outdated` recreates the view although it exists."""
+    columns = {name.casefold(): there for name, there in live.columns.items()}
     others = {name.casefold() for name in live.others}
     for table in tables.of_engine(engine):
-        found = columns.get(table.name.casefold())
-        if found is None and (with_source or table.name != tables.SOURCE):
+        there = columns.get(table.name.casefold())
+        if there is None and (with_source or table.name != tables.SOURCE):
             yield Step(f"table {table.name}", create_table(table, engine))
-        elif found is not None and table.name != tables.SOURCE:
-            yield from _mend(table, found, engine)
+        elif there is not None and table.name != tables.SOURCE:
+            yield from _complete(table, there, engine)
         for index in table.indexes:
             if index.name.casefold() not in others:
                 yield Step(f"index {index.name}", create_index(table, index, engine))
@@ -82,11 +82,11 @@ def missing(engine: str, live: Live, *, with_source: bool, outdated: bool) -> It
         yield Step("", drop_view(engine))
         yield Step(f"view {tables.ACTIVE_BATCHES}", create_view(engine))
         if engine == "sqlserver":
-            yield Step("", grants.view_again())
+            yield Step("", grants.grant_view())
 
 
 def create_table(table: tables.Table, engine: str) -> str:
-    """CREATE TABLE that does nothing when the table exists."""
+    """CREATE TABLE, which does nothing when the table exists."""
     lines = [f"    {_column(column, engine)}" for column in table.columns]
     if table.primary_key:
         keys = ", ".join(_quoted(name, engine) for name in table.primary_key)
@@ -100,7 +100,7 @@ def create_table(table: tables.Table, engine: str) -> str:
 
 
 def add_column(table: tables.Table, column: tables.Column, engine: str) -> str:
-    """ALTER TABLE ADD. Rows may be there already, so a column without a default starts as NULL."""
+    """ALTER TABLE ADD. The table may have rows, so a column without a default starts as NULL."""
     nullable = column.nullable or column.default is None
     definition = _column(column, engine, nullable=nullable)
     guard = ""
@@ -117,7 +117,7 @@ def alter_column(table: tables.Table, column: tables.Column, *, nullable: bool |
 
 
 def create_index(table: tables.Table, index: tables.Index, engine: str) -> str:
-    """CREATE INDEX that does nothing when the index exists."""
+    """CREATE INDEX, which does nothing when the index exists."""
     name = _quoted(index.name, engine)
     columns = ", ".join(_quoted(column, engine) for column in index.columns)
     conditions = [f"{_quoted(column, engine)} IS NOT NULL" for column in index.when_not_null]
@@ -132,12 +132,12 @@ def create_index(table: tables.Table, index: tables.Index, engine: str) -> str:
 
 
 def drop_view(engine: str) -> str:
-    """The first half of making the view anew; SQL Server wants CREATE VIEW alone in its batch."""
+    """The first statement of a recreation of the view; SQL Server wants CREATE VIEW alone in its batch."""
     return f"DROP VIEW IF EXISTS {owned(tables.ACTIVE_BATCHES, engine)}"
 
 
 def create_view(engine: str) -> str:
-    """Batches that are not over, and how many of their records are still open."""
+    """The view of the batches that have not ended, with the number of their open records."""
     batches = tables.get(tables.BATCHES)
     counts = ("successful_records", "failed_records", "superseded_records")
     open_records = " - ".join(f"COALESCE([{name}], 0)" for name in ("total_records", *counts))
@@ -149,20 +149,20 @@ def create_view(engine: str) -> str:
     )
 
 
-def _mend(table: tables.Table, found: Sequence[LiveColumn], engine: str) -> Iterator[Step]:
-    live = {column.name.casefold(): column for column in found}
+def _complete(table: tables.Table, columns: Sequence[LiveColumn], engine: str) -> Iterator[Step]:
+    live = {column.name.casefold(): column for column in columns}
     for column in table.columns:
         there = live.get(column.name.casefold())
         what = f"column [{column.name}] of {table.name}"
         if there is None:
             yield Step(what, add_column(table, column, engine))
         elif engine == "sqlserver" and is_narrow(there, column) and not there.indexed:
-            # Rows that are there may hold NULLs.
+            # Existing rows may contain NULL.
             yield Step(f"wider {what}", alter_column(table, column, nullable=there.nullable))
 
 
 def is_narrow(there: LiveColumn, column: tables.Column) -> bool:
-    """Whether a live column holds less, or compares more loosely, than ours does."""
+    """Whether a live column is smaller than ours, or compares without case where ours compares bytes."""
     return there.type == column.widened_from or (column.binary and not there.binary)
 
 
@@ -172,7 +172,7 @@ def _column(column: tables.Column, engine: str, *, nullable: bool | None = None,
     if engine == "sqlserver" and column.binary:
         words.append(f"COLLATE {BINARY_COLLATION}")
     words.append("NULL" if nullable else "NOT NULL")
-    # SQLite has none of the functions that some defaults call; we write those values ourselves everywhere.
+    # SQLite lacks the functions that some defaults call; ordersync writes those values itself on every engine.
     if default and column.default is not None and (engine != "sqlite" or _is_literal(column.default)):
         words.append(f"DEFAULT {column.default}")
     return " ".join(words)
@@ -195,7 +195,7 @@ def _quoted(name: str, engine: str) -> str:
 
 
 def owned(name: str, engine: str) -> str:
-    """A table's name; on SQL Server with its schema, for `setup` may log in with another default one."""
+    """The quoted name of a table; on SQL Server with its schema, because a login may have another default one."""
     return f"[dbo].{_quoted(name, engine)}" if engine == "sqlserver" else _quoted(name, engine)
 
 

@@ -1,20 +1,20 @@
 -- name: order_error
--- Is this failure recorded?
+-- The ERR row of a failure of an order, if there is one.
 SELECT err_id, retry_count FROM ERR_MON_CustMasterSchedule WHERE error_key = ?
 
 -- name: size_error
--- Is this failure of a size recorded?
+-- The ERR row of a failure of a size, if there is one.
 SELECT err_id, retry_count FROM ERR_MON_CustMasterSchedule_Subitems WHERE error_key = ?
 
 -- name: insert_order_error
--- One order that failed, once.
+-- Inserts the ERR row of an order.
 INSERT INTO ERR_MON_CustMasterSchedule (err_id, original_stg_id, batch_id, customer_batch, order_number, item_name,
   group_name, api_payload, error_type, error_message, http_status_code, retry_count, max_retries_reached, created_date,
   original_data, record_uuid, version, customer, error_code, request_id, retryable, error_key)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: insert_size_error
--- One size that failed, once.
+-- Inserts the ERR row of a size.
 INSERT INTO ERR_MON_CustMasterSchedule_Subitems (err_id, original_stg_id, parent_item_id, batch_id, customer_batch,
   order_number, size_label, order_qty, subitem_name, api_payload, error_type, error_message, http_status_code,
   retry_count, max_retries_reached, created_date, original_data, record_uuid, version, customer, error_code, request_id,
@@ -22,7 +22,7 @@ INSERT INTO ERR_MON_CustMasterSchedule_Subitems (err_id, original_stg_id, parent
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: order_failed_again
--- The same order failed again, on a later try; or after its failure had ended, which opens it anew.
+-- Updates the ERR row of an order that failed on a later retry, or reopens it when the failure recurs after its end.
 UPDATE ERR_MON_CustMasterSchedule SET retry_count = ?, last_retry_date = ?, error_type = ?, error_message = ?,
   error_code = ?, http_status_code = ?, request_id = ?, api_payload = COALESCE(?, api_payload), retryable = ?,
   next_retry_at = NULL, max_retries_reached = 0, resolved_date = NULL, resolved_by = NULL, resolution = NULL,
@@ -30,7 +30,7 @@ UPDATE ERR_MON_CustMasterSchedule SET retry_count = ?, last_retry_date = ?, erro
 WHERE error_key = ? AND ((resolved_date IS NULL AND retry_count < ?) OR resolved_date < ?)
 
 -- name: size_failed_again
--- The same for a size.
+-- Updates or reopens the ERR row of a size in the same way.
 UPDATE ERR_MON_CustMasterSchedule_Subitems SET retry_count = ?, last_retry_date = ?, error_type = ?,
   error_message = ?, error_code = ?, http_status_code = ?, request_id = ?, api_payload = COALESCE(?, api_payload),
   retryable = ?, next_retry_at = NULL, max_retries_reached = 0, resolved_date = NULL, resolved_by = NULL,
@@ -38,61 +38,61 @@ UPDATE ERR_MON_CustMasterSchedule_Subitems SET retry_count = ?, last_retry_date 
 WHERE error_key = ? AND ((resolved_date IS NULL AND retry_count < ?) OR resolved_date < ?)
 
 -- name: resolve_order
--- A version that arrived resolves the failures of its order up to it.
+-- Ends the failures of an order up to the version that arrived.
 UPDATE ERR_MON_CustMasterSchedule SET resolved_date = ?, resolved_by = 'ordersync', next_retry_at = NULL,
   resolution = CASE WHEN version = ? THEN 'RESOLVED' ELSE 'SUPERSEDED' END, resolution_reason = ?
 WHERE record_uuid = ? AND version <= ? AND resolved_date IS NULL AND error_code <> 'DUPLICATE_IDENTITY'
 
 -- name: resolve_sizes
--- The same for its sizes.
+-- Ends the failures of its sizes in the same way.
 UPDATE ERR_MON_CustMasterSchedule_Subitems SET resolved_date = ?, resolved_by = 'ordersync', next_retry_at = NULL,
   resolution = CASE WHEN version = ? THEN 'RESOLVED' ELSE 'SUPERSEDED' END, resolution_reason = ?
 WHERE record_uuid = ? AND version <= ? AND resolved_date IS NULL
 
 -- name: supersede_orders
--- A failure takes the place of its order's older ones: of earlier versions, unless its own was refused before it
--- touched anything, and of parts of the same version that an earlier try had failed with.
+-- Ends the older failures of an order: those of earlier versions (a refused version ends only refused ones), and those
+-- of an earlier retry of the same version.
 UPDATE ERR_MON_CustMasterSchedule SET resolved_date = ?, resolved_by = 'ordersync', next_retry_at = NULL,
   resolution = 'SUPERSEDED', resolution_reason = ?
 WHERE record_uuid = ? AND error_key <> ? AND resolved_date IS NULL AND error_code <> 'DUPLICATE_IDENTITY'
   AND ((version < ? AND (CAST(? AS INT) = 0 OR error_code = 'VALIDATION')) OR (version = ? AND retry_count < ?))
 
 -- name: supersede_sizes
--- The same for its sizes.
+-- Ends the older failures of its sizes in the same way.
 UPDATE ERR_MON_CustMasterSchedule_Subitems SET resolved_date = ?, resolved_by = 'ordersync', next_retry_at = NULL,
   resolution = 'SUPERSEDED', resolution_reason = ?
 WHERE record_uuid = ? AND error_key <> ? AND resolved_date IS NULL
   AND ((version < ? AND (CAST(? AS INT) = 0 OR error_code = 'VALIDATION')) OR (version = ? AND retry_count < ?))
 
 -- name: dismiss_order
--- A person will not wait for it.
+-- Ends the failure of an order for an operator, with a reason.
 UPDATE ERR_MON_CustMasterSchedule SET resolved_date = ?, resolved_by = ?, next_retry_at = NULL,
   resolution = 'DISMISSED', resolution_reason = ?
 WHERE err_id = ? AND resolved_date IS NULL
 
 -- name: dismiss_size
--- The same for a size.
+-- Ends the failure of a size for an operator, with a reason.
 UPDATE ERR_MON_CustMasterSchedule_Subitems SET resolved_date = ?, resolved_by = ?, next_retry_at = NULL,
   resolution = 'DISMISSED', resolution_reason = ?
 WHERE err_id = ? AND resolved_date IS NULL
 
 -- name: refusals
--- Source rows that were refused for their identity, and were not mended since. A dismissed one is known too.
+-- The ERR rows of refused source rows that are not yet corrected, dismissed ones included.
 SELECT error_key FROM ERR_MON_CustMasterSchedule
 WHERE error_code IN ('NO_IDENTITY', 'DUPLICATE_IDENTITY') AND (resolved_date IS NULL OR resolution = 'DISMISSED')
 
 -- name: resolve_refusal
--- Such a row was mended in the source.
+-- Ends the ERR row of a refused source row that is corrected.
 UPDATE ERR_MON_CustMasterSchedule SET resolved_date = ?, resolved_by = 'ordersync', resolution = 'RESOLVED',
   resolution_reason = 'mended in the source'
 WHERE error_key = ? AND (resolved_date IS NULL OR resolution = 'DISMISSED')
 
 -- name: poison_id
--- A number for an ERR row of bytes that are no event: such rows are of no pass.
+-- The next key for an ERR row of undecodable bytes, which belongs to no pass.
 SELECT COALESCE(MAX(err_id), ?) + 1 AS n FROM ERR_MON_CustMasterSchedule WHERE err_id >= ? AND err_id < ?
 
 -- name: open_errors
--- Failures that wait, the newest first.
+-- The open failures of orders and sizes, the newest first.
 SELECT q.err_id, q.kind, q.customer, q.order_number, q.size_label, q.error_type, q.error_code, q.error_message,
   q.retry_count, q.next_retry_at, q.created_date, q.record_uuid, q.version, q.request_id, q.error_key, q.retryable,
   q.max_retries_reached
@@ -113,12 +113,12 @@ SELECT DISTINCT CAST(e.batch_id AS NVARCHAR(36)) AS batch_id FROM ERR_MON_CustMa
 WHERE e.resolved_date IS NULL AND e.batch_id IS NOT NULL AND e.record_uuid IN ({marks})
 
 -- name: open_batches_of_sizes
--- The same of their sizes.
+-- The batches of the open failures of their sizes.
 SELECT DISTINCT CAST(f.batch_id AS NVARCHAR(36)) AS batch_id FROM ERR_MON_CustMasterSchedule_Subitems AS f
 WHERE f.resolved_date IS NULL AND f.batch_id IS NOT NULL AND f.record_uuid IN ({marks})
 
 -- name: order_of_error
--- Whose open failure this is.
+-- The order of an open failure.
 SELECT e.record_uuid FROM ERR_MON_CustMasterSchedule AS e WHERE e.err_id = ? AND e.resolved_date IS NULL
 UNION ALL
 SELECT f.record_uuid FROM ERR_MON_CustMasterSchedule_Subitems AS f WHERE f.err_id = ? AND f.resolved_date IS NULL

@@ -1,4 +1,4 @@
-"""The rights that ordersync needs on SQL Server, and no more, as a script for the owner of the database."""
+"""The smallest set of rights that ordersync needs on SQL Server, as a script for the owner of the database."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ _VIEW = f"GRANT SELECT ON [dbo].{identifiers.quote(tables.ACTIVE_BATCHES)} TO {i
 
 
 def script() -> str:
-    """`statements` as batches, for a person to run. Whoever logs in becomes a member of the role."""
+    """`statements` as batches of a script that an operator runs; the logins of ordersync become members of the role."""
     lines = [
         "-- The poller and the workers log in with this role; `ordersync setup` needs an owner's login.",
         "-- Then: ALTER ROLE [ordersync] ADD MEMBER [their user];",
@@ -22,13 +22,13 @@ def script() -> str:
 
 
 def statements() -> Iterator[str]:
-    """Make the role and give it its rights, once the tables are there; running them again changes nothing."""
+    """Creates the role and grants it its rights, once the tables exist; a second run changes nothing."""
     yield f"IF NOT {_ROLE_IS_THERE} CREATE ROLE {identifiers.quote(ROLE)}"
     yield from grants()
 
 
 def grants() -> Iterator[str]:
-    """One GRANT a table: the source is only read, and so is the record of the schema."""
+    """One GRANT for each table: ordersync only reads the source and the record of the schema."""
     for table in tables.of_engine("sqlserver"):
         only_read = table.name in (tables.SOURCE, tables.SCHEMA_VERSION)
         rights = "SELECT" if only_read else "SELECT, INSERT, UPDATE, DELETE"
@@ -36,6 +36,6 @@ def grants() -> Iterator[str]:
     yield _VIEW
 
 
-def view_again() -> str:
-    """For a view that was made anew: its rights went with the old one."""
+def grant_view() -> str:
+    """The GRANT for a recreated view, because the rights went with the old one; nothing without the role."""
     return f"IF {_ROLE_IS_THERE} {_VIEW}"

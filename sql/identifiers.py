@@ -1,7 +1,7 @@
 """The one place that quotes a name.
 
-Column names come from the live source table, so they are data. Brackets quote them on SQLite and SQL Server
-alike; what brackets cannot hold on both engines is refused here, before it reaches a statement.
+Column names are data, because the live source table has them. Brackets quote them on SQLite and on SQL Server; this
+module refuses a name that brackets cannot quote on both engines, before it reaches a statement.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ _FORBIDDEN = frozenset("]?{}")
 
 
 class Unusable(ValueError):
-    """A name that cannot be written the same way on every engine, and what to do about it."""
+    """A name that cannot be quoted in the same way on every engine; the text says what to do about it."""
 
 
 def quote(name: str) -> str:
-    """`[name]`, for SQLite and SQL Server."""
+    """`[name]`, for SQLite and SQL Server. Raises Unusable, as all functions of this module do."""
     return f"[{_usable(name)}]"
 
 
@@ -35,19 +35,19 @@ def literal(name: str) -> str:
 
 
 def listed(names: Iterable[str], alias: str = "", suffix: str = "") -> str:
-    """`[a], [b]`; with an alias `s.[a], s.[b]`; with a suffix such as ` = ?`, that after each name."""
+    """`[a], [b]`; with an alias `s.[a], s.[b]`; a suffix such as ` = ?` follows each name."""
     prefix = f"{alias}." if alias else ""
     return ", ".join(f"{prefix}{quote(name)}{suffix}" for name in names)
 
 
 def check(names: Iterable[str]) -> None:
-    """Refuse names that cannot be quoted, and names of one table that differ by case only."""
-    seen: dict[str, str] = {}
+    """Raises Unusable for names that cannot be quoted, or names of one table that differ by case only."""
+    known: dict[str, str] = {}
     for name in names:
         folded = _usable(name).casefold()
-        if folded in seen:
-            raise Unusable(f"[{seen[folded]}] and [{name}] are one name to a database: rename one of them")
-        seen[folded] = name
+        if folded in known:
+            raise Unusable(f"[{known[folded]}] and [{name}] are one name to a database: rename one of them")
+        known[folded] = name
 
 
 def _usable(name: str) -> str:

@@ -1,36 +1,36 @@
 -- name: ledger
--- What the board holds of these orders, as the API confirmed it.
+-- The items and subitems of these orders, as the API confirmed them.
 SELECT record_uuid, size_label, item_id, board_id, name, group_name, columns_json, active, version
 FROM SYNC_Ledger WHERE record_uuid IN ({marks})
 
 -- name: items_of_others
--- Whose these items are, as far as the board is known.
+-- The orders to which these items belong; removed items are left out.
 SELECT g.item_id, g.record_uuid FROM SYNC_Ledger AS g WHERE g.active = 1 AND g.item_id IN ({marks})
 
 -- name: forget_entity
--- Makes room for a newer confirmation.
+-- Removes the row of an item or subitem, before a newer confirmation.
 DELETE FROM SYNC_Ledger WHERE record_uuid = ? AND size_label = ?
 
 -- name: remember_entity
--- One item or subitem as the API confirmed it.
+-- Inserts one item or subitem as the API confirmed it.
 INSERT INTO SYNC_Ledger (record_uuid, size_label, item_id, board_id, name, group_name, columns_json, active, version,
   updated_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: retire_sizes
--- Subitems go with their item.
+-- Ends the subitems of a removed item.
 UPDATE SYNC_Ledger SET active = 0, updated_at = ? WHERE record_uuid = ? AND size_label <> ''
 
 -- name: groups
--- The groups of a board that are known.
+-- The known groups of a board.
 SELECT group_name, group_id FROM SYNC_Groups WHERE board_id = ?
 
 -- name: remember_group
--- A group, once.
+-- Inserts a group, once.
 INSERT INTO SYNC_Groups (board_id, group_name, group_id)
 SELECT CAST(? AS NVARCHAR(20)), CAST(? AS NVARCHAR(255)), CAST(? AS NVARCHAR(255))
 WHERE NOT EXISTS (SELECT 1 FROM SYNC_Groups WHERE board_id = ? AND group_name = ?)
 
 -- name: forget_groups
--- The board was read again.
+-- Removes the groups of a board, before those that were just read.
 DELETE FROM SYNC_Groups WHERE board_id = ?

@@ -1,4 +1,4 @@
-"""What is wrong with tables that are there already, on SQL Server: users made some of them before us."""
+"""Mistakes in the existing tables of a SQL Server, because users may have created some of them."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,8 @@ from sql import ddl, tables
 
 
 def mistakes(live: ddl.Live) -> Iterator[str]:
-    """What a database of SQL Server has otherwise than we need it, and `missing` leaves as it is."""
-    columns = {name.casefold(): found for name, found in live.columns.items()}
+    """One sentence for each column that differs from our schema and that `ddl.missing` cannot always correct."""
+    columns = {name.casefold(): there for name, there in live.columns.items()}
     for table in tables.of_engine("sqlserver"):
         if table.name == tables.SOURCE:
             continue
@@ -17,9 +17,9 @@ def mistakes(live: ddl.Live) -> Iterator[str]:
             what = f"column [{column.name}] of {table.name}"
             if found is None:
                 yield f"{what} is missing: run `ordersync setup`"
-            elif found.made:
-                yield f"{what} is IDENTITY or computed: ordersync writes its values; make it a plain {column.type}"
+            elif found.generated:
+                yield f"{what} is IDENTITY or computed: ordersync writes its values; change it to a plain {column.type}"
             elif ddl.is_narrow(found, column):
                 wanted = f"{column.type}{f' COLLATE {ddl.BINARY_COLLATION}' if column.binary else ''}"
-                why = "an index holds it: drop that, then run" if found.indexed else "run"
-                yield f"{what} is {found.type}, and has to be {wanted}: {why} `ordersync setup`"
+                advice = "an index uses it: drop the index, then run" if found.indexed else "run"
+                yield f"{what} is {found.type}, and has to be {wanted}: {advice} `ordersync setup`"

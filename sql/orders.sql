@@ -1,12 +1,12 @@
 -- name: scan
--- Every row with an identity: its canonical text in pieces, and the hash of its snapshot.
+-- Every source row with an identity: the hash of its snapshot row, and its canonical text in pieces.
 SELECT s.record_uuid, p.row_hash, {texts}
 FROM ORDERS_UNIFIED AS s
 LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 WHERE s.record_uuid IS NOT NULL
 
 -- name: scan_chosen
--- The same for the rows of some raw customer names, one PO number, one season; a filter whose flag is 0 chooses all.
+-- The same for some raw customer names, one PO number and two seasons; a filter whose flag is 0 chooses all rows.
 SELECT s.record_uuid, p.row_hash, {texts}
 FROM ORDERS_UNIFIED AS s
 LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
@@ -17,18 +17,18 @@ WHERE s.record_uuid IS NOT NULL
   AND (CAST(? AS INT) = 0 OR TRIM(s.[CUSTOMER SEASON]) = ?)
 
 -- name: rows
--- The canonical text of chosen rows, and what their snapshot says.
+-- Hash and state of the snapshot row, and the canonical text in pieces, of chosen source rows.
 SELECT s.record_uuid, p.row_hash, p.sync_state, {texts}
 FROM ORDERS_UNIFIED AS s
 LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 WHERE s.record_uuid IN ({marks})
 
 -- name: rows_without_identity
--- Rows that have no record_uuid, as canonical text in pieces.
+-- Source rows without a record_uuid, as canonical text in pieces.
 SELECT {texts} FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NULL
 
 -- name: duplicates
--- Identities that more than one row claims.
+-- Identities that more than one source row has.
 SELECT s.record_uuid, COUNT(*) AS copies
 FROM ORDERS_UNIFIED AS s
 WHERE s.record_uuid IS NOT NULL
@@ -36,7 +36,7 @@ GROUP BY s.record_uuid
 HAVING COUNT(*) > 1
 
 -- name: deleted
--- Orders that have a snapshot and are in the source no more. NOT IN reads the source once, with or without an index.
+-- Orders that have a snapshot row and have left the source. NOT IN reads the source once, with or without an index.
 SELECT p.record_uuid, p.row_hash, p.customer, p.sync_state
 FROM ORDERS_UNIFIED_SNAPSHOT AS p
 WHERE p.row_hash <> 'DELETED'
@@ -47,34 +47,35 @@ WHERE p.row_hash <> 'DELETED'
 SELECT s.[CUSTOMER NAME] AS name FROM ORDERS_UNIFIED AS s GROUP BY s.[CUSTOMER NAME]
 
 -- name: customers_of
--- Whose these orders were, as their snapshots know.
+-- The customers of these orders in their snapshot rows.
 SELECT p.customer FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.record_uuid IN ({marks}) GROUP BY p.customer
 
 -- name: identities_of
--- The orders of these customers, as their snapshots know.
+-- The identities of the snapshot rows of these customers.
 SELECT p.record_uuid FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.customer IN ({marks})
 
 -- name: source_rows
--- How many rows the source has.
+-- The number of source rows.
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED
 
 -- name: known_rows
--- How many orders of the source have a snapshot.
+-- The number of orders that have a snapshot row and are in the source.
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE row_hash <> 'DELETED'
 
 -- name: unsettled
--- Planned mutations of all that is on its way.
+-- The planned mutations of all orders on their way.
 SELECT COALESCE(SUM(planned_mutations), 0) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING'
 
 -- name: ensure_snapshot
--- An empty snapshot, for an order that has none: it differs from every row, and a row that left is missed by it.
+-- Inserts an empty snapshot row for an order without one: it differs from every row, and the order counts as deleted if
+-- its row has left.
 INSERT INTO ORDERS_UNIFIED_SNAPSHOT (record_uuid, row_hash, [AAG ORDER NUMBER], snapshot_date, customer_filter, customer,
   version, settled_version, failed_version, sync_state, planned_mutations)
 SELECT CAST(? AS NVARCHAR(36)), '', '', CAST(? AS NVARCHAR(26)), 'ALL', CAST(? AS NVARCHAR(255)), 0, 0, 0, 'WAITING', 0
 WHERE NOT EXISTS (SELECT 1 FROM ORDERS_UNIFIED_SNAPSHOT WHERE record_uuid = ?)
 
 -- name: move_snapshot
--- The snapshot follows what Kafka has confirmed; a version that reached its end meanwhile keeps that end.
+-- Moves a snapshot row to the version that Kafka has confirmed; a version that has ended meanwhile keeps its end.
 UPDATE ORDERS_UNIFIED_SNAPSHOT
 SET row_hash = ?, version = ?, customer = ?, batch_id = ?, snapshot_date = ?, planned_mutations = ?,
   [AAG ORDER NUMBER] = ?, [CUSTOMER NAME] = ?, [CUSTOMER STYLE] = ?, [CUSTOMER COLOUR DESCRIPTION] = ?,
@@ -83,13 +84,14 @@ SET row_hash = ?, version = ?, customer = ?, batch_id = ?, snapshot_date = ?, pl
 WHERE record_uuid = ? AND version < ?
 
 -- name: rebaseline
--- The same row under another scheme or column list: its hash changes, its version does not.
+-- Replaces the hash of an unchanged row under another baseline; its version stays.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = ? WHERE record_uuid = ? AND row_hash = ?
 
 -- name: settle
--- A version arrived: its order is in sync, or excluded; a newer one on its way keeps its order waiting. Where the newer
--- one was silent (no batch), because nothing was thought to be on the board, the order has to be detected again. So it
--- has where the snapshot lags behind: if its poller died, the row may equal the old snapshot again by now.
+-- Notes that a version arrived: its order is in sync, or excluded, and one with a newer version on its way still waits.
+-- The order is detected once more where the newer version emitted no event (no batch), because the board seemed to have
+-- no item; and where the snapshot row lags behind, because its poller ended, and the source row may equal the old hash
+-- by now.
 UPDATE ORDERS_UNIFIED_SNAPSHOT
 SET settled_version = ?, settled_hash = ?,
   row_hash = CASE WHEN version > ? AND batch_id IS NULL OR version < ? THEN '' ELSE row_hash END,
@@ -98,8 +100,8 @@ SET settled_version = ?, settled_hash = ?,
 WHERE record_uuid = ? AND settled_version <= ?
 
 -- name: fail
--- A version did not arrive, or only in part; where a newer one was silent, or the snapshot lags behind, its order has to
--- be detected again.
+-- Notes that a version failed, in whole or in part. The order is detected once more where a newer version emitted no
+-- event, or where the snapshot row lags behind.
 UPDATE ORDERS_UNIFIED_SNAPSHOT
 SET failed_version = ?,
   row_hash = CASE WHEN version > ? AND batch_id IS NULL OR version < ? THEN '' ELSE row_hash END,
@@ -107,7 +109,7 @@ SET failed_version = ?,
 WHERE record_uuid = ? AND settled_version < ? AND failed_version <= ?
 
 -- name: settled_versions
--- The newest version of these orders that arrived.
+-- The settled version of each of these orders.
 SELECT record_uuid, settled_version FROM ORDERS_UNIFIED_SNAPSHOT WHERE record_uuid IN ({marks})
 
 -- name: states
@@ -118,25 +120,26 @@ WHERE p.row_hash <> 'DELETED'
 GROUP BY p.customer, p.sync_state
 
 -- name: waiting_deletes
--- Deletions that are on their way.
+-- The number of deletions on their way.
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE row_hash = 'DELETED' AND sync_state = 'WAITING'
 
 -- name: oldest_waiting
--- When the pass began that found the oldest change that waits.
+-- The start of the pass that found the oldest change on its way.
 SELECT MIN(b.start_time) AS waiting_since
 FROM MON_BatchProcessing AS b
 JOIN (SELECT DISTINCT p.batch_id FROM ORDERS_UNIFIED_SNAPSHOT AS p
   WHERE p.sync_state = 'WAITING' AND p.batch_id IS NOT NULL) AS w ON w.batch_id = b.batch_id
 
 -- name: repair_failed
--- An order that was in sync, and whose repair at the same version failed.
+-- Notes that the repair of an order at its settled version failed.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'FAILED' WHERE record_uuid = ? AND version = ? AND settled_version = ?
 
 -- name: detect_again
--- An empty hash differs from every row. A newer version that is on its way is the next try anyway.
+-- Has an order detected once more: an empty hash differs from every row. A newer version on its way is the next try
+-- anyway.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', planned_mutations = 0
 WHERE record_uuid = ? AND version = ? AND row_hash <> 'DELETED'
 
 -- name: snapshot
--- The newest version of an order, and whether its row has left the source.
+-- The newest version of an order, its hash (DELETED once its row left) and its settled version.
 SELECT p.version, p.row_hash, p.settled_version FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.record_uuid = ?

@@ -6,5 +6,5 @@ FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY t
 
 -- name: live_others
 -- engine: postgresql
--- The names of all its indexes.
+-- The names of all indexes of that schema.
 SELECT indexname AS name FROM pg_indexes WHERE schemaname = current_schema()

@@ -1,20 +1,20 @@
 -- name: remove_order
--- Makes room in production, or takes a deleted order out of it.
+-- Removes an order from production, because it left or before its promotion.
 DELETE FROM MON_CustMasterSchedule WHERE source_uuid = ?
 
 -- name: remove_sizes
--- The same for its sizes.
+-- Removes its sizes in the same way.
 DELETE FROM MON_CustMasterSchedule_Subitems WHERE record_uuid = ?
 
 -- name: promote_order
--- A settled order, as it was staged.
+-- Copies a staged order to production.
 INSERT INTO MON_CustMasterSchedule ({columns}, [Item ID], source_uuid, version, row_hash, batch_id, promoted_at)
 SELECT {s.columns}, s.[Item ID], s.source_uuid, s.version, s.row_hash, CAST(s.stg_batch_id AS NVARCHAR(36)),
   CAST(? AS NVARCHAR(26))
 FROM STG_MON_CustMasterSchedule AS s WHERE s.source_uuid = ? AND s.version = ?
 
 -- name: promote_sizes
--- Its sizes, with the ids that the board gave them.
+-- Copies its sizes to production, with the ids that the board gave them.
 INSERT INTO MON_CustMasterSchedule_Subitems (parent_item_id, subitem_id, subitem_board_id, [Size], [Order Qty],
   [Item ID], ORDER_QTY, AAG_ORDER_NUMBER, STYLE, COLOR, CUSTOMER, PO_NUMBER, CUSTOMER_ALT_PO, UNIT_OF_MEASURE,
   source_table, record_uuid, size_label, version, row_hash, promoted_at)
@@ -25,13 +25,13 @@ SELECT s.parent_item_id, s.subitem_id, s.subitem_board_id, s.stg_size_label, CAS
 FROM STG_MON_CustMasterSchedule_Subitems AS s WHERE s.source_uuid = ? AND s.version = ?
 
 -- name: production_orders
--- Production, for a comparison.
+-- All orders in production, for a comparison.
 SELECT {columns}, source_uuid FROM MON_CustMasterSchedule
 
 -- name: production_count
--- How many orders production has.
+-- The number of orders in production.
 SELECT COUNT(*) AS n FROM MON_CustMasterSchedule
 
 -- name: production_sizes
--- Its sizes, for a comparison.
+-- All sizes in production, for a comparison.
 SELECT record_uuid, size_label, [Order Qty] FROM MON_CustMasterSchedule_Subitems

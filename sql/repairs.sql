@@ -1,5 +1,5 @@
 -- name: settled_orders
--- What is settled of these orders, as it was staged; and whether the source has them.
+-- The snapshot rows of these orders, with the staged row of the settled version.
 SELECT p.record_uuid, p.customer, p.version, p.settled_version, p.row_hash AS known_hash, p.sync_state,
   s.stg_id, CAST(s.stg_batch_id AS NVARCHAR(36)) AS batch_id, s.row_hash, s.source_row, s.update_operation,
   s.[CUSTOMER] AS staged_customer
@@ -8,31 +8,31 @@ LEFT JOIN STG_MON_CustMasterSchedule AS s ON s.source_uuid = p.record_uuid AND s
 WHERE p.record_uuid IN ({marks})
 
 -- name: in_source
--- Which of these the source has.
+-- The identities among these that the source has.
 SELECT o.record_uuid FROM ORDERS_UNIFIED AS o WHERE o.record_uuid IN ({marks})
 
 -- name: wait_again
--- A settled order is on its way once more, from this moment, also one whose repair was refused. One that has gone on
--- since keeps its state.
+-- Sets an order whose settled version is about to be re-emitted to WAITING, from this time on; also one whose repair
+-- was refused. An order with a newer version keeps its state.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'WAITING', planned_mutations = 1, snapshot_date = ?
 WHERE record_uuid = ? AND settled_version = ? AND version <= settled_version
   AND sync_state IN ('IN_SYNC', 'EXCLUDED', 'FAILED')
 
 -- name: waiting_again
--- Orders that are on their way once more.
+-- Orders whose re-emitted settled version is on its way.
 SELECT p.record_uuid, p.snapshot_date FROM ORDERS_UNIFIED_SNAPSHOT AS p
 WHERE p.sync_state = 'WAITING' AND p.settled_version >= p.version AND p.row_hash <> ''
 
 -- name: waiting_since
--- Since when these are on their way.
+-- Since when these orders are on their way.
 SELECT p.record_uuid, p.snapshot_date FROM ORDERS_UNIFIED_SNAPSHOT AS p
 WHERE p.sync_state = 'WAITING' AND p.record_uuid IN ({marks})
 
 -- name: still_waiting
--- How many of these orders are on their way.
+-- The number of these orders that are on their way.
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING' AND record_uuid IN ({marks})
 
 -- name: detect_again
--- An order that says it is in sync and never was: an empty hash differs from every row.
+-- Has an order detected once more whose tables do not prove that it is in sync: an empty hash differs from every row.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', planned_mutations = 0, sync_state = 'WAITING'
 WHERE record_uuid = ? AND row_hash <> 'DELETED'

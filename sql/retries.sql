@@ -1,15 +1,15 @@
 -- name: schedule_order
--- When to try an order again; or never.
+-- Sets the due time of a failure of an order, or that none follows.
 UPDATE ERR_MON_CustMasterSchedule SET next_retry_at = ?, max_retries_reached = ?
 WHERE error_key = ? AND resolved_date IS NULL AND retry_count = ?
 
 -- name: schedule_size
--- When to try a size again; or never.
+-- Sets the due time of a failure of a size, or that none follows.
 UPDATE ERR_MON_CustMasterSchedule_Subitems SET next_retry_at = ?, max_retries_reached = ?
 WHERE error_key = ? AND resolved_date IS NULL AND retry_count = ?
 
 -- name: due
--- Failures whose time has come, orders and sizes, those that wait longest first.
+-- The due failures of orders and sizes, the longest waiting first.
 SELECT q.record_uuid, q.version, q.retry_count, q.error_key, q.kind
 FROM (SELECT d.record_uuid, d.version, d.retry_count, d.error_key, d.kind,
     ROW_NUMBER() OVER (ORDER BY d.next_retry_at, d.error_key) AS rn
@@ -21,12 +21,12 @@ FROM (SELECT d.record_uuid, d.version, d.retry_count, d.error_key, d.kind,
 WHERE q.rn <= ? ORDER BY q.rn
 
 -- name: is_due
--- Has the time of any failure come?
+-- The number of due failures.
 SELECT (SELECT COUNT(*) FROM ERR_MON_CustMasterSchedule WHERE resolved_date IS NULL AND next_retry_at <= ?)
   + (SELECT COUNT(*) FROM ERR_MON_CustMasterSchedule_Subitems WHERE resolved_date IS NULL AND next_retry_at <= ?) AS n
 
 -- name: outcomes
--- How the newest retries since a moment ended: their code, or nothing for one that arrived.
+-- The ends of the newest retries, the newest first: the error code, blank for an arrival.
 SELECT q.code
 FROM (SELECT q.code, ROW_NUMBER() OVER (ORDER BY q.ended_at DESC) AS rn
   FROM (SELECT e.error_code AS code, e.last_retry_date AS ended_at FROM ERR_MON_CustMasterSchedule AS e
@@ -43,27 +43,28 @@ FROM (SELECT q.code, ROW_NUMBER() OVER (ORDER BY q.ended_at DESC) AS rn
 WHERE q.rn <= ? ORDER BY q.rn
 
 -- name: claim_order
--- One process takes a due failure; if it dies, the failure is due again later.
+-- Claims a due failure of an order for one process; if that process ends, it is due once more later.
 UPDATE ERR_MON_CustMasterSchedule SET next_retry_at = ? WHERE error_key = ? AND resolved_date IS NULL
   AND next_retry_at <= ?
 
 -- name: claim_size
--- The same for a size.
+-- Claims a due failure of a size in the same way.
 UPDATE ERR_MON_CustMasterSchedule_Subitems SET next_retry_at = ? WHERE error_key = ? AND resolved_date IS NULL
   AND next_retry_at <= ?
 
 -- name: open_order
--- Is this failure of an order still open?
+-- The open failure of an order with this key, if there is one.
 SELECT err_id FROM ERR_MON_CustMasterSchedule WHERE error_key = ? AND resolved_date IS NULL
 
 -- name: open_size
--- The same of a size.
+-- The open failure of a size with this key, if there is one.
 SELECT err_id FROM ERR_MON_CustMasterSchedule_Subitems WHERE error_key = ? AND resolved_date IS NULL
 
 -- name: postpone_order
--- A person sends it now: by itself it comes again only if that was in vain.
+-- Moves the due time of a failure of an order that an operator retries now: it is due only if that retry fails to
+-- arrive.
 UPDATE ERR_MON_CustMasterSchedule SET next_retry_at = ? WHERE error_key = ? AND resolved_date IS NULL
 
 -- name: postpone_size
--- The same for a size.
+-- Moves the due time of a failure of a size in the same way.
 UPDATE ERR_MON_CustMasterSchedule_Subitems SET next_retry_at = ? WHERE error_key = ? AND resolved_date IS NULL

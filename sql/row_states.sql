@@ -1,5 +1,5 @@
 -- name: standings
--- Every row of the source, once, and how it stands. What claims to be in sync or failed has to prove it.
+-- The state of every source row, once each. The tables must prove IN_SYNC, EXCLUDED and FAILED.
 SELECT s.record_uuid, s.name, p.customer,
   CASE WHEN s.record_uuid IS NULL THEN 'REFUSED'
     WHEN s.copies > 1 THEN 'REFUSED'
@@ -20,7 +20,7 @@ LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 LEFT JOIN MON_CustMasterSchedule AS m ON m.source_uuid = s.record_uuid
 
 -- name: edited_orders
--- Orders that production shows otherwise than they were staged and settled. Compared as sets: NULL equals NULL.
+-- Orders that production shows otherwise than staged and settled. They are compared as sets, so NULL equals NULL.
 SELECT d.source_uuid AS record_uuid
 FROM (SELECT {m.columns}, m.[Item ID], m.source_uuid, m.version FROM MON_CustMasterSchedule AS m
     JOIN STG_MON_CustMasterSchedule AS t ON t.source_uuid = m.source_uuid AND t.version = m.version
@@ -39,7 +39,7 @@ FROM (SELECT m.record_uuid, m.version, m.size_label, m.[Order Qty] FROM MON_Cust
     JOIN MON_CustMasterSchedule AS n ON n.source_uuid = s.source_uuid AND n.version = s.version) AS d
 
 -- name: missing_sizes
--- Orders of which a size was settled that production has not.
+-- Orders with a settled size that production lacks.
 SELECT d.record_uuid
 FROM (SELECT s.source_uuid AS record_uuid, s.version, s.stg_size_label FROM STG_MON_CustMasterSchedule_Subitems AS s
     JOIN MON_CustMasterSchedule AS n ON n.source_uuid = s.source_uuid AND n.version = s.version
@@ -47,13 +47,13 @@ FROM (SELECT s.source_uuid AS record_uuid, s.version, s.stg_size_label FROM STG_
   SELECT m.record_uuid, m.version, m.size_label FROM MON_CustMasterSchedule_Subitems AS m) AS d
 
 -- name: production_items
--- Which item shows which order.
+-- Item and version of each order in production.
 SELECT m.source_uuid, m.[Item ID] AS item_id, m.version FROM MON_CustMasterSchedule AS m
 
 -- name: some_orders
--- Production of some orders, for a comparison.
+-- Some orders in production, for a comparison.
 SELECT {columns}, source_uuid FROM MON_CustMasterSchedule WHERE source_uuid IN ({marks})
 
 -- name: some_sizes
--- Its sizes.
+-- Their sizes in production.
 SELECT record_uuid, size_label, [Order Qty] FROM MON_CustMasterSchedule_Subitems WHERE record_uuid IN ({marks})

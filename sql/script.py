@@ -1,6 +1,4 @@
-"""The whole schema of an engine as text that a person can read and run; `python -m sql.script` writes it to
-`schema/<engine>.sql`.
-"""
+"""The whole schema of an engine as a script; `python -m sql.script` writes it to `schema/<engine>.sql`."""
 
 import hashlib
 from pathlib import Path
@@ -9,13 +7,13 @@ from sql import ddl, grants, identifiers, tables
 
 
 def text(engine: str) -> str:
-    """The whole schema of an engine as text that a person can read and run, again and again."""
+    """The whole schema of an engine as a script that an operator reads and runs; a second run changes nothing."""
     objects = _objects(engine)
     return f"{objects}\n{_rows(_digest(objects))}" if engine == "sqlserver" else objects
 
 
 def checksum(engine: str) -> str:
-    """SHA-256 of what the script makes, in hex: which form of the schema this is."""
+    """The form of the schema: SHA-256, in hex, of the statements of the script."""
     return _digest(_objects(engine))
 
 
@@ -24,7 +22,7 @@ def _objects(engine: str) -> str:
     end = "\nGO" if sqlserver else ";"
     parts = [f"-- Written by `python -m sql.script` from sql/tables/*.csv, for {engine}. Do not edit."]
     if sqlserver:
-        # Indexes with WHERE need it, and sqlcmd turns it off.
+        # Indexes with WHERE need it, and sqlcmd switches it off.
         parts.append("-- `ordersync setup` does the same, and widens columns of older tables.")
         parts.append(f"SET QUOTED_IDENTIFIER ON{end}")
     for table in tables.of_engine(engine):
@@ -36,12 +34,12 @@ def _objects(engine: str) -> str:
     if engine != "postgresql":
         parts += [f"{ddl.drop_view(engine)}{end}", f"-- Open batches.\n{ddl.create_view(engine)}{end}"]
     if sqlserver:
-        parts.append(f"{grants.view_again()}{end}")
+        parts.append(f"{grants.grant_view()}{end}")
     return "\n\n".join(parts) + "\n"
 
 
 def _rows(digest: str) -> str:
-    """The two rows that `ordersync setup` writes too: SQL Server's line of writers, and which form this is."""
+    """The two rows that `ordersync setup` writes too: the lock row of the writers, and the form of the schema."""
     lease, versions = ddl.owned(tables.LEASE, "sqlserver"), ddl.owned(tables.SCHEMA_VERSION, "sqlserver")
     line, this = identifiers.literal(tables.WRITE_LINE), identifiers.literal(digest)
     newest = f"[version] = (SELECT MAX([version]) FROM {versions})"
@@ -61,7 +59,7 @@ def _digest(text: str) -> str:
 
 
 def main() -> None:
-    """Write `schema/<engine>.sql` for every engine."""
+    """Writes `schema/<engine>.sql` for every engine."""
     for engine in ddl.ENGINES:
         (Path(__file__).parent / "schema" / f"{engine}.sql").write_text(text(engine), encoding="utf-8")
 

@@ -1,21 +1,21 @@
 -- name: get
--- One named fact.
+-- One named value.
 SELECT value FROM SYNC_State WHERE name = ?
 
 -- name: set
--- Changes a named fact.
+-- Changes a named value.
 UPDATE SYNC_State SET value = ?, updated_at = ? WHERE name = ?
 
 -- name: add
--- Names a fact for the first time.
+-- Inserts a named value, once.
 INSERT INTO SYNC_State (name, value, updated_at)
 SELECT CAST(? AS NVARCHAR(100)), ?, CAST(? AS NVARCHAR(26))
 WHERE NOT EXISTS (SELECT 1 FROM SYNC_State WHERE name = ?)
 
 -- name: between
--- The facts whose names lie in a range, which is how a prefix is asked for.
+-- The named values in a range of names, which is how a prefix is read.
 SELECT name, value FROM SYNC_State WHERE name >= ? AND name < ? ORDER BY name
 
 -- name: erase
--- A fact that is none any more.
+-- Removes a named value.
 DELETE FROM SYNC_State WHERE name = ?

@@ -1,11 +1,11 @@
-"""Every table as data: what the contract declares, and what ordersync adds to it.
+"""Every table as data: the columns of the contract, and those that ordersync adds.
 
-`tables.csv` lists the tables, `indexes.csv` their indexes and `tables/<name>.csv` their columns in order.
-A column's origin is `contract` or `ordersync`. Types are SQL Server's (the archive's are PostgreSQL's).
+`tables.csv` lists the tables, `indexes.csv` their indexes and `tables/<name>.csv` their columns in order. A column's
+origin is `contract` or `ordersync`. Types are SQL Server's (the archive's are PostgreSQL's).
 
-Types never narrow along the flow, or a settled order could not be promoted: where the contract's type is
-smaller than what feeds the column, the wider type stands and `widened_from` keeps the contract's.
-Columns with `binary` set compare byte by byte: SQL Server's default collation takes 30X30 for 30x30.
+Types never narrow along the flow, or a settled order could not be promoted: where the contract's type is smaller than
+that of a column's source, the wider type stands and `widened_from` keeps the contract's. A `binary` column compares
+byte by byte, because SQL Server's default collation takes 30X30 for 30x30.
 """
 
 import csv
@@ -30,7 +30,7 @@ LEDGER = "SYNC_Ledger"
 REQUESTS = "SYNC_Requests"
 GROUPS = "SYNC_Groups"
 LEASE = "SYNC_Lease"
-# Its row that write transactions stand in line for, where the engine would let them run side by side.
+# Write transactions take the lock of this row of it, on an engine that would let them run side by side.
 WRITE_LINE = "database.write"
 STATE = "SYNC_State"
 SCHEMA_VERSION = "SYNC_SchemaVersion"
@@ -43,7 +43,7 @@ _SIZED = frozenset({"NVARCHAR", "VARCHAR", "VARBINARY"})
 
 @dataclass(frozen=True)
 class Column:
-    """A column as we declare it. `default` is SQL text."""
+    """A column as ordersync declares it. `default` is SQL text."""
 
     name: str
     type: str
@@ -60,7 +60,7 @@ class Column:
 
     @property
     def length(self) -> int | None:
-        """How much a text (in UTF-16 units) or binary (in bytes) column holds; None: no limit, or neither."""
+        """The size of a text (in UTF-16 units) or binary (in bytes) column; None for no limit, or for other types."""
         base, size = self._parts()
         return int(size) if base in _SIZED and size and size != "MAX" else None
 
@@ -102,7 +102,7 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     def column(self, name: str) -> Column:
-        """The column of that name; KeyError when there is none."""
+        """The column of that name. Raises KeyError when there is none."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -129,7 +129,7 @@ def all_tables() -> Mapping[str, Table]:
 
 
 def get(name: str) -> Table:
-    """The table of that name."""
+    """The table of that name. Raises KeyError when there is none."""
     return all_tables()[name]
 
 

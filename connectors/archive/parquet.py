@@ -1,6 +1,6 @@
-"""A snapshot as one Parquet file: a customer's rows, their columns under their own names, compressed with zstd.
+"""An archived snapshot as one Parquet file: a customer's rows, columns under their own names, compressed with zstd.
 
-Every cell comes back as it went in: whole numbers as numbers, all else as text, NULL as None.
+Every cell is read as it was written: whole numbers as numbers, all else as text, NULL as None.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import pyarrow.parquet
 from connectors import errors
 from schemas.base import Cell
 
-# The form of the file. Another one is refused when it is read.
+# The form of the file; `Archive.payload` refuses another one.
 FORM = "1"
 CHUNK = 2_000
 
@@ -27,7 +27,7 @@ Row = Sequence[Cell]
 
 @dataclass(frozen=True)
 class File:
-    """A finished file. `plain_bytes` is what the cells take before they are encoded and compressed."""
+    """A finished file. `plain_bytes` is the size of the cells before they are encoded and compressed."""
 
     payload: bytes
     rows: int
@@ -46,10 +46,10 @@ def checksum(payload: bytes) -> str:
 
 
 def write(rows: Iterable[Row], columns: Sequence[tuple[str, str]]) -> File:
-    """A file of these rows: identity, version, row hash, state, and a cell for each of `columns` (name, SQL type).
+    """A file of rows: identity, version, row hash, state, and a cell for each of `columns` (name, SQL type).
 
-    Works in chunks: only the compressed file grows with the rows. Raises Rejected for a cell that its column's type
-    does not hold.
+    Works in chunks, so only the compressed file grows with the rows. Raises Rejected for a cell that does not fit the
+    type of its column, and Misconfigured for two columns of one name.
     """
     names = (*OWN, *(name for name, _ in columns))
     if clash := {name for name in names if names.count(name) > 1}:
@@ -74,7 +74,7 @@ def columns(payload: bytes) -> tuple[str, ...]:
 
 
 def read(payload: bytes, columns: Sequence[str]) -> Iterator[tuple[Cell, ...]]:
-    """The rows of a file, in chunks; a column that it does not have is None throughout."""
+    """The cells of `columns` in each row of a file; those of a column that it does not have are None. Streams."""
     file = pyarrow.parquet.ParquetFile(io.BytesIO(payload))
     there = set(file.schema_arrow.names)
     wanted = [name for name in columns if name in there]
@@ -88,7 +88,9 @@ def _array(name: str, cells: Sequence[Cell], schema: pyarrow.Schema) -> pyarrow.
     try:
         return pyarrow.array(cells, schema.field(name).type)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
-        raise errors.Rejected(f"[{name}] holds what its declared type does not: {error}", code="WRONG_VALUE") from error
+        raise errors.Rejected(
+            f"[{name}] has a value that does not fit its declared type: {error}", code="WRONG_VALUE"
+        ) from error
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -1,6 +1,6 @@
-"""PostgreSQL, for the archive: the statements of `sql`, in its dialect.
+"""PostgreSQL, for the archive: the statements of `sql` in its dialect.
 
-A connection lives as long as its transaction: the archive is asked now and then, and may be away in between.
+Every transaction has a connection of its own: the archive is used now and then, and may be away in between.
 """
 
 import re
@@ -26,8 +26,9 @@ _BRACKETS = re.compile(r"\[([^\]]*)\]")
 
 
 class PostgresDatabase:
-    """A `database.Database` at a postgresql:// address, which may hold the password itself. Errors show host, port
-    and database of it, and no more.
+    """A `database.Database` at a postgresql:// address, which may contain the password.
+
+    Errors show only host, port and database. Raises Misconfigured for an unusable address.
     """
 
     def __init__(self, url: str, password: str = "") -> None:
@@ -62,7 +63,7 @@ class PostgresDatabase:
             return database.complete_schema(session, self.engine, live, now, with_source=with_source)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Does nothing: no connection stays open."""
 
     @contextmanager
     def _transaction(self, *, read_only: bool) -> Iterator[database.Session]:
@@ -75,18 +76,18 @@ class PostgresDatabase:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Driver errors to ours; what stays as it was is a mistake in a statement, and ends the process."""
+        """Translates driver errors into ours; a mistake in a statement stays as it is and ends the process."""
         try:
             yield
         except psycopg.errors.UniqueViolation as error:
             raise errors.Rejected(f"{self.address}: {_first_line(error)}", code="DUPLICATE") from error
         except (psycopg.errors.InvalidPassword, psycopg.errors.InsufficientPrivilege) as error:
             raise errors.Misconfigured(
-                f"the archive at {self.address} refuses us: {_first_line(error)}. Check its login and rights"
+                f"the archive at {self.address} refuses ordersync: {_first_line(error)}. Check its login and rights"
             ) from error
         except psycopg.errors.UndefinedTable as error:
             raise errors.Misconfigured(
-                f"the archive at {self.address} has no tables yet: the first snapshot makes them", code="SCHEMA"
+                f"the archive at {self.address} has no tables yet: the first snapshot creates them", code="SCHEMA"
             ) from error
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise errors.Rejected(f"{self.address}: {_first_line(error)}", code="WRONG_VALUE") from error
@@ -128,22 +129,22 @@ class _Session:
 
 
 def _parts(url: str) -> dict[str, str | int | None]:
-    # Nothing of an address that cannot be read is repeated: nobody knows which part of it is the password.
+    # The error repeats nothing of an address that cannot be read, because any part of it may be the password.
     try:
-        found = conninfo.conninfo_to_dict(url)
+        parts = conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        found = {}
-    # A password with a slash that is not escaped is taken for a port.
-    if not found.get("dbname") or "@" in f"{found['dbname']}" or not f"{found.get('port', 5432)}".isdigit():
+        parts = {}
+    # The parser takes a part of a password with an unescaped slash for the port.
+    if not parts.get("dbname") or "@" in f"{parts['dbname']}" or not f"{parts.get('port', 5432)}".isdigit():
         raise errors.Misconfigured(
             "the address of the archive cannot be read: write postgresql://user:password@host:5432/database, with %2F "
             "for a slash in the password and %40 for an @"
         )
-    return found
+    return parts
 
 
 def _dialect(statement: str) -> LiteralString:
-    """Our statements hold no text with a bracket, a mark or a percent sign in it."""
+    """The statement for psycopg. No text in our statements contains a bracket, a question mark or a percent sign."""
     return _BRACKETS.sub(r'"\1"', statement).replace("?", "%s")
 
 
@@ -153,7 +154,7 @@ def _checked(params: Sequence[database.Value]) -> Sequence[database.Value]:
 
 
 def _plain(value: Any) -> Any:
-    """What the other engines would give: a time as our text, a decimal as text."""
+    """The value as the other engines return it: a time as our text, a decimal as text."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds")
     if isinstance(value, Decimal):
@@ -162,11 +163,11 @@ def _plain(value: Any) -> Any:
 
 
 def _live(session: database.Session) -> dict[str, list[database.Column]]:
-    found: dict[str, list[database.Column]] = {}
+    columns: dict[str, list[database.Column]] = {}
     for row in session.query(STATEMENTS["live_columns"]):
         column = database.Column(name=str(row["name"]), type=str(row["type"]).upper(), nullable=not row["not_null"])
-        found.setdefault(str(row["table_name"]), []).append(column)
-    return found
+        columns.setdefault(str(row["table_name"]), []).append(column)
+    return columns
 
 
 def _first_line(error: Exception) -> str:

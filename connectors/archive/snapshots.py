@@ -1,6 +1,6 @@
-"""snapshot_archive: one Parquet file a customer and pass, in PostgreSQL or in the embedded database.
+"""snapshot_archive: one Parquet file for each customer and pass, in PostgreSQL or in the embedded database.
 
-Both run the same statements. What is read is checked first: form, size and checksum.
+Both databases run the same statements. A read checks form, size and checksum of the file before it returns it.
 """
 
 import hashlib
@@ -14,13 +14,16 @@ from connectors import database, errors
 from connectors.archive import parquet
 
 STATEMENTS = sql.load("archive")
-# What compression_ratio holds at most: DECIMAL(5,2).
+# The largest value of the column compression_ratio, a DECIMAL(5,2).
 MOST_RATIO = 999.99
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One snapshot: the rows that `customer` had in the source at `taken_at`, after pass `version`."""
+    """One archived snapshot: the rows that `customer` had in the source at `taken_at` (UTC), after pass `version`.
+
+    `size` is the size of its file in bytes.
+    """
 
     id: int
     customer: str
@@ -33,7 +36,7 @@ class Entry:
 
 
 class Archive:
-    """Writes and reads snapshots. `days` is how long they are promised to be kept."""
+    """Writes, lists, reads and removes archived snapshots. `days` is the promised retention. Times are UTC."""
 
     def __init__(self, db: database.Database, *, days: int, now: Callable[[], datetime]) -> None:
         self._db = db
@@ -41,16 +44,16 @@ class Archive:
         self._now = now
 
     def prepare(self) -> list[str]:
-        """Makes the tables that are missing. Returns what it made, in words."""
+        """Creates the missing tables. Returns the names of what it created, in words."""
         return self._db.apply_schema(self._now(), with_source=False)
 
     def has(self, customer: str, version: int) -> bool:
-        """Is the snapshot of this pass there?"""
+        """Whether the archive has the customer's snapshot of this pass."""
         with self._db.read() as session:
             return bool(session.value(STATEMENTS["stored"], (customer, version)))
 
     def store(self, customer: str, version: int, taken_at: datetime, file: parquet.File) -> None:
-        """Adds a snapshot; one of the same customer and pass that is there already stays as it is."""
+        """Adds a snapshot; an existing one of the same customer and pass stays as it is."""
         columns = hashlib.sha256("\n".join(file.columns).encode()).hexdigest()
         ratio = min(file.plain_bytes / max(1, len(file.payload)), MOST_RATIO)
         until = (taken_at + timedelta(days=self._days)).date()
@@ -67,7 +70,7 @@ class Archive:
             )  # fmt: skip
 
     def entries(self, customer: str | None = None) -> list[Entry]:
-        """What is archived, of one customer or of all, the oldest first."""
+        """The archived snapshots of one customer or of all, the oldest first."""
         with self._db.read() as session:
             if customer is None:
                 rows = session.query(STATEMENTS["entries"])
@@ -76,13 +79,13 @@ class Archive:
         return [_entry(row) for row in rows]
 
     def entry(self, entry_id: int) -> Entry | None:
-        """One of them, by its number."""
+        """The archived snapshot of this number; None when there is none."""
         with self._db.read() as session:
             rows = session.query(STATEMENTS["entry"], (entry_id,))
         return _entry(rows[0]) if rows else None
 
     def payload(self, entry: Entry) -> bytes:
-        """The Parquet file of a snapshot. Raises Misconfigured when it is not what was stored, or of another form."""
+        """The Parquet file of a snapshot. Raises Misconfigured (ARCHIVE) for a damaged, removed or unreadable one."""
         if entry.form != parquet.FORM:
             raise errors.Misconfigured(
                 f"snapshot {entry.id} has form {entry.form}, this version of ordersync reads form {parquet.FORM}: "
@@ -90,22 +93,22 @@ class Archive:
                 code="ARCHIVE",
             )
         with self._db.read() as session:
-            found = session.value(STATEMENTS["payload"], (entry.id,))
-        if found is None:
-            raise errors.Misconfigured(f"snapshot {entry.id} is in the archive no more", code="ARCHIVE")
-        payload = bytes(found)
+            stored = session.value(STATEMENTS["payload"], (entry.id,))
+        if stored is None:
+            raise errors.Misconfigured(f"snapshot {entry.id} is no longer in the archive", code="ARCHIVE")
+        payload = bytes(stored)
         if len(payload) != entry.size or parquet.checksum(payload) != entry.checksum:
             raise errors.Misconfigured(
-                f"snapshot {entry.id} of {entry.customer} is damaged: its checksum is not the one it was stored with. "
+                f"snapshot {entry.id} of {entry.customer} is damaged: its checksum has changed since it was stored. "
                 "Choose another: `ordersync archive list`",
                 code="ARCHIVE",
             )
         return payload
 
     def remove(self, ids: Iterable[int]) -> None:
-        """Takes snapshots out, in one transaction."""
+        """Removes snapshots in one transaction."""
         with self._db.write() as session:
-            session.execute_many(STATEMENTS["remove"], [(one,) for one in ids])
+            session.execute_many(STATEMENTS["remove"], [(entry_id,) for entry_id in ids])
 
 
 def _entry(row: dict[str, Any]) -> Entry:

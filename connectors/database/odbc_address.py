@@ -1,4 +1,4 @@
-"""From one address to connections of SQL Server: driver, login, encryption, time limits.
+"""Connections to SQL Server from one address: driver, login, encryption and time limits.
 
     mssql://user@host:1433/database                  SQL login; its password is a setting of its own
     mssql://host/database?login=entra                Entra ID: environment, managed identity, Azure CLI ... in turn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCHEME = "mssql://"
 LOGIN_TIMEOUT = 15
-STATEMENT_TIMEOUT = 300
+STATEMENT_TIMEOUT = 300  # seconds, as LOGIN_TIMEOUT
 
 _PAIR = re.compile(r"\s*([^=;{}]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*?)\s*(?:;|$)")
 _SPECIAL = re.compile(r"[;={}]")
@@ -36,7 +36,7 @@ _OPTIONS = {"login", "trust", "driver"}
 
 @dataclass(frozen=True)
 class Address:
-    """Where a database is and who logs in. `where` names it for people; the rest may hold a secret."""
+    """The place of a database and the login. `where` names it for operators; the other fields may contain a secret."""
 
     where: str
     keywords: Mapping[str, str] = field(repr=False)
@@ -49,19 +49,19 @@ class Address:
 
 
 def is_server(address: str) -> bool:
-    """Whether this names a SQL Server; anything else is the path of a SQLite file."""
+    """Whether the address names a SQL Server; any other text is the path of a SQLite file."""
     return address.startswith(SCHEME) or not {"DRIVER", "SERVER", "DSN"}.isdisjoint(pairs(address))
 
 
 def parse(address: str, password: str = "") -> Address:
-    """The address of `ORDERSYNC_DATABASE`. Misconfigured, without a secret in the text, when it cannot be read."""
+    """The address of `ORDERSYNC_DATABASE`. Raises Misconfigured, without a secret in its text, for an unusable one."""
     return _from_url(address, password) if address.startswith(SCHEME) else _from_odbc(address, password)
 
 
 def connect(address: Address, *, token: Callable[[], str] | None = None) -> "pyodbc.Connection":
-    """A connection in autocommit mode. Misconfigured or Transient, naming the server, when there is none."""
+    """Opens a connection in autocommit mode. Raises Misconfigured or Transient, which name the server."""
     driver = odbc_driver.load()
-    # A connection out of a pool would bring its isolation level along.
+    # A pooled connection would keep the isolation level of its last use.
     driver.pooling = False
     keywords = dict(address.keywords)
     if "DRIVER" not in keywords and "DSN" not in keywords:
@@ -69,18 +69,20 @@ def connect(address: Address, *, token: Callable[[], str] | None = None) -> "pyo
     before = {_TOKEN: _packed((token or entra_token)())} if address.entra else {}
     text = Address(address.where, keywords).text
     try:
-        made: pyodbc.Connection = driver.connect(text, autocommit=True, timeout=LOGIN_TIMEOUT, attrs_before=before)
+        connection: pyodbc.Connection = driver.connect(
+            text, autocommit=True, timeout=LOGIN_TIMEOUT, attrs_before=before
+        )
     except driver.Error as error:
         named = odbc_errors.named(error.args, address.where)
         if named is None:
             raise
         raise named from error
-    made.timeout = STATEMENT_TIMEOUT
-    return made
+    connection.timeout = STATEMENT_TIMEOUT
+    return connection
 
 
 def entra_token() -> str:
-    """A fresh token of whoever this process is to Entra ID; the driver has no such login of its own on Linux."""
+    """A fresh token for the Entra ID identity of this process; the driver has no such login of its own on Linux."""
     try:
         from azure import identity
     except ImportError as error:
@@ -92,7 +94,7 @@ def entra_token() -> str:
 
 
 def quoted(key: str, value: str) -> str:
-    """A value of a connection string: where it has to be in braces, with `}` doubled."""
+    """A value of a connection string: in braces, with `}` doubled, where it needs them."""
     plain = key not in ("DRIVER", "PWD") and value == value.strip() and not _SPECIAL.search(value)
     return value if plain else "{" + value.replace("}", "}}") + "}"
 
@@ -102,7 +104,7 @@ def _from_url(address: str, password: str) -> Address:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     database, host = unquote(parts.path.strip("/")), parts.hostname or ""
     if parts.password is not None:
-        raise errors.Misconfigured("the database's address holds a password: take it out, it is a setting of its own")
+        raise errors.Misconfigured("the database's address holds a password: remove it, it is a setting of its own")
     if not host or not database:
         raise errors.Misconfigured("the database's address is mssql://user@host:1433/database")
     if unknown := sorted(set(options) - _OPTIONS):
@@ -116,7 +118,7 @@ def _from_url(address: str, password: str) -> Address:
     keywords = {"DRIVER": options["driver"]} if "driver" in options else {}
     keywords |= {"SERVER": f"{host},{parts.port or 1433}", "DATABASE": database}
     keywords |= {"Authentication": _LOGINS[login]} if _LOGINS[login] else {}
-    # With a token there must be none of these.
+    # A login by token allows neither UID nor PWD.
     keywords |= {"UID": user} if user and login != "entra" else {}
     keywords |= {"PWD": password} if login in ("sql", "principal") else {}
     keywords |= {"Encrypt": "yes", "TrustServerCertificate": "yes" if options.get("trust") == "yes" else "no"}
@@ -124,10 +126,9 @@ def _from_url(address: str, password: str) -> Address:
 
 
 def _from_odbc(address: str, password: str) -> Address:
-    found = pairs(address)
-    if not found:
+    keywords = pairs(address)
+    if not keywords:
         raise errors.Misconfigured("the database's address is no ODBC connection string")
-    keywords = dict(found)
     if password:
         keywords["PWD"] = password
     if "SERVER" in keywords:
@@ -137,17 +138,17 @@ def _from_odbc(address: str, password: str) -> Address:
 
 
 def pairs(text: str) -> dict[str, str]:
-    """Keywords of an ODBC string in upper case, values without quotes; none when the text is something else."""
-    found: dict[str, str] = {}
+    """The keywords of an ODBC string, in upper case, with their unquoted values; empty for any other text."""
+    keywords: dict[str, str] = {}
     at = 0
     while at < len(text.rstrip("; \n")):
         match = _PAIR.match(text, at)
         if match is None or match.end() == at:
             return {}
         value = match[2]
-        found[match[1].upper()] = value[1:-1].replace("}}", "}") if value.startswith("{") else value
+        keywords[match[1].upper()] = value[1:-1].replace("}}", "}") if value.startswith("{") else value
         at = match.end()
-    return found
+    return keywords
 
 
 def _packed(token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Microsoft's ODBC driver for SQL Server: the newest installed one, else the one that a wheel brings."""
+"""Microsoft's ODBC driver for SQL Server: the newest installed one, else the one in a wheel."""
 
 import ctypes
 import importlib.util
@@ -11,7 +11,7 @@ from connectors import errors
 
 _NAME = re.compile(r"ODBC Driver (\d+) for SQL Server")
 _WHEEL = "mssql_python_odbc"
-# What the wheels of pyodbc and of the driver do not bring, as Debian calls it.
+# The Debian packages that the wheels of pyodbc and of the driver do not contain.
 DEBIAN = ("libodbc2", "libltdl7", "libkrb5-3", "libgssapi-krb5-2", "libssl3")
 _INSTALL = f"on Debian, apt install {' '.join(DEBIAN)}"
 _GET_ONE = (
@@ -20,7 +20,7 @@ _GET_ONE = (
 
 
 def load() -> Any:
-    """pyodbc. It brings no driver manager: without one it cannot even be imported."""
+    """Imports pyodbc. Raises Misconfigured without an ODBC driver manager, which its import needs."""
     try:
         import pyodbc
     except ImportError as error:
@@ -32,10 +32,13 @@ def load() -> Any:
 
 
 def find(installed: list[str]) -> str:
-    """The name of the newest of the `installed` drivers, else the path of the wheel's library."""
-    known = {int(match[1]): name for name in installed if (match := _NAME.fullmatch(name))}
-    if known:
-        return known[max(known)]
+    """The name of the newest of the `installed` drivers, else the path of the wheel's library.
+
+    Raises Misconfigured when there is neither, or when the library cannot be loaded.
+    """
+    by_version = {int(match[1]): name for name in installed if (match := _NAME.fullmatch(name))}
+    if by_version:
+        return by_version[max(by_version)]
     library = in_wheel()
     if library is None:
         raise errors.Misconfigured(f"there is no ODBC driver for SQL Server: {_GET_ONE}", code="DRIVER")
@@ -44,17 +47,17 @@ def find(installed: list[str]) -> str:
 
 
 def in_wheel() -> Path | None:
-    """The library in `mssql-python-odbc` for this system, if the wheel is installed."""
-    found = importlib.util.find_spec(_WHEEL)
-    if found is None or not found.submodule_search_locations:
+    """The library in `mssql-python-odbc` for this system; None when the wheel is not installed."""
+    package = importlib.util.find_spec(_WHEEL)
+    if package is None or not package.submodule_search_locations:
         return None
     machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-    folder = Path(found.submodule_search_locations[0]) / "libs" / "linux" / distribution() / machine / "lib"
+    folder = Path(package.submodule_search_locations[0]) / "libs" / "linux" / distribution() / machine / "lib"
     return max(folder.glob("libmsodbcsql-*.so*"), default=None)
 
 
 def distribution() -> str:
-    """The wheel's name for this kind of Linux."""
+    """The name that the wheel has for this kind of Linux."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
@@ -66,7 +69,7 @@ def distribution() -> str:
 
 
 def check(library: Path) -> None:
-    """Load it: where a library that it needs is missing, unixODBC only says that the driver is not found."""
+    """Loads the library, and raises Misconfigured with the reason: unixODBC only says that the driver is not found."""
     try:
         ctypes.CDLL(str(library))
     except OSError as error:

@@ -13,19 +13,19 @@ from connectors import database, errors
 if TYPE_CHECKING:
     import pyodbc
 
-# pyodbc asks the server about a statement that is given a NULL; beyond this length one server failed, and pyodbc
-# swallowed it together with what the transaction had written before.
+# pyodbc asks the server about a statement with a NULL among its parameters; beyond this length one server failed, and
+# pyodbc swallowed the error together with all that the transaction had written before.
 LONGEST = 4000
 MANY = 1000
 _SQL_WVARCHAR = -9
-# Every row of a batch reserves the whole width: long texts are sent piece by piece instead (size 0).
+# Every row of a batch reserves the whole width, so longer texts are sent piece by piece (size 0).
 _WIDTH = 128
 
 Translated = Callable[[], AbstractContextManager[None]]
 
 
 class OdbcSession:
-    """Of no use once its transaction has ended. A connection has one open result: see `stream`.
+    """A `database.Session`, of no use once its transaction has ended. A connection has one open result: see `stream`.
 
     `fast` sends the rows of `execute_many` together, which not every driver can.
     """
@@ -72,13 +72,13 @@ class OdbcSession:
     def stream(
         self, statement: str, params: Sequence[database.Value] = (), size: int = 1000
     ) -> Iterator[database.Fields]:
-        """As the protocol says. Another statement of the same session first reads what is left into memory."""
+        """As `Session.stream`. The next statement of the session first reads the other rows of this one into memory."""
         cursor = self._run(statement, params)
         self._stream = _Stream(lambda many: self._fetched(cursor, many), size, cursor.close)
         return self._rows(self._stream)
 
     def end(self) -> None:
-        """Close what is still being read."""
+        """Closes the open result, if there is one, and refuses every later call."""
         self._ended = True
         if self._stream is not None:
             self._stream.close()
@@ -120,7 +120,7 @@ class OdbcSession:
 
 
 class _Stream:
-    """The rows of one open result, fetched `size` at a time, or all that are left when others need the connection."""
+    """The rows of one open result, `size` at a time, or all the rest when another statement needs the connection."""
 
     def __init__(
         self, fetch: Callable[[int | None], list[database.Fields]], size: int, close: Callable[[], None]
@@ -132,7 +132,7 @@ class _Stream:
         self._open = True
 
     def next(self) -> list[database.Fields]:
-        """The next rows; none at the end, or once it is closed and read."""
+        """The next rows; none at the end."""
         if self._open:
             rows = self._fetch(self._size)
             if not rows:
@@ -142,6 +142,7 @@ class _Stream:
         return rows
 
     def drain(self) -> None:
+        """Reads the rest into memory and closes the result."""
         if self._open:
             self._left = self._fetch(None)
             self.close()
@@ -153,16 +154,16 @@ class _Stream:
 
 
 def refuse_long(statement: str, params: Sequence[database.Value]) -> None:
-    """Refuse a write that would go wrong in silence; a mistake of ours, so it ends the process."""
+    """Raises ValueError for a write that would fail in silence; a mistake of ours, so it ends the process."""
     if len(statement) >= LONGEST and None in params:
         raise ValueError(f"a statement of {len(statement)} characters is given a NULL: split it, or leave NULLs out")
 
 
 def check(params: Sequence[database.Value]) -> None:
-    """Refuse what no column holds, or an engine would reshape."""
+    """As `database.check_values`, and raises Rejected for a value that no column takes."""
     database.check_values(params)
     for value in params:
-        # Half of a character pair: no encoding of the wire holds it.
+        # No encoding of the wire has half a surrogate pair.
         if isinstance(value, str) and not value.isascii():
             try:
                 value.encode("utf-16-le")
@@ -173,9 +174,9 @@ def check(params: Sequence[database.Value]) -> None:
 
 
 def input_sizes(rows: Sequence[Sequence[database.Value]]) -> list[tuple[int, int, int] | None]:
-    """How each column of a batch travels: text as NVARCHAR, which the server converts, wide enough for all rows.
+    """The type and width of each column of a batch: text as NVARCHAR, wide enough for all rows; None for other values.
 
-    Without it the driver would convert text to a column's DATETIME2, and knows no `T` between date and time.
+    The server then converts the text. The driver would do it otherwise, and it knows no `T` between date and time.
     """
     sizes: list[tuple[int, int, int] | None] = []
     for column in zip(*rows, strict=True):
@@ -186,7 +187,10 @@ def input_sizes(rows: Sequence[Sequence[database.Value]]) -> list[tuple[int, int
 
 
 def plain(rows: Sequence[Sequence[Any]]) -> Iterator[database.Fields]:
-    """Rows as `database` says that values cross: what a driver gives as objects becomes text or a number."""
+    """Rows with the values that `database` allows: an object of the driver becomes text or a number.
+
+    Raises Misconfigured for a FLOAT or REAL.
+    """
     for row in rows:
         fields = tuple(row)
         if not _PLAIN.issuperset(map(type, fields)):
@@ -213,7 +217,8 @@ def _plain(value: Any) -> Any:
             return bytes(value)
         case float():
             raise errors.Misconfigured(
-                "a column of type FLOAT or REAL was read: its values have no one text, make it DECIMAL", code="SCHEMA"
+                "a column of type FLOAT or REAL was read: its values have no exact text, change its type to DECIMAL",
+                code="SCHEMA",
             )
         case _:
             return value

@@ -1,4 +1,4 @@
-"""SQLite: the embedded default. Poller, worker and command line share one file."""
+"""SQLite, the embedded default: poller, worker and command line share one file."""
 
 import sqlite3
 import threading
@@ -12,7 +12,7 @@ import sql
 from connectors import database, errors
 from sql import ddl
 
-# Primary result codes (sqlite.org/rescode.html) and what a person should do about them.
+# Primary result codes (sqlite.org/rescode.html); below, the advice to the operator.
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _REFUSED = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: "DUPLICATE",
@@ -24,20 +24,20 @@ _ADVICE = {
     sqlite3.SQLITE_CANTOPEN: "check that its folder exists and may be written, then run `ordersync setup`",
     sqlite3.SQLITE_PERM: "let this user write the file and its folder",
     sqlite3.SQLITE_READONLY: "let this user write the file and its folder; a read transaction never writes",
-    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_FULL: "free space on its disk",
     sqlite3.SQLITE_IOERR: "check its disk",
     sqlite3.SQLITE_NOTADB: "it is no SQLite database: set another path",
     sqlite3.SQLITE_CORRUPT: "restore it from a copy",
 }
-# Prepared statements that a connection keeps: more than there are.
+# The prepared statements that a connection keeps: more than ordersync has.
 STATEMENTS = 512
 _NO_SUCH_NAME = ("no such table", "no such column", "no such view", "has no column named")
 
 
 class SqliteDatabase:
-    """A file in WAL mode: readers never wait, a writer waits for the other up to `busy_timeout` seconds.
+    """A file in WAL mode: readers never wait, a writer waits for another one up to `busy_timeout` seconds.
 
-    There is one connection for each transaction that is open at once; at rest, any thread may take it.
+    Each open transaction has a connection of its own; any thread may take an idle one.
     """
 
     def __init__(self, path: Path, busy_timeout: float = 30.0) -> None:
@@ -103,7 +103,7 @@ class SqliteDatabase:
         except BaseException:
             self._thread.writing = False
             session.end()
-            # What went wrong first is what matters; a connection that cannot roll back is not used again.
+            # The first error matters; a connection that cannot roll back is not reused.
             with suppress(sqlite3.Error):
                 connection.rollback()
             raise
@@ -116,7 +116,7 @@ class SqliteDatabase:
             raise RuntimeError("this database was closed")
         with self._lock:
             if idle:
-                # The one that was used last: it has the statements prepared.
+                # The connection that was used last has the statements prepared.
                 return idle.pop()
         with self._translated:
             # Threads take turns with a connection.
@@ -177,7 +177,7 @@ class _SqliteSession:
         return self._rows(cursor, size)
 
     def end(self) -> None:
-        """Close what is still being read: an open cursor would pin its old state in the next transaction."""
+        """Closes every stream: an open cursor would pin its old state in the next transaction."""
         self._ended = True
         while self._streams:
             self._streams.pop().close()
@@ -211,14 +211,14 @@ def _column(row: database.Row) -> database.Column:
 
 
 class _Translated:
-    """Driver errors to ours; what stays as it was is a mistake in a statement, and ends the process."""
+    """Translates driver errors into ours; a mistake in a statement stays as it is and ends the process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, sqlite3.Error):
             named = _named(error, self._path)
             if named is not None:

@@ -1,7 +1,7 @@
 """SQL Server and Azure SQL over ODBC.
 
-A read transaction sees one state where the database allows snapshot isolation, and waits for no writer; elsewhere it
-is read committed. Write transactions stand in line, as SQLite's do: the statements were proven for one at a time.
+Where the database allows snapshot isolation, a read transaction sees one state and waits for no writer; elsewhere it is
+read committed. Write transactions wait for each other, as on SQLite: the statements are proven for one at a time.
 """
 
 import threading
@@ -21,15 +21,15 @@ from sql import ddl, live_checks, tables
 if TYPE_CHECKING:
     import pyodbc
 
-# The row whose lock a write transaction holds until it ends.
+# A write transaction keeps the lock of this row until it ends.
 LINE = tables.WRITE_LINE
-# A connection that rested for so many seconds may be dead by now: routers and Azure drop idle ones.
+# A connection that was idle for so many seconds is tested before use: routers and Azure drop idle ones.
 REST = 30.0
 
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
 _NO_SNAPSHOTS = (
-    "ALLOW_SNAPSHOT_ISOLATION is off: a pass waits for who loads ORDERS_UNIFIED, and sees no one state of it; "
-    "an owner turns it on: ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON"
+    "ALLOW_SNAPSHOT_ISOLATION is off: a pass waits while another program loads ORDERS_UNIFIED, and may read rows of "
+    "different moments; an owner turns it on: ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON"
 )
 
 
@@ -40,10 +40,10 @@ class _Connection:
 
 
 class SqlServerDatabase:
-    """One database. `connect` opens a connection in autocommit mode; `where` names it for people.
+    """One database. `connect` opens a connection in autocommit mode; `where` names the database in messages.
 
-    Connections are kept per thread, one for each transaction that is open in it at once. Waiting for a lock ends
-    after `lock_timeout` seconds, as Transient.
+    Each open transaction of a thread has a connection of its own, which the thread keeps. A wait for a lock that takes
+    longer than `lock_timeout` seconds raises Transient.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SqlServerDatabase:
         with self._transaction(read_only=False) as session:
             if not session.execute(sql.load("catalog", self.engine)["stand_in_line"], (LINE,)):
                 raise errors.Misconfigured(
-                    f"{self._where}: the schema is not whole: run `ordersync setup`", code="SCHEMA"
+                    f"{self._where}: the schema is incomplete: run `ordersync setup`", code="SCHEMA"
                 )
             self._thread.writing = True
             try:
@@ -96,17 +96,17 @@ class SqlServerDatabase:
         catalog = sql.load("catalog", self.engine)
         with self._transaction(read_only=False) as session:
             live = self._live(session)
-            made = database.complete_schema(session, self.engine, live, now, with_source=with_source)
+            created = database.complete_schema(session, self.engine, live, now, with_source=with_source)
             session.execute(catalog["make_line"], (LINE, database.to_db_time(now), LINE))
-        return made
+        return created
 
     def mistakes(self) -> list[str]:
-        """What our tables are otherwise than `apply_schema` would make them."""
+        """The differences, in words, between our tables and those that `apply_schema` would create."""
         with self.read() as session:
             return list(live_checks.mistakes(self._live(session)))
 
     def notes(self) -> list[str]:
-        """What works, and would work better otherwise."""
+        """Advice on settings of the server that work and could be better."""
         with self.read() as session:
             if session.value(sql.load("catalog", "sqlserver")["allows_snapshots"]) == 1:
                 return []
@@ -116,7 +116,7 @@ class SqlServerDatabase:
         with self._lock:
             self._closed = True
             while self._connections:
-                # One that died on its own is closed already.
+                # The server may have closed it before.
                 with suppress(self._pyodbc.Error):
                     self._connections.pop().raw.close()
 
@@ -126,12 +126,12 @@ class SqlServerDatabase:
         def named(block: str) -> set[tuple[str, str]]:
             return {(str(row["table_name"]), str(row["name"])) for row in session.query(catalog[block])}
 
-        indexed, made_by_server = named("indexed_columns"), named("made_columns")
+        indexed, generated = named("indexed_columns"), named("made_columns")
         columns: dict[str, list[database.Column]] = {}
         for row in session.query(catalog["live_columns"]):
             table, name = str(row["table_name"]), str(row["name"])
-            found = replace(column(row), indexed=(table, name) in indexed, made=(table, name) in made_by_server)
-            columns.setdefault(table, []).append(found)
+            live = replace(column(row), indexed=(table, name) in indexed, generated=(table, name) in generated)
+            columns.setdefault(table, []).append(live)
         return ddl.Live(columns, [str(row["name"]) for row in session.query(catalog["live_others"])])
 
     @contextmanager
@@ -152,7 +152,7 @@ class SqlServerDatabase:
         self._give_back(connection, read_only)
 
     def _undo(self, connection: _Connection, session: OdbcSession) -> None:
-        """An error leaves the transaction open on the server; a connection that cannot roll back is not used again."""
+        """Rolls back, because an error leaves the transaction open; a connection that cannot is not reused."""
         try:
             session.end()
             connection.raw.rollback()
@@ -178,7 +178,7 @@ class SqlServerDatabase:
             self._connections.append(connection)
         with self._translated():
             if self._engine == "sqlserver":
-                # A server may be set to count no rows; what a statement changed is how fences are known to hold.
+                # A server may be set to count no rows; the fence of the lease needs the count of each statement.
                 connection.raw.execute("SET NOCOUNT OFF")
                 connection.raw.execute(f"SET LOCK_TIMEOUT {int(self._lock_timeout * 1000)}")
                 if read_only and self._allows_snapshots(connection.raw):
@@ -207,13 +207,13 @@ class SqlServerDatabase:
         with self._lock:
             if connection in self._connections:
                 self._connections.remove(connection)
-        # It is of no more use, whatever it says.
+        # The connection is not used any more, so its error does not matter.
         with suppress(self._pyodbc.Error):
             connection.raw.close()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Driver errors to ours; what stays as it was is a mistake in a statement, and ends the process."""
+        """Translates driver errors into ours; a mistake in a statement stays as it is and ends the process."""
         try:
             yield
         except self._pyodbc.Error as error:
@@ -224,7 +224,7 @@ class SqlServerDatabase:
 
 
 class _Thread(threading.local):
-    """What one thread has: connections at rest, and whether a write transaction is open."""
+    """The idle connections of one thread, and whether a write transaction is open in it."""
 
     def __init__(self) -> None:
         self.reading_idle: list[_Connection] = []
@@ -233,7 +233,7 @@ class _Thread(threading.local):
 
 
 def column(row: database.Row) -> database.Column:
-    """A live column; its type in the words and sizes of our tables."""
+    """A live column from a catalog row, with its type and size as our tables write them."""
     kind = str(row["type"]).upper()
     if row.get("length") is not None:
         kind += "(MAX)" if row["length"] == -1 else f"({row['length']})"

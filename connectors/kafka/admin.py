@@ -1,4 +1,4 @@
-"""Topics: made, compared, and how far each is read."""
+"""Topics and offsets: create topics, compare them with their specification, read offsets and lag."""
 
 import contextlib
 import threading
@@ -23,19 +23,19 @@ from connectors.kafka import client
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-# What our own deadlines say, in librdkafka's words.
+# librdkafka's error for a deadline of our own.
 _SILENT = KafkaError(KafkaError._TIMED_OUT)
-_LOOK_EVERY = 0.05  # seconds, while topics or groups become known
-_ASK_AGAIN = 1.0  # seconds, between which a login that was refused meanwhile is noticed
+_CHECK_EVERY = 0.05  # seconds between two checks of whether the broker knows a topic
+_ASK_AT_MOST = 1.0  # seconds of one request for the topics: a refused login shows only between two requests
 
 
 class TopicMissing(errors.Transient):
-    """Kafka is there and has no such topic; the start of a worker makes it."""
+    """Kafka answers and has no such topic; `ordersync setup` or the start of a worker creates it."""
 
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """A topic as it should be. `config` in Kafka's words, all text: {"retention.ms": "604800000"}."""
+    """A topic as ordersync needs it. `config` has Kafka's names, all values as text: {"retention.ms": "604800000"}."""
 
     name: str
     partitions: int
@@ -43,10 +43,10 @@ class TopicSpec:
     replication: int = 1
 
     def differences(self, partitions: int, replicas: int, config: Mapping[str, str | None]) -> list[str]:
-        """How the topic differs that has these, and what to do, a sentence each."""
+        """The differences of a topic with these settings from this specification, each with what to do about it."""
         found = []
         if partitions != self.partitions:
-            # Partitions could be added; but then a customer's events would be spread over two of them.
+            # With more partitions, the events of one customer would be spread over two of them.
             found.append(
                 f"{self.name} has {partitions} partitions, not {self.partitions}: stop poller and workers once "
                 "`ordersync status` shows nothing waiting, delete the topic, run `ordersync setup`"
@@ -54,7 +54,7 @@ class TopicSpec:
         if replicas != self.replication:
             found.append(
                 f"{self.name} has {replicas} replicas, not {self.replication}: change them with "
-                "kafka-reassign-partitions.sh, or set ORDERSYNC_KAFKA_REPLICATION to what is meant"
+                "kafka-reassign-partitions.sh, or set ORDERSYNC_KAFKA_REPLICATION to the right number"
             )
         for key, wanted in self.config.items():
             if config.get(key) != wanted:
@@ -66,8 +66,10 @@ class TopicSpec:
 
 
 class Admin:
-    """Makes and compares topics, and tells offsets. Every answer comes within some `timeout` seconds, or
-    Transient is raised; Misconfigured when login or rights are refused.
+    """Creates and compares topics, and reads offsets.
+
+    Every method answers within about `timeout` seconds or raises Transient; a refused login or right raises
+    Misconfigured.
     """
 
     def __init__(
@@ -83,12 +85,12 @@ class Admin:
         self._sleep = sleep
         self._watch = client.Watch(bootstrap, noise)
         self._settings = self._watch.settings(security or {})
-        self._client = client.made(AdminClient, self._settings)
+        self._client = client.create(AdminClient, self._settings)
         self._readers: dict[str, Consumer] = {}
         self._lock = threading.Lock()
 
     def reachable(self, timeout: float) -> bool:
-        """Whether a broker answers within `timeout` seconds. A refused login raises Misconfigured."""
+        """Whether a broker answers within `timeout` seconds. Raises Misconfigured for a refused login."""
         try:
             self._topics(timeout)
         except errors.Transient:
@@ -96,9 +98,7 @@ class Admin:
         return True
 
     def ensure(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Create the topics that are missing; the names of those created here. Topics that exist are left as they
-        are: `compare` tells how they differ.
-        """
+        """Creates the missing topics and returns their names. Existing topics stay as they are: see `compare`."""
         existing = self._topics()
         missing = [
             NewTopic(spec.name, spec.partitions, replication_factor=spec.replication, config=dict(spec.config))
@@ -112,18 +112,18 @@ class Admin:
                     future.result(self._timeout)
                     created.append(name)
                 except KafkaException as error:
-                    # Another process was quicker.
+                    # Another process has created it at the same time.
                     if client.reason(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                         raise
         self._await_topics({spec.name for spec in specs})
         return created
 
     def compare(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """How the topics differ from `specs`, and what to do, a sentence each; settings that no spec names are free."""
+        """The differences of the topics from `specs`, each with what to do; settings that no spec names are free."""
         existing = self._topics()
         present = {spec.name: spec for spec in specs if spec.name in existing}
         found = [
-            f"{spec.name} does not exist: `ordersync setup` makes it" for spec in specs if spec.name not in existing
+            f"{spec.name} does not exist: `ordersync setup` creates it" for spec in specs if spec.name not in existing
         ]
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in present]
         with self._asking("reading topic settings"):
@@ -135,70 +135,70 @@ class Admin:
         return found
 
     def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
-        """Kafka's own ids of those topics that exist: a topic that was deleted and made anew has another one."""
-        asked = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=self._timeout)
-        found = {}
+        """Kafka's own ids of the topics that exist: a topic that was deleted and recreated has another one."""
+        answers = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=self._timeout)
+        ids = {}
         with self._asking("reading topic ids"):
-            for name, future in asked.items():
+            for name, future in answers.items():
                 try:
-                    found[name] = str(future.result(self._timeout).topic_id)
+                    ids[name] = str(future.result(self._timeout).topic_id)
                 except KafkaException as error:
                     if client.reason(error).code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                         raise
-        return found
+        return ids
 
     def end_offsets(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
-        """The offset that the next event will get, for each partition."""
+        """The offset that the next event will get, by topic and partition. Raises TopicMissing."""
         return self._offsets(topics, _LATEST)
 
     def start_offsets(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
-        """The offset of the first event that is still there, or would be, for each partition."""
+        """The offset of the oldest retained event, or of the next one, by topic and partition. Raises TopicMissing."""
         return self._offsets(topics, _EARLIEST)
 
     def committed(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
-        """The next offset that the group will read, for each partition for which it has committed one."""
+        """The next offset that the group will read, by topic and partition; absent where it has committed none."""
 
         def ask() -> dict[tuple[str, int], int]:
-            asked = [TopicPartition(*partition) for partition in self._all_partitions(topics)]
-            found = self._reader(group).committed(asked, self._timeout)
-            for partition in found:
-                if partition.error is not None:
-                    raise KafkaException(partition.error)
-            return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+            partitions = [TopicPartition(*partition) for partition in self._all_partitions(topics)]
+            answers = self._reader(group).committed(partitions, self._timeout)
+            for answer in answers:
+                if answer.error is not None:
+                    raise KafkaException(answer.error)
+            return {(p.topic, p.partition): p.offset for p in answers if p.offset >= 0}
 
         return self._patiently(f"reading the offsets of {group}", ask)
 
     def lag(self, group: str, topics: Collection[str]) -> dict[tuple[str, int], int]:
-        """How many offsets of each partition the group has yet to read; expired ones do not count.
+        """The number of offsets that the group has yet to read, by topic and partition; expired ones do not count.
 
-        An offset beyond the end was committed to an earlier topic of that name: then it reads from the start.
+        An offset beyond the end was committed to an earlier topic of that name, so the group reads from the start.
         """
         committed, starts, ends = self.committed(group, topics), self.start_offsets(topics), self.end_offsets(topics)
         return {p: _ahead(committed.get(p, 0), starts[p], end) for p, end in ends.items()}
 
     def _reader(self, group: str) -> Consumer:
-        """Who asks for the group's offsets, and never subscribes, so is no member.
+        """A consumer that reads the group's offsets and never subscribes, so it is no member.
 
-        The admin client could ask too; but where a coordinator answers that it is none, as a broker does that has just
-        started, librdkafka 2.16 then follows a null pointer, and the process is gone.
+        The admin client would crash the process: when a broker that has just started answers that it is no
+        coordinator, librdkafka 2.16 follows a null pointer.
         """
         with self._lock:
             if group not in self._readers:
-                told = self._settings | {"group.id": group, "enable.auto.commit": False}
-                self._readers[group] = client.made(Consumer, told)
+                settings = self._settings | {"group.id": group, "enable.auto.commit": False}
+                self._readers[group] = client.create(Consumer, settings)
             return self._readers[group]
 
     def _serve(self, timeout: float) -> None:
-        """Hand out what the clients have to tell: only so is a refused login known."""
+        """Calls the callbacks of the clients: only they report a refused login."""
         self._client.poll(timeout)
         for reader in list(self._readers.values()):
             reader.poll(timeout)
 
     def _offsets(self, topics: Collection[str], which: OffsetSpec) -> dict[tuple[str, int], int]:
         def ask() -> dict[tuple[str, int], int]:
-            # Each time: where the leaders have changed, the client goes by the old ones until it reads the topics anew.
-            asked = {TopicPartition(*partition): which for partition in self._all_partitions(topics)}
-            answers = self._client.list_offsets(asked, request_timeout=self._timeout) if asked else {}
+            # The client uses the old leaders of a partition until it rereads the topics, so each attempt does.
+            wanted = {TopicPartition(*partition): which for partition in self._all_partitions(topics)}
+            answers = self._client.list_offsets(wanted, request_timeout=self._timeout) if wanted else {}
             return {(p.topic, p.partition): f.result(self._timeout).offset for p, f in answers.items()}
 
         return self._patiently("reading offsets", ask)
@@ -208,7 +208,7 @@ class Admin:
             return client.patiently(ask, self._timeout, self._sleep)
 
     def _all_partitions(self, topics: Collection[str]) -> list[tuple[str, int]]:
-        """Of these topics. Raises TopicMissing, or LEADER_NOT_AVAILABLE while one of their partitions has none."""
+        """The partitions of these topics. Raises TopicMissing, or LEADER_NOT_AVAILABLE while one has no leader."""
         existing = self._topics()
         if missing := [topic for topic in topics if topic not in existing]:
             raise TopicMissing(f"Kafka at {self._watch.bootstrap} has no topic {', '.join(missing)}")
@@ -217,31 +217,33 @@ class Admin:
         return [(topic, number) for topic in topics for number in sorted(existing[topic].partitions)]
 
     def _topics(self, timeout: float | None = None) -> dict[str, TopicMetadata]:
-        """Every topic that the broker knows."""
+        """Every topic that the broker knows, by name."""
         deadline = time.monotonic() + (timeout or self._timeout)
         with self._asking("reading the list of topics"):
             while True:
                 left = deadline - time.monotonic()
                 try:
-                    found = self._client.list_topics(timeout=min(max(left, _LOOK_EVERY), _ASK_AGAIN)).topics
-                    return {name: topic for name, topic in found.items() if topic.error is None}
+                    topics = self._client.list_topics(timeout=min(max(left, _CHECK_EVERY), _ASK_AT_MOST)).topics
+                    return {name: topic for name, topic in topics.items() if topic.error is None}
                 except KafkaException:
                     self._serve(0)
-                    if self._watch.refused or left <= _ASK_AGAIN:
+                    if self._watch.refused or left <= _ASK_AT_MOST:
                         raise
 
     def _await_topics(self, names: set[str]) -> None:
-        """Return once the broker's own metadata, which follows the controller's, knows the topics."""
+        """Waits until the metadata of the broker, which follows that of the controller, has the topics."""
         deadline = time.monotonic() + self._timeout
         while missing := names - {name for name, topic in self._topics().items() if _ready(topic)}:
             if time.monotonic() > deadline:
-                said = f"has {', '.join(sorted(missing))} but does not offer it yet"
-                raise errors.Transient(f"Kafka at {self._watch.bootstrap} {said}")
-            self._sleep(_LOOK_EVERY)
+                names_missing = ", ".join(sorted(missing))
+                raise errors.Transient(
+                    f"Kafka at {self._watch.bootstrap} has {names_missing} but does not offer it yet"
+                )
+            self._sleep(_CHECK_EVERY)
 
     @contextlib.contextmanager
     def _asking(self, doing: str) -> Iterator[None]:
-        """Translate what goes wrong inside."""
+        """Translates Kafka's errors of the block into ours."""
         try:
             yield
         except (KafkaException, TimeoutError) as error:
@@ -261,5 +263,5 @@ def _ready(topic: TopicMetadata) -> bool:
 
 
 def _ahead(committed: int, start: int, end: int) -> int:
-    """How many offsets a reader that committed this one has before it."""
+    """The number of offsets that a reader with this committed offset has yet to read."""
     return max(0, end - (start if committed > end else max(committed, start)))

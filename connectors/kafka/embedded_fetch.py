@@ -1,8 +1,8 @@
-"""Fetch the jars of Apache Kafka, once per user, without Maven or Java on the machine.
+"""Fetches the jars of Apache Kafka, once for each user, without Maven or Java on the machine.
 
-Resolution and download go through jgo's Maven layer into a folder of its own that is renamed when complete:
-a fetch that was cut off can never pass for a whole one. `jgo.build` is not used because it keeps half-written
-files, and because it fetches a whole JDK (where none is installed) to sort jars that share one class path.
+jgo's Maven layer resolves and downloads the jars into a temporary folder, which is renamed when it is complete, so an
+interrupted fetch never looks like a complete one. This module does not use `jgo.build`, which keeps half-written files,
+and which fetches a whole JDK (where none is installed) to sort jars that share one class path.
 """
 
 import logging
@@ -13,20 +13,20 @@ from pathlib import Path
 
 from connectors import errors, locks
 
-# With log4j coordinates jgo would take over their managed versions, among them an old kafka-clients.
+# With log4j among the coordinates, jgo would use its managed versions, one of them an old kafka-clients.
 COORDINATES = ("org.apache.kafka:kafka_2.13:4.3.1", "org.slf4j:slf4j-simple:1.7.36")
 _PROOF = "kafka-clients-4.3.1.jar"
 _ATTEMPTS = 2
-_TIMEOUT = 30  # seconds, of one request
+_TIMEOUT = 30  # seconds of one request
 _DOWNLOADS = 8
 
 log = logging.getLogger(__name__)
 
 
 def jars(cache: Path) -> Path:
-    """The folder that holds every jar of the broker: fetched now (some 45 MB) if `cache` lacks it.
+    """The folder with every jar of the broker, which is fetched now (some 45 MB) if `cache` lacks it.
 
-    Several processes may ask at once: one fetches, the others wait for it. Raises Misconfigured.
+    Several processes may call it at once: one fetches, the others wait. Raises Misconfigured (JARS).
     """
     complete = cache / COORDINATES[0].replace(":", "-")
     if complete.is_dir():
@@ -62,14 +62,14 @@ def _fetch(complete: Path) -> None:
                 raise errors.Misconfigured(
                     f"the jars of Apache Kafka cannot be fetched: {error}", code="JARS"
                 ) from error
-            log.warning("fetching Apache Kafka failed, trying again: %s", error)
+            log.warning("fetching Apache Kafka failed, one more attempt: %s", error)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
 def _download(repository: Path) -> list[Path]:
-    """Every jar that running the coordinates needs, with the versions that Maven would choose."""
-    # Imported here: it takes longer than all other imports together, and is needed once per machine.
+    """The path of every jar that the coordinates need at run time, in the versions that Maven would choose."""
+    # Imported here, because it takes longer than all other imports together and is needed once on a machine.
     from jgo import maven
 
     context = maven.MavenContext(repo_cache=repository, timeout=_TIMEOUT)

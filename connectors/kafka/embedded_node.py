@@ -1,4 +1,4 @@
-"""What one embedded broker is told and what it leaves in its folder: ports, properties, state."""
+"""The configuration of one embedded broker and the files in its folder: ports, properties and state."""
 
 import json
 import os
@@ -12,16 +12,16 @@ from typing import Self
 from connectors import processes
 
 HOST = "127.0.0.1"
-# Below the range from which the kernel takes ports for outgoing connections: such a connection could occupy
-# the broker's port while it is away, even a client's own attempt to reach it.
+# Below the range from which the kernel takes ports for outgoing connections: while the broker is away, such a
+# connection, even a client's own attempt to reach it, could occupy the broker's port.
 _PORTS = range(20_000, 30_000)
 
 
 @dataclass(frozen=True)
 class State:
-    """What the next owner, and whoever attaches, must know: the ports, and the JVM that was run last.
+    """The ports and the JVM of the last start, for the next owner and for processes that attach.
 
-    `ready` means that the JVM is a broker that has answered.
+    `ready` says that the JVM is a broker that has answered.
     """
 
     clients: int = 0
@@ -31,24 +31,24 @@ class State:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
+        """The state that `write` stored in `folder`; without ports and JVM when there is none."""
         try:
-            found = json.loads((folder / "state.json").read_text())
+            stored = json.loads((folder / "state.json").read_text())
         except FileNotFoundError:
             return cls()
-        return cls(**found | {"jvm": processes.Identity.parse(found["jvm"])})
+        return cls(**stored | {"jvm": processes.Identity.parse(stored["jvm"])})
 
     def write(self, folder: Path) -> None:
-        """Whole or not at all."""
+        """Stores the state in `folder`, whole or not at all."""
         partial = folder / "state.json.partial"
         partial.write_text(json.dumps(vars(self) | {"jvm": str(self.jvm)}))
         partial.replace(folder / "state.json")
 
 
 def choose_ports(folder: Path, last: State) -> State:
-    """The ports of the last run if they are free, else two free ones.
+    """The ports of the last start if they are free, else two free ones.
 
-    The search begins at a place that depends on the folder, so that two brokers that start at once do not
-    choose the same.
+    The search begins at a port that depends on the folder, so that two brokers that start at once differ.
     """
     if last.clients and _free(last.clients) and _free(last.controller):
         return State(last.clients, last.controller)
@@ -58,13 +58,14 @@ def choose_ports(folder: Path, last: State) -> State:
 
 
 def listening(port: int) -> bool:
+    """Whether a process accepts connections on the port."""
     with socket.socket() as client:
         return client.connect_ex((HOST, port)) == 0
 
 
 def _free(port: int) -> bool:
     with socket.socket() as listener:
-        # As Java does: connections of the last run that are still winding down do not occupy it.
+        # Java sets it too: closing connections of the last start do not occupy the port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
@@ -74,7 +75,7 @@ def _free(port: int) -> bool:
 
 
 def properties(ports: State, extra: Mapping[str, str]) -> str:
-    """`server.properties`: broker and controller in one, internal topics as small as one broker needs."""
+    """The text of `server.properties`: broker and controller in one, internal topics as small as one broker needs."""
     listeners = f"PLAINTEXT://{HOST}:{ports.clients},CONTROLLER://{HOST}:{ports.controller}"
     settings = {
         "process.roles": "broker,controller",
@@ -85,10 +86,10 @@ def properties(ports: State, extra: Mapping[str, str]) -> str:
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        # Relative, so that no path has to be written in the encoding of .properties files.
+        # A relative path needs no encoding of .properties files.
         "log.dirs": "data",
         "auto.create.topics.enable": "false",
-        # A group's first member need not wait 3 s for others.
+        # The first member of a group need not wait 3 s for others.
         "group.initial.rebalance.delay.ms": "0",
         # After kill -9 the controller refuses the node until its last session has expired: with the default
         # of 9 s a restart took 12.7 s, with 2 s 4.4 s.

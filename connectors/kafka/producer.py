@@ -1,4 +1,4 @@
-"""The one event producer of a process."""
+"""The one event producer of a process: it sends events and waits until Kafka has confirmed them."""
 
 import logging
 import threading
@@ -17,13 +17,13 @@ from connectors.kafka.client import BrokerNoise
 log = logging.getLogger(__name__)
 
 _POLL = 0.1  # seconds that the reporting thread sleeps at most
-_LOOK = 0.5  # seconds that it asks a broker that was away, and sleeps between two such looks
-_MARGIN = 5.0  # seconds beyond librdkafka's own deadline, which it looks at about once a second
+_PROBE = 0.5  # seconds of one probe of a broker that is away, and seconds between two probes
+_MARGIN = 5.0  # seconds beyond librdkafka's own deadline, which it checks about once a second
 
 
 @dataclass(frozen=True)
 class OutgoingMessage:
-    """One event on its way out. Messages of one key keep their order."""
+    """One event to send. Messages of one key keep their order."""
 
     topic: str
     key: str
@@ -32,9 +32,9 @@ class OutgoingMessage:
 
 
 class Producer:
-    """Sends events so that acknowledged means stored: idempotent, on all replicas, in the order given.
+    """Sends events; an acknowledged event is stored on all replicas, once, in the given order.
 
-    Threads may share it. `timeout` is the time, in seconds, that an event has to be acknowledged.
+    Threads may share it. An event that Kafka does not acknowledge within `timeout` seconds fails.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class Producer:
     ) -> None:
         self._timeout = timeout
         self._watch = client.Watch(bootstrap, noise)
-        self._producer = client.made(
+        self._producer = client.create(
             confluent_kafka.Producer,
             self._watch.settings(security or {})
             | {
                 "enable.idempotence": True,
                 "acks": "all",
-                # Keys must fall on the partitions on which every other Kafka client puts them.
+                # Every other Kafka client must find the same partition for a key.
                 "partitioner": "murmur2_random",
                 "compression.type": "gzip",
                 "linger.ms": 5,
@@ -67,12 +67,12 @@ class Producer:
         self._reporter.start()
 
     def send_all(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Send them in this order; when it returns, Kafka has all of them.
+        """Sends messages in this order; when it returns, Kafka has confirmed all of them.
 
-        Otherwise some may be stored and some not, none is on its way any more, and it raises: Transient,
-        Misconfigured (login, rights) or Rejected (an event too large), naming the first topic concerned.
+        Raises Transient, Misconfigured (login, rights) or Rejected (an event too large), with the first topic that
+        failed: then some messages may be stored, and none is on its way any more.
         """
-        # A login refused earlier may be right by now; if not, the next attempt to connect says so again.
+        # A login that was refused before may be right by now; otherwise the next attempt to connect reports it.
         self._watch.refused = None
         batch = _Batch(len(messages))
         deadline = time.monotonic() + self._timeout
@@ -81,15 +81,15 @@ class Producer:
                 batch.settle(error, message.topic, len(messages) - position)
                 break
         if not batch.ended.wait(self._timeout + _MARGIN):
-            said = f"no word of {batch.open} events in {self._timeout:g} s"
-            raise errors.Transient(f"Kafka at {self._watch.bootstrap}, sending: {said}")
+            late = f"no report on {batch.open} events in {self._timeout:g} s"
+            raise errors.Transient(f"Kafka at {self._watch.bootstrap}, sending: {late}")
         if batch.failure:
             topic, error = batch.failure
             raise self._watch.verdict(error, f"sending to {topic}")
         self._watch.worked()
 
     def _queue(self, message: OutgoingMessage, batch: "_Batch", deadline: float) -> KafkaError | None:
-        """Hand one message to librdkafka, waiting for room. What stands against it, if it is not taken."""
+        """Hands one message to librdkafka, and waits while its queue is full. Returns the error of a refused one."""
         headers: list[tuple[str, str | bytes | None]] = list(message.headers.items())
         while True:
             try:
@@ -105,32 +105,32 @@ class Producer:
                 return client.reason(error)
 
     def _report(self) -> None:
-        """Hand out delivery reports, logs and errors, until closed."""
-        look_at = 0.0
+        """Delivers reports, logs and errors of librdkafka until the producer is closed."""
+        probe_at = 0.0
         while not self._closing.is_set():
             try:
                 self._producer.poll(_POLL)
             except KafkaException as error:
-                # A fatal error is raised here, once. What is queued fails with it, and so does all that is sent later.
+                # librdkafka raises a fatal error here, once; all queued and all later messages fail with it.
                 log.debug("Kafka at %s: %s", self._watch.bootstrap, client.reason(error).str())
-            if self._watch.noise.since is not None and time.monotonic() > look_at:
-                self._look()
-                look_at = time.monotonic() + _LOOK
+            if self._watch.noise.since is not None and time.monotonic() > probe_at:
+                self._probe()
+                probe_at = time.monotonic() + _PROBE
             if self._watch.refused and len(self._producer):
-                # No use in waiting for the deadline: what is queued fails now, with the refusal as reason.
+                # After a refusal no wait helps: the queued messages fail now, with the refusal as reason.
                 self._producer.purge(in_queue=True, in_flight=False)
 
-    def _look(self) -> None:
-        """Whoever has nothing to send would not notice that the broker is back."""
+    def _probe(self) -> None:
+        """Asks a broker that is away for its topics: a process with nothing to send would not notice its return."""
         try:
-            self._producer.list_topics(timeout=_LOOK)
+            self._producer.list_topics(timeout=_PROBE)
         except KafkaException as error:
             log.debug("the broker is still away: %s", client.reason(error).str())
         else:
             self._watch.worked()
 
     def close(self) -> None:
-        """End; calls of `send_all` under way should have returned."""
+        """Closes the producer. No call of `send_all` may be open."""
         self._closing.set()
         self._reporter.join()
         self._producer.flush(0)
@@ -143,7 +143,7 @@ class Producer:
 
 
 class _Batch:
-    """The messages of one call: how many are still open, and what went wrong first."""
+    """The messages of one `send_all`: the number without a report, and the first failure."""
 
     def __init__(self, size: int) -> None:
         self.open = size
@@ -153,10 +153,11 @@ class _Batch:
         self.settle(None, "", 0)
 
     def report(self, error: KafkaError | None, message: confluent_kafka.Message) -> None:
-        """librdkafka's last word on one message."""
+        """Takes the delivery report of one message."""
         self.settle(error, message.topic() or "", 1)
 
     def settle(self, error: KafkaError | None, topic: str, count: int) -> None:
+        """Notes that `count` messages have a report, or will get none."""
         with self._lock:
             self.open -= count
             if error is not None and self.failure is None:

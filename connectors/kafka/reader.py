@@ -1,4 +1,4 @@
-"""Reads partitions of a topic again, from some place up to their end now, beside all groups: nobody's offsets move."""
+"""Reads partitions of a topic from an offset or a time up to their present end, and moves the offsets of no group."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ _SEED, _M, _R, _MASK = 0x9747B28C, 0x5BD1E995, 24, 0xFFFFFFFF
 
 
 class Message(NamedTuple):
-    """One event as it lies in the log. `at` is its own time."""
+    """One event in the log. `at` is the time (UTC) of the event itself."""
 
     partition: int
     offset: int
@@ -27,16 +27,16 @@ class Message(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """The oldest offset that is retained, and the one that the next event will get."""
+    """The oldest retained offset of a partition, and the offset that the next event will get."""
 
     oldest: int
     end: int
 
 
 class TopicReader:
-    """One topic. `timeout` is how long Kafka may take for an answer, in seconds; then Transient.
+    """Reads one topic. It commits nothing and joins no group of workers.
 
-    Commits nothing, and is in no group that works.
+    Every method raises Transient when Kafka takes longer than `timeout` seconds, or Misconfigured for a refused login.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class TopicReader:
             "group.id": f"ordersync-replay-{uuid.uuid4()}",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
-            # At the end of a partition a fetch waits for more, and the questions about the next one behind it.
+            # A fetch at the end of a partition waits for events, and requests about the next partition wait behind it.
             "fetch.wait.max.ms": 10,
-            # Whoever tells the events on may wait for long between two of them.
+            # A replay may pause for long between two events.
             "max.poll.interval.ms": 86_400_000,
-            # Events are some kilobytes each: a few thousand ahead are enough.
+            # An event has some kilobytes, so a few thousand read ahead are enough.
             "queued.max.messages.kbytes": 16384,
         }
-        self._consumer = client.made(confluent_kafka.Consumer, settings)
+        self._consumer = client.create(confluent_kafka.Consumer, settings)
         try:
             self._count = self._partitions()
         except BaseException:
@@ -70,35 +70,35 @@ class TopicReader:
 
     @property
     def partitions(self) -> range:
-        """Their numbers."""
+        """The numbers of the partitions."""
         return range(self._count)
 
     def partition_of(self, key: str) -> int:
-        """Where the events of this key lie."""
+        """The partition of the events of this key."""
         return partition_of(key, self._count)
 
     def bounds(self, partition: int) -> Bounds:
-        """What is retained now."""
-        asked = TopicPartition(self._topic, partition)
+        """The retained range of offsets, now."""
+        topic_partition = TopicPartition(self._topic, partition)
         return Bounds(
             *self._patiently(
                 "reading the bounds of a partition",
-                lambda: self._consumer.get_watermark_offsets(asked, timeout=self._timeout),
+                lambda: self._consumer.get_watermark_offsets(topic_partition, timeout=self._timeout),
             )
         )
 
     def offset_at(self, partition: int, moment: datetime) -> int | None:
-        """The first event of this time or later, by Kafka's time index; None when there is none."""
-        asked = TopicPartition(self._topic, partition, round(moment.timestamp() * 1000))
-        (found,) = self._patiently(
-            "reading the time index", lambda: self._consumer.offsets_for_times([asked], timeout=self._timeout)
+        """The offset of the first event of this time or later, by Kafka's time index; None when there is none."""
+        wanted = TopicPartition(self._topic, partition, round(moment.timestamp() * 1000))
+        (first,) = self._patiently(
+            "reading the time index", lambda: self._consumer.offsets_for_times([wanted], timeout=self._timeout)
         )
-        return None if found.offset < 0 else int(found.offset)
+        return None if first.offset < 0 else int(first.offset)
 
     def read(self, partition: int, start: int, end: int) -> Iterator[Message]:
-        """The events from `start` on that lie before `end`, in order. Raises Transient when Kafka falls silent.
+        """The events from offset `start` up to, and without, `end`, in order.
 
-        One read at a time: a second one ends the first.
+        Raises Transient when Kafka gives none for `timeout` seconds. A second read ends the first.
         """
         if start >= end:
             return
@@ -107,7 +107,7 @@ class TopicReader:
         while silent < self._timeout:
             message = self._consumer.poll(_POLL)
             if message is None:
-                # Offsets may have gaps: where the reader stands counts, not what it was given.
+                # Offsets may have gaps, so the position of the reader counts, not the offset of its last event.
                 (at,) = self._consumer.position([TopicPartition(self._topic, partition)])
                 if at.offset >= end:
                     return
@@ -126,7 +126,7 @@ class TopicReader:
         raise errors.Transient(f"Kafka at {self._watch.bootstrap} gave no event for {silent:g} s")
 
     def close(self) -> None:
-        """Ends the reader."""
+        """Closes the reader."""
         self._consumer.close()
 
     def __enter__(self) -> Self:
@@ -138,12 +138,14 @@ class TopicReader:
     def _partitions(self) -> int:
         topic = self._topic
         try:
-            found = self._consumer.list_topics(topic, timeout=self._timeout).topics[topic]
+            metadata = self._consumer.list_topics(topic, timeout=self._timeout).topics[topic]
         except KafkaException as error:
             raise self._watch.verdict(client.reason(error), f"reading {topic}") from error
-        if found.error is not None or not found.partitions:
-            raise errors.Transient(f"Kafka at {self._watch.bootstrap} has no topic {topic}: `ordersync setup` makes it")
-        return len(found.partitions)
+        if metadata.error is not None or not metadata.partitions:
+            raise errors.Transient(
+                f"Kafka at {self._watch.bootstrap} has no topic {topic}: `ordersync setup` creates it"
+            )
+        return len(metadata.partitions)
 
     def _patiently(self, doing: str, ask: Callable[[], client.Answer]) -> client.Answer:
         try:
@@ -153,12 +155,12 @@ class TopicReader:
 
     def _error(self, error: KafkaError) -> errors.OrdersyncError:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            return errors.Transient("the oldest events expired while they were read: begin again")
-        return self._watch.verdict(error, "reading events again")
+            return errors.Transient("the oldest events expired while they were read: start once more")
+        return self._watch.verdict(error, "reading retained events")
 
 
 def partition_of(key: str, partitions: int) -> int:
-    """Where every Kafka client with the default partitioner puts this key: murmur2 of its bytes."""
+    """The partition that every Kafka client with the default partitioner chooses for this key: murmur2 of its bytes."""
     return (_murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
@@ -185,9 +187,9 @@ def _message(message: confluent_kafka.Message, partition: int, offset: int) -> M
         at=datetime.fromtimestamp(milliseconds / 1000, UTC),
         key=_text(message.key()),
         value=value.encode() if isinstance(value, str) else value,
-        headers={name: _text(told) for name, told in dict(message.headers() or {}).items()},
+        headers={name: _text(header) for name, header in dict(message.headers() or {}).items()},
     )
 
 
-def _text(told: str | bytes | None) -> str:
-    return told.decode(errors="replace") if isinstance(told, bytes) else told or ""
+def _text(raw: str | bytes | None) -> str:
+    return raw.decode(errors="replace") if isinstance(raw, bytes) else raw or ""

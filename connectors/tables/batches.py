@@ -1,7 +1,8 @@
-"""MON_BatchProcessing: one batch a pass and customer, its counters true at every moment.
+"""MON_BatchProcessing: one batch for each pass and customer.
 
-The counters are counted, never added up: so an event that comes twice changes nothing. An order counts as failed when
-nothing tries it again but a person; until then its batch goes on.
+Every transaction that changes a staged order counts the orders of its batch from the STG tables and never adds to a
+counter, so an event that arrives twice changes nothing. An order counts as failed when ordersync does not retry it by
+itself; until then its batch stays open.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,21 +11,22 @@ from typing import Any
 
 import sql
 from connectors import database
+from connectors.tables import chunks
 from schemas.batches import BatchCounts, BatchStatus, StagingStatus, batch_status
 
 STATEMENTS = sql.load("batches")
-LOST = "the poller ended before Kafka had confirmed this batch; what did not arrive was detected again"
+LOST = "the poller ended before Kafka had confirmed this batch; orders that did not arrive were detected once more"
 
 
 class Batches:
-    """The poller's and the operator's view."""
+    """Opens, confirms and lists batches, for the poller and the operator."""
 
     def __init__(self, db: database.Database, now: Callable[[], datetime]) -> None:
         self._db = db
         self._now = now
 
     def open(self, batches: Iterable[tuple[str, str, int]], *, version: int, started_by: str) -> None:
-        """Batch id, customer and number of orders, before their events are produced."""
+        """Inserts batches (batch id, customer, number of orders) before their events are emitted; no batch twice."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             session.execute_many(
@@ -33,21 +35,24 @@ class Batches:
             )
 
     def confirm(self, batch_ids: Iterable[str]) -> None:
-        """Kafka has all of their events."""
+        """Notes that Kafka has confirmed all events of these batches."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             session.execute_many(STATEMENTS["confirm_batch"], [(at, batch) for batch in batch_ids])
 
     def close_unconfirmed(self, version: int) -> int:
-        """Batches of passes before `version` that a crash cut off count what arrived. Returns how many."""
+        """Confirms the batches of passes before `version` that a crash cut off; each counts the orders that arrived.
+
+        Returns the number of such batches.
+        """
         with self._db.write() as session:
-            lost = [str(row["batch_id"]) for row in session.query(STATEMENTS["unconfirmed_batches"], (version,))]
+            cut_off = [str(row["batch_id"]) for row in session.query(STATEMENTS["unconfirmed_batches"], (version,))]
             at = database.to_db_time(self._now())
-            shrink(session, lost, LOST)
-            for batch in lost:
+            shrink(session, cut_off, LOST)
+            for batch in cut_off:
                 session.execute(STATEMENTS["confirm_batch"], (at, batch))
-            recount(session, lost, self._now())
-        return len(lost)
+            recount(session, cut_off, self._now())
+        return len(cut_off)
 
     def active(self) -> list[dict[str, Any]]:
         """The batches that have not ended."""
@@ -55,24 +60,27 @@ class Batches:
             return session.query(STATEMENTS["active_batches"])
 
     def newest(self, limit: int) -> list[dict[str, Any]]:
-        """The newest batches."""
+        """The newest batches, at most `limit`, the newest first."""
         with self._db.read() as session:
             return session.query(STATEMENTS["batches"], (limit,))
 
 
 def shrink(session: database.Session, batch_ids: Iterable[str], note: str) -> None:
-    """Batches that lost events count the orders that arrived; `note` says why. Recount them afterwards."""
+    """Sets the total of batches that lost events to the orders that arrived; `note` says why.
+
+    The caller recounts them afterwards, in the same transaction.
+    """
     session.execute_many(STATEMENTS["shrink_batch"], [(note, batch) for batch in batch_ids])
 
 
 def recount(session: database.Session, batch_ids: Iterable[str], now: datetime) -> None:
-    """Brings counters and states to what the staging tables say, inside the transaction that changed them."""
+    """Brings counters and states of batches to the STG tables, inside the transaction that changed those."""
     for batch_id in sorted(set(batch_ids)):
         session.execute(STATEMENTS["lock_batch"], (batch_id,))
-        found = session.query(STATEMENTS["batch"], (batch_id,))
-        # Once rows of it were cleaned up, what it has counted is all that is known.
-        if found and found[0]["cleanup_completed"] is None:
-            _update(session, found[0], database.to_db_time(now))
+        batch = chunks.first(session, STATEMENTS["batch"], (batch_id,))
+        # The counters of a batch stay as they are once the clean-up has removed orders of it.
+        if batch is not None and batch["cleanup_completed"] is None:
+            _update(session, batch, database.to_db_time(now))
 
 
 def _update(session: database.Session, batch: dict[str, Any], at: str) -> None:
@@ -84,13 +92,13 @@ def _update(session: database.Session, batch: dict[str, Any], at: str) -> None:
     done = count.get(StagingStatus.PROMOTED, 0)
     failed = count.get(StagingStatus.API_FAILED, 0)
     if failed:
-        # What is tried again has not failed for good.
+        # An order that ordersync retries by itself has not failed for good.
         retried = session.query(STATEMENTS["batch_retries"], (batch["batch_id"],))[0]
         failed -= int(retried["orders"])
         items += int(retried["items"])
     superseded = count.get(StagingStatus.SUPERSEDED, 0)
     on_board = done + count.get(StagingStatus.API_SUCCESS, 0)
-    # A cut-off batch may still receive an event late: it then counts one order more, never a wrong sum.
+    # An event of a cut-off batch may still arrive late: its order raises the total, so the sum stays right.
     total = max(int(batch["total_records"] or 0), staged)
     counts = BatchCounts(total, done, failed, superseded, on_board, items)
     status = batch_status(counts)

@@ -1,4 +1,4 @@
-"""What nobody needs any more: settled staged versions and answered requests of long ago. And how the tables grow."""
+"""Removal of settled staged versions and answered requests that are older than `keep_days`; the rows of each table."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -17,9 +17,9 @@ ENDED = (StagingStatus.PROMOTED.value, StagingStatus.SUPERSEDED.value)
 
 
 class Cleanup:
-    """Removes in small transactions, so that nobody waits for it. Times are UTC.
+    """Removes rows in small transactions, so that no other writer waits long for it. Times are UTC.
 
-    What failed stays, and so does the newest version of every order that the source has.
+    Failed versions stay, and so does the newest version of every order that the source has.
     """
 
     def __init__(self, db: database.Database, *, now: Callable[[], datetime]) -> None:
@@ -27,36 +27,38 @@ class Cleanup:
         self._now = now
 
     def orders(self, before: datetime, most: int, status: str, after: int = 0) -> tuple[int, int]:
-        """Removes at most so many staged versions of that status, with their sizes, that ended before that moment.
+        """Removes at most `most` staged versions of a status, with their sizes, that ended `before` a time.
 
-        Looks at keys above `after`. Returns how many went, and the key to go on after.
+        Reads keys above `after` only. Returns the number of removed versions, and the `after` of the next call.
         """
         params = (status, after, database.to_db_time(before))
         with self._db.read() as session:
-            found = list(islice(session.stream(STATEMENTS["settled_orders"], params, size=most), most))
-        if not found:
+            ended = list(islice(session.stream(STATEMENTS["settled_orders"], params, size=most), most))
+        if not ended:
             return 0, after
-        keys = tuple(int(key) for key, _ in found)
+        keys = tuple(int(key) for key, _ in ended)
+        batch_ids = {str(batch) for _, batch in ended}
         at = database.to_db_time(self._now())
         with self._db.write() as session:
-            session.execute_many(STATEMENTS["keep_counters"], [(at, batch) for batch in {str(b) for _, b in found}])
+            session.execute_many(STATEMENTS["keep_counters"], [(at, batch) for batch in batch_ids])
             session.execute(sql.expand(STATEMENTS["remove_sizes"], marks=len(keys)), keys)
             session.execute(sql.expand(STATEMENTS["remove_orders"], marks=len(keys)), keys)
         return len(keys), keys[-1]
 
     def requests(self, before: datetime, most: int) -> int:
-        """Removes at most so many requests that were sent and answered before that moment. Returns how many."""
+        """Removes at most `most` requests that were sent and answered `before` a time. Returns their number."""
         at = database.to_db_time(before)
         with self._db.read() as session:
-            found = list(islice(session.stream(STATEMENTS["closed_requests"], (at, at), size=most), most))
-        if found:
+            keys = tuple(
+                str(key) for (key,) in islice(session.stream(STATEMENTS["closed_requests"], (at, at), most), most)
+            )
+        if keys:
             with self._db.write() as session:
-                keys = tuple(str(key) for (key,) in found)
                 session.execute(sql.expand(STATEMENTS["remove_requests"], marks=len(keys)), keys)
-        return len(found)
+        return len(keys)
 
     def rows(self) -> dict[str, int]:
-        """How many rows each growing table has that this database holds."""
+        """The number of rows of each growing table that this database has, by table name."""
         own: Sequence[str] = [table.name for table in tables.of_engine(self._db.engine)]
         with self._db.read() as session:
             return {

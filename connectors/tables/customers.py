@@ -1,7 +1,4 @@
-"""The orders of chosen customers: their rows in the source, and what the snapshots know of them.
-
-For what treats a customer as a whole: the archive, holds and roll back.
-"""
+"""The orders of chosen customers: source rows and snapshot rows, for the archive, customer holds and roll back."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +12,7 @@ STATEMENTS = sql.load("customers")
 
 
 class Known(NamedTuple):
-    """What an order's snapshot says. `row_hash` is that of the newest version that was emitted."""
+    """The snapshot row of one order. `row_hash` belongs to the version that was emitted last."""
 
     row_hash: str
     state: SyncState
@@ -23,7 +20,7 @@ class Known(NamedTuple):
 
 
 class Customers:
-    """Reads ORDERS_UNIFIED and its snapshot by customer; `forget` alone writes, and only the snapshot."""
+    """Reads ORDERS_UNIFIED and the snapshot rows by customer; only `forget` writes, and only snapshot rows."""
 
     def __init__(self, db: database.Database) -> None:
         self._db = db
@@ -31,7 +28,10 @@ class Customers:
     def rows(
         self, columns: Sequence[str], raw_customers: Sequence[str]
     ) -> Iterator[tuple[str, int | None, str | None, str]]:
-        """The rows of some raw customer names: identity, version and state of the snapshot, text. Streams."""
+        """Identity, version and state of the snapshot row, and canonical text of each source row of these customers.
+
+        `raw_customers` are names as the source writes them; version and state are None without a snapshot row. Streams.
+        """
         statement = STATEMENTS["rows"].replace("{texts}", ", ".join(row_text.selected(self._db.engine, columns)))
         statement = sql.expand(statement, marks=len(raw_customers))
         with self._db.read() as session:
@@ -39,47 +39,43 @@ class Customers:
                 yield record_uuid, version, state, row_text.joined(self._db.engine, parts)
 
     def known(self, record_uuids: Sequence[str]) -> dict[str, Known]:
-        """What the snapshots of these orders say; absent where there is none."""
+        """The snapshot rows of these orders, by identity; an order without one is absent."""
         with self._db.read() as session:
-            rows = [
-                row
-                for some in chunks.batched(record_uuids)
-                for row in session.query(sql.expand(STATEMENTS["known"], marks=len(some)), tuple(some))
-            ]
+            rows = chunks.query(session, STATEMENTS["known"], record_uuids)
         return {str(row["record_uuid"]): _known(row) for row in rows}
 
     def known_of(self, customer: str) -> dict[str, Known]:
-        """The same of all orders of a customer that are shown or on their way."""
+        """The snapshot rows of a customer's orders that are on the board or on their way, by identity."""
         with self._db.read() as session:
             rows = session.query(STATEMENTS["known_of"], (customer,))
         return {str(row["record_uuid"]): _known(row) for row in rows}
 
     def forgotten(self, customer: str) -> int:
-        """How many orders of a customer wait to be detected again."""
+        """The number of a customer's orders that wait to be detected once more."""
         with self._db.read() as session:
             return int(session.value(STATEMENTS["forgotten"], (customer,)) or 0)
 
     def waiting(self, customer: str) -> int:
-        """How many orders of a customer are on their way."""
+        """The number of a customer's orders that are on their way."""
         with self._db.read() as session:
             return int(session.value(STATEMENTS["waiting"], (customer,)) or 0)
 
     def forget(self, record_uuids: Sequence[str], mark: Callable[[database.Session], None]) -> None:
-        """These orders will be detected again, and `mark` in the same transaction: all or nothing."""
+        """Has the next pass detect these orders once more, and calls `mark` in the same transaction."""
         with self._db.write() as session:
             session.execute_many(STATEMENTS["forget"], [(uuid,) for uuid in record_uuids])
             mark(session)
 
     def states_beside(self, held: Sequence[str], raw_held: Sequence[str]) -> list[dict[str, Any]]:
-        """`Orders.states` without the customers on hold: `held`, which the source writes as one of `raw_held`."""
+        """`Orders.states` without the customers on hold: `held`, whose names the source writes as `raw_held`."""
         statement = sql.expand(STATEMENTS["states_beside"], customer_marks=len(held), name_marks=len(raw_held) or 1)
         with self._db.read() as session:
             return session.query(statement, (*held, *(raw_held or (None,))))
 
     def held_rows(self, held: Sequence[str], raw_held: Sequence[str]) -> list[tuple[str, str, int]]:
-        """How many rows customers on hold have: raw customer name, the customer that a snapshot knows, rows.
+        """The rows of customers on hold: raw customer name, customer of the snapshot row ("" without one), row count.
 
-        With or without a snapshot; those that are refused for their identity are not among them.
+        Refused rows are not among them.
         """
         statement = sql.expand(STATEMENTS["held_rows"], customer_marks=len(held), name_marks=len(raw_held) or 1)
         with self._db.read() as session:

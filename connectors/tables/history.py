@@ -1,4 +1,4 @@
-"""What every table remembers of one order: for `ordersync trace`. Only ever reads."""
+"""The rows of one order in every table, for `ordersync trace`. It only reads."""
 
 import json
 import uuid
@@ -6,6 +6,7 @@ from typing import Any
 
 import sql
 from connectors import database
+from connectors.tables import chunks
 
 STATEMENTS = sql.load("history")
 
@@ -13,66 +14,66 @@ Row = dict[str, Any]
 
 
 class History:
-    """Asked by a person, now and then: the source has no index of ours and is read from end to end."""
+    """Reads one order. `find` reads the whole source, for want of an index; only operators call it, now and then."""
 
     def __init__(self, db: database.Database) -> None:
         self._db = db
 
     def find(self, text: str) -> list[Row]:
-        """Orders with this record_uuid, order number or PO number, now or in a version that is still kept.
+        """Orders with this record_uuid, order number or PO number, now or in a version that is still stored.
 
-        Each is told as the source has it now, else as it was staged or seen last.
+        Each has the values of the source now, else those that were staged or detected last.
         """
         wanted = text.strip()
         identity = _identity(wanted)
-        ways = "by_number" if identity is None else "by_uuid"
+        key = "by_number" if identity is None else "by_uuid"
         params = (wanted, wanted) if identity is None else (identity,)
-        found: dict[str, Row] = {}
+        orders: dict[str, Row] = {}
         with self._db.read() as session:
             for place in ("known", "staged", "source"):
-                for row in session.query(STATEMENTS[f"{place}_{ways}"], params):
-                    told = {name: value for name, value in row.items() if value}
-                    found.setdefault(str(row["record_uuid"]), dict.fromkeys(row)).update(told)
-        return list(found.values())
+                for row in session.query(STATEMENTS[f"{place}_{key}"], params):
+                    values = {name: value for name, value in row.items() if value}
+                    orders.setdefault(str(row["record_uuid"]), dict.fromkeys(row)).update(values)
+        return list(orders.values())
 
     def snapshot(self, record_uuid: str) -> Row | None:
-        """The newest version and where it stands; None before the order was detected."""
-        return next(iter(self._of("snapshot", record_uuid)), None)
+        """The snapshot row; None before the order was detected."""
+        return self._first("snapshot", record_uuid)
 
     def staged(self, record_uuid: str) -> list[Row]:
-        """Its staged versions, the oldest first; `sizes` counts theirs, `batch` is the one they came in."""
+        """The staged versions, the oldest first; `sizes` is their number of sizes, `batch` the row of their batch."""
         with self._db.read() as session:
             rows = session.query(STATEMENTS["staged"], (record_uuid,))
             sizes = {row["version"]: row["sizes"] for row in session.query(STATEMENTS["staged_sizes"], (record_uuid,))}
             for row in rows:
-                batch = session.query(STATEMENTS["batch"], (row["batch_id"],))
-                row |= {"sizes": sizes.get(row["version"], 0), "batch": batch[0] if batch else None}
+                batch = chunks.first(session, STATEMENTS["batch"], (row["batch_id"],))
+                row |= {"sizes": sizes.get(row["version"], 0), "batch": batch}
         return rows
 
     def requests(self, record_uuid: str, version: int, since: str, until: str) -> list[Row]:
-        """The journalled requests of that time which carried this version out; `mutations` are its own alone."""
+        """The journalled requests between two times that carried this version out; `mutations` are only the order's."""
         with self._db.read() as session:
             rows = session.query(STATEMENTS["requests"], (since, until, record_uuid))
-        found = []
+        carried_out = []
         for row in rows:
-            held = json.loads(row["mutations"])
-            if held["versions"].get(record_uuid) == version:
-                own = [one for one in held["mutations"] if one.get("record_uuid") == record_uuid]
-                found.append(row | {"mutations": own})
-        return found
+            stored = json.loads(row["mutations"])
+            if stored["versions"].get(record_uuid) == version:
+                own = [mutation for mutation in stored["mutations"] if mutation.get("record_uuid") == record_uuid]
+                carried_out.append(row | {"mutations": own})
+        return carried_out
 
     def errors(self, record_uuid: str) -> list[Row]:
-        """Every failure of the order and of its sizes."""
+        """Every failure of the order and of its sizes, open or ended."""
         with self._db.read() as session:
             return session.query(STATEMENTS["errors"], (record_uuid, record_uuid))
 
     def production(self, record_uuid: str) -> Row | None:
-        """What people query; None when the order is not there."""
-        return next(iter(self._of("production", record_uuid)), None)
+        """The order in production; None when it is not there."""
+        return self._first("production", record_uuid)
 
-    def _of(self, name: str, record_uuid: str) -> list[Row]:
+    def _first(self, name: str, record_uuid: str) -> Row | None:
         with self._db.read() as session:
-            return session.query(STATEMENTS[name], (record_uuid,))
+            return chunks.first(session, STATEMENTS[name], (record_uuid,))
 
 
 def _identity(text: str) -> str | None:

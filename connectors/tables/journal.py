@@ -1,7 +1,7 @@
-"""Intent before effect: the exact body of a request, its key and its first-send time are committed before it leaves.
+"""SYNC_Requests, the journal: the body, key and first-send time of a request are committed before it leaves.
 
-One row a request, and a pointer to it on every staged row it is about. A request without an outcome is the only
-thing that a crash can leave in doubt, so the next writer begins with those.
+There is one row for one request, and every staged row that the request is about points to it. Only a request without an
+outcome can be in doubt after a crash, so the next writer begins with those.
 """
 
 import json
@@ -25,7 +25,7 @@ MUTATIONS: TypeAdapter[list[items.Mutation]] = TypeAdapter(list[items.Mutation])
 
 
 class Request(Model):
-    """A journalled request. `versions` tells which version of its order each mutation carries out."""
+    """A journalled request. `versions` is the version of each order, by identity, that its mutations carry out."""
 
     key: str
     body: str
@@ -35,7 +35,7 @@ class Request(Model):
 
 
 class Journal:
-    """Opens and closes requests. Every write carries the lease's epoch or does not happen."""
+    """Opens and closes requests. Every write checks the epoch of the lease in its own transaction. Times are UTC."""
 
     def __init__(self, db: database.Database, *, board_id: str, now: Callable[[], datetime]) -> None:
         self._db = db
@@ -43,10 +43,10 @@ class Journal:
         self._now = now
 
     def open(self, request: Request, grant: leases.Grant) -> None:
-        """Commits the intent, and the lease with it for its whole life.
+        """Commits the intent of a request, and renews the lease for its whole duration.
 
-        Raises LeaseLost when another process is the writer now: then nothing may be sent. May be tried again when
-        nobody knows whether it was committed.
+        Raises LeaseLost when another process is the writer now: the caller must send nothing. The caller may repeat it
+        when it does not know whether the transaction was committed.
         """
         first = database.to_db_time(request.first_sent_at)
         stored = MUTATIONS.dump_json(list(request.mutations)).decode()
@@ -60,7 +60,7 @@ class Journal:
             staging.recount(session, map(Version._make, request.versions.items()), self._now())
 
     def resend(self, key: str, grant: leases.Grant) -> None:
-        """One more attempt of the same body under the same key. Raises LeaseLost."""
+        """Notes that the same body is sent once more under the same key. Raises LeaseLost."""
         with self._db.write() as session:
             leases.renew(session, grant, self._now())
             _fenced(session, "resend_request", (grant.token, key), grant)
@@ -76,9 +76,9 @@ class Journal:
         request_id: str | None = None,
         http_status: int | None = None,
     ) -> None:
-        """Records what is known now: entities with the version they carry out, and groups by name.
+        """Records an outcome: the confirmed entities, each with its version, and the ids of created groups, by name.
 
-        Raises LeaseLost when another process became the writer: it settled this request, and wrote on since.
+        Raises LeaseLost when another process is the writer now: that one has closed this request.
         """
         at = database.to_db_time(self._now())
         with self._db.write() as session:
@@ -93,12 +93,12 @@ class Journal:
             staging.recount(session, written, self._now())
 
     def unfinished(self) -> list[Request]:
-        """Requests that nobody recorded an outcome for, the oldest first."""
+        """The requests without a recorded outcome, the oldest first."""
         with self._db.read() as session:
             return [_request(row) for row in session.query(STATEMENTS["open_requests"])]
 
     def carried_out(self) -> Counter[str]:
-        """How many mutations of each kind were sent in requests that the API answered. Reads all requests."""
+        """The number of mutations of each kind in requests that the API carried out. Reads the whole journal."""
         kinds: Counter[str] = Counter()
         with self._db.read() as session:
             for (stored,) in session.stream(STATEMENTS["carried_out"]):
@@ -106,23 +106,23 @@ class Journal:
         return kinds
 
     def calls_since(self, moment: datetime) -> int:
-        """How often the API was written to since then."""
+        """The number of calls that wrote to the API since then, repeated ones included."""
         with self._db.read() as session:
             return int(session.query(STATEMENTS["requests_since"], (database.to_db_time(moment),))[0]["calls"] or 0)
 
 
 def _fenced(session: database.Session, statement: str, params: Sequence[database.Value], grant: leases.Grant) -> None:
-    """One row, which only the holder of the current epoch writes. Raises LeaseLost."""
+    """Writes one row, as the lease holder of the current epoch only. Raises LeaseLost."""
     if session.execute(STATEMENTS[statement], params) == 0:
         raise leases.lost(grant)
 
 
 def _request(row: dict[str, Any]) -> Request:
-    held: dict[str, Any] = json.loads(row["mutations"])
+    stored: dict[str, Any] = json.loads(row["mutations"])
     return Request(
         key=row["request_key"],
         body=row["body"],
-        mutations=tuple(MUTATIONS.validate_python(held["mutations"])),
-        versions=held["versions"],
+        mutations=tuple(MUTATIONS.validate_python(stored["mutations"])),
+        versions=stored["versions"],
         first_sent_at=database.from_db_time(row["first_sent_at"]),
     )

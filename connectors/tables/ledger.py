@@ -1,4 +1,4 @@
-"""What the board holds, as the API confirmed it: one row an item and one a size. And the board's groups."""
+"""SYNC_Ledger and SYNC_Groups: the items, subitems and groups of the board, as the API confirmed them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +13,12 @@ from schemas import items
 
 STATEMENTS = sql.load("ledger")
 
-# Of each order: its item, if it ever had one, and its subitems.
+# The item of an order, None if it never had one, and its subitems.
 Known = tuple[items.Entity | None, list[items.Entity]]
 
 
 class Ledger:
-    """Reads for the planner; the journal writes it, in the transaction that records an outcome."""
+    """Reads the ledger for the planner; the journal writes it, in the transaction that records an outcome."""
 
     def __init__(self, db: database.Database, *, board_id: str, now: Callable[[], datetime]) -> None:
         self._db = db
@@ -26,40 +26,31 @@ class Ledger:
         self._now = now
 
     def known(self, record_uuids: Sequence[str]) -> dict[str, Known]:
-        """What the board is known to hold of these orders; absent when it never held anything."""
-        found: dict[str, Known] = {}
+        """The ledger rows of these orders, by identity; an order that never was on the board is absent."""
+        known: dict[str, Known] = {}
         with self._db.read() as session:
-            for some in chunks.batched(record_uuids):
-                statement = sql.expand(STATEMENTS["ledger"], marks=len(some))
-                for row in session.query(statement, tuple(some)):
-                    entity = _entity(row)
-                    item, sizes = found.get(entity.record_uuid, (None, []))
-                    if entity.size_label:
-                        found[entity.record_uuid] = (item, [*sizes, entity])
-                    else:
-                        found[entity.record_uuid] = (entity, sizes)
-        return found
+            rows = chunks.query(session, STATEMENTS["ledger"], record_uuids)
+        for entity in map(_entity, rows):
+            item, sizes = known.get(entity.record_uuid, (None, []))
+            known[entity.record_uuid] = (item, [*sizes, entity]) if entity.size_label else (entity, sizes)
+        return known
 
     def groups(self) -> dict[str, str]:
-        """Name → id of the groups that are known."""
+        """The ids of the known groups, by group name."""
         with self._db.read() as session:
             rows = session.query(STATEMENTS["groups"], (self._board_id,))
         return {str(row["group_name"]): str(row["group_id"]) for row in rows}
 
     def owners(self, item_ids: Sequence[str]) -> dict[str, str]:
-        """The orders whose items these are known to be, by item id; others are absent."""
-        found: dict[str, str] = {}
+        """The orders to which these items belong, by item id; an item that the ledger does not have is absent."""
         with self._db.read() as session:
-            for some in chunks.batched(item_ids):
-                statement = sql.expand(STATEMENTS["items_of_others"], marks=len(some))
-                for row in session.query(statement, tuple(some)):
-                    found[str(row["item_id"])] = str(row["record_uuid"])
-        return found
+            rows = chunks.query(session, STATEMENTS["items_of_others"], item_ids)
+        return {str(row["item_id"]): str(row["record_uuid"]) for row in rows}
 
     def correct(self, entities: Sequence[tuple[items.Entity, int]], grant: leases.Grant) -> None:
-        """What the board was seen to show, each with the version it was compared with, in place of what was known.
+        """Replaces ledger rows by entities read from the board, each with the version that it was compared with.
 
-        Raises LeaseLost when another process is the writer: what it wrote since is news to the one that looked.
+        Raises LeaseLost when another process is the writer, because it may have written since the board was read.
         """
         at = database.to_db_time(self._now())
         with self._db.write() as session:
@@ -68,7 +59,7 @@ class Ledger:
                 remember(session, entity, version, at)
 
     def remember_groups(self, groups: Mapping[str, str]) -> None:
-        """The board's groups as it told them, in place of what was known."""
+        """Replaces the known groups by those that were read from the board: ids by group name."""
         with self._db.write() as session:
             session.execute(STATEMENTS["forget_groups"], (self._board_id,))
             session.execute_many(
@@ -78,7 +69,7 @@ class Ledger:
 
 
 def remember(session: database.Session, entity: items.Entity, version: int, at: str) -> None:
-    """One confirmed entity, in place of what was known of it."""
+    """Replaces the ledger row of one confirmed entity; a removed item takes its subitems along."""
     session.execute(STATEMENTS["forget_entity"], (entity.record_uuid, entity.size_label))
     columns = json.dumps(entity.columns, ensure_ascii=False)
     session.execute(
@@ -93,7 +84,7 @@ def remember(session: database.Session, entity: items.Entity, version: int, at: 
 
 
 def remember_group(session: database.Session, board_id: str, name: str, group_id: str) -> None:
-    """A group that was just made."""
+    """Adds a group that the API has just created."""
     session.execute(STATEMENTS["remember_group"], (board_id, name, group_id, board_id, name))
 
 

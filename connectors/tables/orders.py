@@ -1,4 +1,4 @@
-"""ORDERS_UNIFIED, read only, and its snapshot: one row an order, its newest version and where it stands."""
+"""ORDERS_UNIFIED, which is only read, and ORDERS_UNIFIED_SNAPSHOT: the newest version and the state of each order."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ STATEMENTS = sql.load("orders")
 
 
 class End(NamedTuple):
-    """How one version of an order ended: IN_SYNC, EXCLUDED (it left the board, the row stays) or FAILED."""
+    """The end of one version of an order: IN_SYNC, EXCLUDED (it left the board, its row stays) or FAILED."""
 
     record_uuid: str
     version: int
@@ -26,30 +26,30 @@ class End(NamedTuple):
 
 
 class Orders:
-    """Detection's view of the database. Times are UTC; hashes are 64 hex digits; "DELETED" marks a row that is gone."""
+    """Source and snapshot rows, for detection. Times are UTC; a hash is 64 hex digits, "DELETED" once a row left."""
 
     def __init__(self, db: database.Database, now: Callable[[], datetime]) -> None:
         self._db = db
         self._now = now
 
     def columns(self) -> list[tuple[str, str]]:
-        """Name and type of the live table's columns, in their order."""
+        """Name and type of the source's live columns, in their order. Raises Misconfigured when there is no source."""
         return [(column.name, column.type) for column in self._db.columns(SOURCE)]
 
     def source_rows(self) -> int:
-        """How many rows the source has."""
+        """The number of rows of the source."""
         return self._number("source_rows")
 
     def known_rows(self) -> int:
-        """How many orders of the source have a snapshot."""
+        """The number of orders that have a snapshot row and are in the source."""
         return self._number("known_rows")
 
     def unsettled_mutations(self) -> int:
-        """Planned mutations of all that is on its way."""
+        """The planned mutations of all orders that are on their way."""
         return self._number("unsettled")
 
     def customer_names(self) -> list[str | None]:
-        """The raw customer names of the source."""
+        """The customer names of the source, as it writes them; None for rows without one."""
         with self._db.read() as session:
             return [row["name"] for row in session.query(STATEMENTS["customers"])]
 
@@ -61,9 +61,10 @@ class Orders:
         chosen: detection.Filters | None = None,
         raw_customers: Sequence[str] = (),
     ) -> Iterator[tuple[str, str | None, str, str | None]]:
-        """Every row, or the chosen ones: identity, hash of its snapshot, text of `columns`, text of `former`.
+        """Identity, hash of the snapshot row, canonical text of `columns` and of `former`, for all or the chosen rows.
 
-        A column of `former` that is None is read as NULL. Streams: memory does not grow with the table.
+        A column of `former` that is None is read as NULL. Rows without identity are left out. Streams: memory does not
+        grow with the table.
         """
         pieces = row_text.selected(self._db.engine, columns)
         former_pieces = row_text.selected(self._db.engine, former) if former is not None else []
@@ -74,55 +75,53 @@ class Orders:
             statement = STATEMENTS["scan_chosen"].replace("{texts}", selected)
             statement = sql.expand(statement, marks=max(1, len(raw_customers)))
             params = filters(chosen, raw_customers)
-        n = len(pieces)
+        cut = len(pieces)
         with self._db.read() as session:
             for record_uuid, known, *parts in session.stream(statement, params):
-                yield record_uuid, known, self._text(parts[:n]), self._text(parts[n:]) if former_pieces else None
+                yield record_uuid, known, self._text(parts[:cut]), self._text(parts[cut:]) if former_pieces else None
 
     def left_out(self) -> int:
-        """How many rows the last scan did not give, for their snapshot was known to hold them: here it gives all."""
+        """The number of unchanged rows that the last scan left out: none here, because this scan yields every row."""
         return 0
 
     def note_unchanged(self) -> None:
-        """Remember, for the next scan, which rows of the last one equal their snapshot: here nothing needs it."""
+        """Stores which rows of the last scan were unchanged, for the next scan: nothing here, no scan needs it."""
 
     def rows(
         self, record_uuids: Sequence[str], columns: Sequence[str]
     ) -> dict[str, tuple[str | None, str | None, str]]:
-        """Of each identity that is still there: hash and state of its snapshot, and its text now."""
-        found = self._rows(record_uuids, row_text.selected(self._db.engine, columns))
-        return {record_uuid: (known, state, self._text(parts)) for record_uuid, known, state, *parts in found}
+        """Hash and state of the snapshot row, and canonical text now, of each identity that the source still has."""
+        rows = self._rows(record_uuids, row_text.selected(self._db.engine, columns))
+        return {record_uuid: (known, state, self._text(parts)) for record_uuid, known, state, *parts in rows}
 
     def customers_of(self, record_uuids: Sequence[str]) -> set[str]:
-        """Whose these orders were, as their snapshots know."""
-        found: set[str] = set()
+        """The customers of these orders in their snapshot rows; "" for a row without one."""
         with self._db.read() as session:
-            for some in chunks.batched(record_uuids):
-                rows = session.query(sql.expand(STATEMENTS["customers_of"], marks=len(some)), tuple(some))
-                found.update(str(row["customer"] or "") for row in rows)
-        return found
+            rows = chunks.query(session, STATEMENTS["customers_of"], record_uuids)
+        return {str(row["customer"] or "") for row in rows}
 
     def identities_of(self, customers: Sequence[str]) -> frozenset[str]:
-        """Every order that a snapshot knows as one of these customers'."""
+        """The identities of all snapshot rows of these customers."""
         with self._db.read() as session:
             statement = sql.expand(STATEMENTS["identities_of"], marks=len(customers))
             return frozenset(str(uuid) for (uuid,) in session.stream(statement, tuple(customers)))
 
     def without_identity(self, columns: Sequence[str]) -> list[str]:
-        """The texts of rows that have no record_uuid."""
+        """The canonical texts of source rows that have no record_uuid."""
         selected = ", ".join(row_text.selected(self._db.engine, columns))
         with self._db.read() as session:
             statement = STATEMENTS["rows_without_identity"].replace("{texts}", selected)
             return [self._text(parts) for parts in session.stream(statement)]
 
     def duplicates(self) -> dict[str, int]:
-        """Identities that more than one row claims, and how many rows do."""
+        """The identities that more than one source row has, with the number of those rows."""
         with self._db.read() as session:
             return {str(row["record_uuid"]): _int(row["copies"]) for row in session.query(STATEMENTS["duplicates"])}
 
     def deleted(self) -> list[tuple[str, str, SyncState, bool]]:
-        """Identity, customer and state of orders that have a snapshot and are in the source no more; and whether this
-        is told for the first time, not again because its event was lost.
+        """Identity, customer and state of orders that have a snapshot row and have left the source.
+
+        The flag is False when the order is detected once more because its event was lost.
         """
         with self._db.read() as session:
             return [
@@ -136,32 +135,32 @@ class Orders:
             ]
 
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
-        """Follows what Kafka has confirmed, in one transaction."""
+        """Moves snapshot rows to the versions that Kafka has confirmed, in one transaction."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             ensure(session, [(s.record_uuid, s.customer) for s in snapshots], self._now())
             session.execute_many(STATEMENTS["move_snapshot"], [_moved(s, at) for s in snapshots])
 
     def rebaseline(self, hashes: Iterable[tuple[str, str, str]], mark: Callable[[database.Session], None]) -> None:
-        """New hash, identity, old hash of unchanged rows, and `mark` in the same transaction: all or nothing."""
+        """Replaces hashes of unchanged rows (new hash, identity, old hash); calls `mark` in the same transaction."""
         with self._db.write() as session:
             session.execute_many(STATEMENTS["rebaseline"], hashes)
             mark(session)
 
     def states(self) -> list[dict[str, Any]]:
-        """Orders of the source by customer and state, with their planned mutations."""
+        """The number of orders of the source by customer and state, with their planned mutations."""
         with self._db.read() as session:
             return session.query(STATEMENTS["states"])
 
     def waiting_deletes(self) -> int:
-        """Deletions that are on their way."""
+        """The number of deletions that are on their way."""
         return self._number("waiting_deletes")
 
     def waiting_since(self) -> datetime | None:
-        """When the pass began that found the oldest change that waits, in UTC; None when nothing waits."""
+        """The start (UTC) of the pass that found the oldest change on its way; None when no change is."""
         with self._db.read() as session:
-            found = session.value(STATEMENTS["oldest_waiting"])
-        return None if found is None else database.from_db_time(str(found))
+            began = session.value(STATEMENTS["oldest_waiting"])
+        return None if began is None else database.from_db_time(str(began))
 
     def _text(self, parts: Sequence[Any]) -> str:
         return row_text.joined(self._db.engine, parts)
@@ -178,64 +177,63 @@ class Orders:
 
 
 def settle(session: database.Session, ends: Sequence[End], now: datetime) -> None:
-    """Versions that arrived, inside the transaction that promotes them."""
+    """Notes on snapshot rows the versions that arrived, inside the transaction that promotes them."""
     ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
     session.execute_many(
         STATEMENTS["settle"],
-        [(e.version, e.row_hash, *[e.version] * 4, e.state.value, e.record_uuid, e.version) for e in ends],
+        [
+            (end.version, end.row_hash, *[end.version] * 4, end.state.value, end.record_uuid, end.version)
+            for end in ends
+        ],
     )
 
 
 def fail(session: database.Session, ends: Sequence[End], now: datetime) -> None:
-    """Versions that did not arrive, inside the transaction that records why."""
+    """Notes on snapshot rows the versions that failed, inside the transaction that records the failures."""
     ensure(session, [(end.record_uuid, end.customer) for end in ends], now)
     session.execute_many(
         STATEMENTS["fail"],
-        [(*[e.version] * 4, e.record_uuid, e.version, e.version) for e in ends],
+        [(*[end.version] * 4, end.record_uuid, end.version, end.version) for end in ends],
     )
 
 
 def ensure(session: database.Session, named: Iterable[tuple[str, str]], now: datetime) -> None:
-    """An empty snapshot for each identity, with its customer, that has none.
+    """Inserts an empty snapshot row for each identity (with its customer) that has none.
 
-    A version may end before its poller moves the snapshot, or in place of a poller that died.
+    A version may end before the poller moves the snapshot row, or after the poller ended without moving it.
     """
     at = database.to_db_time(now)
     session.execute_many(STATEMENTS["ensure_snapshot"], [(uuid, at, customer, uuid) for uuid, customer in named])
 
 
 def fail_repair(session: database.Session, record_uuid: str, version: int) -> None:
-    """An order that was in sync, and whose repair at its settled version failed."""
+    """Notes that the repair of an order at its settled version failed."""
     session.execute(STATEMENTS["repair_failed"], (record_uuid, version, version))
 
 
 def detect_again(session: database.Session, record_uuid: str, version: int) -> None:
-    """The next pass takes the order for changed, unless a newer version than this one is on its way."""
+    """Has the next pass detect the order once more, unless a newer version than this one is on its way."""
     session.execute(STATEMENTS["detect_again"], (record_uuid, version))
 
 
 def newest(session: database.Session, record_uuid: str) -> dict[str, Any] | None:
-    """The newest version of an order, its settled one and its hash; None for an order without a snapshot."""
-    found = session.query(STATEMENTS["snapshot"], (record_uuid,))
-    return found[0] if found else None
+    """The newest version, settled version and hash of an order; None for an order without a snapshot row."""
+    return chunks.first(session, STATEMENTS["snapshot"], (record_uuid,))
 
 
 def count_source(session: database.Session) -> int:
-    """How many rows the source has, inside a transaction that is open already."""
+    """The number of rows of the source, inside a transaction that is open already."""
     return _int(session.value(STATEMENTS["source_rows"]))
 
 
 def settled_versions(session: database.Session, record_uuids: Sequence[str]) -> dict[str, int]:
-    """The newest version of each order that arrived."""
-    found: dict[str, int] = {}
-    for some in chunks.batched(record_uuids):
-        rows = session.query(sql.expand(STATEMENTS["settled_versions"], marks=len(some)), tuple(some))
-        found.update({str(row["record_uuid"]): _int(row["settled_version"]) for row in rows})
-    return found
+    """The settled version of each order that has a snapshot row, by identity; 0 for none."""
+    rows = chunks.query(session, STATEMENTS["settled_versions"], record_uuids)
+    return {str(row["record_uuid"]): _int(row["settled_version"]) for row in rows}
 
 
 def filters(chosen: detection.Filters, raw_customers: Sequence[str]) -> tuple[Cell, ...]:
-    """The parameters of a statement on chosen rows. No NULL: pyodbc would ask the server what type it has."""
+    """The parameters of a statement on chosen rows, without a NULL: pyodbc would ask the server for its type."""
     names = tuple(raw_customers) or ("",)
     wanted = [chosen.po_number, chosen.aag_season, chosen.customer_season]
     pairs = [cell for value in wanted for cell in (int(value is not None), value or "")]
@@ -245,14 +243,14 @@ def filters(chosen: detection.Filters, raw_customers: Sequence[str]) -> tuple[Ce
 def _moved(snapshot: detection.Snapshot, at: str) -> tuple[Cell, ...]:
     row = snapshot.row
 
-    def shown(column: str, width: int = 255) -> str | None:
+    def text(column: str, width: int = 255) -> str | None:
         value = row.get(column)
         return None if value is None else str(value)[: width // 2]
 
     return (
         snapshot.row_hash, snapshot.version, snapshot.customer, snapshot.batch_id, at, snapshot.planned_mutations,
-        shown("AAG ORDER NUMBER") or "", shown("CUSTOMER NAME"), shown("CUSTOMER STYLE"),
-        shown("CUSTOMER COLOUR DESCRIPTION"), shown("PO NUMBER"), shown("CUSTOMER ALT PO"), shown("ACTIVE", 10),
+        text("AAG ORDER NUMBER") or "", text("CUSTOMER NAME"), text("CUSTOMER STYLE"),
+        text("CUSTOMER COLOUR DESCRIPTION"), text("PO NUMBER"), text("CUSTOMER ALT PO"), text("ACTIVE", 10),
         row.get("TOTAL QTY"), snapshot.version, snapshot.version, snapshot.state.value, snapshot.record_uuid,
         snapshot.version,
     )  # fmt: skip

@@ -1,8 +1,8 @@
-"""ORDERS_UNIFIED on SQL Server, where the server finds the rows that differ and only those travel.
+"""ORDERS_UNIFIED on SQL Server: the server hashes the rows and sends only those that differ from their snapshot rows.
 
-The identity of a version stays the hash of its canonical text. The server's hash beside it is a filter, noted together
-with the row_hash that it belongs to and only from the very read that gave both: without one, or after anybody changed
-row_hash, a row travels and is compared as everywhere else. So the filter can cost a read, and can hide no change.
+A version is still known by the hash of its canonical text. The server's hash is only a filter. It is stored together
+with the row_hash that it belongs to, and only out of the read that gave both. Without a stored hash, or after a change
+of row_hash, the server sends the row and Python compares it. So the filter may cost a read and never hides a change.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,25 +16,25 @@ from sql import pushdown
 
 STATEMENTS = sql.load("orders_pushdown", "sqlserver")
 
-# Hashes noted in one transaction, for other writers stand in line behind it; and after one scan, so that memory does
-# not grow with the table: of a large one, the rest is noted after the next.
+# The hashes that one transaction stores, because other writers wait for its end.
 AT_ONCE = 1_000
+# The hashes that one scan keeps, so that memory does not grow with the table; the next scan keeps the next ones.
 AFTER_SCAN = 100_000
 
 
 class PushdownOrders(orders.Orders):
-    """Detection's view of a database that hashes. `row_hash` makes the snapshot's hash of a canonical text.
+    """Orders of a database that hashes. `row_hash` computes the hash of a canonical text.
 
-    Raises Misconfigured for a watched column whose type the server cannot hash.
+    Reads raise Misconfigured for a watched column whose type the server cannot hash.
     """
 
     def __init__(self, db: database.Database, now: Callable[[], datetime], row_hash: Callable[[str], str]) -> None:
         super().__init__(db, now)
         self._row_hash = row_hash
         self._left_out = 0
-        # Of the rows last read: their hash, and the server's.
+        # Our hash and the server's hash of each row that was read last, by identity.
         self._read: dict[str, tuple[str, bytes]] = {}
-        # Server's hash, identity and hash of rows that travelled in vain.
+        # The server's hash, identity and our hash of rows that the server sent although they are unchanged.
         self._unchanged: list[tuple[bytes, str, str]] = []
 
     def scan(
@@ -45,7 +45,7 @@ class PushdownOrders(orders.Orders):
         chosen: detection.Filters | None = None,
         raw_customers: Sequence[str] = (),
     ) -> Iterator[tuple[str, str | None, str, str | None]]:
-        """Rows that differ from their snapshot, or have none; under a former column list every row, as ever."""
+        """As `Orders.scan`, without rows that equal their snapshot rows; with `former` columns it yields every row."""
         self._left_out = 0
         self._unchanged = []
         if former is not None:
@@ -54,7 +54,7 @@ class PushdownOrders(orders.Orders):
         suffix = "_chosen" if chosen is not None else ""
         marks = {"marks": max(1, len(raw_customers))} if chosen is not None else {}
         params = orders.filters(chosen, raw_customers) if chosen is not None else ()
-        given = 0
+        yielded = 0
         with self._db.read() as session:
             statement = sql.expand(STATEMENTS[f"scan{suffix}"], **self._texts(columns), **marks)
             for record_uuid, known, server_hash, *cells in session.stream(statement, params):
@@ -63,53 +63,62 @@ class PushdownOrders(orders.Orders):
                     if len(self._unchanged) < AFTER_SCAN:
                         self._unchanged.append((server_hash, record_uuid, known))
                     continue
-                given += 1
+                yielded += 1
                 yield record_uuid, known, text, None
         with self._db.read() as session:
             rows = session.value(sql.expand(STATEMENTS[f"rows_to_scan{suffix}"], **marks), params)
-        self._left_out = max(0, int(rows) - given)
+        self._left_out = max(0, int(rows) - yielded)
 
     def left_out(self) -> int:
-        """How many rows the last scan did not give, because their snapshot was known to hold them."""
+        """The number of unchanged rows that the last scan left out."""
         return self._left_out
 
     def note_unchanged(self) -> None:
-        """Note the server's hash of rows of the last scan that travelled in vain: the next one leaves them out."""
+        """Stores the server's hash of unchanged rows that the last scan received: the next scan leaves them out."""
         self._note(self._unchanged)
         self._unchanged = []
 
     def rows(
         self, record_uuids: Sequence[str], columns: Sequence[str]
     ) -> dict[str, tuple[str | None, str | None, str]]:
-        """Of each identity that is still there: hash and state of its snapshot, and its text now."""
-        found: dict[str, tuple[str | None, str | None, str]] = {}
+        """As `Orders.rows`; it also keeps the server's hashes for `move_snapshots`."""
+        rows: dict[str, tuple[str | None, str | None, str]] = {}
         self._read = {}
         for record_uuid, known, state, text, server_hash in self.hashed(record_uuids, columns):
-            found[record_uuid] = (known, state, text)
+            rows[record_uuid] = (known, state, text)
             self._read[record_uuid] = (self._row_hash(text), server_hash)
-        return found
+        return rows
 
     def hashed(
         self, record_uuids: Sequence[str], columns: Sequence[str]
     ) -> Iterator[tuple[str, str | None, str | None, str, bytes]]:
-        """The same one by one, each with the server's hash of that text."""
+        """Identity, hash and state of the snapshot row, canonical text and the server's hash of each existing row."""
         selected = [self._hash(columns), *row_text.selected(self._db.engine, columns)]
         for record_uuid, known, state, server_hash, *cells in self._rows(record_uuids, selected):
             yield record_uuid, known, state, self._text(cells), server_hash
 
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
-        """Follows what Kafka has confirmed; then notes the server's hashes, which a crash between may lose."""
+        """As `Orders.move_snapshots`; then stores the server's hashes, which a crash in between may lose."""
         super().move_snapshots(snapshots)
         read = [(snapshot, self._read.get(snapshot.record_uuid)) for snapshot in snapshots]
-        self._note([(pair[1], s.record_uuid, s.row_hash) for s, pair in read if pair and pair[0] == s.row_hash])
+        self._note(
+            [
+                (hashes[1], moved.record_uuid, moved.row_hash)
+                for moved, hashes in read
+                if hashes and hashes[0] == moved.row_hash
+            ]
+        )
 
     def refused(self, columns: Sequence[str]) -> list[tuple[str, str]]:
-        """Name and type of those columns whose type the server cannot hash."""
+        """Name and type of the columns whose type the server cannot hash."""
         types = dict(self.columns())
         return pushdown.refused([(name, types[name]) for name in columns])
 
     def hasher(self, columns: Sequence[str]) -> Callable[[Sequence[str]], int]:
-        """What lets the server hash rows of some identities, of which nothing travels, and counts their hashes."""
+        """A function that has the server hash the rows of some identities, and returns the number of their hashes.
+
+        The server sends no row.
+        """
         statement = STATEMENTS["hash_some"].replace("{hash_texts}", self._hash(columns))
 
         def hashes(record_uuids: Sequence[str]) -> int:
@@ -122,7 +131,7 @@ class PushdownOrders(orders.Orders):
         return hashes
 
     def identities(self) -> Generator[str, None, None]:
-        """The identities of all rows. Streams."""
+        """The identities of all source rows that have one. Streams."""
         with self._db.read() as session:
             for (record_uuid,) in session.stream(STATEMENTS["identities"]):
                 yield str(record_uuid)
@@ -133,7 +142,7 @@ class PushdownOrders(orders.Orders):
                 session.execute_many(STATEMENTS["note"], some)
 
     def _texts(self, columns: Sequence[str]) -> dict[str, str]:
-        # By position: a column of the source may be called as one of ours.
+        # The names are numbers, because a column of the source may have the name of one of ours.
         named = [f"{cell} AS c{at}" for at, cell in enumerate(row_text.selected(self._db.engine, columns))]
         return {
             "hash_texts": self._hash(columns),

@@ -1,4 +1,4 @@
-"""MON_CustMasterSchedule and its _Subitems: what people query. Written only from what was staged and confirmed."""
+"""MON_CustMasterSchedule and its _Subitems: production, written only from staged orders that the board confirmed."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ STATEMENTS = sql.load("production")
 
 
 class Production:
-    """Promotion, one transaction for a batch of events. `columns` are the staged columns that production has too."""
+    """Promotes staged orders and reads production. `columns` are the staged columns that production has too."""
 
     def __init__(self, db: database.Database, columns: Collection[str], *, now: Callable[[], datetime]) -> None:
         self._db = db
@@ -27,14 +27,14 @@ class Production:
 
     @property
     def columns(self) -> list[str]:
-        """The columns that are copied from staging as they are."""
+        """The columns that promotion copies from staging as they are, sorted."""
         return self._columns
 
     def promote(self, settled: Sequence[SyncedVersion]) -> tuple[int, int]:
-        """Promotes synced versions, the newest of each order. Returns how many were promoted and dropped.
+        """Promotes synced versions, the newest of each order, in one transaction. Returns the promoted and the dropped.
 
-        A version that production holds already, or a newer one, is dropped: so an event may come twice. One that was
-        replayed, and that the board has confirmed anew, is promoted anew: its item may have another id now.
+        A version that is settled already, or older, is dropped, so an event may arrive twice. A replayed version that
+        the board has confirmed once more is promoted once more, because its item may have another id now.
         """
         now = self._now()
         at = database.to_db_time(now)
@@ -43,9 +43,11 @@ class Production:
             staged = {
                 Version(str(row["source_uuid"]), int(row["version"])): row for row in staging.statuses(session, uuids)
             }
-            # Not production's own versions: an order that was deleted has no row there.
-            held = orders.settled_versions(session, uuids)
-            fresh = [end for end in settled if _may_promote(end, staged.get(end.version), held.get(end.record_uuid, 0))]
+            # The snapshot rows have them and production does not: a deleted order has no row there.
+            known = orders.settled_versions(session, uuids)
+            fresh = [
+                end for end in settled if _may_promote(end, staged.get(end.version), known.get(end.record_uuid, 0))
+            ]
             stay = [end for end in fresh if staged[end.version]["update_operation"] != "DELETE"]
             session.execute_many(STATEMENTS["remove_order"], [(uuid,) for uuid, _, _ in fresh])
             session.execute_many(STATEMENTS["remove_sizes"], [(uuid,) for uuid, _, _ in fresh])
@@ -55,28 +57,28 @@ class Production:
             staging.mark_promoted(session, ends)
             removed = {end.version for end in fresh} - {end.version for end in stay}
             failed = failures.resolve(session, [(uuid, v, (uuid, v) in removed) for uuid, v, _ in fresh], at)
-            newest = held | {uuid: version for uuid, version, _ in fresh}
-            passed = [
+            newest = known | {uuid: version for uuid, version, _ in fresh}
+            superseded = [
                 end
                 for end in staged
                 if versions.is_superseded(end.number, settled=newest.get(end.record_uuid, 0)) and _is_open(staged[end])
             ]
-            staging.supersede_open(session, [(at, uuid, newest[uuid]) for uuid, _ in passed])
+            staging.supersede_open(session, [(at, uuid, newest[uuid]) for uuid, _ in superseded])
             orders.settle(session, [_end(end, staged[end.version]) for end in fresh], now)
-            touched = [*passed, *(end.version for end in fresh)]
+            touched = [*superseded, *(end.version for end in fresh)]
             batches.recount(session, {str(staged[end]["batch_id"]) for end in touched} | failed, now)
         return len(fresh), len(settled) - len(fresh)
 
     def count(self) -> int:
-        """How many orders there are."""
+        """The number of orders in production."""
         with self._db.read() as session:
             return int(session.value(STATEMENTS["production_count"]) or 0)
 
     def everything(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """All orders (the promoted columns and `source_uuid`) and all sizes, for a comparison."""
+        """All orders (the promoted columns and `source_uuid`) and all sizes, of one moment."""
         with self._db.read() as session:
-            orders = session.query(sql.expand(STATEMENTS["production_orders"], columns=self._columns))
-            return orders, session.query(STATEMENTS["production_sizes"])
+            masters = session.query(sql.expand(STATEMENTS["production_orders"], columns=self._columns))
+            return masters, session.query(STATEMENTS["production_sizes"])
 
 
 def _may_promote(end: SyncedVersion, staged: dict[str, Any] | None, settled: int) -> bool:
@@ -94,7 +96,7 @@ def _is_open(row: dict[str, Any]) -> bool:
 
 def _end(settled: SyncedVersion, row: dict[str, Any]) -> orders.End:
     uuid, version, row_hash = settled
-    # A removal with the hash of a row: the row is there, but it is no order any more.
+    # A removal has the hash of a row when the row is still there and has become an excluded one.
     excluded = row["update_operation"] == "DELETE" and row_hash != detection.DELETED
     state = SyncState.EXCLUDED if excluded else SyncState.IN_SYNC
     return orders.End(uuid, version, str(row["customer"]), state, row_hash)

@@ -1,4 +1,4 @@
-"""What repairs read and mark: the settled version of an order as it was staged, and that it is on its way again."""
+"""The settled version of an order as it was staged, and the mark that its repair is on its way."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ STATEMENTS = sql.load("repairs")
 
 
 class Staged(Model):
-    """A version as it was staged. `row`: the source row by its own column names; `removed`: it had left."""
+    """A staged version. `row` is the source row by its own column names; `removed` says that the row had left."""
 
     stg_id: int
     batch_id: str
@@ -27,9 +27,9 @@ class Staged(Model):
 
 
 class Settled(Model):
-    """What is settled of an order. `version` is 0 for none; `known_hash` and `newest` are those of its last detection.
+    """The settled version of an order, 0 for none. `known_hash` and `newest` belong to its last detection.
 
-    `staged` is None when the staged row of that version was cleaned away.
+    `staged` is None when the clean-up has removed the staged row of that version.
     """
 
     record_uuid: str
@@ -42,54 +42,46 @@ class Settled(Model):
 
 
 class Repairs:
-    """The snapshot, as repairs see it."""
+    """Reads and marks snapshot rows for repairs. Times are UTC, as `database.to_db_time` writes them."""
 
     def __init__(self, db: database.Database, now: Callable[[], datetime]) -> None:
         self._db = db
         self._now = now
 
     def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]:
-        """By identity; an order that was never detected is absent."""
-        found: dict[str, Settled] = {}
+        """The settled versions of these orders, by identity; an order that was never detected is absent."""
         with self._db.read() as session:
-            for some in chunks.batched(record_uuids):
-                for row in session.query(sql.expand(STATEMENTS["settled_orders"], marks=len(some)), tuple(some)):
-                    found[str(row["record_uuid"])] = _settled(row)
-        return found
+            rows = chunks.query(session, STATEMENTS["settled_orders"], record_uuids)
+        return {str(row["record_uuid"]): _settled(row) for row in rows}
 
     def in_source(self, record_uuids: Sequence[str]) -> set[str]:
-        """Those that the source has now."""
-        found: set[str] = set()
+        """Those of these identities that the source has now."""
         with self._db.read() as session:
-            for some in chunks.batched(record_uuids):
-                statement = sql.expand(STATEMENTS["in_source"], marks=len(some))
-                found.update(str(uuid) for (uuid,) in session.stream(statement, tuple(some)))
-        return found
+            rows = chunks.query(session, STATEMENTS["in_source"], record_uuids)
+        return {str(row["record_uuid"]) for row in rows}
 
     def wait_again(self, settled: Sequence[Version]) -> None:
-        """Settled versions that are about to be emitted once more: their orders are WAITING.
+        """Sets the orders of settled versions that are about to be re-emitted to WAITING.
 
-        Before they are emitted: what is lost on the way is found by the sweep like anything that waits.
+        The caller does it before it emits, so that the lost-event sweep finds a re-emitted order whose event is lost.
         """
         with self._db.write() as session:
             at = database.to_db_time(self._now())
             session.execute_many(STATEMENTS["wait_again"], [(at, uuid, version) for uuid, version in settled])
 
     def on_their_way_again(self) -> dict[str, str]:
-        """Orders whose settled version was emitted again and has not arrived, and since when: a window full at most."""
+        """Orders whose re-emitted settled version is on its way, and since when; at most an admission window."""
         with self._db.read() as session:
             return dict(session.stream(STATEMENTS["waiting_again"]))
 
     def waiting_since(self, record_uuids: Sequence[str]) -> dict[str, str]:
-        """Since when these are on their way; absent when they are not."""
-        found: dict[str, str] = {}
+        """Since when these orders are on their way, by identity; an order that is not is absent."""
         with self._db.read() as session:
-            for some in chunks.batched(record_uuids):
-                found.update(session.stream(sql.expand(STATEMENTS["waiting_since"], marks=len(some)), tuple(some)))
-        return found
+            rows = chunks.query(session, STATEMENTS["waiting_since"], record_uuids)
+        return {row["record_uuid"]: row["snapshot_date"] for row in rows}
 
     def still_waiting(self, record_uuids: Sequence[str]) -> int:
-        """How many of these are on their way."""
+        """The number of these orders that are on their way."""
         with self._db.read() as session:
             return sum(
                 int(session.value(sql.expand(STATEMENTS["still_waiting"], marks=len(some)), tuple(some)) or 0)
@@ -97,7 +89,7 @@ class Repairs:
             )
 
     def detect_again(self, record_uuids: Sequence[str]) -> None:
-        """The next pass takes these for changed."""
+        """Has the next pass detect these orders once more."""
         with self._db.write() as session:
             session.execute_many(STATEMENTS["detect_again"], [(uuid,) for uuid in record_uuids])
 

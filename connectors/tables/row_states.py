@@ -1,10 +1,9 @@
-"""How every row of the source stands, in one consistent look; and what production shows that was not settled so."""
+"""The state of every source row, read at one moment, and the orders that production shows otherwise than settled."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import sql
 from connectors import database
@@ -15,18 +14,18 @@ STATEMENTS = sql.load("row_states")
 
 
 class RowState(StrEnum):
-    """The states of a source row (schemas.batches.SyncState), and what keeps a row from being in one of them."""
+    """The states of a source row (schemas.batches.SyncState), and the reasons why a row is in none of them."""
 
     IN_SYNC = "IN_SYNC"
     WAITING = "WAITING"
     FAILED = "FAILED"
     HELD = "HELD"
     EXCLUDED = "EXCLUDED"
-    # No pass has looked at it as it is now.
+    # No pass has read the row as it is now.
     UNDETECTED = "UNDETECTED"
-    # It has no identity, or shares it.
+    # The row has no identity, or shares it with another row.
     REFUSED = "REFUSED"
-    # What the snapshot says is not true.
+    # The other tables do not prove the state that the snapshot row claims.
     NEVER_SENT = "NEVER_SENT"
     NOT_IN_PRODUCTION = "NOT_IN_PRODUCTION"
     STILL_IN_PRODUCTION = "STILL_IN_PRODUCTION"
@@ -35,9 +34,9 @@ class RowState(StrEnum):
 
 @dataclass(frozen=True)
 class RowStatesReading:
-    """One moment of the tables. `rows`: identity, raw customer name, known customer and standing of each source row.
+    """The tables at one moment. `holds` are the names of the customers on hold.
 
-    `holds` are the names of the customers on hold.
+    `rows`: identity, raw customer name, customer of the snapshot row, and state of each source row.
     """
 
     holds: frozenset[str]
@@ -46,7 +45,7 @@ class RowStatesReading:
 
 
 class RowStates:
-    """Reads only. `columns` are the promoted columns that staging and production share."""
+    """Reads states and production. `columns` are the promoted columns that staging and production share."""
 
     def __init__(self, db: database.Database, columns: Sequence[str]) -> None:
         self._db = db
@@ -54,39 +53,31 @@ class RowStates:
 
     @contextmanager
     def read(self, family: str) -> Iterator[RowStatesReading]:
-        """Everything in it is of one moment. `family` names the facts of holds. Streams: memory does not grow."""
+        """Reads everything in one transaction. `family` is that of the named values of customer holds. Streams."""
         with self._db.read() as session:
-            held = frozenset(state.family_of(session, family))
-            total = orders.count_source(session)
+            holds = frozenset(state.family_of(session, family))
+            source_rows = orders.count_source(session)
             rows = session.stream(STATEMENTS["standings"])
-            yield RowStatesReading(
-                held,
-                total,
-                ((uuid, name, customer, RowState(standing)) for uuid, name, customer, standing in rows),
-            )
+            states = ((uuid, name, customer, RowState(row_state)) for uuid, name, customer, row_state in rows)
+            yield RowStatesReading(holds, source_rows, states)
 
     def edited(self) -> set[str]:
-        """Orders that production shows otherwise than they were staged and settled: somebody wrote there."""
+        """Orders that production shows otherwise than they were staged and settled: another program wrote there."""
         statement = sql.expand(STATEMENTS["edited_orders"], columns=self._columns)
         with self._db.read() as session:
-            found = session.query(statement)
+            rows = session.query(statement)
             for name in ("edited_sizes", "missing_sizes"):
-                found += session.query(STATEMENTS[name])
-        return {str(row["record_uuid"]) for row in found}
+                rows += session.query(STATEMENTS[name])
+        return {str(row["record_uuid"]) for row in rows}
 
     def production_items(self) -> dict[str, tuple[str, int]]:
-        """Item id and version of each order in production."""
+        """Item id and version of each order in production, by identity."""
         with self._db.read() as session:
             rows = session.stream(STATEMENTS["production_items"])
             return {str(uuid): (str(item_id), int(version)) for uuid, item_id, version in rows}
 
     def production(self, record_uuids: Sequence[str]) -> tuple[list[dict[str, Cell]], list[dict[str, Cell]]]:
-        """Orders (the promoted columns and `source_uuid`) and sizes of these, for a comparison."""
-        masters: list[dict[str, Any]] = []
-        sizes: list[dict[str, Any]] = []
+        """These orders in production (the promoted columns and `source_uuid`), and their sizes."""
         with self._db.read() as session:
-            for some in chunks.batched(record_uuids):
-                statement = sql.expand(STATEMENTS["some_orders"], columns=self._columns, marks=len(some))
-                masters += session.query(statement, tuple(some))
-                sizes += session.query(sql.expand(STATEMENTS["some_sizes"], marks=len(some)), tuple(some))
-        return masters, sizes
+            masters = chunks.query(session, STATEMENTS["some_orders"], record_uuids, columns=self._columns)
+            return masters, chunks.query(session, STATEMENTS["some_sizes"], record_uuids)

@@ -1,7 +1,7 @@
-"""The canonical text of a row (mappings/hashing.py), out of a query: as far as the engine builds it, and the rest.
+"""The canonical text of a row (mappings/hashing.py) out of a query: one part in SQL, the rest in Python.
 
-SQLite builds JSON arrays itself, each of as many cells as a function takes there. SQL Server before 2022 builds none,
-so its cells come as they are. Both give the same text for the same cells.
+SQLite builds JSON arrays of as many cells as one of its functions takes. SQL Server before 2022 builds none, so it
+returns the cells. Both engines give the same text for the same cells.
 """
 
 import json
@@ -16,7 +16,7 @@ ARGUMENTS = 127
 
 
 def selected(engine: str, columns: Sequence[str | None]) -> list[str]:
-    """What a query selects of the source, called `s`, for the text of these columns; None is read as NULL."""
+    """The select list for the text of these columns, with the source called `s`; a column None is read as NULL."""
     cells = ["NULL" if name is None else f"s.{identifiers.quote(name)}" for name in columns]
     if engine == "sqlite":
         return [f"json_array({', '.join(some)})" for some in chunks.batched(cells, ARGUMENTS)]
@@ -24,7 +24,7 @@ def selected(engine: str, columns: Sequence[str | None]) -> list[str]:
 
 
 def joined(engine: str, parts: Sequence[Any]) -> str:
-    """The text, out of what was selected."""
+    """The canonical text, joined from the values of the select list."""
     if engine != "sqlite":
         return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     text = str(parts[0])

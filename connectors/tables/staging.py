@@ -1,4 +1,4 @@
-"""The STG tables: every version of an order on its way, with its sizes."""
+"""The STG tables: one staged order for each version of an order, with its sizes, and the status of both."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from schemas.versions import ConfirmedVersion, LeftSizes, StagedVersion, Version
 MASTER = "STG_MON_CustMasterSchedule"
 SUBITEMS = "STG_MON_CustMasterSchedule_Subitems"
 STATEMENTS = sql.load("staging")
-# Positions after a staged order's key that are kept for sizes which left it (`OrderChanged.stg_id`).
+# The keys of sizes that left an order begin at this distance from the order's own key (`OrderChanged.stg_id`).
 LEFT_SIZES = 1024
 
 # The staged columns of a master row that are copied to each of its sizes, and their names there.
@@ -44,7 +44,10 @@ INVALID = "INVALID"
 
 
 class Staging:
-    """Writes and reads staged orders. `columns` are the staging columns that the mapping fills, in any order."""
+    """Writes and reads staged orders. `columns` are the staging columns that the mapping fills, in any order.
+
+    Every write is one transaction, which also counts the batches of these orders. Times are UTC.
+    """
 
     def __init__(
         self, db: database.Database, columns: Collection[str], *, board_id: str, now: Callable[[], datetime]
@@ -55,24 +58,25 @@ class Staging:
         self._now = now
 
     def versions(self, record_uuids: Sequence[str]) -> dict[str, dict[int, StagedVersion]]:
-        """The staged versions of each order, by number."""
-        found: dict[str, dict[int, StagedVersion]] = {}
+        """The staged versions of each order, by identity and number; an order without one is absent."""
+        staged: dict[str, dict[int, StagedVersion]] = {}
         with self._db.read() as session:
-            for row in _rows(session, STATEMENTS["staged_versions"], record_uuids):
-                one = StagedVersion(StagingStatus(row["stg_status"]), row["validation_status"] != INVALID)
-                found.setdefault(str(row["source_uuid"]), {})[int(row["version"])] = one
-        return found
+            rows = chunks.query(session, STATEMENTS["staged_versions"], record_uuids)
+        for row in rows:
+            version = StagedVersion(StagingStatus(row["stg_status"]), row["validation_status"] != INVALID)
+            staged.setdefault(str(row["source_uuid"]), {})[int(row["version"])] = version
+        return staged
 
     def settled_versions(self, record_uuids: Sequence[str]) -> dict[str, int]:
-        """The newest version of each order that arrived on the board and in production."""
+        """The settled version of each order that has a snapshot row, by identity; 0 for none."""
         with self._db.read() as session:
             return orders.settled_versions(session, record_uuids)
 
     def write(self, staged: Sequence[StagedOrder]) -> None:
-        """All of them in one transaction; a valid version supersedes older ones that nobody began to write."""
+        """Stages these orders; a valid version supersedes older ones that are still PENDING."""
         now = self._now()
         at = database.to_db_time(now)
-        # Made ready before the transaction: a database with one writer lets the other workers in that much earlier.
+        # Rows and statements are built before the transaction, because other workers wait for its end.
         columns = FIXED + self._columns
         insert_order = sql.expand(STATEMENTS["insert_order"], columns=columns, marks=len(columns))
         insert_size = sql.expand(STATEMENTS["insert_subitem"], columns=SIZE_COLUMNS, marks=len(SIZE_COLUMNS))
@@ -85,25 +89,25 @@ class Staging:
             batches.recount(session, touched, now)
 
     def load(self, identities: Sequence[Version]) -> dict[Version, StagedOrder]:
-        """The staged orders of these identities and versions, whole. What is not staged is absent."""
+        """The staged orders of these versions, with their sizes; a version that is not staged is absent."""
         wanted = set(identities)
         uuids = sorted({uuid for uuid, _ in identities})
         with self._db.read() as session:
             ids = [
                 int(row["stg_id"])
-                for row in _rows(session, STATEMENTS["staged_versions"], uuids)
+                for row in chunks.query(session, STATEMENTS["staged_versions"], uuids)
                 if Version(str(row["source_uuid"]), int(row["version"])) in wanted
             ]
             columns = FIXED + self._columns + ("stg_monday_item_id",)
-            rows = _rows(session, STATEMENTS["orders"], ids, columns=columns)
+            rows = chunks.query(session, STATEMENTS["orders"], ids, columns=columns)
             sizes: dict[int, dict[str, int]] = {}
-            for size in _rows(session, STATEMENTS["sizes"], ids):
+            for size in chunks.query(session, STATEMENTS["sizes"], ids):
                 sizes.setdefault(int(size["stg_parent_stg_id"]), {})[size["stg_size_label"]] = int(size["Order Qty"])
         loaded = [self._order(row, sizes.get(int(row["stg_id"]), {})) for row in rows]
         return {Version(order.record_uuid, order.version): order for order in loaded}
 
     def finish(self, ends: Sequence[ConfirmedVersion]) -> None:
-        """The board shows these versions: API_SUCCESS."""
+        """Sets versions that the board shows to API_SUCCESS, with their sizes and item ids."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             for record_uuid, version, item_id in ends:
@@ -113,13 +117,13 @@ class Staging:
             recount(session, [end.version for end in ends], self._now())
 
     def begin_again(self, identities: Sequence[Version]) -> None:
-        """Settled versions that were replayed: `finish` ends them like any other, and they are promoted once more."""
+        """Sets replayed settled versions to INFLIGHT: `finish` ends them, and settle promotes them once more."""
         with self._db.write() as session:
             session.execute_many(STATEMENTS["order_again"], identities)
             recount(session, identities, self._now())
 
     def supersede(self, identities: Sequence[Version]) -> None:
-        """Versions that a newer staged one replaces."""
+        """Ends versions that a newer staged one supersedes, with their sizes."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             for record_uuid, version in identities:
@@ -128,12 +132,12 @@ class Staging:
             recount(session, identities, self._now())
 
     def stage_left_sizes(self, left: Sequence[LeftSizes]) -> None:
-        """Stages sizes that left their order as 0."""
+        """Stages sizes that left their order with quantity 0; a size that is staged already stays."""
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             for stg_id, (record_uuid, version), sizes in left:
                 for size in sizes:
-                    # Behind the sizes that this version has by now: a second run may find others to have left.
+                    # The key lies behind the sizes that are staged by now: a second run may stage other left sizes.
                     key = stg_id + LEFT_SIZES
                     session.execute(STATEMENTS["stage_left_size"], (key, at, size, size, record_uuid, version, size))
 
@@ -173,12 +177,12 @@ class Staging:
 
 
 def _supersede_older(session: database.Session, staged: Sequence[StagedOrder], at: str) -> set[str]:
-    """Ends what these replace. Returns the batches whose counters that changes."""
+    """Ends the PENDING versions that these supersede. Returns the ids of their batches."""
     newest: dict[str, int] = {}
     for order in staged:
-        if not order.problems:  # A refused version supersedes nothing: the board keeps the last good one.
+        if not order.problems:  # A refused version supersedes nothing: the board keeps the last valid one.
             newest[order.record_uuid] = max(order.version, newest.get(order.record_uuid, 0))
-    pending = _rows(session, STATEMENTS["pending_versions"], sorted(newest))
+    pending = chunks.query(session, STATEMENTS["pending_versions"], sorted(newest))
     older = [row for row in pending if is_superseded(int(row["version"]), newest_valid=newest[str(row["source_uuid"])])]
     ended = [(at, int(row["stg_id"])) for row in older]
     session.execute_many(STATEMENTS["supersede_sizes"], ended)
@@ -202,33 +206,24 @@ def _sizes(order: StagedOrder, at: str) -> list[tuple[Cell, ...]]:
     ]  # fmt: skip
 
 
-def _rows(
-    session: database.Session, statement: str, keys: Sequence[str | int], **names: Sequence[str]
-) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for some in chunks.batched(keys):
-        found += session.query(sql.expand(statement, marks=len(some), **names), tuple(some))
-    return found
-
-
 def statuses(session: database.Session, record_uuids: Sequence[str]) -> list[dict[str, Any]]:
-    """Every staged version of these orders: status, operation, customer and batch."""
-    return _rows(session, STATEMENTS["staged_statuses"], record_uuids)
+    """Status, operation, customer and batch of every staged version of these orders."""
+    return chunks.query(session, STATEMENTS["staged_statuses"], record_uuids)
 
 
 def order(session: database.Session, record_uuid: str, version: int) -> dict[str, Any] | None:
-    """What a retry of a staged version needs to know of it; None when it is not there any more."""
-    return _one(session, "staged_order", (record_uuid, version))
+    """The values of a staged version that its retry needs; None when the version is not staged."""
+    return chunks.first(session, STATEMENTS["staged_order"], (record_uuid, version))
 
 
 def order_context(session: database.Session, record_uuid: str, version: int) -> dict[str, Any] | None:
-    """What an ERR row tells of its staged order."""
-    return _one(session, "order_context", (record_uuid, version))
+    """The values of a staged order that its ERR row repeats; None when the version is not staged."""
+    return chunks.first(session, STATEMENTS["order_context"], (record_uuid, version))
 
 
 def size_context(session: database.Session, record_uuid: str, version: int, size: str) -> dict[str, Any] | None:
-    """What an ERR row tells of its staged size."""
-    return _one(session, "size_context", (record_uuid, version, size))
+    """The values of a staged size that its ERR row repeats; None when the size is not staged."""
+    return chunks.first(session, STATEMENTS["size_context"], (record_uuid, version, size))
 
 
 def newest_valid_version(session: database.Session, record_uuid: str) -> int:
@@ -267,30 +262,25 @@ def mark_done(session: database.Session, entity: items.Entity, version: int, at:
 def mark_failed(
     session: database.Session, record_uuid: str, version: int, size: str | None, failed: tuple[str, str, int]
 ) -> None:
-    """Notes the failure of an order, and of the one size that caused it; `failed` is time, message and attempt."""
+    """Notes the failure of an order, and of the size that caused it, if any; `failed` is time, message and attempt."""
     session.execute(STATEMENTS["order_failed"], (*failed, record_uuid, version))
     if size:
         session.execute(STATEMENTS["size_failed"], (*failed, record_uuid, version, size))
 
 
 def mark_promoted(session: database.Session, ends: Sequence[tuple[str, str, int]]) -> None:
-    """Time, identity and version of orders that production now holds."""
+    """Sets orders and their sizes to PROMOTED; `ends` are time, identity and version."""
     session.execute_many(STATEMENTS["order_promoted"], ends)
     session.execute_many(STATEMENTS["sizes_promoted"], ends)
 
 
 def supersede_open(session: database.Session, newest: Sequence[tuple[str, str, int]]) -> None:
-    """Time, identity and version: older versions of these orders that have not ended end as SUPERSEDED."""
+    """Ends the open versions of orders that are older than `newest`: time, identity and version of each order."""
     session.execute_many(STATEMENTS["older_sizes_superseded"], newest)
     session.execute_many(STATEMENTS["older_superseded"], newest)
 
 
 def recount(session: database.Session, identities: Iterable[Version], now: datetime) -> None:
-    """Recounts the batches of these versions."""
-    found = (session.value(STATEMENTS["batch_of"], identity) for identity in identities)
-    batches.recount(session, {str(batch) for batch in found if batch is not None}, now)
-
-
-def _one(session: database.Session, name: str, params: tuple[Any, ...]) -> dict[str, Any] | None:
-    found = session.query(STATEMENTS[name], params)
-    return found[0] if found else None
+    """Counts the batches of these versions from the STG tables."""
+    ids = (session.value(STATEMENTS["batch_of"], identity) for identity in identities)
+    batches.recount(session, {str(batch) for batch in ids if batch is not None}, now)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from connectors.tables.retries import Verdict, Way
+from connectors.tables.retries import RetryDecision, Way
 from streams.cli import show
 from streams.commands import failures as failures_command
 from streams.commands import trace
@@ -54,7 +54,7 @@ def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         show.plain(f"    {n} of {customer}, which is on hold: no pass looks at its rows before `ordersync release`")
 
 
-def retried(done: Sequence[tuple[dict[str, Any], Verdict]], *, dry_run: bool) -> None:
+def retried(done: Sequence[tuple[dict[str, Any], RetryDecision]], *, dry_run: bool) -> None:
     """How many went which way, and why some did not."""
     if not done:
         show.plain("no failure waits")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from connectors import database, errors
-from connectors.tables.retries import Verdict, Way
+from connectors.tables.retries import RetryDecision, Way
 from mappings.loading import Mappings
 from schemas.base import Model
 from schemas.failures import FailureType
@@ -56,14 +56,14 @@ def dismiss(settings: Settings, err_id: int, reason: str) -> None:
             raise errors.Misconfigured(f"there is no open failure {err_id}: `ordersync errors` lists them")
 
 
-def again(settings: Settings, chosen: Filters, *, dry_run: bool, progress: Progress) -> list[tuple[Row, Verdict]]:
+def again(settings: Settings, chosen: Filters, *, dry_run: bool, progress: Progress) -> list[tuple[Row, RetryDecision]]:
     """Has the chosen failures tried again now. What was refused is detected again by the next pass, or when its
     customer on hold is released; what the board refused is sent again by the worker, whatever the breaker or a hold
     keeps back: it was emitted last. A dry run only says what would be done.
     """
     with connect.database(settings) as parts:
         rows = _wanted(parts, chosen)
-        looked = parts.retries.look(rows)
+        looked = parts.retries.decide(rows)
     if dry_run or not rows:
         return list(zip(rows, looked, strict=True))
     # A broker is asked for only when something is to be sent.
@@ -72,11 +72,11 @@ def again(settings: Settings, chosen: Filters, *, dry_run: bool, progress: Progr
         return _again(parts, rows, progress)
 
 
-def _again(parts: Resources, rows: Sequence[Row], progress: Progress) -> list[tuple[Row, Verdict]]:
-    done: list[tuple[Row, Verdict]] = []
+def _again(parts: Resources, rows: Sequence[Row], progress: Progress) -> list[tuple[Row, RetryDecision]]:
+    done: list[tuple[Row, RetryDecision]] = []
     for start in range(0, len(rows), CHUNK):
         some = rows[start : start + CHUNK]
-        verdicts = parts.retries.again(some, utcnow() + retry.CLAIM)
+        verdicts = parts.retries.retry_now(some, utcnow() + retry.CLAIM)
         # Several sizes of one order are one event.
         events = {(v.event.record_uuid, v.event.version): v.event for v in verdicts if v.event is not None}
         if events:

@@ -272,7 +272,7 @@ PLANTS = {
     ),
     "concurrency 2": Plant("two actors share a lane", ((app, "declare", _concurrent),)),
     "wrong partitioner": Plant(
-        "librdkafka's own partitioner in place of murmur2", ((kafka_client, "made", _librdkafka_partitioner),)
+        "librdkafka's own partitioner in place of murmur2", ((kafka_client, "create", _librdkafka_partitioner),)
     ),
     "snapshot before delivery": Plant(
         "the snapshot moves before Kafka has confirmed the events", ((detect.Detector, "_emit", _snapshot_first),)

@@ -1,4 +1,4 @@
-"""Where a PostgreSQL for tests comes from: one that is given, or the binaries of a wheel; else a reason to skip."""
+"""The PostgreSQL of the tests: a given server, or the binaries of a wheel; else a reason to skip."""
 
 import importlib.util
 import os
@@ -54,7 +54,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
-    """A server that may be stopped and started; whoever stops it starts it again."""
+    """A server that a test may stop; that test restarts it."""
     found = importlib.util.find_spec("pgserver")
     if found is None or not found.submodule_search_locations:
         pytest.skip(f"no PostgreSQL: set {VARIABLE} to an address, or install the wheel pgserver")

@@ -1,4 +1,4 @@
-"""One holder among processes and objects, and no stale lock after kill -9."""
+"""One owner among processes and objects, and no stale lock after kill -9."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def hold_elsewhere(path: Path) -> subprocess.Popen[bytes]:
     return holder
 
 
-def test_a_second_holder_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
+def test_a_second_owner_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "folder" / "lock"
     with locks.FileLock(path, purpose="the worker name w1") as first:
         assert first.held
@@ -39,7 +39,7 @@ def test_a_second_holder_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
         assert not second.held
 
 
-def test_a_released_lock_is_free_and_nobody_s(tmp_path: Path) -> None:
+def test_a_released_lock_is_free_and_has_no_owner(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first, second = locks.FileLock(path), locks.FileLock(path)
     assert locks.owner(path) is None
@@ -76,7 +76,7 @@ def test_waiting_ends_when_the_holder_ends(tmp_path: Path) -> None:
         lock.release()
 
 
-def test_a_foreign_text_in_the_file_names_nobody(tmp_path: Path) -> None:
+def test_a_foreign_text_in_the_file_names_no_owner(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     for text in ("", "hello", f"{os.getpid()}", f"{os.getpid()} 0", "1 2 3", "-1 5"):
         path.write_text(text)

@@ -70,7 +70,7 @@ def standby(log: Path) -> processes.Child:
     return processes.Child([PYTHON, "-c", STANDS_BY], log=log, folder=ROOT, standby=True)
 
 
-def test_a_standby_goes_on_when_it_is_told_to(tmp_path: Path) -> None:
+def test_a_standby_continues_at_its_take_over(tmp_path: Path) -> None:
     one, other = standby(tmp_path / "one"), standby(tmp_path / "other")
     one.take_over()
     assert one.wait(60) == 0
@@ -81,7 +81,7 @@ def test_a_standby_goes_on_when_it_is_told_to(tmp_path: Path) -> None:
     assert (tmp_path / "other").read_text() == ""
 
 
-def test_who_is_no_standby_goes_on_at_once(tmp_path: Path) -> None:
+def test_a_child_that_is_no_standby_continues_at_once(tmp_path: Path) -> None:
     assert processes.Child([PYTHON, "-c", STANDS_BY], log=tmp_path / "log", folder=ROOT).wait(60) == 0
 
 
@@ -93,7 +93,7 @@ def test_grandchildren_end_with_the_child(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_a_child_outlives_the_thread_that_started_it_and_dies_with_the_process(tmp_path: Path, killed: bool) -> None:
+def test_a_child_outlives_the_thread_that_started_it_and_ends_with_the_process(tmp_path: Path, killed: bool) -> None:
     fifo = tmp_path / "pid"
     os.mkfifo(fifo)
     command = [PYTHON, "-c", PARENT, str(fifo), str(tmp_path / "log")]
@@ -114,13 +114,13 @@ def test_a_child_outlives_the_thread_that_started_it_and_dies_with_the_process(t
             child.kill(60)
 
 
-def test_a_pid_used_again_is_another_process(tmp_path: Path) -> None:
+def test_a_reused_pid_is_another_process(tmp_path: Path) -> None:
     me = processes.Identity.of(os.getpid())
     assert me is not None and me.alive()
     assert processes.Identity.parse(str(me)) == me
     other = processes.Identity(me.pid, me.started + 1)
     assert not other.alive()
-    assert other.kill(1)  # And we are still here to say so.
+    assert other.kill(1)  # This process still runs.
 
 
 def test_kill_waits_until_it_is_gone(tmp_path: Path) -> None:

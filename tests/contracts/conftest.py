@@ -1,4 +1,4 @@
-"""What every engine promises, told once: the same tests on SQLite and on SQL Server (engines.py)."""
+"""The promises of every engine: the same tests run on SQLite and on SQL Server (engines.py)."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -162,7 +162,7 @@ def sqlserver(text: str, **given: Any) -> database_sqlserver.SqlServerDatabase:
 
 
 def sqlite_over_odbc(path: Path) -> database_sqlserver.SqlServerDatabase:
-    """The same file that SqliteDatabase opens, its tables made, through pyodbc."""
+    """The same file that SqliteDatabase opens, with its tables, through pyodbc."""
     made = sqlite.SqliteDatabase(path)
     now = fakes.Clock()()
     made.apply_schema(now)
@@ -175,7 +175,7 @@ def sqlite_over_odbc(path: Path) -> database_sqlserver.SqlServerDatabase:
 
 @contextmanager
 def opened(engine: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[database.Database]:
-    """A database of `engine`, its tables made and empty; closed at the end."""
+    """A database of `engine` with empty tables; closed at the end."""
     db: database.Database
     if engine == "sqlserver":
         db = sqlserver(request.getfixturevalue("server_database"))

@@ -111,12 +111,12 @@ def test_a_failed_order_with_an_item_is_not_taken_for_another_ones_item(world: W
     assert world.batch(BATCH_1)["status"] == "FAILED"
 
 
-def test_a_retry_opens_a_failed_batch_again_and_may_mend_it(world: World, grant: Grant) -> None:
+def test_a_retry_reopens_a_failed_batch_and_may_complete_it(world: World, grant: Grant) -> None:
     open_batch(world, 1)
     (staged,) = world.stage(changed(1))
     world.record(world.refuse(staged))
     assert world.batch(BATCH_1)["status"] == "FAILED" and world.batches.active() == []
-    world.retries.again(world.failures.waiting(), world.clock())
+    world.retries.retry_now(world.failures.waiting(), world.clock())
     world.check_batches()
     assert [line["batch_id"] for line in world.batches.active()] == [BATCH_1]
     create(world, grant, "K1", (1, 1))
@@ -135,7 +135,7 @@ def ends_with(world: World) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("size", [None, "S"])
-def test_a_batch_has_failed_only_when_nothing_is_tried_again_by_itself(world: World, size: str | None) -> None:
+def test_a_batch_has_failed_only_when_no_retry_is_left(world: World, size: str | None) -> None:
     open_batch(world, 2)
     one, two = world.stage(changed(1), changed(2))
     world.promote(*world.arrive([two]))
@@ -152,7 +152,7 @@ def test_a_batch_has_failed_only_when_nothing_is_tried_again_by_itself(world: Wo
     assert world.batch(BATCH_1)["error_summary"] == "1 of 2 orders failed: see the ERR tables"
 
 
-def test_a_size_that_is_tried_again_leaves_the_items_made(world: World, grant: Grant) -> None:
+def test_a_retried_size_leaves_its_item_counted(world: World, grant: Grant) -> None:
     open_batch(world, 1)
     (one,) = world.stage(changed(1))
     create(world, grant, "K1", (1, 1))
@@ -161,7 +161,7 @@ def test_a_size_that_is_tried_again_leaves_the_items_made(world: World, grant: G
     assert ends_with(world) == ("ITEMS_CREATED", 0)
 
 
-def test_a_retry_that_nobody_waits_for_any_more_has_failed_for_good(world: World) -> None:
+def test_a_dismissed_retry_has_failed_for_good(world: World) -> None:
     open_batch(world, 1)
     (one,) = world.stage(changed(1))
     world.record(world.refuse(one, retryable=True))
@@ -185,7 +185,7 @@ def test_a_newer_version_ends_the_retries_of_an_older_batch(world: World, arrive
     assert ends_with(world) == ("FAILED", 1)
 
 
-def test_the_same_news_twice_counts_once(world: World) -> None:
+def test_a_repeated_event_counts_once(world: World) -> None:
     open_batch(world, 2)
     staged = world.stage(changed(1), changed(2))
     world.stage(changed(1), changed(2))
@@ -220,14 +220,14 @@ def test_only_unconfirmed_batches_of_older_passes_are_closed(world: World) -> No
     world.check_batches()
 
 
-def test_the_newest_batches_come_first(world: World) -> None:
+def test_the_newest_batches_are_first(world: World) -> None:
     for version in range(1, 6):
         open_batch(world, 1, batch(version), version)
     assert [line["batch_id"] for line in world.batches.newest(2)] == [batch(5), batch(4)]
 
 
 def expected_state(world: World, batch_id: str) -> str:
-    """The state of a batch, worked out anew from its rows alone."""
+    """The state of a batch, computed from its rows alone."""
     lines = world.query(
         "SELECT stg_status AS status, stg_monday_item_id AS item FROM STG_MON_CustMasterSchedule "
         "WHERE stg_batch_id = ?",
@@ -309,7 +309,7 @@ def test_every_interleaving_leaves_true_counters_behind_each_transaction(world: 
     assert len(seen) > 2, "the walk saw too little of the states: give it another seed"
 
 
-def test_an_intent_of_somebody_else_changes_no_batch(world: World, grant: Grant) -> None:
+def test_an_intent_of_a_former_writer_changes_no_batch(world: World, grant: Grant) -> None:
     open_batch(world, 1)
     world.stage(changed(1))
     before = world.batch(BATCH_1)

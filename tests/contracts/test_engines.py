@@ -1,4 +1,4 @@
-"""Which engines the contract was run on: what is not here says why."""
+"""The engines on which the contract runs; a missing one is skipped with its reason."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The whole flow over the tables: detected, staged, settled, refused, retried, verified, told."""
+"""The whole flow over the tables: detected, staged, settled, refused, retried, verified, traced."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tests.support.factories import World, identity, row
 GREYSON = "GREYSON CLOTHIERS"
 
 
-def test_orders_come_change_and_go(world: World) -> None:
+def test_orders_are_created_changed_and_deleted(world: World) -> None:
     world.add(*(row(n) for n in range(1, 8)), factories.excluded_row(8), row(9, CUSTOMER_PRICE="cheap"))
     assert len(world.flow()) == 8
     world.check_batches()
@@ -40,7 +40,7 @@ def test_orders_come_change_and_go(world: World) -> None:
     assert world.query("SELECT source_uuid FROM MON_CustMasterSchedule WHERE source_uuid = ?", identity(2)) == []
 
 
-def test_a_chosen_pass_sees_what_was_chosen(world: World) -> None:
+def test_a_chosen_pass_sees_the_chosen_rows(world: World) -> None:
     world.add(row(1), row(2, PO_NUMBER="77"), row(3, CUSTOMER_NAME="OTHER", PO_NUMBER="77"))
     for chosen, numbers in (
         (detection.Filters(customer="greyson", po_number="77"), {2}),
@@ -60,7 +60,7 @@ def test_a_row_without_identity_and_one_that_is_there_twice_are_refused(world: W
     assert len([line for line in world.errors() if line["resolved_date"] is None]) == 2
 
 
-def test_what_the_board_refuses_is_retried_when_it_is_due(world: World) -> None:
+def test_a_rejected_order_is_retried_when_it_is_due(world: World) -> None:
     world.add(row(1), row(2))
     staged = world.stage(*world.passed())
     refused = world.refuse(staged[0], retryable=True, code="API_TEMPORARILY_BLOCKED")
@@ -99,12 +99,12 @@ def test_customers_history_repairs_and_growth_read_the_same_tables(world: World)
     of = customers.Customers(world.db)
     assert {uuid for uuid, *_ in of.rows(["PO NUMBER"], [GREYSON])} == {identity(1), identity(2)}
     assert set(of.known_of(GREYSON)) == {identity(1), identity(2)}
-    told = history.History(world.db)
-    assert [line["record_uuid"] for line in told.find("JOO-00002")] == [identity(2)]
-    assert told.production(identity(2)) is not None and len(told.staged(identity(2))) == 1
-    mended = repairs.Repairs(world.db, world.clock)
-    assert mended.in_source([identity(1), identity(7)]) == {identity(1)}
-    mended.detect_again([identity(1)])
+    orders = history.History(world.db)
+    assert [line["record_uuid"] for line in orders.find("JOO-00002")] == [identity(2)]
+    assert orders.production(identity(2)) is not None and len(orders.staged(identity(2))) == 1
+    repaired = repairs.Repairs(world.db, world.clock)
+    assert repaired.in_source([identity(1), identity(7)]) == {identity(1)}
+    repaired.detect_again([identity(1)])
     assert [event.record_uuid for event in world.flow()] == [identity(1)]
     grown = cleanup.Cleanup(world.db, now=world.clock)
     before = grown.rows()

@@ -9,6 +9,7 @@ from connectors import errors
 from connectors.tables import lease
 from connectors.tables.journal import Request
 from schemas import items
+from schemas.versions import ConfirmedVersion, LeftSizes, Version
 from tests.contracts.engines import BATCH_1, BATCH_2
 from tests.support import factories
 from tests.support.factories import World, entity, identity
@@ -64,7 +65,7 @@ def test_it_runs_out_and_the_next_epoch_begins(world: World) -> None:
     assert world.lease("three").acquire() is None
 
 
-def test_a_lease_that_ran_out_is_not_renewed_even_if_nobody_took_it(world: World) -> None:
+def test_an_expired_lease_is_not_renewed_even_if_it_is_free(world: World) -> None:
     one = world.lease("one", 30)
     first = one.acquire()
     assert first is not None
@@ -80,7 +81,7 @@ def test_two_boards_have_two_leases(world: World) -> None:
     assert other.acquire() is not None
 
 
-def test_of_many_who_ask_at_once_one_gets_it(world: World) -> None:
+def test_one_of_many_simultaneous_processes_gets_the_lease(world: World) -> None:
     granted: list[lease.Grant] = []
     gate = threading.Barrier(6)
 
@@ -98,7 +99,7 @@ def test_of_many_who_ask_at_once_one_gets_it(world: World) -> None:
     assert len(granted) == 1
 
 
-def test_status_shows_who_holds_it(world: World) -> None:
+def test_status_shows_the_lease_holder(world: World) -> None:
     status = lease.LeaseStatus(world.db, "board", now=world.clock)
     assert status.epoch() == 0
     assert status.holder() is None
@@ -122,14 +123,14 @@ def test_an_intent_is_on_the_rows_before_anything_is_sent(world: World) -> None:
     assert world.journal.unfinished() == [intent]
 
 
-def test_an_intent_whose_commit_nobody_heard_of_is_written_down_once(world: World) -> None:
+def test_an_intent_with_an_unknown_commit_is_written_once(world: World) -> None:
     granted, intent = taken(world, "one"), request(world)
     world.journal.open(intent, granted)
     world.journal.open(intent, granted)
     assert world.journal.unfinished() == [intent]
 
 
-def test_who_is_about_to_send_holds_the_lease_for_its_whole_life(world: World) -> None:
+def test_an_intent_renews_the_lease_for_its_whole_duration(world: World) -> None:
     granted = taken(world, "one")
     world.clock.advance(29)
     world.journal.open(request(world), granted)
@@ -142,7 +143,7 @@ def test_who_is_about_to_send_holds_the_lease_for_its_whole_life(world: World) -
 
 
 @pytest.mark.parametrize("how", ["lapsed", "lapsed and taken", "released"])
-def test_who_lost_the_lease_gets_an_error_and_writes_nothing(world: World, how: str) -> None:
+def test_a_process_without_the_lease_gets_an_error_and_writes_nothing(world: World, how: str) -> None:
     mine = taken(world, "one")
     if how == "released":
         world.lease("one").release(mine)
@@ -167,7 +168,7 @@ def test_the_same_owner_under_a_new_epoch_cannot_use_the_old_one(world: World) -
     world.journal.open(request(world), new)
 
 
-def test_a_body_leaves_again_only_under_the_current_epoch_and_while_it_is_open(world: World) -> None:
+def test_a_body_is_resent_only_under_the_current_epoch_and_while_it_is_open(world: World) -> None:
     mine = taken(world, "one")
     world.journal.open(request(world), mine)
     world.journal.resend("K1", mine)
@@ -182,7 +183,7 @@ def test_a_body_leaves_again_only_under_the_current_epoch_and_while_it_is_open(w
         world.journal.resend("K1", theirs)
 
 
-def test_an_outcome_is_recorded_once_with_what_the_api_confirmed(world: World) -> None:
+def test_an_outcome_is_recorded_once_with_the_confirmed_entities(world: World) -> None:
     mine = taken(world, "one")
     world.journal.open(request(world), mine)
     item, size = entity(1, item_id="77"), entity(1, "S", item_id="78", board_id="9200771505")
@@ -200,7 +201,7 @@ def test_an_outcome_is_recorded_once_with_what_the_api_confirmed(world: World) -
     assert (done["stg_size_label"], done["stg_monday_subitem_id"]) == ("S", 78)
 
 
-def test_a_late_outcome_of_a_former_writer_does_not_overwrite_what_came_since(world: World) -> None:
+def test_a_late_outcome_of_a_former_writer_overwrites_nothing(world: World) -> None:
     mine = taken(world, "one")
     world.journal.open(request(world), mine)
     world.clock.advance(31)
@@ -229,7 +230,7 @@ def test_an_item_that_is_gone_takes_its_sizes_along(world: World) -> None:
     assert len(sizes) == 2 and not any(size.active for size in sizes)
 
 
-def test_a_version_that_was_superseded_while_it_was_written_still_has_its_item(world: World) -> None:
+def test_a_version_superseded_while_it_was_written_still_has_its_item(world: World) -> None:
     (order,) = world.staging.load([(identity(1), 1)]).values()
     world.batches.open([(BATCH_2, "GREYSON CLOTHIERS", 1)], version=2, started_by="test")
     world.stage(changed(1, 2, batch_id=BATCH_2))
@@ -237,7 +238,7 @@ def test_a_version_that_was_superseded_while_it_was_written_still_has_its_item(w
     world.journal.open(request(world), taken(world, "one"))
     assert world.staged() == {1: "INFLIGHT", 2: "PENDING"}
     world.check_batches()
-    world.staging.finish([(order.record_uuid, 1, "77")])
+    world.staging.finish([ConfirmedVersion(order.record_uuid, 1, "77")])
     assert world.staged() == {1: "API_SUCCESS", 2: "PENDING"}
     world.check_batches()
 
@@ -245,7 +246,7 @@ def test_a_version_that_was_superseded_while_it_was_written_still_has_its_item(w
 def test_a_size_that_left_is_staged_as_zero_once(world: World) -> None:
     stg_id = changed(1).stg_id
     for _ in range(2):
-        world.staging.stage_left_sizes([(stg_id, identity(1), 1, ["XL", "S"])])
+        world.staging.stage_left_sizes([LeftSizes(stg_id, Version(identity(1), 1), ["XL", "S"])])
     lines = world.query("SELECT * FROM STG_MON_CustMasterSchedule_Subitems ORDER BY stg_id")
     assert [(line["stg_size_label"], line["Order Qty"]) for line in lines] == [("S", 1), ("M", 2), ("XL", 0)]
     left = lines[-1]
@@ -253,7 +254,7 @@ def test_a_size_that_left_is_staged_as_zero_once(world: World) -> None:
     assert (left["STYLE"], left["version"], left["stg_batch_id"]) == ("MFA24K79", 1, BATCH_1)
 
 
-def test_what_the_board_told_of_its_groups_replaces_what_was_known(world: World) -> None:
+def test_groups_read_from_the_board_replace_the_known_ones(world: World) -> None:
     world.ledger.remember_groups({"A": "a", "B": "b"})
     world.ledger.remember_groups({"B": "b2", "C": "c"})
     assert world.ledger.groups() == {"B": "b2", "C": "c"}
@@ -262,7 +263,7 @@ def test_what_the_board_told_of_its_groups_replaces_what_was_known(world: World)
 def test_a_second_run_may_find_other_sizes_to_have_left(world: World) -> None:
     stg_id = changed(1).stg_id
     for sizes in (["XL"], ["L", "XL"], ["3XL", "L", "XL"]):
-        world.staging.stage_left_sizes([(stg_id, identity(1), 1, sizes)])
+        world.staging.stage_left_sizes([LeftSizes(stg_id, Version(identity(1), 1), sizes)])
     query = "SELECT stg_id, stg_size_label AS size FROM STG_MON_CustMasterSchedule_Subitems WHERE [Order Qty] = 0"
     rows = world.query(query)
     assert sorted(row["size"] for row in rows) == ["3XL", "L", "XL"]

@@ -1,4 +1,4 @@
-"""ORDERS_UNIFIED and its snapshot: what is read, and where a row stands after any order of events."""
+"""ORDERS_UNIFIED and its snapshot rows: reads, and the state of a row after any order of events."""
 
 import itertools
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_a_date_is_read_as_iso_text(world: World) -> None:
     assert [found[2] for found in world.orders.scan(["EX FACTORY DATE"])] == ['["2026-02-28"]']
 
 
-def test_rows_without_identity_are_not_scanned_but_told(world: World) -> None:
+def test_rows_without_identity_are_not_scanned_but_listed(world: World) -> None:
     world.add(row(1), row(2, record_uuid=None))
     assert [found[0] for found in world.orders.scan(["PO NUMBER"])] == [identity(1)]
     assert world.orders.without_identity(["PO NUMBER", "S"]) == ['["4755",1]']
@@ -60,7 +60,7 @@ def test_more_orders_than_a_statement_takes_are_read_in_turns(world: World) -> N
     assert len(world.orders.rows([identity(n) for n in range(1203)], ["PO NUMBER"])) == 1203
 
 
-def test_a_snapshot_tells_people_what_the_order_is(world: World) -> None:
+def test_a_snapshot_row_names_its_order(world: World) -> None:
     long = "x" * 400
     world.add(row(1, **{"CUSTOMER ALT PO": long}))
     (event,) = world.passed()
@@ -77,7 +77,7 @@ def test_a_snapshot_never_goes_back(world: World) -> None:
     assert world.snapshot(1)["version"] == 6 and world.snapshot(1)["row_hash"] == "HASH-6"
 
 
-# Where an order stands, in every order in which its events can come.
+# The state of an order, after its events in every possible order.
 
 OPERATIONS = {
     "move": lambda world, v: _move(world, v),
@@ -132,7 +132,7 @@ def test_a_settled_version_is_not_taken_back_by_an_older_failure(world: World) -
 
 
 @pytest.mark.parametrize("end", ["settle", "fail"])
-def test_an_order_that_left_in_silence_is_seen_again_if_it_was_on_its_way_after_all(world: World, end: str) -> None:
+def test_an_order_that_left_without_an_event_is_detected_once_more_if_it_was_on_its_way(world: World, end: str) -> None:
     _move(world, 6, state=EXCLUDED, batch_id=None)
     OPERATIONS[end](world, 5)
     found = world.snapshot(1)

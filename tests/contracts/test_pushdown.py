@@ -1,4 +1,4 @@
-"""Detection on the server sees what detection here sees: on SQL Server itself, and its statements on SQLite."""
+"""Detection on the server finds the same changes as in Python: on SQL Server, and its statements on SQLite."""
 
 import random
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def note(world: World, version: int) -> None:
     )
 
 
-def test_every_row_of_the_hash_tests_is_told_from_every_other(world: World) -> None:
+def test_every_row_of_the_hash_tests_differs_from_every_other(world: World) -> None:
     for n, cells in enumerate(test_hashing.ROWS):
         world.add({"record_uuid": identity(n), **told_apart(cells)})
     server_hashes = set()
@@ -82,7 +82,7 @@ def test_every_row_of_the_hash_tests_is_told_from_every_other(world: World) -> N
         with world.db.write() as session:
             session.execute(f"UPDATE ORDERS_UNIFIED SET {names}", tuple(told_apart(cells).values()))
         note(world, n + 1)
-        assert list(world.orders.scan(COLUMNS)) == [], "the second look sees nothing"
+        assert list(world.orders.scan(COLUMNS)) == [], "the second scan yields nothing"
         assert world.orders.left_out() == len(test_hashing.ROWS)
         server_hashes |= {
             line["row_hash_bin"] for line in world.query("SELECT row_hash_bin FROM ORDERS_UNIFIED_SNAPSHOT")
@@ -124,7 +124,7 @@ def test_the_first_and_the_last_size_and_a_date_are_seen(world: World) -> None:
     assert world.passed() == []
 
 
-def test_only_what_differs_travels(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_rows_that_differ_are_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.add(*(row(n) for n in range(20)))
     world.flow()
     compared = count_compared(world, monkeypatch)
@@ -167,11 +167,13 @@ def test_snapshots_of_a_detection_that_was_not_pushed_down_are_adopted_without_a
     assert world.passed() == []
 
 
-def test_a_hash_counts_only_beside_the_row_hash_that_it_was_noted_for(world: World) -> None:
+def test_a_hash_counts_only_beside_the_row_hash_of_its_read(world: World) -> None:
     world.add(row(1), row(2))
     world.flow()
     world.run("UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '' WHERE record_uuid = ?", identity(1))
-    assert [event.record_uuid for event in world.flow()] == [identity(1)], "detected again, though the row is the same"
+    assert [event.record_uuid for event in world.flow()] == [identity(1)], (
+        "detected once more, though the row is the same"
+    )
     # Rolled back: the snapshot is of a row that the source does not hold.
     snapshot = world.snapshot(2)
     world.orders.rows([identity(2)], watched(world))
@@ -192,7 +194,7 @@ def test_a_hash_counts_only_beside_the_row_hash_that_it_was_noted_for(world: Wor
     assert [event.record_uuid for event in world.flow()] == [identity(2)]
 
 
-def test_an_order_that_is_to_be_detected_again_is_not_noted_meanwhile(world: World) -> None:
+def test_no_hash_is_stored_for_an_order_that_is_to_be_detected_once_more(world: World) -> None:
     world.add(row(1))
     world.flow(source=orders.Orders(world.db, world.clock))
     assert list(world.orders.scan(watched(world))) == []
@@ -201,7 +203,7 @@ def test_an_order_that_is_to_be_detected_again_is_not_noted_meanwhile(world: Wor
     assert [event.record_uuid for event in world.flow()] == [identity(1)]
 
 
-def test_a_row_that_is_edited_while_it_is_told_is_seen_again(world: World) -> None:
+def test_a_row_edited_while_its_event_is_sent_is_detected_once_more(world: World) -> None:
     world.add(row(1), row(2))
     world.flow()
     world.edit(1, {"NOTES": "a"})
@@ -249,7 +251,7 @@ def test_a_chosen_pass_a_delete_and_rows_that_are_refused_are_as_everywhere(worl
     assert (report.scanned, report.emitted, report.refused) == (4, 0, 3)
 
 
-def test_the_guard_stops_an_emptied_source_and_counts_what_changed(world: World) -> None:
+def test_the_guard_stops_an_emptied_source_and_counts_the_changes(world: World) -> None:
     world.add(*(row(n) for n in range(60)))
     world.flow()
     with world.db.write() as session:

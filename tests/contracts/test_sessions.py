@@ -34,7 +34,7 @@ def db(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[
 @pytest.fixture
 def tells_why(engine: str) -> None:
     if engine == "odbc":
-        pytest.skip("SQLite's ODBC driver tells no SQLSTATE")
+        pytest.skip("SQLite's ODBC driver reports no SQLSTATE")
 
 
 def value(db: database.Database, name: str) -> object:
@@ -144,7 +144,7 @@ def test_write_transactions_of_many_threads_stand_in_line(db: database.Database)
     assert value(db, "n") == "60"
 
 
-def test_a_reader_does_not_see_what_is_not_committed(db: database.Database) -> None:
+def test_a_reader_does_not_see_uncommitted_rows(db: database.Database) -> None:
     written, seen = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -207,7 +207,7 @@ def test_many_rows_of_every_width_arrive_whole(db: database.Database) -> None:
     assert [value(db, f"w{n}") for n in range(len(texts))] == texts
 
 
-def test_times_decimals_bits_and_identities_come_back_as_they_were_bound(db: database.Database) -> None:
+def test_times_decimals_bits_and_identities_are_read_as_they_were_bound(db: database.Database) -> None:
     record = str(uuid.UUID(int=0xABCDEF)).upper()
     with db.write() as session:
         session.execute(
@@ -284,14 +284,14 @@ def test_a_refused_row_says_why(
 
 @pytest.mark.usefixtures("tells_why")
 @pytest.mark.parametrize("statement", ["SELECT [x] FROM [NO_TABLE]", "SELECT s.[no column] FROM [SYNC_State] AS s"])
-def test_what_is_not_there_sends_to_setup(db: database.Database, statement: str) -> None:
+def test_a_missing_schema_asks_for_setup(db: database.Database, statement: str) -> None:
     with pytest.raises(errors.Misconfigured, match="ordersync setup") as caught, db.read() as session:
         session.query(statement)
     assert caught.value.code == "SCHEMA"
     assert value(db, "a") == "a1"
 
 
-def test_columns_are_told_in_order_and_a_missing_table_is_said(db: database.Database) -> None:
+def test_columns_are_in_order_and_a_missing_table_is_reported(db: database.Database) -> None:
     assert [column.name for column in db.columns("SYNC_State")] == ["name", "value", "updated_at"]
     with pytest.raises(errors.Misconfigured, match="there is no table NO_TABLE"):
         db.columns("NO_TABLE")

@@ -1,4 +1,4 @@
-"""What `setup` makes on a real SQL Server: a container, or the server of ORDERSYNC_TEST_SQLSERVER."""
+"""The schema that `setup` creates on a real SQL Server: a container, or the server of ORDERSYNC_TEST_SQLSERVER."""
 
 import re
 import secrets
@@ -37,7 +37,7 @@ def test_the_script_builds_every_table_with_its_columns_and_may_run_twice(sqlser
                 assert found[column.name].nullable == column.nullable
 
 
-def test_setup_makes_it_all_once_and_finds_nothing_to_say(sqlserver: str) -> None:
+def test_setup_creates_everything_once_and_finds_no_mistake(sqlserver: str) -> None:
     with closing(engines.sqlserver(sqlserver)) as db:
         made = db.apply_schema(fakes.Clock()())
         assert {f"table {table.name}" for table in tables.of_engine("sqlserver")} <= set(made)
@@ -70,7 +70,7 @@ def test_tables_of_others_get_our_columns_and_keep_their_rows(sqlserver: str) ->
             ]
 
 
-def test_columns_that_the_server_fills_are_told(sqlserver: str) -> None:
+def test_generated_columns_are_reported(sqlserver: str) -> None:
     run(sqlserver, "CREATE TABLE dbo.ERR_MON_CustMasterSchedule (err_id BIGINT IDENTITY NOT NULL)")
     times = "start_time DATETIME2 NULL, end_time DATETIME2 NULL"
     computed = "duration_seconds AS DATEDIFF(SECOND, start_time, end_time)"
@@ -82,7 +82,7 @@ def test_columns_that_the_server_fills_are_told(sqlserver: str) -> None:
         assert f"{what} is IDENTITY or computed" in told
 
 
-def test_a_database_without_snapshots_is_told(sqlserver: str) -> None:
+def test_a_database_without_snapshot_isolation_is_reported(sqlserver: str) -> None:
     for state, told in (("OFF", 1), ("ON", 0)):
         try:
             run(sqlserver, f"ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION {state}")
@@ -115,7 +115,7 @@ def test_the_grants_may_run_twice_and_let_a_user_do_the_work_and_no_more(sqlserv
         db.apply_schema(fakes.Clock()())
         setup.give_rights(db)
         run(sqlserver, grants.script())
-        # An older form of the schema: the view is made anew.
+        # An older form of the schema: the view is recreated.
         run(sqlserver, "DELETE FROM SYNC_SchemaVersion")
         assert db.apply_schema(fakes.Clock()()) == [f"view {tables.ACTIVE_BATCHES}"]
     with service(sqlserver) as given:

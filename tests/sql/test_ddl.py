@@ -1,4 +1,4 @@
-"""From tables as data to DDL: what is committed is current, and every engine's text is what it should be."""
+"""DDL for the tables: the committed scripts are current, and the text for every engine is right."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def statements(engine: str) -> list[str]:
 
 
 def live(connection: sqlite3.Connection, engine: str = "sqlite") -> ddl.Live:
-    """What is there now; for another engine, as it would say it."""
+    """The present schema; for another engine, the columns that it would report."""
     columns = {
         table.name: [ddl.LiveColumn(c.name, c.type, c.nullable, ddl.BINARY_COLLATION) for c in table.columns]
         for table in tables.of_engine(engine)
@@ -92,13 +92,13 @@ def test_sqlite_columns_are_the_declared_ones(database: sqlite3.Connection) -> N
         assert {row[2] for row in rows} <= {"TEXT", "INTEGER", "BLOB"}
 
 
-def test_sqlite_script_can_run_again(database: sqlite3.Connection) -> None:
+def test_the_sqlite_script_can_run_twice(database: sqlite3.Connection) -> None:
     before = database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
     database.executescript((SCHEMA / "sqlite.sql").read_text(encoding="utf-8"))
     assert database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall() == before
 
 
-def test_sqlite_keeps_decimals_and_refuses_what_is_no_number(database: sqlite3.Connection) -> None:
+def test_sqlite_keeps_decimals_and_refuses_a_text_for_a_number(database: sqlite3.Connection) -> None:
     database.execute("INSERT INTO [MON_CustMasterSchedule] ([Item ID], [FREIGHT]) VALUES (1, '12345678901234.5678')")
     assert database.execute("SELECT [FREIGHT] FROM [MON_CustMasterSchedule]").fetchone() == ("12345678901234.5678",)
     with pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT value in INTEGER"):
@@ -169,14 +169,14 @@ def test_nothing_is_missing_from_a_whole_database(database: sqlite3.Connection) 
         outdated = ddl.missing(engine, whole, with_source=True, outdated=True)
         # On the server its rights go with the old one.
         granted = [""] if engine == "sqlserver" else []
-        assert [step.makes for step in outdated] == ["", "view VW_MON_ActiveBatches", *granted]
+        assert [step.creates for step in outdated] == ["", "view VW_MON_ActiveBatches", *granted]
 
 
-def test_source_is_made_only_when_asked_and_never_altered(database: sqlite3.Connection) -> None:
+def test_the_source_is_created_only_on_request_and_never_altered(database: sqlite3.Connection) -> None:
     nothing = ddl.Live({}, ())
-    makes = {s.makes for s in ddl.missing("sqlserver", nothing, with_source=True, outdated=True)}
-    without = {s.makes for s in ddl.missing("sqlserver", nothing, with_source=False, outdated=True)}
-    assert makes - without == {"table ORDERS_UNIFIED"}
+    creates = {s.creates for s in ddl.missing("sqlserver", nothing, with_source=True, outdated=True)}
+    without = {s.creates for s in ddl.missing("sqlserver", nothing, with_source=False, outdated=True)}
+    assert creates - without == {"table ORDERS_UNIFIED"}
     whole = live(database)
     shorter = {**whole.columns, tables.SOURCE: whole.columns[tables.SOURCE][:5]}
     assert list(ddl.missing("sqlite", ddl.Live(shorter, whole.others), with_source=True, outdated=False)) == []
@@ -191,7 +191,7 @@ def test_older_server_tables_get_our_columns_and_widths(database: sqlite3.Connec
         if c.origin == "contract"
     ]
     found = ddl.Live({**whole.columns, table.name: older}, whole.others)
-    steps = {s.makes: s.statement for s in ddl.missing("sqlserver", found, with_source=True, outdated=False)}
+    steps = {s.creates: s.statement for s in ddl.missing("sqlserver", found, with_source=True, outdated=False)}
     target = "[dbo].[STG_MON_CustMasterSchedule_Subitems]"
     size = steps["wider column [Size] of STG_MON_CustMasterSchedule_Subitems"]
     assert size == f"ALTER TABLE {target} ALTER COLUMN [Size] NVARCHAR(100) COLLATE Latin1_General_BIN2 NOT NULL"
@@ -205,7 +205,7 @@ def test_older_server_tables_get_our_columns_and_widths(database: sqlite3.Connec
         assert not list(sqlglot.parse_one(statement, read="tsql").find_all(exp.Command))
 
 
-def test_what_an_index_holds_is_left_and_said(database: sqlite3.Connection) -> None:
+def test_an_indexed_column_stays_and_is_reported(database: sqlite3.Connection) -> None:
     whole = live(database, "sqlserver")
     table = tables.get(tables.STAGING_SUBITEMS)
     older = [
@@ -215,15 +215,15 @@ def test_what_an_index_holds_is_left_and_said(database: sqlite3.Connection) -> N
             c.nullable,
             "Latin1_General_100_BIN2",
             indexed=c.name == "Size",
-            made=c.name == "stg_id",
+            generated=c.name == "stg_id",
         )
         for c in table.columns
     ]
     found = ddl.Live({**whole.columns, table.name: older}, whole.others)
     assert list(ddl.missing("sqlserver", found, with_source=True, outdated=False)) == []
-    told = list(live_checks.mistakes(found))
-    assert len(told) == 2 and "[stg_id]" in told[0] and "IDENTITY" in told[0]
-    assert "[Size]" in told[1] and "an index holds it" in told[1]
+    mistakes = list(live_checks.mistakes(found))
+    assert len(mistakes) == 2 and "[stg_id]" in mistakes[0] and "IDENTITY" in mistakes[0]
+    assert "[Size]" in mistakes[1] and "an index uses it" in mistakes[1]
     assert list(live_checks.mistakes(whole)) == []
 
 
@@ -233,5 +233,5 @@ def test_a_wider_column_keeps_its_nulls() -> None:
     assert statement.endswith(f"ALTER COLUMN [Size] NVARCHAR(100) COLLATE {ddl.BINARY_COLLATION} NULL")
 
 
-def test_checksum_tells_engines_and_forms_apart() -> None:
+def test_engines_and_forms_have_different_checksums() -> None:
     assert len({script.checksum(engine) for engine in ddl.ENGINES}) == len(ddl.ENGINES)

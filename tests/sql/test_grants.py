@@ -1,4 +1,4 @@
-"""The rights are the least that do: the source is only read, our tables are written, nothing else is named."""
+"""The rights are the smallest set: the source is only read, our tables are written, no other table is named."""
 
 import re
 
@@ -26,6 +26,6 @@ def test_the_script_is_batches_of_one_statement() -> None:
     ]
     there = "EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'ordersync')"
     assert role == f"IF NOT {there} CREATE ROLE [ordersync]"
-    assert grants.view_again() == f"IF {there} {rights[-2]}"
+    assert grants.grant_view() == f"IF {there} {rights[-2]}"
     assert [right for right in rights if right] == list(grants.grants())
     assert [role, *grants.grants()] == list(grants.statements())

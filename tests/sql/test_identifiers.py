@@ -1,4 +1,4 @@
-"""What a name may be, and how it is quoted."""
+"""The names that can be quoted, and how."""
 
 import pytest
 

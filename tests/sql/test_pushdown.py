@@ -1,4 +1,4 @@
-"""The hash that the server computes: the text it hashes, and that its T-SQL keeps the server's limits."""
+"""The hash that the server computes: the hashed text, and the limits of its T-SQL."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ def run(engine: sqlite3.Connection, expression: str, cells: dict[str, object]) -
 
 
 def text(engine: sqlite3.Connection, kinds: Sequence[tuple[str, str]], cells: dict[str, object]) -> str:
-    """What is hashed, behind what it was made with."""
+    """The hashed text without its prefix."""
     inner = pushdown.expression(kinds).removeprefix("HASHBYTES('SHA2_256', ").removesuffix(")")
     made_with, _, found = str(run(engine, inner, cells)).partition(":")
     scheme, server, fingerprint = made_with.split()
@@ -82,14 +82,14 @@ def test_a_type_that_has_no_one_text_is_refused_by_name(kind: str) -> None:
     assert f"[WHEN] ({kind})" in str(refused.value) and "[S]" not in str(refused.value)
 
 
-def test_another_list_of_columns_makes_another_hash_of_the_same_text(engine: sqlite3.Connection) -> None:
+def test_another_list_of_columns_gives_another_hash_of_the_same_text(engine: sqlite3.Connection) -> None:
     lists = [[("A", "INT")], [("A", "BIGINT")], [("B", "INT")], [("A", "DECIMAL(5,0)")]]
     cells = {"A": 5, "B": 5}
     assert {text(engine, kinds, cells) for kinds in lists} == {"5,"}
     assert len({run(engine, pushdown.expression(kinds), cells) for kinds in lists}) == len(lists)
 
 
-def test_a_text_that_grows_does_not_make_another_list(engine: sqlite3.Connection) -> None:
+def test_a_wider_text_column_is_the_same_list(engine: sqlite3.Connection) -> None:
     made = {run(engine, pushdown.expression([("A", f"NVARCHAR({n})")]), {"A": "x"}) for n in ("100", "200", "MAX")}
     assert len(made) == 1
 

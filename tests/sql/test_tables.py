@@ -92,7 +92,7 @@ def test_labels_that_are_keys_compare_byte_by_byte() -> None:
     ("narrow", "wide"),
     [(tables.STAGING, tables.PRODUCTION), (tables.STAGING_SUBITEMS, tables.PRODUCTION_SUBITEMS)],
 )
-def test_production_holds_what_staging_holds(narrow: str, wide: str) -> None:
+def test_production_columns_are_as_wide_as_staging_columns(narrow: str, wide: str) -> None:
     shared = set(tables.get(narrow).names) & set(tables.get(wide).names)
     assert len(shared) > 15
     for name in shared:
@@ -103,7 +103,7 @@ def test_production_holds_what_staging_holds(narrow: str, wide: str) -> None:
             assert promoted.type == staged.type, name
 
 
-def test_sizes_hold_what_their_order_holds() -> None:
+def test_size_columns_are_as_wide_as_order_columns() -> None:
     order = {
         name.replace(" ", "_"): tables.get(tables.STAGING).column(name) for name in tables.get(tables.STAGING).names
     }

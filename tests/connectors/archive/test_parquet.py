@@ -1,4 +1,4 @@
-"""The file of a snapshot: what goes in comes out, whatever it is."""
+"""The file of an archived snapshot: every cell is read as it was written."""
 
 import pytest
 from hypothesis import given, settings
@@ -16,14 +16,14 @@ COLUMNS = [("S/M [x]", "NVARCHAR"), ("0", "INT")]
 
 @settings(deadline=None, max_examples=60)
 @given(ROWS)
-def test_every_cell_comes_back(rows: list[tuple[Cell, ...]]) -> None:
+def test_every_cell_is_read_as_it_was_written(rows: list[tuple[Cell, ...]]) -> None:
     file = parquet.write(rows, COLUMNS)
     assert file.rows == len(rows)
     assert parquet.columns(file.payload) == file.columns == (*parquet.OWN, "S/M [x]", "0")
     assert list(parquet.read(file.payload, file.columns)) == rows
 
 
-def test_many_rows_come_back_in_order_and_small() -> None:
+def test_many_rows_keep_their_order_in_a_small_file() -> None:
     rows = [(f"{n:08}", n, "HASH", "IN_SYNC", "ARCTIC", n % 7) for n in range(2 * parquet.CHUNK + 1)]
     file = parquet.write(iter(rows), COLUMNS)
     assert list(parquet.read(file.payload, file.columns)) == rows
@@ -36,7 +36,7 @@ def test_columns_are_read_by_name_and_a_missing_one_is_none() -> None:
 
 
 def test_a_cell_that_is_not_of_its_columns_type_is_refused_by_name() -> None:
-    with pytest.raises(errors.Rejected, match=r"\[0\] holds what its declared type does not"):
+    with pytest.raises(errors.Rejected, match=r"\[0\] has a value that does not fit its declared type"):
         parquet.write([("A", 1, "H", "IN_SYNC", "x", "many")], COLUMNS)
 
 

@@ -1,4 +1,4 @@
-"""snapshot_archive on SQLite and on a real PostgreSQL: the same promises, and what only a server can do."""
+"""snapshot_archive on SQLite and on a real PostgreSQL: the same promises, and the errors of a server."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,7 +45,7 @@ def change(db: database.Database, statement: str, *params: database.Value) -> No
         assert session.execute(statement, params) == 1
 
 
-def test_a_snapshot_comes_back_as_it_was_stored(store: archived_snapshots.Archive) -> None:
+def test_a_snapshot_is_read_as_it_was_stored(store: archived_snapshots.Archive) -> None:
     store.store(GREYSON, 7, AT, FILE)
     (entry,) = store.entries()
     assert (entry.customer, entry.version, entry.taken_at, entry.rows) == (GREYSON, 7, AT, 1)
@@ -54,7 +54,7 @@ def test_a_snapshot_comes_back_as_it_was_stored(store: archived_snapshots.Archiv
     assert store.payload(entry) == FILE.payload
 
 
-def test_a_pass_is_archived_once_whoever_stores_it_again(store: archived_snapshots.Archive) -> None:
+def test_a_pass_is_archived_once(store: archived_snapshots.Archive) -> None:
     assert not store.has(GREYSON, 7)
     store.store(GREYSON, 7, AT, FILE)
     store.store(GREYSON, 7, AT + timedelta(hours=1), FILE)
@@ -88,16 +88,16 @@ def test_a_snapshot_of_another_form_is_refused(store: archived_snapshots.Archive
         store.payload(entry)
 
 
-def test_a_snapshot_that_went_meanwhile_is_said(store: archived_snapshots.Archive) -> None:
+def test_a_removed_snapshot_is_reported(store: archived_snapshots.Archive) -> None:
     store.store(GREYSON, 7, AT, FILE)
     (entry,) = store.entries()
     store.remove([entry.id])
     assert store.entry(entry.id) is None
-    with pytest.raises(errors.Misconfigured, match="is in the archive no more"):
+    with pytest.raises(errors.Misconfigured, match="is no longer in the archive"):
         store.payload(entry)
 
 
-def test_preparing_again_makes_nothing(store: archived_snapshots.Archive) -> None:
+def test_a_second_prepare_creates_nothing(store: archived_snapshots.Archive) -> None:
     assert store.prepare() == []
 
 
@@ -113,7 +113,7 @@ def test_an_archive_of_an_earlier_version_gets_the_column_it_lacks(postgres: str
     assert older.apply_schema(AT) == []
 
 
-def test_a_server_that_is_away_is_transient_and_comes_back(postgres_server: Server, postgres: str) -> None:
+def test_a_server_that_is_away_is_transient_until_it_returns(postgres_server: Server, postgres: str) -> None:
     store = archived_snapshots.Archive(archive_postgres.PostgresDatabase(postgres), days=30, now=fakes.Clock())
     store.prepare()
     postgres_server.stop()

@@ -1,4 +1,4 @@
-"""Addresses, drivers and error numbers: what becomes of them, without any server."""
+"""Addresses, drivers and error numbers, without any server."""
 
 import struct
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_an_address_that_cannot_be_meant_is_refused_without_its_secret(address: 
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_odbc_string_stays_what_it_is() -> None:
+def test_an_odbc_string_stays_as_it_is() -> None:
     found = odbc_address.parse(
         "DRIVER={ODBC Driver 18 for SQL Server};SERVER=h,1;UID=u;PWD={a;}}b};Database=d;Encrypt=no;"
     )
@@ -94,7 +94,7 @@ def test_an_odbc_string_stays_what_it_is() -> None:
         ("/data/a=b;c/orders.db", False),
     ],
 )
-def test_a_server_is_told_from_a_path(address: str, server: bool) -> None:
+def test_a_server_differs_from_a_path(address: str, server: bool) -> None:
     assert odbc_address.is_server(address) == server
 
 
@@ -146,7 +146,9 @@ def test_a_database_that_is_not_there_is_no_wrong_password(numbers: tuple[int, .
     text = "; ".join(f"[42000] {LONG}{said[number]} ({number}) (SQLDriverConnect)" for number in numbers)
     found = odbc_errors.named(("42000", text), "h/orders")
     assert isinstance(found, errors.Misconfigured) and found.code == "DATABASE"
-    assert str(found).endswith("make that database, or let this login open it: setup makes tables, never a database")
+    assert str(found).endswith(
+        "create that database, or let this login open it: setup creates tables, never a database"
+    )
 
 
 # Drivers
@@ -234,5 +236,5 @@ def test_every_known_error_has_its_kind(state: str, text: str, kind: str, revers
 
 
 @pytest.mark.parametrize("args", [("42000", "Incorrect syntax near 'x'. (102) (SQLExecDirectW)"), ("odd",), ()])
-def test_a_mistake_of_ours_stays_what_it_is(args: tuple[str, ...]) -> None:
+def test_an_unknown_error_is_not_translated(args: tuple[str, ...]) -> None:
     assert odbc_errors.named(args, "h/d") is None

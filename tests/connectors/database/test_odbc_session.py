@@ -1,4 +1,4 @@
-"""Connections and values between us and pyodbc. The driver is played here; the contract suite runs on real ones."""
+"""Connections and values over pyodbc, with a fake driver; the contract suite runs on real ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -20,7 +20,7 @@ class Trouble(Exception):
 
 
 class Driver:
-    """pyodbc as the database calls it, with every connection that was made."""
+    """pyodbc as the database calls it, with every opened connection."""
 
     Error = Trouble
 
@@ -34,7 +34,7 @@ class Driver:
 
 
 class Connection:
-    """Keeps what it was told; says what `answers` has for a statement, else one row of 1."""
+    """Records its statements; answers with `answers` of a statement, else with one row of 1."""
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
@@ -141,7 +141,7 @@ def test_without_snapshots_a_reader_stays_read_committed(db: SqlServerDatabase, 
 
 
 @pytest.mark.parametrize(("state", "notes"), [(0, 1), (1, 0)])
-def test_a_database_that_allows_no_snapshots_is_told(
+def test_a_database_without_snapshot_isolation_is_noted(
     db: SqlServerDatabase, driver: Driver, state: int, notes: int
 ) -> None:
     driver.snapshots = state
@@ -162,7 +162,7 @@ def test_a_writer_stands_in_line_first(db: SqlServerDatabase, driver: Driver) ->
     assert told == [["UPDATE", "[SYNC_Lease]"], ["UPDATE", "T"]]
 
 
-def test_without_its_line_the_schema_is_not_whole(
+def test_without_the_lock_row_the_schema_is_incomplete(
     db: SqlServerDatabase, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Cursor, "rowcount", 0)
@@ -181,7 +181,7 @@ def test_a_lost_connection_is_transient_and_is_replaced(db: SqlServerDatabase, d
     assert len(driver.made) == 2
 
 
-def test_one_that_died_while_it_rested_is_replaced_before_it_is_used(
+def test_an_idle_connection_that_broke_is_replaced_before_use(
     db: SqlServerDatabase, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with db.read():
@@ -196,13 +196,13 @@ def test_one_that_died_while_it_rested_is_replaced_before_it_is_used(
     assert driver.made[0].closed and len(driver.made) == 2
 
 
-def test_a_commit_that_was_not_answered_is_transient(db: SqlServerDatabase, driver: Driver) -> None:
+def test_a_commit_without_an_answer_is_transient(db: SqlServerDatabase, driver: Driver) -> None:
     with pytest.raises(errors.Transient), db.write():
         driver.made[0].dead = True
     assert driver.made[0].closed
 
 
-def test_a_mistake_in_a_statement_stays_what_it_is_and_is_rolled_back(db: SqlServerDatabase, driver: Driver) -> None:
+def test_a_mistake_in_a_statement_is_not_translated_and_rolls_back(db: SqlServerDatabase, driver: Driver) -> None:
     def refuse() -> list[tuple[Any, ...]]:
         raise Trouble("42000", "[42000] Incorrect syntax near 'x'. (102) (SQLExecDirectW)")
 
@@ -236,7 +236,7 @@ def test_widths_are_counted_as_the_server_counts_them() -> None:
     assert odbc_session.input_sizes([("\N{SPOOL OF THREAD}" * 3, "")]) == [(-9, 6, 0), (-9, 1, 0)]
 
 
-def test_what_a_driver_gives_as_objects_crosses_as_text_and_numbers() -> None:
+def test_objects_of_a_driver_become_text_and_numbers() -> None:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).replace(tzinfo=None)
     row = (True, Decimal("1.5000"), at, date(2026, 1, 2), UUID(int=0xABC), bytearray(b"x"), "t", None, 7)
     assert list(odbc_session.plain([row])) == [
@@ -257,7 +257,7 @@ def test_what_a_driver_gives_as_objects_crosses_as_text_and_numbers() -> None:
         list(odbc_session.plain([(1.5,)]))
 
 
-def test_live_types_are_told_as_our_tables_tell_them() -> None:
+def test_live_types_are_written_as_in_our_tables() -> None:
     def told(kind: str, length: int | None = None, digits: int | None = None, scale: int | None = None) -> str:
         row = {"name": "n", "type": kind, "not_null": 0, "collation": None}
         return sqlserver.column(row | {"length": length, "digits": digits, "scale": scale}).type

@@ -1,4 +1,4 @@
-"""What a person is told when SQLite refuses, and how the schema comes to be."""
+"""The errors of SQLite with their advice, and the creation of the schema."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -60,20 +60,20 @@ def test_refused_rows_say_why(db: database.Database) -> None:
 
 
 @pytest.mark.parametrize("statement", ["SELECT 1 AS n FROM [Nothing]", "SELECT [nothing] FROM [SYNC_State]"])
-def test_what_is_not_there_asks_for_setup(db: database.Database, statement: str) -> None:
+def test_a_missing_table_or_column_asks_for_setup(db: database.Database, statement: str) -> None:
     with pytest.raises(errors.Misconfigured, match="ordersync setup") as caught, db.read() as session:
         session.query(statement)
     assert caught.value.code == "SCHEMA"
 
 
-def test_a_mistake_in_a_statement_stays_what_it_is(db: database.Database) -> None:
+def test_a_mistake_in_a_statement_is_not_translated(db: database.Database) -> None:
     with pytest.raises(sqlite3.OperationalError, match="syntax error"), db.read() as session:
         session.query("SELEC 1")
     with pytest.raises(sqlite3.ProgrammingError, match="bindings"), db.read() as session:
         session.query(GET, ())
 
 
-def test_file_that_cannot_be_opened_asks_for_a_person(tmp_path: Path, opened: Open) -> None:
+def test_a_file_that_cannot_be_opened_asks_for_an_operator(tmp_path: Path, opened: Open) -> None:
     with pytest.raises(errors.Misconfigured, match="check that its folder exists"), opened("no/where.db").read():
         pass
     (tmp_path / "text.db").write_text("not a database, but long enough to be taken for one: " * 40)
@@ -84,7 +84,7 @@ def test_file_that_cannot_be_opened_asks_for_a_person(tmp_path: Path, opened: Op
 
 
 def test_full_disk_asks_for_room(db: database.Database) -> None:
-    with pytest.raises(errors.Misconfigured, match="make room") as caught, db.write() as session:
+    with pytest.raises(errors.Misconfigured, match="free space") as caught, db.write() as session:
         session.query("PRAGMA max_page_count = 1")
         session.execute(SET, ("x" * 1_000_000, "a"))
     assert caught.value.code == "SQLITE_FULL"
@@ -95,7 +95,7 @@ def test_full_disk_asks_for_room(db: database.Database) -> None:
 # Schema
 
 
-def test_schema_is_made_once_and_remembered(opened: Open, tmp_path: Path) -> None:
+def test_the_schema_is_created_once_and_recorded(opened: Open, tmp_path: Path) -> None:
     db = opened("new/folder/orders.db")
     made = db.apply_schema(NOW)
     assert [what for what in made if what.startswith("table")] == [
@@ -127,7 +127,7 @@ def test_live_column_that_no_statement_can_name_is_refused(db: database.Database
         db.columns("Odd")
 
 
-def test_older_tables_get_what_they_lack_and_keep_what_they_hold(tmp_path: Path, opened: Open) -> None:
+def test_older_tables_get_missing_columns_and_keep_their_rows(tmp_path: Path, opened: Open) -> None:
     with closing(sqlite3.connect(tmp_path / "orders.db")) as older, older:
         older.execute("CREATE TABLE [MON_CustMasterSchedule] ([Title] TEXT, [Item ID] INTEGER NOT NULL, [own] TEXT)")
         older.execute("INSERT INTO [MON_CustMasterSchedule] VALUES ('an item', 7, 'kept')")

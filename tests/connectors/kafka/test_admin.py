@@ -25,7 +25,7 @@ def commit(bootstrap: str, group: str, offsets: dict[tuple[str, int], int]) -> N
     consumer.close()
 
 
-def test_ensure_makes_what_is_missing_and_only_that(kafka_topics: Any) -> None:
+def test_ensure_creates_missing_topics_only(kafka_topics: Any) -> None:
     admin = kafka_topics.admin
     old = kafka_topics.make("old", partitions=2)
     specs = [kafka.TopicSpec(old, 5), kafka.TopicSpec(kafka_topics.name("new"), 4, {"retention.ms": "60000"})]
@@ -37,7 +37,7 @@ def test_ensure_makes_what_is_missing_and_only_that(kafka_topics: Any) -> None:
     )
 
 
-def test_compare_says_what_differs_and_what_to_do(kafka_topics: Any) -> None:
+def test_compare_reports_differences_and_what_to_do(kafka_topics: Any) -> None:
     admin = kafka_topics.admin
     topic = kafka_topics.make("compared", 2, {"retention.ms": "60000"})
     same = kafka.TopicSpec(topic, 2, {"retention.ms": "60000", "cleanup.policy": "delete", "min.insync.replicas": "1"})
@@ -56,7 +56,7 @@ def test_compare_says_what_differs_and_what_to_do(kafka_topics: Any) -> None:
     assert all(text.partition(": ")[2] for text in differences)
 
 
-def test_our_topics_are_made_as_they_should_be(kafka_topics: Any) -> None:
+def test_our_topics_are_created_as_specified(kafka_topics: Any) -> None:
     wanted = topics.specs(kafka_topics.name("") + "-", 1)
     kafka_topics.made += kafka_topics.admin.ensure(wanted)
     assert kafka_topics.admin.compare(wanted) == []
@@ -86,7 +86,7 @@ def test_offsets_and_lag(kafka_topics: Any) -> None:
 
 
 def remade(kafka_topics: Any, name: str, until: Callable[..., Any]) -> str:
-    """The topic, deleted and made anew."""
+    """The topic, deleted and recreated."""
     topic = kafka_topics.name(name)
     client = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka_topics.bootstrap, "log_level": 0})
     client.delete_topics([topic])[topic].result(60)
@@ -95,7 +95,7 @@ def remade(kafka_topics: Any, name: str, until: Callable[..., Any]) -> str:
     return topic
 
 
-def test_a_topic_made_anew_has_another_id_and_all_of_it_is_to_be_read(
+def test_a_recreated_topic_has_another_id_and_is_read_from_the_start(
     kafka_topics: Any, until: Callable[..., Any]
 ) -> None:
     admin, group = kafka_topics.admin, kafka_topics.name("group")
@@ -132,7 +132,7 @@ def test_reachable(kafka_topics: Any) -> None:
 
 # All six calls together; a call that went by no deadline at all would never return.
 @pytest.mark.timeout(60)
-def test_a_broker_that_is_away_is_told_within_the_deadline() -> None:
+def test_a_broker_that_is_away_is_reported_within_the_deadline() -> None:
     admin = kafka.Admin(NOBODY, timeout=0.5)
     calls = [
         lambda: admin.ensure([kafka.TopicSpec("orders.changed", 1)]),

@@ -1,4 +1,4 @@
-"""Two log lines stand for thousands; librdkafka's words become our errors."""
+"""Two log lines replace thousands; librdkafka's errors become ours."""
 
 import importlib
 import logging
@@ -91,7 +91,7 @@ def test_a_broker_that_has_just_started_is_not_away(text: str, caplog: pytest.Lo
     assert caplog.messages == []
 
 
-def test_the_values_of_what_is_still_in_work_reach_no_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_values_of_unfinished_events_reach_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     noise = kafka.BrokerNoise()
     waiting = "wait_empty: Waiting for tasks [(1, <ConsumerMessage: value=b'customer'>)]"
@@ -106,7 +106,7 @@ def test_other_lines_pass() -> None:
     assert noise.since is None
 
 
-def test_aiokafka_s_own_loggers_are_filtered_and_tell_of_the_return(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_loggers_of_aiokafka_are_filtered_and_report_the_return(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     # A command that ran in this process before may have quieted it.
     caplog.set_level(logging.INFO, logger="aiokafka")

@@ -1,4 +1,4 @@
-"""The embedded broker: one owner a folder, nothing lost by kill -9, nothing left running."""
+"""The embedded broker: one owner of a folder, no event lost by kill -9, no process left."""
 
 import contextlib
 import os
@@ -108,7 +108,7 @@ def test_a_second_start_is_harmless(own: Own) -> None:
     assert own.kafka.pid == pid
 
 
-def test_a_refused_login_is_told_as_such_and_at_once(own: Own, until: Until) -> None:
+def test_a_refused_login_is_reported_as_such_and_at_once(own: Own, until: Until) -> None:
     kafka.Admin(own.bootstrap, timeout=PATIENCE).ensure([kafka.TopicSpec("login", 1)])
     alice = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "alice"}
     message = kafka.OutgoingMessage("login", "k", b"v")
@@ -116,7 +116,7 @@ def test_a_refused_login_is_told_as_such_and_at_once(own: Own, until: Until) -> 
         with pytest.raises(errors.Misconfigured, match="Authentication failed") as refused:
             producer.send_all([message])
         assert refused.value.code == "_AUTHENTICATION"
-        # Mended without a restart, as when the broker's side is: the same producer works again.
+        # The broker is corrected without a restart: the same producer works once more.
         producer._producer.set_sasl_credentials("alice", "right")
 
         def sent() -> bool:
@@ -134,7 +134,7 @@ def test_a_refused_login_is_told_as_such_and_at_once(own: Own, until: Until) -> 
     assert right.end_offsets(["login"]) == {("login", 0): 1}
 
 
-def test_what_was_acknowledged_survives_kill_9_and_clients_come_back(own: Own) -> None:
+def test_acknowledged_events_survive_kill_9_and_clients_reconnect(own: Own) -> None:
     admin = kafka.Admin(own.bootstrap, timeout=PATIENCE)
     admin.ensure([kafka.TopicSpec("kept", 1)])
     messages = [kafka.OutgoingMessage("kept", "k", str(n).encode()) for n in range(500)]
@@ -165,7 +165,7 @@ def epoch(own: Own) -> int:
 
 def leaders_change(own: Own) -> None:
     """The broker stands still for longer than its controller bears (2 s, connectors/kafka/embedded_node.py), as on a
-    machine that is overloaded: every leader is elected anew, and clients go by the old ones.
+    machine that is overloaded: every leader is re-elected, and clients use the old ones.
     """
     before = epoch(own)
     # The broker's sign of life may come before its controller looks at the time: then once more.
@@ -178,12 +178,12 @@ def leaders_change(own: Own) -> None:
             os.kill(own.kafka.pid, signal.SIGCONT)
 
 
-def test_offsets_are_told_though_the_leaders_change_meanwhile(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offsets_are_read_while_the_leaders_change(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = kafka.Admin(own.bootstrap, timeout=PATIENCE)
     admin.ensure([kafka.TopicSpec("led", 1)])
     with kafka.Producer(own.bootstrap, timeout=PATIENCE) as producer:
         producer.send_all([kafka.OutgoingMessage("led", "k", b"v")])
-    # Between its reading of the topics, whose leaders it goes by, and its question.
+    # Between the read of the topics, whose leaders it uses, and the request.
     read = admin._topics
     changes = iter([leaders_change])
 

@@ -1,4 +1,4 @@
-"""A fetch is whole or nothing, and happens once."""
+"""A fetch is complete or leaves nothing, and happens once."""
 
 import threading
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def test_jars_are_fetched_once(use: Use, tmp_path: Path) -> None:
     assert download.calls == 1
 
 
-def test_many_who_ask_at_once_share_one_fetch(use: Use, tmp_path: Path) -> None:
+def test_simultaneous_callers_share_one_fetch(use: Use, tmp_path: Path) -> None:
     download = use(FakeDownload([PROOF]))
     found: list[Path] = []
     threads = [threading.Thread(target=lambda: found.append(embedded_fetch.jars(tmp_path))) for _ in range(6)]
@@ -64,7 +64,7 @@ def test_many_who_ask_at_once_share_one_fetch(use: Use, tmp_path: Path) -> None:
     assert download.calls == 1
 
 
-def test_a_fetch_cut_off_is_tried_again_from_nothing(use: Use, tmp_path: Path) -> None:
+def test_an_interrupted_fetch_starts_from_nothing(use: Use, tmp_path: Path) -> None:
     (tmp_path / "partial-of-a-killed-process").mkdir()
     download = use(FakeDownload(ConnectionError("reset"), [PROOF]))
     assert [jar.name for jar in embedded_fetch.jars(tmp_path).iterdir()] == [PROOF]
@@ -80,7 +80,7 @@ def test_a_fetch_cut_off_is_tried_again_from_nothing(use: Use, tmp_path: Path) -
         (["kafka-clients-3.9.1.jar"], f"{PROOF} is not among the 1 jars"),
     ],
 )
-def test_what_cannot_be_fetched_is_said_and_leaves_nothing(
+def test_a_fetch_that_fails_says_so_and_leaves_no_file(
     use: Use, tmp_path: Path, outcome: list[str] | Exception, reason: str
 ) -> None:
     use(FakeDownload(outcome, outcome))

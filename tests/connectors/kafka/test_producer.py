@@ -1,4 +1,4 @@
-"""The event producer on a real broker: what returns is stored, in order, on the partition that others expect."""
+"""The event producer on a real broker: a sent event is stored, in order, on the partition of its key."""
 
 import threading
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def outgoing(topic: str, key: str, value: str) -> kafka.OutgoingMessage:
     return kafka.OutgoingMessage(topic, key, value.encode(), {"origin": "test", "ü": "größer"})
 
 
-def test_what_was_sent_is_stored_in_order(kafka_topics: Any) -> None:
+def test_sent_events_are_stored_in_order(kafka_topics: Any) -> None:
     topic = kafka_topics.make("orders", partitions=3)
     keys = [f"CUSTOMER {number}" for number in range(7)]
     with kafka.Producer(kafka_topics.bootstrap) as producer:
@@ -121,7 +121,7 @@ def test_a_topic_that_does_not_exist_is_named(kafka_topics: Any) -> None:
 
 # librdkafka's own deadline is 300 s.
 @pytest.mark.timeout(60)
-def test_a_broker_that_is_away_is_told_within_the_deadline(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broker_that_is_away_is_reported_within_the_deadline(caplog: pytest.LogCaptureFixture) -> None:
     noise = kafka.BrokerNoise()
     with kafka.Producer(NOBODY, timeout=1, noise=noise) as producer:
         with pytest.raises(errors.Transient, match="orders.changed"):
@@ -130,9 +130,7 @@ def test_a_broker_that_is_away_is_told_within_the_deadline(caplog: pytest.LogCap
     assert [message.split(":")[0][:17] for message in caplog.messages] == ["broker away since"]
 
 
-def test_who_has_nothing_to_send_notices_all_the_same_that_the_broker_is_back(
-    kafka_topics: Any, until: Callable[..., Any]
-) -> None:
+def test_an_idle_producer_notices_the_return_of_the_broker(kafka_topics: Any, until: Callable[..., Any]) -> None:
     noise = kafka.BrokerNoise()
     with kafka.Producer(kafka_topics.bootstrap, noise=noise):
         noise.away("a line of another client")

@@ -1,4 +1,4 @@
-"""Reading a partition again: from a place, a time or the beginning up to now, beside everybody."""
+"""Reading a partition from an offset, a time or the beginning up to now, beside all groups."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +38,7 @@ def test_a_key_lies_where_the_producer_puts_it(broker: str, kafka_topics: Any) -
             assert (key, key.encode()) in values(reader.read(partition, *reader.bounds(partition)))
 
 
-def test_what_an_event_carries_beside_its_value_is_read_too(broker: str, kafka_topics: Any) -> None:
+def test_key_time_and_headers_are_read_too(broker: str, kafka_topics: Any) -> None:
     topic = kafka_topics.make("replayed")
     with kafka.Producer(broker) as producer:
         producer.send_all(
@@ -63,7 +63,7 @@ def test_it_reads_from_an_offset_or_a_time_up_to_the_end(broker: str, kafka_topi
         assert reader.offset_at(0, NOON + timedelta(days=1)) is None
 
 
-def test_what_comes_meanwhile_is_not_read_and_no_group_is_left(broker: str, kafka_topics: Any) -> None:
+def test_later_events_are_not_read_and_no_group_is_left(broker: str, kafka_topics: Any) -> None:
     topic = kafka_topics.make("replayed")
     produce(broker, topic, ("A", "1", NOON), ("A", "2", NOON))
     with kafka_replay.TopicReader(broker, topic) as reader:
@@ -73,7 +73,7 @@ def test_what_comes_meanwhile_is_not_read_and_no_group_is_left(broker: str, kafk
         assert reader.bounds(0).end == 3
 
 
-def test_what_expired_is_known_by_the_bounds(broker: str, kafka_topics: Any) -> None:
+def test_the_bounds_show_expired_events(broker: str, kafka_topics: Any) -> None:
     topic = kafka_topics.make("replayed")
     produce(broker, topic, *(("A", str(n), NOON) for n in range(4)))
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker})

@@ -1,4 +1,4 @@
-"""Every way in which a failure ends, and the bytes that are no event."""
+"""Every end of a failure, and undecodable bytes."""
 
 import json
 from collections.abc import Iterator
@@ -28,12 +28,12 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def fail(world: World, event: events.OrderEvent, **told: Any) -> None:
-    world.retrier.schedule(world.record(world.refuse(event, **told)))
+def fail(world: World, event: events.OrderEvent, **fields: Any) -> None:
+    world.retrier.schedule(world.record(world.refuse(event, **fields)))
 
 
 def ends(world: World, table: str = tables.ERRORS) -> list[tuple[int, str | None, str | None]]:
-    """Version, resolution and reason of every failure."""
+    """Version, resolution and reason of every failure, in the order of versions."""
     rows = sorted(world.errors(table), key=lambda line: line["version"] or 0)
     return [(line["version"], line["resolution"], line["resolution_reason"]) for line in rows]
 
@@ -57,7 +57,7 @@ def test_a_newer_version_arrives(world: World) -> None:
     ]
 
 
-def test_the_source_is_mended(world: World) -> None:
+def test_the_source_is_corrected(world: World) -> None:
     world.add(row(1, **{"CUSTOMER PRICE": "cheap"}))
     world.flow()
     assert world.states() == {identity(1): SyncState.FAILED} and len(world.failures.waiting()) == 1
@@ -86,7 +86,7 @@ def test_a_row_gets_an_identity(world: World) -> None:
     assert [end[1:] for end in ends(world)] == [("RESOLVED", "mended in the source")]
 
 
-def test_a_person_dismisses_it(world: World) -> None:
+def test_an_operator_dismisses_it(world: World) -> None:
     world.add(row(1))
     (event,) = world.stage(*world.passed())
     fail(world, event, retryable=True)
@@ -99,7 +99,7 @@ def test_a_person_dismisses_it(world: World) -> None:
     assert world.retrier.due() == [] and world.failures.waiting() == []
 
 
-def test_a_row_without_identity_that_was_dismissed_is_told_again_only_once_it_was_mended(world: World) -> None:
+def test_a_dismissed_refused_row_is_reported_once_more_only_after_a_correction(world: World) -> None:
     world.add(row(1), row(1), row(2))
     world.flow()
     (waiting,) = world.failures.waiting()
@@ -124,7 +124,7 @@ def test_a_later_failure_of_the_order_takes_its_place(world: World) -> None:
     assert [line["version"] for line in world.failures.waiting()] == [2]
 
 
-def test_a_refused_version_replaces_only_what_was_refused_before_it(world: World) -> None:
+def test_a_refused_version_supersedes_only_refused_versions(world: World) -> None:
     (one,) = world.stage(changed(1, 1))
     fail(world, one, retryable=True)
     world.record(*world.stage(changed(1, 2, CUSTOMER_PRICE="cheap")))  # type: ignore[arg-type]
@@ -135,7 +135,7 @@ def test_a_refused_version_replaces_only_what_was_refused_before_it(world: World
     assert [event.version for event in world.retrier.due()] == [1]
 
 
-def test_of_the_parts_that_failed_together_the_one_that_fails_again_counts(world: World) -> None:
+def test_of_several_failed_sizes_the_one_that_fails_once_more_counts(world: World) -> None:
     (event,) = world.stage(changed(1))
     fail(world, event, size_label="S", retryable=True)
     fail(world, event, size_label="M", retryable=True)
@@ -144,17 +144,17 @@ def test_of_the_parts_that_failed_together_the_one_that_fails_again_counts(world
     fail(world, again, size_label="M", attempt=again.attempt)
     assert [(line["size_label"], line["retryable"]) for line in world.failures.waiting()] == [("M", 0)]
     world.clock.advance(10**6)
-    assert world.retrier.due() == [], "what waits for a person is not sent again and again for its neighbour's sake"
+    assert world.retrier.due() == [], "a failure that waits for an operator is not retried together with another size"
 
 
-def test_what_was_resolved_and_fails_again_at_the_same_version_is_opened_again(world: World) -> None:
+def test_a_resolved_failure_that_recurs_at_the_same_version_is_reopened(world: World) -> None:
     world.add(row(1))
     (event,) = world.stage(*world.passed())
     first = world.refuse(event, retryable=True)
     world.record(first)
     world.promote(*world.arrive([event]))
     world.record(first)
-    assert world.failures.waiting() == [], "an old event that comes once more is no news"
+    assert world.failures.waiting() == [], "a repeated event changes nothing"
     world.clock.advance(60)
     fail(world, event, retryable=True, code="REPAIR", message="the board refuses the repair")
     (line,) = world.failures.waiting()
@@ -164,7 +164,7 @@ def test_what_was_resolved_and_fails_again_at_the_same_version_is_opened_again(w
     world.clock.advance(100)
     (again,) = world.retrier.due()
     assert (again.cause, again.version) == (events.Cause.REPLAY, event.version), (
-        "settled is only done again as a replay"
+        "only a replay repeats a settled version"
     )
     world.staging.begin_again([(again.record_uuid, again.version)])
     world.promote(*world.arrive([again]))
@@ -172,7 +172,7 @@ def test_what_was_resolved_and_fails_again_at_the_same_version_is_opened_again(w
     assert [end[1] for end in ends(world)] == ["RESOLVED"]
 
 
-def test_what_was_dismissed_and_is_told_again_by_an_old_event_stays_dismissed(world: World) -> None:
+def test_an_old_event_does_not_reopen_a_dismissed_failure(world: World) -> None:
     (event,) = world.stage(changed(1))
     failed = world.refuse(event)
     world.record(failed)
@@ -183,7 +183,7 @@ def test_what_was_dismissed_and_is_told_again_by_an_old_event_stays_dismissed(wo
     assert len(world.failures.waiting()) == 1
 
 
-def test_a_retry_that_fails_otherwise_tells_the_newest_reason(world: World) -> None:
+def test_a_retry_that_fails_otherwise_shows_the_newest_reason(world: World) -> None:
     (event,) = world.stage(changed(1))
     fail(world, event, retryable=True)
     fail(
@@ -203,10 +203,10 @@ def poison(offset: int = 7, begins: str = "{oops", error: str = "not OrderChange
     return Poison(origin=origin, key="GREYSON CLOTHIERS", size=5, begins=begins, error=error)
 
 
-def test_bytes_that_are_no_event_are_one_row_however_often_they_come(world: World) -> None:
+def test_undecodable_bytes_are_one_row_however_often_they_arrive(world: World) -> None:
     assert world.failures.poison([poison(), poison()]) == 1
     assert world.failures.poison([poison(), poison(8)]) == 1
-    # The topic was made anew: other bytes at the same place.
+    # The topic was recreated: other bytes at the same offset.
     assert world.failures.poison([poison(begins="other")]) == 1
     lines = world.failures.waiting()
     assert len({line["err_id"] for line in lines}) == 3
@@ -220,11 +220,11 @@ def test_bytes_that_are_no_event_are_one_row_however_often_they_come(world: Worl
     assert json.loads(first["original_data"])["begins"] == "{oops"
     world.clock.advance(10**7)
     assert world.retrier.due() == []
-    assert [v.way for v in world.retries.look(lines)] == [Way.NOT] * 3
+    assert [decision.way for decision in world.retries.decide(lines)] == [Way.NOT] * 3
     assert world.failures.dismiss(first["err_id"], reason="a test of ours", by="ada")
 
 
-async def test_a_dead_letter_of_bytes_tells_of_itself_where_it_came_from() -> None:
+async def test_a_dead_letter_of_undecodable_bytes_has_its_origin() -> None:
     found: list[Poison] = []
 
     async def keep(some: Any) -> None:
@@ -237,12 +237,12 @@ async def test_a_dead_letter_of_bytes_tells_of_itself_where_it_came_from() -> No
     with pytest.raises(codec.Undecodable) as caught:
         codec.decode(events.OrderChanged, changed_lane.value)
     letter = dead_letters.undecodable(changed_lane, caught.value, "p-orders.dead-letter")
-    told = {name: text.encode() for name, text in letter.headers.items()}
+    headers = {name: text.encode() for name, text in letter.headers.items()}
     strange = Event(
         b"garbage", Message(2, "p-orders.dead-letter"), headers={"origin-topic": b"x", "origin-offset": b"-"}
     )
     stream = Stream([])
-    stream.batches = [[Event(letter.value, Message(1, "p-orders.dead-letter"), headers=told), strange]]
+    stream.batches = [[Event(letter.value, Message(1, "p-orders.dead-letter"), headers=headers), strange]]
     process = Process(stops=True)
     await process.delivery.run(stream, consumer.Lane(topics.DEAD_LETTER, nothing, take=10, poison=keep))
     assert [one.origin for one in found] == [Origin("p-orders.changed", 5, 17), Origin("p-orders.dead-letter", 0, 2)]

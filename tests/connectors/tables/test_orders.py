@@ -22,7 +22,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One world for all examples of a property; each example writes its row anew."""
+    """One world for all examples of a property; each example replaces its row."""
     with factories.world(tmp_path_factory.mktemp("lasting")) as made:
         made.add(row(1))
         yield made

@@ -1,4 +1,4 @@
-"""No statement of the hot path reads a big table from end to end, and the facts of the set-up are kept."""
+"""No statement of the hot path reads a big table from end to end; named values outlive the process."""
 
 import re
 import sqlite3
@@ -16,7 +16,7 @@ from tests.support.factories import World
 
 ROOT = Path(__file__).parents[3]
 TABLES, SQL = ROOT / "connectors" / "tables", ROOT / "sql"
-# Read by a user now and then, as a whole.
+# An operator reads these tables as a whole, now and then.
 BY_HAND = ("customers", "history", "lost_events", "orders_pushdown", "repairs", "row_states")
 FILES = tuple(
     path.stem
@@ -25,23 +25,23 @@ FILES = tuple(
 )
 SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE]", "table": "SYNC_Requests"}
 
-# What may read a table from end to end, and why.
+# The statements that may read a table from end to end, and why.
 WHOLE = {
-    "orders.scan": "a pass looks at every row",
-    "orders.scan_chosen": "a person asks, now and then",
-    "orders.customers": "a person asks, now and then",
-    "orders.rows": "the source has no index of ours: it is read in chunks of 500 of what was admitted",
-    "orders.rows_without_identity": "once a pass, part of looking at every row",
-    "orders.duplicates": "once a pass, part of looking at every row",
-    "orders.deleted": "once a pass, part of looking at every row: both tables once, whatever the engine has of indexes",
-    "orders.source_rows": "a person asks, now and then",
+    "orders.scan": "a pass reads every row",
+    "orders.scan_chosen": "an operator asks, now and then",
+    "orders.customers": "an operator asks, now and then",
+    "orders.rows": "the source has no index of ours: a pass reads admitted rows in chunks of 500",
+    "orders.rows_without_identity": "once a pass, which reads every row",
+    "orders.duplicates": "once a pass, which reads every row",
+    "orders.deleted": "once a pass, which reads every row: both tables once, with or without indexes",
+    "orders.source_rows": "an operator asks, now and then",
     "orders.known_rows": "once a pass",
     "orders.identities_of": "only while customers are on hold",
-    "orders.states": "a person asks, now and then",
+    "orders.states": "an operator asks, now and then",
     "ledger.items_of_others": "only for items of a replay that are there twice",
-    "cleanup.rows": "a person asks, now and then",
-    "batches.batches": "a person asks, now and then",
-    "batches.active_batches": "a person asks, now and then",
+    "cleanup.rows": "an operator asks, now and then",
+    "batches.batches": "an operator asks, now and then",
+    "batches.active_batches": "an operator asks, now and then",
     "journal.carried_out": "the demo's figures",
     "production.production_orders": "a comparison of everything",
     "production.production_count": "before a comparison of everything",
@@ -63,7 +63,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def whole_reads(connection: sqlite3.Connection, text: str) -> list[str]:
-    """The tables that SQLite would read from end to end. A partial index read so is what it is for."""
+    """The tables that SQLite would read from end to end; a partial index is made to be read so."""
     statement = sql.expand(text, **{name: SAMPLES.get(name, 2) for name in sql.placeholders(text)})
     marks = re.sub(r"'[^']*'", "", statement).count("?")
     plan = [line[3] for line in connection.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * marks)]
@@ -73,7 +73,7 @@ def whole_reads(connection: sqlite3.Connection, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_only_the_statements_that_are_named_here_read_a_whole_table(schema: sqlite3.Connection, file: str) -> None:
+def test_only_the_listed_statements_read_a_whole_table(schema: sqlite3.Connection, file: str) -> None:
     blocks = [block for block in sql.blocks(file) if block.engine in (None, "sqlite")]
     found = {f"{file}.{block.name}" for block in blocks if whole_reads(schema, block.text)}
     assert found == {name for name in WHOLE if name.startswith(f"{file}.")}
@@ -102,24 +102,24 @@ def test_the_anti_join_of_a_pass_takes_no_longer_than_the_pass(world: World) -> 
     assert steps < 3000 * 100 / 1000
 
 
-def test_a_fact_is_what_was_last_said(world: World) -> None:
+def test_a_named_value_is_the_one_that_was_set_last(world: World) -> None:
     assert world.state.get("nothing") is None
     for value in ({"a": [1, "é", None]}, 0, "", False, None):
-        world.state.set("fact", value)
-        assert world.state.get("fact") == value
+        world.state.set("value", value)
+        assert world.state.get("value") == value
 
 
-def test_a_fact_can_be_part_of_another_transaction(world: World) -> None:
-    world.state.set("fact", "before")
+def test_a_named_value_can_be_part_of_another_transaction(world: World) -> None:
+    world.state.set("value", "before")
     with pytest.raises(RuntimeError), world.db.write() as session:
-        world.state.mark("fact", "never")(session)
+        world.state.mark("value", "never")(session)
         raise RuntimeError
-    assert world.state.get("fact") == "before"
-    world.orders.rebaseline([], world.state.mark("fact", "after"))
-    assert world.state.get("fact") == "after"
+    assert world.state.get("value") == "before"
+    world.orders.rebaseline([], world.state.mark("value", "after"))
+    assert world.state.get("value") == "after"
 
 
-def test_a_number_never_comes_twice_whoever_asks(world: World) -> None:
+def test_no_two_threads_get_the_same_number(world: World) -> None:
     numbers: list[int] = []
     gate = threading.Barrier(4)
 

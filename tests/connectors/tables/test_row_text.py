@@ -1,4 +1,4 @@
-"""Both ways to a row's canonical text give the same one: JSON arrays out of the engine, and cells joined here."""
+"""JSON arrays of the engine and cells joined in Python give the same canonical text."""
 
 from collections.abc import Iterator
 from pathlib import Path

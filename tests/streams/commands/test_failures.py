@@ -225,7 +225,7 @@ def test_what_no_retry_helps_is_left_alone_with_the_reason(world: World, setting
     done = failures_command.again(settings, failures_command.Filters(), dry_run=False, progress=lambda done, of: None)
     assert {verdict.way for _, verdict in done} == {Way.NOT}
     whys = {str(row["error_code"]): verdict.why for row, verdict in done}
-    assert "mend the row" in whys["NO_IDENTITY"] and "dismiss" in whys["UNDECODABLE"]
+    assert "correct the row" in whys["NO_IDENTITY"] and "dismiss" in whys["UNDECODABLE"]
     assert sender.sent == []
 
 
@@ -234,10 +234,10 @@ def test_an_order_that_moved_on_is_left_alone(world: World, settings: Settings, 
     rows = world.failures.waiting()
     world.edit(1, {"PO NUMBER": "4756"})
     (newer,) = world.stage(*world.passed())
-    (verdict,) = world.retries.look(rows)
-    assert (verdict.way, verdict.why) == (Way.NOT, f"version {newer.version} is on its way")
+    (decision,) = world.retries.decide(rows)
+    assert (decision.way, decision.why) == (Way.NOT, f"version {newer.version} is on its way")
     world.promote(*world.arrive([newer]))
-    assert [v.why for v in world.retries.again(rows, world.clock())] == ["it has ended meanwhile"]
+    assert [decision.why for decision in world.retries.retry_now(rows, world.clock())] == ["it has ended meanwhile"]
 
 
 def test_a_dry_run_changes_nothing(world: World, settings: Settings, sender: Sender) -> None:
