@@ -10,7 +10,7 @@ E = TypeVar("E", bound=events.OrderEvent)
 
 
 class Undecodable(ValueError):
-    """These bytes are no such event. The text says why, without the values."""
+    """These bytes are not the expected event. The text gives the reason, without the values."""
 
 
 def encode(event: events.OrderEvent) -> bytes:
