@@ -126,7 +126,7 @@ def test_every_mistake_of_every_file_is_told_at_once(folder: Path) -> None:
         r"board\.yaml:8 board\.removal: 'burn' does not fit: .*'archive', 'delete' or 'keep'",
         r"board\.yaml:\d+ group\.template: it must hold \{customer\} and \{season\}",
         r"board\.yaml:\d+ group\.unknown: this key is missing: add it",
-        r"board\.yaml:\d+ sizes: both markers are one column",
+        r"board\.yaml:\d+ sizes: both markers are the same column",
         r"board\.yaml:\d+ subitem\.name: .*placeholder",
         r"board\.yaml:\d+ limits\.name: 0 does not fit: .*greater than 0",
         r"board\.yaml:\d+ columns\[3\]\.id: the column id 'text_mkrh94rx' is used by columns\[0\] already",
@@ -160,7 +160,7 @@ def test_the_message_is_for_a_person(folder: Path) -> None:
     ("old", "new", "words"),
     [
         ('{"list": "tariff rate"', '{"list": "tarif rate"', "(it has: order status, tariff rate)"),
-        ('"transform": "customer", ', "", "no column names the customer"),
+        ('"transform": "customer", ', "", "no column holds the customer"),
         ('"title": "STYLE", "type"', '"transform": "customer", "title": "STYLE", "type"', "only one column can be"),
         ('"id": "text_mkr5wya6"', '"id": "name"', 'comes from "item_name"'),
         ('"removal": "archive"', '"removal": "archive"\n  "removal": "keep"', "given twice"),
