@@ -68,13 +68,13 @@ def written_after(shown: Stage, moment: float) -> float:
     return written
 
 
-def strike(shown: Stage, *, held: bool) -> Recovery:
-    """Kill the writer and wait for the next write. `held`: the writer stays down until then."""
+def strike(shown: Stage, *, stays_down: bool) -> Recovery:
+    """Kill the writer and wait for the next write. `stays_down`: the writer stays down until then."""
     name = writer(shown)
     service = shown.services[name]
     child = service.child
     assert child is not None
-    if held:
+    if stays_down:
         shown.take_away(name)
     else:
         # The supervisor's growing pauses are for a worker that ends repeatedly by itself.
@@ -87,7 +87,7 @@ def strike(shown: Stage, *, held: bool) -> Recovery:
     lines = [(text, at) for text, at in _log_lines(shown.log(successor)) if killed <= at <= wrote]
     leased = max(at for text, at in lines if "lease" in text)
     started = next((at for text, at in lines if "works" in text), None)
-    if held:
+    if stays_down:
         bring_back(shown, name, service.log)
     return Recovery(successor != name, None if started is None else started - killed, leased - killed, wrote - killed)
 
@@ -155,15 +155,15 @@ def main(given: list[str] | None = None) -> int:
     ):
         written_after(shown, 0.0)
 
-        def strikes(count: int, *, held: bool) -> list[Recovery]:
+        def strikes(count: int, *, stays_down: bool) -> list[Recovery]:
             recoveries = []
             for _ in range(count):
                 time.sleep(rng.uniform(*WRITES))
-                recoveries.append(strike(shown, held=held))
+                recoveries.append(strike(shown, stays_down=stays_down))
             return recoveries
 
-        good = report("restarted", strikes(options.kills, held=False))
-        good &= report("taken over", strikes(options.held, held=True))
+        good = report("restarted", strikes(options.kills, stays_down=False))
+        good &= report("taken over", strikes(options.held, stays_down=True))
     return int(not good)
 
 

@@ -84,7 +84,7 @@ def _staging(mappings: loading.Mappings, staging: TableColumns) -> Iterator[str]
         if sql_type is None:
             yield f'the staging table has no column [{name}]: correct "staging" in board.yaml, or the table'
         elif not _can_store(sql_type, column_type):
-            yield f"staging column [{name}] is {sql_type} and cannot hold {column_type}: correct its type"
+            yield f"staging column [{name}] is {sql_type} and cannot store {column_type}: correct its type"
 
 
 def _key_column(key: shapes.KeyColumn, board: BoardColumns) -> Iterator[str]:

@@ -14,7 +14,7 @@ _REQUIRED = values.BadValue("an order needs a value here", "Fill it in")
 
 
 class Conversion(Model):
-    """`order` is None when a problem is an ERROR. `problems` holds errors and warnings, in mapping order."""
+    """`order` is None when a problem is an ERROR. `problems` are errors and warnings, in mapping order."""
 
     order: orders.Order | None
     problems: tuple[orders.Problem, ...] = ()

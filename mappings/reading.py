@@ -86,14 +86,14 @@ def read_csv(path: Path, header: tuple[str, ...]) -> Document:
                 if tuple(cells) != header:
                     document.blame_line(line, f"the first line must be {','.join(header)}")
             elif len(cells) != len(header):
-                words = f"{len(cells)} cells where {len(header)} belong: quote a cell that holds a comma"
+                words = f"{len(cells)} cells where {len(header)} belong: quote a cell that contains a comma"
                 document.blame_line(line, words)
             else:
                 document.data.append((line, *(cell.strip() for cell in cells)))
     except csv.Error as error:
         document.blame_line(reader.line_num, f"not readable as CSV ({error}): correct this line")
     if not document.data and not document.notes:
-        document.blame_line(0, "the file holds no rows: fill it in, or copy the bundled one")
+        document.blame_line(0, "the file has no rows: fill it in, or copy the bundled one")
     return document
 
 

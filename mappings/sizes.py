@@ -9,7 +9,7 @@ from schemas import orders
 from schemas.base import Cell
 
 _INTEGERS = frozenset({"tinyint", "smallint", "int", "integer", "bigint"})
-_LARGEST = 2**31 - 1  # the staging tables hold a quantity as INT
+_LARGEST = 2**31 - 1  # a quantity is an INT in the staging tables
 _QUANTITY = re.compile(r"([+-]?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]*))?")
 
 

@@ -121,7 +121,7 @@ def number(cell: Cell, rules: shapes.ValueRules) -> str | None:
     if exact and exact.adjusted() < _DIGITS:
         exact = exact.quantize(_FOUR_PLACES, context=_EXACT)
     if exact and exact.adjusted() >= _DIGITS:
-        raise BadValue("it is larger than DECIMAL(18,4) holds", "Use at most 14 digits before the point")
+        raise BadValue("it is larger than DECIMAL(18,4) allows", "Use at most 14 digits before the point")
     if not exact:
         return "0.0000"
     return f"-{exact:.4f}" if negative else f"{exact:.4f}"
@@ -164,12 +164,12 @@ def fit(value: str, *, staging: int | None, api: int | None) -> None:
     if api is not None and length > api and (staging is None or api <= staging):
         raise BadValue(f"it has {length} characters and Monday.com takes {api}", "Shorten it")
     if staging is not None and length > staging:
-        raise BadValue(f"it has {length} characters and its staging column holds {staging}", "Shorten it")
+        raise BadValue(f"it has {length} characters and its staging column takes {staging}", "Shorten it")
 
 
 def _whole(cleaned: str) -> str:
     if not cleaned.isprintable() and _HALF_CHARACTER.search(cleaned):
-        raise BadValue("it holds half a character (a lone surrogate)", "Type the text again")
+        raise BadValue("it contains half a character (a lone surrogate)", "Type the text again")
     return cleaned
 
 

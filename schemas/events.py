@@ -46,7 +46,7 @@ class OrderEvent(Model):
 
 
 class OrderChanged(OrderEvent):
-    """A watched row differs from its snapshot row. `row` and `sizes` hold its watched columns that are not NULL.
+    """A watched row differs from its snapshot row. `row` and `sizes` are its watched columns that are not NULL.
 
     `position` counts the events of a pass. Version and position form the key of the staged row, so that a repeated
     event has the same key. An event of cause REPLAY re-emits a version, so that sync repairs every difference.

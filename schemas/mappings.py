@@ -41,6 +41,7 @@ class ColumnType(StrEnum):
 
     @property
     def has_labels(self) -> bool:
+        """Is this a status or a dropdown?"""
         return self in (ColumnType.STATUS, ColumnType.DROPDOWN)
 
 
@@ -233,5 +234,5 @@ def _with_placeholders(template: str, wanted: set[str]) -> str:
         raise ValueError(f"{error}: write each placeholder as {{name}}") from error
     if names != wanted:
         expected = " and ".join(f"{{{name}}}" for name in sorted(wanted))
-        raise ValueError(f"it must hold {expected}, and no other placeholder")
+        raise ValueError(f"it must contain {expected}, and no other placeholder")
     return template

@@ -1,7 +1,7 @@
 """Sends every request to the API as a paced POST; the answer becomes a reply or an error of connectors/errors.py.
 
 The client repeats only a request that the API did not execute. It raises an unknown outcome at once: the caller's
-journal, which holds the body since before it was sent, decides whether to repeat it.
+journal has stored the body before it was sent, and decides whether to repeat it.
 """
 
 import asyncio

@@ -118,7 +118,7 @@ def _removal(removal: items.Removal) -> str:
 
 
 def _columns(columns: Mapping[str, base.ColumnValue]) -> str:
-    """The API's JSON scalar is a *string* that holds JSON."""
+    """The API's JSON scalar is a *string* of JSON."""
     return json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
 
 

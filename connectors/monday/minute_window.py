@@ -11,7 +11,7 @@ from schemas import base
 
 
 class WindowReport(base.Model):
-    """The statements of an answer about the window, in points and seconds; None where it makes none."""
+    """The statements of an answer about the window, in points and seconds; None without one."""
 
     cost: int | None = None
     before: int | None = None
@@ -31,7 +31,7 @@ class Reservation:
 
 
 class Window:
-    """`limit`: the points that we may use; `capacity`: the points of a window as learnt, never more than `limit`."""
+    """`limit`: the points that we may use; `capacity`: the points of a window as learned, never more than `limit`."""
 
     def __init__(self, limit: int, seconds: float) -> None:
         self.limit = limit

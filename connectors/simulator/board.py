@@ -30,6 +30,7 @@ class Board:
         create_labels: bool,
         now: float,
     ) -> store.Item:
+        """Add an item to the group, or to the first group."""
         board = self.board(board_id)
         groups = self._state.groups[board.id]
         if group_id is not None and group_id not in groups:
@@ -39,6 +40,7 @@ class Board:
     def create_subitem(
         self, parent_id: str, name: str, column_values: Any, create_labels: bool, now: float
     ) -> store.Item:
+        """Add a subitem to an active item."""
         parent = self.active_item(parent_id)
         board = next((b for b in self._state.boards.values() if b.parent_board_id == parent.board_id), None)
         if board is None:
@@ -65,6 +67,7 @@ class Board:
         return self._existing(item_id)
 
     def change(self, board_id: str, item_id: str | None, sent: Any, create_labels: bool, now: float) -> store.Item:
+        """Write cells of an active item, and its name if `sent` has one."""
         board = self.board(board_id)
         item = self.active_item(item_id)
         if item.board_id != board.id:
@@ -76,6 +79,7 @@ class Board:
         return self._existing(item.id)
 
     def move(self, item_id: str | None, group_id: str, now: float) -> store.Item:
+        """Move an active item to another group."""
         item = self.active_item(item_id)
         if group_id not in self._state.groups[item.board_id]:
             raise answers.failed("ResourceNotFoundException", "Group not found", status_code=404, group_id=group_id)
@@ -103,6 +107,7 @@ class Board:
         return self._existing(copies[item.id] or 0)
 
     def create_group(self, board_id: str, title: str) -> store.Group:
+        """Add a group; equal titles are allowed."""
         board = self.board(board_id)
         if not 1 <= len(title) <= NAME_LENGTH:
             raise answers.failed("InvalidArgumentException", f"A group name has 1 to {NAME_LENGTH} characters")
@@ -111,6 +116,7 @@ class Board:
         return group
 
     def create_column(self, board_id: str, title: str, type_: str, column_id: str | None) -> store.Column:
+        """Add a column, with a new id when `column_id` is None."""
         board = self.board(board_id)
         columns = self._state.columns[board.id]
         if type_ not in CREATABLE:
@@ -130,12 +136,14 @@ class Board:
     # The objects of the arguments.
 
     def board(self, board_id: str) -> store.Board:
+        """The board of this id."""
         board = self._state.boards.get(store.number(board_id))
         if board is None:
             raise answers.failed("InvalidBoardIdException", "Board does not exist", board_id=board_id)
         return board
 
     def item(self, item_id: str | None) -> store.Item:
+        """The item of this id, of any state."""
         if item_id is None:
             raise answers.failed("InvalidArgumentException", "item_id is missing")
         item = self._state.item(store.number(item_id))
@@ -144,6 +152,7 @@ class Board:
         return item
 
     def active_item(self, item_id: str | None) -> store.Item:
+        """The active item of this id."""
         item = self.item(item_id)
         if item.state != "active":
             message = f"Item {item.id} is {item.state}"

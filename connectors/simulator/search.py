@@ -69,9 +69,9 @@ class Search:
             raise answers.failed("InvalidArgumentException", f"limit must be 1 to {MAX_PAGE}")
         where = ["board_id = ?", "state = 'active'", "id > ?"]
         parameters: list[Any] = [query.board_id, query.after]
-        for sql, given in self._conditions(query):
+        for sql, arguments in self._conditions(query):
             where.append(f"({sql})")
-            parameters += given
+            parameters += arguments
         if self._settings.lookup_lag:
             where.append("created <= ?")
             parameters.append(self._now - self._settings.lookup_lag)
@@ -88,7 +88,7 @@ class Search:
             yield self._match(self._column(board, each["column_id"]), each["column_values"])
         if rules := [self._rule(board, rule) for rule in query.params.get("rules") or ()]:
             joined = " OR " if query.params.get("operator") == "or" else " AND "
-            yield joined.join(sql for sql, _ in rules), [each for _, given in rules for each in given]
+            yield joined.join(sql for sql, _ in rules), [each for _, arguments in rules for each in arguments]
         ids = query.params.get("ids")
         if ids is not None:
             if len(ids) > MAX_IDS:

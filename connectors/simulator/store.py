@@ -18,6 +18,8 @@ FIRST_ITEM_ID = 9_300_000_001
 
 @dataclasses.dataclass(frozen=True)
 class Board:
+    """The board of the items, or the board of its subitems, which has a `parent_board_id`."""
+
     id: int
     name: str
     parent_board_id: int | None
@@ -25,6 +27,8 @@ class Board:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
+    """A column; `type` is the API's word."""
+
     board_id: int
     id: str
     title: str
@@ -33,6 +37,8 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
+    """A group of one board."""
+
     board_id: int
     id: str
     title: str
@@ -40,6 +46,8 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Item:
+    """An item, or a subitem, which has a `parent_id`. Times are in UTC seconds."""
+
     id: int
     board_id: int
     group_id: str
@@ -73,6 +81,7 @@ class Store:
         self._load_outline()
 
     def close(self) -> None:
+        """Close the file."""
         self._db.close()
 
     @contextlib.contextmanager
@@ -123,6 +132,7 @@ class Store:
             self.labels.setdefault((board_id, column_id), {})[label] = label_id
 
     def add_board(self, board: Board) -> None:
+        """Add a board without columns and groups."""
         self._db.execute(
             "INSERT INTO boards (id, name, parent_board_id) VALUES (?, ?, ?)",
             (board.id, board.name, board.parent_board_id),
@@ -133,6 +143,7 @@ class Store:
         self.groups[board.id] = {}
 
     def add_column(self, column: Column) -> None:
+        """Add a column as the last one of its board."""
         columns = self.columns[column.board_id]
         row = (column.board_id, column.id, column.title, column.type, len(columns))
         self._db.execute("INSERT INTO board_columns VALUES (?, ?, ?, ?, ?)", row)
@@ -140,6 +151,7 @@ class Store:
         columns[column.id] = column
 
     def add_group(self, group: Group) -> None:
+        """Add a group as the last one of its board."""
         groups = self.groups[group.board_id]
         row = (group.board_id, group.id, group.title, len(groups))
         self._db.execute("INSERT INTO board_groups VALUES (?, ?, ?, ?)", row)
@@ -147,6 +159,7 @@ class Store:
         groups[group.id] = group
 
     def add_label(self, column: Column, label: str) -> int:
+        """Add a label to a column; returns its id."""
         labels = self.labels.setdefault((column.board_id, column.id), {})
         label_id = max(labels.values(), default=0) + 1
         self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?)", (column.board_id, column.id, label_id, label))
@@ -155,12 +168,14 @@ class Store:
         return label_id
 
     def items_count(self, board_id: int) -> int:
+        """The number of active items of a board."""
         row = self._db.execute("SELECT items_count FROM boards WHERE id = ?", (board_id,)).fetchone()
         return int(row[0])
 
     # Items and their cells.
 
     def add_item(self, board_id: int, group_id: str, parent_id: int | None, name: str, now: float) -> int:
+        """Add an active item without cells; returns its id."""
         row = (board_id, group_id, parent_id, name, now, now)
         cursor = self._db.execute(
             "INSERT INTO items (board_id, group_id, parent_id, name, created, updated) VALUES (?, ?, ?, ?, ?, ?)",
@@ -174,6 +189,7 @@ class Store:
         self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('items', ?)", (item_id - 1,))
 
     def item(self, item_id: int) -> Item | None:
+        """The item or subitem of this id, of any state, or None."""
         row = self._db.execute("SELECT * FROM items WHERE id = ?", (item_id,)).fetchone()
         return Item(*row) if row else None
 
@@ -191,6 +207,7 @@ class Store:
         self._db.execute(f"UPDATE items SET {sets}updated = ? WHERE id = ?", (*changes.values(), now, item_id))
 
     def cells(self, item_id: int) -> dict[str, Cell]:
+        """The filled cells of an item by column id."""
         rows = self._db.execute(
             "SELECT column_id, written, value, text, folded FROM cells WHERE item_id = ?", (item_id,)
         )

@@ -124,7 +124,7 @@ def test_every_mistake_of_every_file_is_told_at_once(folder: Path) -> None:
     for words in (
         r"board\.yaml:5 board\.id: 9200517329 is not text: put it in double quotes",
         r"board\.yaml:8 board\.removal: 'burn' does not fit: .*'archive', 'delete' or 'keep'",
-        r"board\.yaml:\d+ group\.template: it must hold \{customer\} and \{season\}",
+        r"board\.yaml:\d+ group\.template: it must contain \{customer\} and \{season\}",
         r"board\.yaml:\d+ group\.unknown: this key is missing: add it",
         r"board\.yaml:\d+ sizes: both markers are the same column",
         r"board\.yaml:\d+ subitem\.name: .*placeholder",
@@ -183,7 +183,7 @@ def test_a_mistake_in_the_board(folder: Path, old: str, new: str, words: str) ->
         ("board.yaml", "- 1", "board.yaml:1: [1] does not fit"),
         ("board.yaml", '"board": {"id": \n', "board.yaml:2: not readable as YAML"),
         ("board.yaml", '"columns": [{"id": 1}, 2]', "columns[1]"),
-        ("customers.csv", "alias,canonical\n", "holds no rows"),
+        ("customers.csv", "alias,canonical\n", "has no rows"),
         ("customers.csv", "alias;canonical\nA;B\n", "first line must be alias,canonical"),
         ("customers.csv", 'alias,canonical\n"A,B\n', "not readable as CSV"),
         ("customers.csv", "alias,canonical\nA,B\nB,C\n", "is itself an alias of 'C'"),
