@@ -1,6 +1,7 @@
 """Answers one request: token, limits, parse, faults, key, complexity, run, answer.
 
-One event loop runs all requests, and no step awaits in its middle: store, limits and counters need no locks.
+One event loop runs all requests, and nothing interrupts the code between two awaits: store, limits and counters need
+no locks.
 """
 
 import dataclasses
