@@ -55,31 +55,31 @@ def _object(sent: Any, required: set[str], optional: frozenset[str] = frozenset(
     return sent
 
 
-def _string(sent: Any, what: str = "value") -> str:
+def _string(sent: Any, name: str = "value") -> str:
     if not isinstance(sent, str):
-        raise Invalid(f"{what}: a string is expected, not {json.dumps(sent)[:80]}")
+        raise Invalid(f"{name}: a string is expected, not {json.dumps(sent)[:80]}")
     return sent
 
 
-def _matching(sent: Any, pattern: str, what: str) -> str:
-    text = _string(sent, what)
+def _matching(sent: Any, pattern: str, name: str) -> str:
+    text = _string(sent, name)
     if not re.fullmatch(pattern, text):
-        raise Invalid(f"{what}: {text[:80]!r} is not valid")
+        raise Invalid(f"{name}: {text[:80]!r} is not valid")
     return text
 
 
-def _day(sent: Any, what: str) -> str:
-    text = _matching(sent, r"\d{4}-\d{2}-\d{2}", what)
+def _day(sent: Any, name: str) -> str:
+    text = _matching(sent, r"\d{4}-\d{2}-\d{2}", name)
     try:
         date.fromisoformat(text)
     except ValueError as reason:
-        raise Invalid(f"{what}: {text!r} is not a day") from reason
+        raise Invalid(f"{name}: {text!r} is not a day") from reason
     return text
 
 
-def _integers(sent: Any, what: str) -> list[int]:
+def _integers(sent: Any, name: str) -> list[int]:
     if not isinstance(sent, list) or not all(isinstance(each, int) and not isinstance(each, bool) for each in sent):
-        raise Invalid(f"{what}: a list of whole numbers is expected")
+        raise Invalid(f"{name}: a list of whole numbers is expected")
     return sent
 
 
