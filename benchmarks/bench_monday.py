@@ -1,14 +1,13 @@
-"""python -m benchmarks.bench_monday: is the API's budget used up, and never overdrawn?
+"""python -m benchmarks.bench_monday: does the client use the whole budget of the API, and never exceed it?
 
-Sample orders go through Stager and Syncer, wired as in a worker, to the simulator as a process of its own. Three runs:
-the budget of a personal token; half of that, which the client does not know in advance; and GREYSON PO 4755 alone.
-The API's minute is scaled, so that many of them pass; what is asserted are ratios.
+Sample orders go through Stager and Syncer, wired as in a worker, to the simulator in its own process. There are three
+runs: the budget of a personal token; half of it, unknown to the client in advance; and GREYSON PO 4755 alone. The API's
+minute is shortened, so that a run has many of them; the goals are ratios.
 """
 
 import argparse
 import asyncio
 import contextlib
-import itertools
 import json
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from connectors.monday import board as boards
 from connectors.monday import budget, client
 from connectors.simulator.config import TOKEN
 from mappings import columns, sizes
-from schemas import events
+from schemas import events, versions
 from streams.delivery import health
 from streams.resources import Resources
 from streams.runtime import board_writer
@@ -42,7 +41,7 @@ GOALS = {"budget_share": 0.97, "calls_per_mutation": 0.06, "greyson_calls": 20}
 
 @dataclass(frozen=True)
 class Figures:
-    """What the API's side counted. `shares` are those of each minute that was full from end to end."""
+    """The simulator's counters of one run. `shares`: the spent share of the budget, for each full minute of the run."""
 
     orders: int
     mutations: int
@@ -63,7 +62,7 @@ class Figures:
 
 @contextlib.contextmanager
 def simulator(folder: Path, *, minute: float, points: int) -> Iterator[str]:
-    """The board as a process of its own; its address."""
+    """The simulator in its own process; yields its address."""
     command = [
         sys.executable, "-m", "connectors.simulator", "--state", str(folder / "board.db"), "--with-parent",
         "--minute", str(minute), "--complexity-per-minute", str(points), "--token", TOKEN,
@@ -78,7 +77,7 @@ def simulator(folder: Path, *, minute: float, points: int) -> Iterator[str]:
 
 
 def staged(parts: Resources, count: int, seed: int) -> list[events.OrderStaged]:
-    """Sample orders in the staging tables, and the events that say so. Excluded and refused rows are left out."""
+    """Stage valid sample orders; returns their events."""
     live = parts.orders.columns()
     size_columns = sizes.size_columns(live, parts.mappings.board.sizes)
     watched = set(columns.watched(parts.mappings, size_columns))
@@ -100,10 +99,10 @@ def staged(parts: Resources, count: int, seed: int) -> list[events.OrderStaged]:
         for position, sample in enumerate(valid)
     ]
     stager = parts.stager()
-    found: list[events.OrderStaged] = []
-    for some in _batches(changed, 200):
-        found += [event for event in stager.run(some) if isinstance(event, events.OrderStaged)]
-    return found
+    emitted: list[events.OrderStaged] = []
+    for batch in _batches(changed, 200):
+        emitted += [event for event in stager.run(batch) if isinstance(event, events.OrderStaged)]
+    return emitted
 
 
 async def measure(*, orders: int, seed: int, minute: float, points: int) -> Figures:
@@ -124,7 +123,7 @@ async def measure(*, orders: int, seed: int, minute: float, points: int) -> Figu
             stats = await _admin(url, "GET", "stats")
             _check(await _admin(url, "GET", "board"), parts, waiting)
             parts.close()
-    # The backlog began in the first of these minutes and ended in one that is not closed yet.
+    # The run began within the first of these minutes, and ended within one that is still open.
     full = stats["complexity"]["windows"][1:]
     return Figures(
         orders=len(waiting),
@@ -138,21 +137,21 @@ async def measure(*, orders: int, seed: int, minute: float, points: int) -> Figu
 
 
 async def _sync(parts: Resources, waiting: Sequence[events.OrderStaged]) -> None:
-    """Through the worker's own wiring."""
-    async with board_writer.open_board_writer(parts, health.Health()) as made:
-        lease = asyncio.create_task(made.keep(lambda: True))
-        for some in _batches(waiting, TAKE):
-            for event in await made.step(list(some)):
+    """Write the orders to the board, wired as in the worker."""
+    async with board_writer.open_board_writer(parts, health.Health()) as writer:
+        lease = asyncio.create_task(writer.keep(lambda: True))
+        for batch in _batches(waiting, TAKE):
+            for event in await writer.step(list(batch)):
                 assert isinstance(event, events.OrderSynced), event
         lease.cancel()
 
 
 def _check(board: dict[str, Any], parts: Resources, waiting: Sequence[events.OrderStaged]) -> None:
-    """Speed is worth nothing if something is missing, or there twice."""
-    loaded = parts.staging.load([(event.record_uuid, event.version) for event in waiting])
+    """The figures count only if the board has every order and every size once."""
+    loaded = parts.staging.load([versions.Version(event.record_uuid, event.version) for event in waiting])
     wanted = {uuid: sorted(f"Size {size}" for size in order.sizes) for (uuid, _), order in loaded.items()}
     key = parts.mappings.board.key.id
-    shown = [(item["columns"][key], sorted(one["name"] for one in item["subitems"])) for item in board["items"]]
+    shown = [(item["columns"][key], sorted(subitem["name"] for subitem in item["subitems"])) for item in board["items"]]
     assert len(shown) == len(wanted), f"{len(shown)} items for {len(wanted)} orders"
     assert dict(shown) == wanted, "an order's sizes are not its subitems"
 
@@ -164,22 +163,20 @@ async def _set_up(parts: Resources) -> None:
         await board.ensure_key_column(key.id, key.title)
 
 
-async def _admin(url: str, method: str, what: str) -> dict[str, Any]:
+async def _admin(url: str, method: str, path: str) -> dict[str, Any]:
     root = url.removesuffix("/v2")
-    async with aiohttp.ClientSession() as session, session.request(method, f"{root}/admin/{what}") as response:
-        told: dict[str, Any] = await response.json()
-        return told
+    async with aiohttp.ClientSession() as session, session.request(method, f"{root}/admin/{path}") as response:
+        answer: dict[str, Any] = await response.json()
+        return answer
 
 
 def _filled(row: Any, names: Any) -> dict[str, Any]:
     return {name: row[name] for name in names if row[name] is not None}
 
 
-def _batches(some: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in itertools.count(0, size):
-        if start >= len(some):
-            return
-        yield some[start : start + size]
+def _batches(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def main(given: list[str] | None = None) -> int:
@@ -187,23 +184,23 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--orders", type=int, default=2_000, help="at least 69")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minute", type=float, default=5.0, help="seconds that the API's minute lasts")
-    told = parser.parse_args(given)
+    options = parser.parse_args(given)
     runs = {
-        "known budget": (told.orders, BUDGET, 0),
-        "half of it, unknown": (max(GREYSON, told.orders // 2), BUDGET // 2, 2),
+        "known budget": (options.orders, BUDGET, 0),
+        "half of it, unknown": (max(GREYSON, options.orders // 2), BUDGET // 2, 2),
     }
     failed = False
     for name, (orders, points, throttles) in runs.items():
-        found = asyncio.run(measure(orders=orders, seed=told.seed, minute=told.minute, points=points))
+        figures = asyncio.run(measure(orders=orders, seed=options.seed, minute=options.minute, points=points))
         good = (
-            found.throttled <= throttles
-            and found.calls / found.mutations <= GOALS["calls_per_mutation"]
-            and found.writes_at_once == 1
-            and all(share >= GOALS["budget_share"] for share in found.shares)
+            figures.throttled <= throttles
+            and figures.calls / figures.mutations <= GOALS["calls_per_mutation"]
+            and figures.writes_at_once == 1
+            and all(share >= GOALS["budget_share"] for share in figures.shares)
         )
         failed |= not good
-        print(f"{name}: {found} {'ok' if good else 'MISSED'}", flush=True)
-    greyson = asyncio.run(measure(orders=GREYSON, seed=told.seed, minute=told.minute, points=BUDGET))
+        print(f"{name}: {figures} {'ok' if good else 'MISSED'}", flush=True)
+    greyson = asyncio.run(measure(orders=GREYSON, seed=options.seed, minute=options.minute, points=BUDGET))
     good = greyson.calls <= GOALS["greyson_calls"] and greyson.throttled == 0
     print(f"GREYSON PO 4755: calls={greyson.calls} mutations={greyson.mutations} {'ok' if good else 'MISSED'}")
     return int(failed or not good)

@@ -1,8 +1,9 @@
-"""python -m benchmarks.bench_pushdown: what does detection on SQL Server cost, against reading the table?
+"""python -m benchmarks.bench_pushdown: what does detection on SQL Server cost, compared with a read of the table?
 
-On the server of ORDERSYNC_TEST_SQLSERVER (a full ODBC connection string), in a database of its own that is dropped at
-the end: a bare SELECT of the watched columns; the server's compare, with nothing and with some rows changed; and the
-compare here, which pulls every row. Medians of runs in turn, so that what disturbs one disturbs all: the ratios count.
+On the server of ORDERSYNC_TEST_SQLSERVER (a full ODBC connection string), in its own database that is dropped at the
+end, it times a bare SELECT of the watched columns; the comparison on the server, without and with changed rows; and the
+comparison in this process, which reads every row. The runs alternate, so that a disturbance affects all of them, and
+the goals are ratios of medians.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from connectors import database, samples
-from connectors.tables import orders, orders_pushdown
+from connectors.tables import chunks, orders, orders_pushdown
 from mappings import columns, hashing, loading, sizes
 from schemas import detection
 from schemas.batches import SyncState
@@ -23,14 +24,14 @@ from sql import identifiers
 from streams.commands import setup
 from tests.contracts import engines
 
-# Against the bare SELECT, and against pulling every row and hashing it here.
+# The largest ratios to the bare SELECT, and to reading and hashing every row here.
 GOAL_BARE, GOAL_CLIENT = 1.0, 0.65
 CHUNK = 1000
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A filled table whose every row has its snapshot, and both ways to look at it."""
+    """A filled table with a snapshot row for each row, and both ways of detection."""
 
     db: database.Database
     pushed: orders_pushdown.PushdownOrders
@@ -38,37 +39,39 @@ class Bench:
     watched: tuple[str, ...]
 
     def bare(self) -> int:
-        """Fetches the watched columns of every row."""
+        """Read the watched columns of every row; returns the number of rows."""
         with self.db.read() as session:
             statement = f"SELECT {identifiers.listed(self.watched)} FROM ORDERS_UNIFIED"
             return sum(1 for _ in session.stream(statement))
 
     def on_server(self) -> int:
-        """Rows that differ and rows that left, as the server finds them."""
+        """The number of changed and deleted rows, compared on the server."""
         return sum(1 for _ in self.pushed.scan(self.watched)) + len(self.pushed.deleted())
 
     def here(self) -> int:
-        """The same, as they are found here."""
+        """The number of changed rows, compared in this process."""
         return sum(known != hashing.row_hash(text) for _, known, text, _ in self.client.scan(self.watched))
 
 
 def prepare(db: database.Database, *, rows: int, seed: int) -> Bench:
-    """Fills the empty tables; the server's first looks note its hashes."""
+    """Fill the empty tables; the first scans on the server store its hashes."""
     client = orders.Orders(db, _now)
     mappings = loading.load()
     live = client.columns()
     size_columns = sizes.size_columns(live, mappings.board.sizes)
-    made = samples.generate(seed=seed, orders=rows * 2, columns=[name for name, _ in live], size_columns=size_columns)
-    valid = islice((sample.row for sample in made if sample.expected is samples.Expected.VALID), rows)
-    while some := list(islice(valid, CHUNK)):
+    generated = samples.generate(
+        seed=seed, orders=rows * 2, columns=[name for name, _ in live], size_columns=size_columns
+    )
+    valid = islice((sample.row for sample in generated if sample.expected is samples.Expected.VALID), rows)
+    while chunk := list(islice(valid, CHUNK)):
         with db.write() as session:
-            for row in some:
+            for row in chunk:
                 setup.insert_order(session, row)
     pushed = orders_pushdown.PushdownOrders(db, _now, hashing.row_hash)
     bench = Bench(db, pushed, client, columns.watched(mappings, size_columns))
-    known = [(uuid, hashing.row_hash(text)) for uuid, _, text, _ in client.scan(bench.watched)]
-    for chunk in orders.batched(known, CHUNK):
-        client.move_snapshots([_snapshot(uuid, row_hash) for uuid, row_hash in chunk])
+    snapshots = [_snapshot(uuid, hashing.row_hash(text)) for uuid, _, text, _ in client.scan(bench.watched)]
+    for part in chunks.batched(snapshots, CHUNK):
+        client.move_snapshots(part)
     for _ in range(0, rows, orders_pushdown.AFTER_SCAN):
         bench.on_server()
         pushed.note_unchanged()
@@ -76,7 +79,7 @@ def prepare(db: database.Database, *, rows: int, seed: int) -> Bench:
 
 
 def change(db: database.Database, rows: int) -> None:
-    """Edits one cell of so many rows."""
+    """Edit one cell in so many rows."""
     uuids = list(islice(orders_pushdown.PushdownOrders(db, _now, hashing.row_hash).identities(), rows))
     with db.write() as session:
         session.execute_many(
@@ -85,15 +88,15 @@ def change(db: database.Database, rows: int) -> None:
 
 
 def measure(bench: Bench, *, rows: int, changed: int, runs: int) -> dict[str, float]:
-    """Median seconds by what was done. Each way has to see exactly the changes that there are."""
+    """The median seconds of each way. Every run must count exactly the changed rows."""
     taken: dict[str, list[float]] = {}
 
-    def timed(name: str, look: Callable[[], int], expected: int) -> None:
-        begun = time.perf_counter()
-        seen = look()
-        taken.setdefault(name, []).append(time.perf_counter() - begun)
-        if seen != expected:
-            raise SystemExit(f"{name} saw {seen}, not {expected}")
+    def timed(name: str, count_rows: Callable[[], int], expected: int) -> None:
+        started = time.perf_counter()
+        counted = count_rows()
+        taken.setdefault(name, []).append(time.perf_counter() - started)
+        if counted != expected:
+            raise SystemExit(f"{name} counted {counted} rows, not {expected}")
 
     for _ in range(runs):
         timed("bare", bench.bare, rows)
@@ -106,7 +109,7 @@ def measure(bench: Bench, *, rows: int, changed: int, runs: int) -> dict[str, fl
 
 
 def report(medians: dict[str, float]) -> bool:
-    """Prints every figure; whether both goals are met."""
+    """Print every figure; returns whether both goals are met."""
     for name, seconds in medians.items():
         print(f"{name}: {seconds:.2f} s, {seconds / medians['bare']:.2f} x bare")
     met = True
@@ -140,7 +143,7 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--changed", type=int, default=500)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
-    told = parser.parse_args(given)
+    options = parser.parse_args(given)
     if reason := engines.why_not("sqlserver"):
         print(f"nothing was measured: {reason}")
         return 1
@@ -148,8 +151,8 @@ def main(given: list[str] | None = None) -> int:
         db = engines.sqlserver(text)
         try:
             db.apply_schema(_now())
-            bench = prepare(db, rows=told.rows, seed=told.seed)
-            medians = measure(bench, rows=told.rows, changed=told.changed, runs=told.runs)
+            bench = prepare(db, rows=options.rows, seed=options.seed)
+            medians = measure(bench, rows=options.rows, changed=options.changed, runs=options.runs)
         finally:
             db.close()
     return int(not report(medians))

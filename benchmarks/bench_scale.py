@@ -1,10 +1,10 @@
-"""python -m benchmarks.bench_scale: what do three workers stage, against one? And what keeps them from more?
+"""python -m benchmarks.bench_scale: how much more do three workers stage than one, and what limits them?
 
-Orders of many customers arrive at once on `orders.changed` while the real worker processes wait for them, all started
-and with their partitions. The figure is orders a second from the first to the last OrderStaged, by the broker's own
-times. The board is kept out of it: the lease is held here, so the sync lane holds. Every run has topics, a group and a
-database of its own; one broker serves all. What limited a run is measured beside it: CPU of each process, of the
-broker and of everything else on this machine, and the time that SQLite's one write lock was held and waited for.
+Orders of many customers are emitted to `orders.changed` at once, while real worker processes wait with their
+partitions. The figure is orders a second from the first to the last OrderStaged, by the broker's timestamps. This
+process is the lease holder, so the sync lane is paused and no board is needed. Every run has its own topics, group and
+database; one broker serves all runs. To find the limit, a run also measures the CPU of each process, of the broker and
+of other programs, and the time in which SQLite's single write lock was in use or waited for.
 """
 
 import argparse
@@ -36,9 +36,9 @@ from streams.settings import Settings
 ROOT = Path(__file__).parents[1]
 CUSTOMERS = 240
 GOAL = 1.5
-# Above this share of its time, what is busy is what limits.
+# A resource that is busy for more than this share of the time is the limit.
 BUSY = 0.85
-# Cores that other programs may use before a run says nothing.
+# The cores that other programs may use; above that, a run has no result.
 DISTURBED = 0.2
 TICKS = os.sysconf("SC_CLK_TCK")
 CORES = os.cpu_count() or 1
@@ -46,7 +46,7 @@ CORES = os.cpu_count() or 1
 
 @dataclass(frozen=True)
 class Run:
-    """One run's figures. CPU is in cores: 1.0 is one core all the time; lock times are shares of the run's seconds."""
+    """The figures of one run. CPU in cores: 1.0 is one core all the time. Lock times as shares of the run's seconds."""
 
     workers: int
     orders: int
@@ -59,22 +59,23 @@ class Run:
 
     @property
     def rate(self) -> float:
+        """Orders a second."""
         return self.orders / self.seconds
 
     @property
     def limit(self) -> str:
-        """What was used up."""
+        """The resource that limited the run."""
         cpu = sum(self.worker_cpu) + self.broker_cpu + self.other_cpu
         if self.other_cpu > DISTURBED:
-            # A process that holds the lock and is not let on a core makes the others wait for it, too.
-            return f"other work on this machine, {self.other_cpu:.2f} of {CORES} cores: this run says nothing"
+            # A process that has the lock and gets no core also delays the others.
+            return f"other work on this machine, {self.other_cpu:.2f} of {CORES} cores: this run has no result"
         if self.lock_held > BUSY:
-            return f"SQLite's write lock, held {self.lock_held:.0%} of the time"
+            return f"SQLite's write lock, in use {self.lock_held:.0%} of the time"
         if cpu > BUSY * CORES:
             return f"CPU, {cpu:.2f} of {CORES} cores"
         if max(self.worker_cpu) > BUSY:
             return f"one process's CPU, {max(self.worker_cpu):.2f} of a core"
-        return f"none was used up: CPU {cpu:.2f} of {CORES} cores, write lock held {self.lock_held:.0%}"
+        return f"none was used up: CPU {cpu:.2f} of {CORES} cores, write lock in use {self.lock_held:.0%}"
 
     def __str__(self) -> str:
         workers = "+".join(f"{cpu:.2f}" for cpu in self.worker_cpu)
@@ -86,14 +87,15 @@ class Run:
 
 
 def changed(parts: Resources, count: int, seed: int) -> list[events.OrderChanged]:
-    """Sample orders dealt out to many customers, in the order of customers, as a pass of the poller emits them."""
+    """Events of sample orders of many customers, sorted by customer, as a pass of the poller emits them."""
     live = parts.orders.columns()
     size_columns = sizes.size_columns(live, parts.mappings.board.sizes)
     base = set(columns.watched(parts.mappings, size_columns)) - set(size_columns)
     names = [name for name, _ in live]
     rows = samples.generate(seed=seed, orders=count * 2, columns=names, size_columns=size_columns)
     valid = itertools.islice((sample.row for sample in rows if sample.expected is samples.Expected.VALID), count)
-    dealt = sorted(((at % CUSTOMERS, row) for at, row in zip(range(count), valid, strict=True)), key=lambda one: one[0])
+    numbered = ((at % CUSTOMERS, row) for at, row in zip(range(count), valid, strict=True))
+    by_customer = sorted(numbered, key=lambda pair: pair[0])
     batches = {number: new_id() for number in range(CUSTOMERS)}
     return [
         events.OrderChanged(
@@ -108,7 +110,7 @@ def changed(parts: Resources, count: int, seed: int) -> list[events.OrderChanged
             row={name: row[name] for name in base if row[name] is not None} | {"CUSTOMER NAME": _name(number)},
             sizes={name: row[name] for name in size_columns if row[name] is not None},
         )
-        for position, (number, row) in enumerate(dealt)
+        for position, (number, row) in enumerate(by_customer)
     ]
 
 
@@ -117,13 +119,13 @@ def _name(number: int) -> str:
 
 
 def measure(broker: embedded.LocalKafka, home: Path, *, workers: int, orders: int, seed: int) -> Run:
-    """One run in an empty folder."""
+    """One run in a new home folder."""
     home.mkdir()
     settings = Settings(
         home=home,
         kafka_bootstrap_servers=broker.bootstrap,
         topic_prefix=f"{home.name}-",
-        # Nobody is there: the sync lane asks for the lease first, and does not get it.
+        # No server has this address: the sync lane asks for the lease first, and does not get it.
         monday_url="http://127.0.0.1:9/v2",
         lease_seconds=3600.0,
         web_port=0,
@@ -152,17 +154,17 @@ def measure(broker: embedded.LocalKafka, home: Path, *, workers: int, orders: in
         assert rows == orders, f"{rows} rows for {orders} orders"
     finally:
         parts.close()
-    told = [json.loads(path.read_text()) for path in sorted(home.glob("*.json"))]
-    assert len(told) == workers, "a worker did not end in order"
+    times = [json.loads(path.read_text()) for path in sorted(home.glob("*.json"))]
+    assert len(times) == workers, "a worker did not end normally"
     return Run(
         workers=workers,
         orders=orders,
         seconds=last - first,
-        worker_cpu=tuple(one / elapsed for one in each),
+        worker_cpu=tuple(cpu / elapsed for cpu in each),
         broker_cpu=broker_cpu / elapsed,
         other_cpu=(machine - own - broker_cpu - sum(each)) / elapsed,
-        lock_held=sum(one["held"] for one in told) / elapsed,
-        lock_waited=sum(one["waited"] for one in told) / elapsed,
+        lock_held=sum(worker["held"] for worker in times) / elapsed,
+        lock_waited=sum(worker["waited"] for worker in times) / elapsed,
     )
 
 
@@ -172,12 +174,12 @@ def _workers(settings: Settings, count: int) -> Iterator[list[processes.Child]]:
     try:
         for number in range(1, count + 1):
             name = f"worker-{number}"
-            told = settings.model_copy(update={"worker": name})
+            named = settings.model_copy(update={"worker": name})
             children.append(
                 processes.Child(
                     [sys.executable, "-m", "benchmarks.timed_worker", str(settings.home / f"{name}.json"), "work"],
                     log=settings.home / f"{name}.log",
-                    environment={**os.environ, **told.environment(), "MONDAY_API_TOKEN": "none"},
+                    environment={**os.environ, **named.environment(), "MONDAY_API_TOKEN": "none"},
                     folder=ROOT,
                 )
             )
@@ -188,23 +190,23 @@ def _workers(settings: Settings, count: int) -> Iterator[list[processes.Child]]:
 
 
 def _ready(settings: Settings, workers: Sequence[processes.Child]) -> bool:
-    """Whether the group is stable and each worker holds partitions of `orders.changed`."""
+    """Is the group stable, and does each worker have partitions of `orders.changed`?"""
     assert all(worker.running for worker in workers), "a worker ended"
     client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
     group = settings.topic_prefix + settings.group
     try:
-        found = client.describe_consumer_groups([group])[group].result(10)
+        described = client.describe_consumer_groups([group])[group].result(10)
     except confluent_kafka.KafkaException:
-        return False  # A broker that has just started has no coordinator yet; whoever waits for this has a deadline.
-    if found.state is not confluent_kafka.ConsumerGroupState.STABLE:
+        return False  # A broker that has just started has no coordinator yet; `_until` has a deadline.
+    if described.state is not confluent_kafka.ConsumerGroupState.STABLE:
         return False
     topic = topics.named(topics.CHANGED, settings.topic_prefix)
-    held = [any(part.topic == topic for part in member.assignment.topic_partitions) for member in found.members]
-    return len(held) == len(workers) and all(held)
+    assigned = [any(part.topic == topic for part in member.assignment.topic_partitions) for member in described.members]
+    return len(assigned) == len(workers) and all(assigned)
 
 
 def _staged(parts: Resources) -> int:
-    """How many OrderStaged there are."""
+    """The number of OrderStaged on their topic."""
     return sum(parts.admin.end_offsets([topics.named(topics.STAGED, parts.settings.topic_prefix)]).values())
 
 
@@ -214,44 +216,50 @@ def _rows(parts: Resources) -> int:
 
 
 def _times(settings: Settings, count: int) -> tuple[float, float]:
-    """When the first and the last OrderStaged were sent, in seconds."""
+    """The times of the first and the last OrderStaged, in seconds since 1970."""
     consumer = confluent_kafka.Consumer(
         {"bootstrap.servers": settings.kafka_bootstrap_servers, "group.id": f"{settings.topic_prefix}bench"}
     )
     topic = topics.named(topics.STAGED, settings.topic_prefix)
     consumer.assign([confluent_kafka.TopicPartition(topic, n, 0) for n in range(topics.STAGED.partitions)])
     times: list[int] = []
-    _until(lambda: times.extend(m.timestamp()[1] for m in consumer.consume(500, 0.1)) or len(times) >= count, "read")
+
+    def read_all() -> bool:
+        times.extend(message.timestamp()[1] for message in consumer.consume(500, 0.1))
+        return len(times) >= count
+
+    _until(read_all, f"{count} OrderStaged are read")
     consumer.close()
     return min(times) / 1000, max(times) / 1000
 
 
 def _cpu(broker: embedded.LocalKafka, children: Sequence[processes.Child]) -> list[float]:
-    """The time now, then seconds of CPU: of the broker, of the whole machine, of this process, of each child."""
+    """The time now, then seconds of CPU: of the broker, the machine, this process, and each child."""
     with open("/proc/stat") as file:
         user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
     assert broker.pid is not None
     machine = (user + nice + system + irq + softirq) / TICKS
     return [
         time.monotonic(),
-        _used(broker.pid),
+        _cpu_seconds(broker.pid),
         machine,
         time.process_time(),
-        *(_used(child.pid) for child in children),
+        *(_cpu_seconds(child.pid) for child in children),
     ]
 
 
-def _used(pid: int) -> float:
+def _cpu_seconds(pid: int) -> float:
     # Time in user mode and in the kernel: fields 14 and 15 of proc_pid_stat(5).
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def _until(condition: Callable[[], object], what: str, within: float = 120.0) -> None:
+def _until(condition: Callable[[], object], description: str, within: float = 120.0) -> None:
+    """Wait until a condition is true. Raises TimeoutError after `within` seconds."""
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within:g} s: {what}")
+            raise TimeoutError(f"not within {within:g} s: {description}")
         time.sleep(0.05)
 
 
@@ -259,19 +267,19 @@ def main(given: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_scale", description=__doc__)
     parser.add_argument("--orders", type=int, default=12_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3, help="runs with one and with three workers, in turn")
-    told = parser.parse_args(given)
+    parser.add_argument("--rounds", type=int, default=3, help="pairs of runs: one with one worker, one with three")
+    options = parser.parse_args(given)
     rates: dict[int, list[float]] = {1: [], 3: []}
     with (
         tempfile.TemporaryDirectory(prefix="bench-scale-") as name,
         embedded.LocalKafka(Path(name) / "kafka") as broker,
     ):
-        for number, workers in enumerate([1, 3] * told.rounds, start=1):
+        for number, workers in enumerate([1, 3] * options.rounds, start=1):
             home = Path(name) / f"run-{number}"
-            found = measure(broker, home, workers=workers, orders=told.orders, seed=told.seed)
-            if found.other_cpu <= DISTURBED:
-                rates[workers].append(found.rate)
-            print(found, flush=True)
+            run = measure(broker, home, workers=workers, orders=options.orders, seed=options.seed)
+            if run.other_cpu <= DISTURBED:
+                rates[workers].append(run.rate)
+            print(run, flush=True)
     if not all(rates.values()):
         print("ratio=none: the machine was busy with other work in every run with one, or with three workers")
         return 1

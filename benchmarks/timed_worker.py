@@ -1,6 +1,7 @@
-"""python -m benchmarks.timed_worker FILE …: `ordersync …` that also tells how it got on with SQLite's write lock.
+"""python -m benchmarks.timed_worker FILE …: runs `ordersync …` and times SQLite's write lock.
 
-FILE is written as JSON when the process ends in order: transactions, seconds that the lock was waited for, and held.
+At a normal end the process writes FILE as JSON: the number of write transactions, and the seconds in which it waited
+for the lock and held it.
 """
 
 import atexit
@@ -18,24 +19,26 @@ from streams.cli import main as cli
 
 
 class Times:
-    """What all threads of this process did, added up."""
+    """The sums over all threads of this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._told = {"writes": 0, "waited": 0.0, "held": 0.0}
+        self._sums = {"writes": 0, "waited": 0.0, "held": 0.0}
 
     def add(self, asked: float, began: float, ended: float) -> None:
+        """Add one transaction, by its times in seconds."""
         with self._lock:
-            self._told["writes"] += 1
-            self._told["waited"] += began - asked
-            self._told["held"] += ended - began
+            self._sums["writes"] += 1
+            self._sums["waited"] += began - asked
+            self._sums["held"] += ended - began
 
     def write(self, path: Path) -> None:
-        path.write_text(json.dumps(self._told))
+        """Write the sums as JSON."""
+        path.write_text(json.dumps(self._sums))
 
 
 def watch(times: Times) -> None:
-    """From here on every write transaction of this process is timed, its commit included."""
+    """Time every later write transaction of this process, its commit included."""
     write = SqliteDatabase.write
 
     @contextmanager
@@ -50,7 +53,7 @@ def watch(times: Times) -> None:
 
 
 if __name__ == "__main__":
-    told = Times()
-    atexit.register(told.write, Path(sys.argv.pop(1)))
-    watch(told)
+    times = Times()
+    atexit.register(times.write, Path(sys.argv.pop(1)))
+    watch(times)
     cli.main()

@@ -1,11 +1,16 @@
-"""The outside systems, and the machinery that all of them share. Connectors receive plain values, never settings.
+"""The connections to other systems: one sub-package for each. Connectors receive plain values, never settings.
 
-    database/     SQLite and SQL Server             tables/       the tables of ordersync
-    archive/      the snapshot archive              kafka/        Apache Kafka and the embedded broker
-    monday/       the Monday.com API                simulator/    the program that plays the API
-    samples/      generated orders                  errors.py     the error tree
-    backoff.py    pauses between attempts           locks.py      a lock on a file
+    errors.py     the tree of errors that connectors raise
+    backoff.py    growing pauses between attempts
+    locks.py      locks of files between processes
     processes.py  child processes
+    database/     SQLite and SQL Server: sessions, transactions, schema
+    tables/       the tables, one module for each subject
+    kafka/        producer, admin client, reader and embedded broker
+    monday/       the client of the Monday.com API
+    archive/      the snapshot archive: Parquet files in PostgreSQL
+    simulator/    the embedded board, which plays the Monday.com API
+    samples/      sample rows of ORDERS_UNIFIED, and sample changes of them
 
 Imports: schemas, sql; imported by: streams.
 """

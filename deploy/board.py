@@ -1,8 +1,8 @@
-"""The bundled board in a container: the simulator, reachable from the other containers."""
+"""Runs the embedded board in a container: the simulator, open to the other containers."""
 
 import asyncio
 
 from connectors.simulator import __main__ as simulator
 
-told = simulator.arguments()
-asyncio.run(simulator.run(simulator.settings(told).model_copy(update={"host": "0.0.0.0"}), with_parent=False))
+settings = simulator.settings(simulator.arguments()).model_copy(update={"host": "0.0.0.0"})
+asyncio.run(simulator.run(settings, with_parent=False))

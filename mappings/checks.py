@@ -1,4 +1,4 @@
-"""Every disagreement between the mapping, the source table, the staging table and the board, in words."""
+"""Compares the mapping with source table, staging table and board, and reports each disagreement in a line."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,14 +9,14 @@ from schemas.mappings import ColumnType
 TableColumns = Sequence[tuple[str, str]]  # (name, SQL type), in table order
 BoardColumns = Sequence[tuple[str, str, str]]  # (id, title, type)
 
-# What the API calls columns that nobody can write (and board_relation, which the mapping leaves to people).
+# The API's types of columns that no request can write, and board_relation, which the mapping leaves to the users.
 _READ_ONLY = frozenset(
     {"mirror", "formula", "creation_log", "last_updated", "item_id", "progress", "subtasks", "auto_number"}
     | {"button", "board_relation"}
 )
-_WHOLE_OR_FIXED = frozenset({"decimal", "numeric"})
+_EXACT_NUMBERS = frozenset({"decimal", "numeric"})
 _TEXTS = frozenset({"nvarchar", "varchar", "nchar", "char", "text", "ntext"})
-_NUMBERS = _WHOLE_OR_FIXED | {"float", "real", "money", "smallmoney", "bit"}
+_NUMBERS = _EXACT_NUMBERS | {"float", "real", "money", "smallmoney", "bit"}
 _UNREADABLE = {ColumnType.DATE: ("integer", "number"), ColumnType.NUMBERS: ("date",)}
 _DATES = frozenset({"date", "datetime", "datetime2", "smalldatetime", "datetimeoffset"})
 
@@ -31,19 +31,19 @@ def check(
 ) -> list[str]:
     """All disagreements at once, one line each; an empty list means that everything fits.
 
-    A board that is None was not asked (no network) and is not judged.
+    `board_columns` and `subitem_columns` are None when the board was not read (no network); then they are not checked.
     """
-    found = [*_source(mappings, table_columns), *_staging(mappings, staging_columns)]
+    disagreements = [*_source(mappings, table_columns), *_staging(mappings, staging_columns)]
     board = mappings.board
     if board_columns is not None:
-        found += _key_column(board.key, board_columns)
+        disagreements += _key_column(board.key, board_columns)
         mapped = [(column.id, column.title, column.type) for column in board.columns]
-        found += _on_board(mapped, board_columns, f"board {board.board.id}")
+        disagreements += _on_board(mapped, board_columns, f"board {board.board.id}")
     if subitem_columns is not None:
         fields = (board.subitem.size, board.subitem.quantity)
         mapped = [(column.id, column.title, column.type) for column in fields]
-        found += _on_board(mapped, subitem_columns, f"subitem board {board.board.subitem_board_id}")
-    return found
+        disagreements += _on_board(mapped, subitem_columns, f"subitem board {board.board.subitem_board_id}")
+    return disagreements
 
 
 def _source(mappings: loading.Mappings, table: TableColumns) -> Iterator[str]:
@@ -83,16 +83,16 @@ def _staging(mappings: loading.Mappings, staging: TableColumns) -> Iterator[str]
         sql_type = types.get(name)
         if sql_type is None:
             yield f'the staging table has no column [{name}]: correct "staging" in board.yaml, or the table'
-        elif not _holds(sql_type, column_type):
-            yield f"staging column [{name}] is {sql_type} and cannot hold {column_type}: correct its type"
+        elif not _can_store(sql_type, column_type):
+            yield f"staging column [{name}] is {sql_type} and cannot store {column_type}: correct its type"
 
 
 def _key_column(key: shapes.KeyColumn, board: BoardColumns) -> Iterator[str]:
-    found = next((column for column in board if column[0] == key.id), None)
-    if found is None:
-        yield f"the board has no key column {key.id!r}: run `ordersync setup`, which makes it"
+    column = next((column for column in board if column[0] == key.id), None)
+    if column is None:
+        yield f"the board has no key column {key.id!r}: run `ordersync setup`, which creates it"
     else:
-        yield from _on_board([(key.id, key.title, key.type)], [found], "the board")
+        yield from _on_board([(key.id, key.title, key.type)], [column], "the board")
 
 
 def _on_board(mapped: BoardColumns, board: BoardColumns, name: str) -> Iterator[str]:
@@ -100,15 +100,15 @@ def _on_board(mapped: BoardColumns, board: BoardColumns, name: str) -> Iterator[
     ids_by_title = {title: column_id for column_id, title, _ in board}
     for column_id, title, column_type in mapped:
         if column_id not in by_id:
-            other = ids_by_title.get(title)
-            hint = f" (its column [{title}] is {other!r})" if other else ""
+            same_title = ids_by_title.get(title)
+            hint = f" (its column [{title}] is {same_title!r})" if same_title else ""
             yield f"{name} has no column {column_id!r} for [{title}]{hint}: correct the id in board.yaml"
             continue
         actual_title, actual_type = by_id[column_id]
         if actual_title != title:
             yield (
                 f"column {column_id!r} of {name} is called [{actual_title}], the mapping says [{title}]: "
-                "make sure that it is the right column, then correct the title in board.yaml"
+                "check that it is the right column, then correct the title in board.yaml"
             )
         if actual_type in _READ_ONLY:
             yield f"column {column_id!r} [{title}] of {name} is a read-only {actual_type}: remove its mapping"
@@ -126,13 +126,13 @@ def _family(sql_type: str) -> str:
     return "text" if base in _TEXTS else "number" if base in _NUMBERS else "date" if base in _DATES else "other"
 
 
-def _holds(sql_type: str, column_type: ColumnType) -> bool:
-    """Whether a staging type keeps canonical values whole; SQLite's TEXT keeps all of them."""
+def _can_store(sql_type: str, column_type: ColumnType) -> bool:
+    """Can a staging column of this type store every canonical value? SQLite's TEXT can."""
     family = _family(sql_type)
     if column_type is ColumnType.NUMBERS:
         base, _, size = sql_type.partition("(")
         scale = size.rstrip(") ").partition(",")[2].strip()
-        fixed = base.strip().casefold() in _WHOLE_OR_FIXED and scale.isdigit() and int(scale) >= 4
+        fixed = base.strip().casefold() in _EXACT_NUMBERS and scale.isdigit() and int(scale) >= 4
         return family == "text" or fixed
     if column_type is ColumnType.DATE:
         return family in ("text", "date")

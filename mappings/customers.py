@@ -1,4 +1,4 @@
-"""The one name of a customer, out of the many that the source writes."""
+"""Customer aliases, as the source writes them, and the canonical name of each customer."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True)
 class Customers:
-    """customers.csv, ready for look-ups: the whole name decides, case aside, never a part of it."""
+    """customers.csv as a lookup by alias: the whole name must match, without case."""
 
     names: Mapping[str, str]
     rules: shapes.ValueRules
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]], rules: shapes.ValueRules) -> "Customers":
-        """Out of (alias, canonical) pairs."""
+        """Build the lookup from (alias, canonical) pairs."""
         return cls({_key(alias): canonical for alias, canonical in pairs}, rules)
 
     def canonical(self, name: str | None) -> str:
-        """The canonical name; a name that nobody listed stays as written, trimmed; "" when it is blank."""
+        """The canonical name; a name that is not listed stays as written, trimmed; "" for a blank one."""
         written = values.plain(name, self.rules)
         return self.names.get(_key(written), written)
 
 
 def mistakes(pairs: Iterable[tuple[int, str, str]]) -> Iterable[tuple[int, str]]:
-    """What is wrong with (line, alias, canonical) triples, as (line, words)."""
+    """The mistakes of (line, alias, canonical) triples, as (line, text)."""
     first: dict[str, tuple[int, str]] = {}
     listed = list(pairs)
     for line, alias, canonical in listed:
@@ -40,18 +40,18 @@ def mistakes(pairs: Iterable[tuple[int, str, str]]) -> Iterable[tuple[int, str]]
                 "an alias and its canonical name are both needed: fill in the blank one or remove the line",
             )
             continue
-        seen, _ = first.setdefault(_key(alias), (line, canonical))
-        if seen != line:
-            yield line, f"{alias!r} is listed already on line {seen}: remove one of the two"
-    told: set[str] = set()
+        earlier, _ = first.setdefault(_key(alias), (line, canonical))
+        if earlier != line:
+            yield line, f"{alias!r} is listed already on line {earlier}: remove one of the two"
+    reported: set[str] = set()
     for line, _, canonical in listed:
-        again = first.get(_key(canonical))
-        if again is not None and again[1] != canonical and canonical not in told:
-            told.add(canonical)
+        as_alias = first.get(_key(canonical))
+        if as_alias is not None and as_alias[1] != canonical and canonical not in reported:
+            reported.add(canonical)
             yield (
                 line,
                 (
-                    f"the canonical name {canonical!r} is itself an alias of {again[1]!r} (line {again[0]}): "
+                    f"the canonical name {canonical!r} is itself an alias of {as_alias[1]!r} (line {as_alias[0]}): "
                     "point both at one name"
                 ),
             )

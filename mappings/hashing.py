@@ -1,8 +1,8 @@
 """The canonical text of a row and its hash.
 
 Scheme `json-1`: a compact JSON array, in fixed column order, of null, integers and strings only; SHA-256 of
-its UTF-8, as 64 upper-case hex digits. JSON tells NULL, "" and "NULL" apart and quotes what is inside a text,
-so no two different rows share a text (the earlier team joined values with a bare `|`, and they collided).
+its UTF-8, as 64 upper-case hex digits. JSON distinguishes NULL, "" and "NULL" and quotes every text, so two different
+rows never share a canonical text (joined with a bare `|`, as the earlier team did, they collided).
 """
 
 import hashlib
@@ -16,12 +16,12 @@ SCHEME = "json-1"
 
 
 def canonical_text(cells: Iterable[Cell]) -> str:
-    """The row's text, byte for byte what the database builds for the same cells."""
+    """The canonical text of the cells, equal byte for byte to the text that the database builds."""
     return json.dumps(list(cells), ensure_ascii=False, separators=(",", ":"))
 
 
 def cells(text: str) -> list[Cell]:
-    """The cells that a canonical text holds."""
+    """The cells in a canonical text."""
     return cast(list[Cell], json.loads(text))
 
 

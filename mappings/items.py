@@ -1,4 +1,4 @@
-"""A source row to a valid order, and a staged order to what the board is told."""
+"""Converts a source row to a valid order, and a staged order to the API's column values."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ _REQUIRED = values.BadValue("an order needs a value here", "Fill it in")
 
 
 class Conversion(Model):
-    """`order` is None when a problem is an ERROR. `problems` holds errors and warnings, in mapping order."""
+    """`order` is None when a problem is an ERROR. `problems` are errors and warnings, in mapping order."""
 
     order: orders.Order | None
     problems: tuple[orders.Problem, ...] = ()
@@ -27,18 +27,39 @@ def convert(
     mappings: loading.Mappings,
     target_lengths: Mapping[str, int | None],
 ) -> Conversion:
-    """Validate and convert a source row as a whole: every problem of an order is told at once.
+    """Validate and convert a whole source row: the result lists every problem of the order.
 
-    `row` maps source columns to cells, the key (`record_uuid`) among them; blank ones may be absent.
-    `target_lengths` maps a staging column to the length of its text type; None or absent is no limit.
-    Never raises for what a row holds.
+    `row` maps source columns to cells, the key (`record_uuid`) included; blank cells may be absent.
+    `target_lengths` maps a staging column to the length of its text type; None or absent means no limit.
+    No content of a row raises an error.
     """
-    board = mappings.board
-    problems: list[orders.Problem] = []
-    staged: dict[str, Cell] = {}
+    customer, staged, problems = _convert_fields(row, mappings, target_lengths)
+    quantities, size_problems = _melt(row, size_columns, mappings)
+    name, group = item_name(row, mappings), group_name(customer, row, mappings)
+    problems += size_problems
+    problems += _name_problems(name, group, mappings.board, target_lengths)
+    problems += _total_length_problems(staged, mappings.board)
+
+    # A source column that feeds two board columns has its problem only once.
+    distinct = tuple(dict.fromkeys(problems))
+    if any(problem.severity is orders.Severity.ERROR for problem in distinct):
+        return Conversion(order=None, problems=distinct)
+    order = orders.Order(
+        customer=customer, group_name=group, item_name=name, values=staged, sizes=quantities, warnings=distinct
+    )
+    return Conversion(order=order, problems=distinct)
+
+
+def _convert_fields(
+    row: Mapping[str, Cell], mappings: loading.Mappings, target_lengths: Mapping[str, int | None]
+) -> tuple[str, dict[str, Cell], list[orders.Problem]]:
+    """The canonical customer, the canonical cells by staging column, and the problems."""
     customer = ""
-    if values.is_blank(row.get(board.key.source), mappings.rules):
-        problems.append(_REQUIRED.problem(board.key.source, row.get(board.key.source)))
+    staged: dict[str, Cell] = {}
+    problems: list[orders.Problem] = []
+    key = mappings.board.key.source
+    if values.is_blank(row.get(key), mappings.rules):
+        problems.append(_REQUIRED.problem(key, row.get(key)))
     for field in _fields(mappings):
         cell = row.get(field.source)
         value = None
@@ -56,40 +77,41 @@ def convert(
                 customer = value
         elif field.required:
             problems.append(_REQUIRED.problem(field.source, cell))
+    return customer, staged, problems
 
-    quantities, wrong = sizes.melt(row, size_columns, mappings.rules)
-    problems += wrong
-    if not wrong and (mismatch := sizes.total_mismatch(row, quantities, board.sizes.total, mappings.rules)):
-        problems.append(mismatch)
 
-    name, group = item_name(row, mappings), group_name(customer, row, mappings)
-    for what, text, staging, limit in (
+def _melt(
+    row: Mapping[str, Cell], size_columns: Sequence[str], mappings: loading.Mappings
+) -> tuple[dict[str, int], list[orders.Problem]]:
+    """The quantities by size, and the problems; the total is compared only with sizes that are all valid."""
+    quantities, problems = sizes.melt(row, size_columns, mappings.rules)
+    if not problems:
+        mismatch = sizes.total_mismatch(row, quantities, mappings.board.sizes.total, mappings.rules)
+        problems = [] if mismatch is None else [mismatch]
+    return quantities, problems
+
+
+def _name_problems(
+    name: str, group: str, board: shapes.BoardMapping, target_lengths: Mapping[str, int | None]
+) -> list[orders.Problem]:
+    """The names that are too long for their staging column or the API."""
+    problems = []
+    for title, text, staging, limit in (
         ("item name", name, board.item_name.staging, board.limits.name),
         ("group name", group, board.group.staging, board.limits.group_name),
     ):
         try:
             values.fit(text, staging=target_lengths.get(staging), api=limit)
         except values.BadValue as bad:
-            problems.append(bad.problem(what, text))
-
-    # Counted only where it can matter: most items hold a hundredth of it.
-    if sum(len(str(cell)) for cell in staged.values()) * 4 > board.limits.item_bytes:
-        problems += _too_large(staged, board)
-
-    if not problems:
-        return Conversion(
-            order=orders.Order(customer=customer, group_name=group, item_name=name, values=staged, sizes=quantities)
-        )
-    told = tuple(dict.fromkeys(problems))  # a source column that feeds two board columns is wrong only once
-    if any(problem.severity is orders.Severity.ERROR for problem in told):
-        return Conversion(order=None, problems=told)
-    order = orders.Order(
-        customer=customer, group_name=group, item_name=name, values=staged, sizes=quantities, warnings=told
-    )
-    return Conversion(order=order, problems=told)
+            problems.append(bad.problem(title, text))
+    return problems
 
 
-def _too_large(staged: Mapping[str, Cell], board: shapes.BoardMapping) -> list[orders.Problem]:
+def _total_length_problems(staged: Mapping[str, Cell], board: shapes.BoardMapping) -> list[orders.Problem]:
+    """The longest text of an item whose texts together exceed the API's limit of bytes."""
+    # A character has at most four bytes: the exact count is needed for few items, most have a hundredth of the limit.
+    if sum(len(str(cell)) for cell in staged.values()) * 4 <= board.limits.item_bytes:
+        return []
     lengths = {column.source: len(str(staged.get(column.staging, "")).encode()) for column in board.columns}
     if sum(lengths.values()) <= board.limits.item_bytes:
         return []
@@ -100,7 +122,7 @@ def _too_large(staged: Mapping[str, Cell], board: shapes.BoardMapping) -> list[o
 
 
 def is_excluded(row: Mapping[str, Cell], mappings: loading.Mappings) -> bool:
-    """Whether a row is no order at all (design, section 4): it is counted and goes no further."""
+    """Is this an excluded row? Detection counts it and emits nothing."""
     rule = mappings.board.excluded
     try:
         if sizes.quantity(row.get(rule.zero), mappings.rules):
@@ -111,14 +133,14 @@ def is_excluded(row: Mapping[str, Cell], mappings: loading.Mappings) -> bool:
 
 
 def item_name(row: Mapping[str, Cell], mappings: loading.Mappings) -> str:
-    """The parts that are not blank, joined. Not unique: rows that differ by PO alone share a name."""
+    """The parts that are not blank, joined. The name is not unique: rows that differ by PO alone share one."""
     rule = mappings.board.item_name
     parts = [values.plain(row.get(part), mappings.rules) for part in rule.parts]
     return rule.separator.join([part for part in parts if part])
 
 
 def group_name(customer: str, row: Mapping[str, Cell], mappings: loading.Mappings) -> str:
-    """The group of a canonical customer's order: with the first season that is not blank."""
+    """The name of the group: canonical customer, and the first season that is not blank."""
     rule = mappings.board.group
     season = ""
     for column in rule.seasons:
@@ -127,7 +149,7 @@ def group_name(customer: str, row: Mapping[str, Cell], mappings: loading.Mapping
 
 
 def board_columns(staged: Mapping[str, Cell], record_uuid: str, mappings: loading.Mappings) -> dict[str, ColumnValue]:
-    """What the API is told for an item, by column id, the key column first; blank columns are absent.
+    """The API's values of an item by column id, the key column first; blank columns are absent.
 
     `staged` maps a staging column to its canonical cell, as in Order.values.
     """
@@ -140,7 +162,7 @@ def board_columns(staged: Mapping[str, Cell], record_uuid: str, mappings: loadin
 
 
 def subitem_columns(size_label: str, quantity: int, mappings: loading.Mappings) -> dict[str, ColumnValue]:
-    """What the API is told for one size."""
+    """The API's values of one size by column id."""
     subitem = mappings.board.subitem
     return {
         subitem.size.id: _PAYLOADS[subitem.size.type](size_label),
@@ -154,7 +176,7 @@ def subitem_name(size_label: str, mappings: loading.Mappings) -> str:
 
 
 class _Field(NamedTuple):
-    """A column of the mapping, everything about it looked up once."""
+    """A column of the mapping with its converter, its limit and its format for the API."""
 
     id: str
     source: str
@@ -190,7 +212,7 @@ def _fields(mappings: loading.Mappings) -> tuple[_Field, ...]:
 
 
 def _converter(column: shapes.Column, mappings: loading.Mappings) -> Callable[[Cell], str | None]:
-    """The whole way of a cell to its canonical value: value map, type, transform. May raise BadValue."""
+    """The function from a cell to its canonical value: value map, type, transform. It may raise BadValue."""
     rules = mappings.rules
     by_type = values.CONVERTERS[column.type]
     if column.transform is shapes.Transform.CUSTOMER:

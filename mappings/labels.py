@@ -1,4 +1,4 @@
-"""Whether labels may be sent. The API's switch is per mutation, so each column's policy is checked before."""
+"""Checks the labels of a mutation by the policy of each column: the API's switch is per mutation only."""
 
 from collections.abc import Collection, Mapping
 
@@ -9,7 +9,7 @@ from schemas.mappings import ColumnType, LabelPolicy
 
 
 class LabelCheck(Model):
-    """`problems` refuse the order; `creates` says that the mutation needs create_labels_if_missing."""
+    """`problems` refuse the order. `creates`: the mutation needs create_labels_if_missing."""
 
     problems: tuple[orders.Problem, ...] = ()
     creates: bool = False
@@ -20,10 +20,10 @@ def check(
     board_labels: Mapping[str, Collection[str]],
     mappings: loading.Mappings,
 ) -> LabelCheck:
-    """Judge the labels of one mutation, of an item or of a subitem, against those that the board has.
+    """Compare the labels of one mutation, of an item or of a subitem, with the labels of the board.
 
-    `columns` are API payloads by column id (null clears and needs no label); `board_labels` are the labels by
-    column id, a column without any may be absent. Labels are compared exactly.
+    `columns` are API values by column id (None clears a column and needs no label); `board_labels` are the labels by
+    column id, and a column without labels may be absent. Upper and lower case differ.
     """
     problems: list[orders.Problem] = []
     creates = False
@@ -57,7 +57,7 @@ def check(
 
 
 def with_labels(mappings: loading.Mappings) -> list[str]:
-    """The ids of an item's columns whose labels `check` has to know."""
+    """The ids of an item's columns whose labels `check` needs."""
     return [column.id for column in mappings.board.columns if column.labels is not None]
 
 

@@ -1,4 +1,4 @@
-"""Reads and validates the mapping data as a whole: everything fits, or every mistake is told at once."""
+"""Reads and validates the mapping data as a whole: either all of it is valid, or the error lists every mistake."""
 
 import functools
 import json
@@ -17,9 +17,9 @@ BUNDLED = Path(__file__).parent
 _BLANK, _CURRENCY = "blank", "currency"
 
 
-@dataclass(frozen=True, eq=False)  # compared and hashed by identity, so that what is derived can be cached
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity, so that functions can cache by mapping
 class Mappings:
-    """All that says what becomes what. Made once, shared, never changed."""
+    """The whole mapping. It is loaded once, shared, and never changes."""
 
     board: shapes.BoardMapping
     customers: customers.Customers
@@ -29,7 +29,7 @@ class Mappings:
 def load(folder: Path | None = None) -> Mappings:
     """The mapping in `folder` (board.yaml, customers.csv, values.csv), or the bundled one, read once.
 
-    Raises MappingError with every mistake of all three files: file, line, key and what to do.
+    Raises MappingError with every mistake of all three files: file, line, key and advice.
     """
     return _bundled() if folder is None else _load(folder)
 
@@ -45,8 +45,8 @@ def _load(folder: Path) -> Mappings:
     value_file = reading.read_csv(folder / "values.csv", ("list", "value", "becomes"))
 
     rules = _rules(value_file)
-    for line, words in customers.mistakes(customer_file.data):
-        customer_file.blame_line(line, words)
+    for line, mistake in customers.mistakes(customer_file.data):
+        customer_file.blame_line(line, mistake)
     board = _board(board_file)
     if value_file.data:
         _check_maps(board_file, value_file, rules)
@@ -59,15 +59,15 @@ def _load(folder: Path) -> Mappings:
 
 
 def _rules(document: reading.Document) -> shapes.ValueRules:
-    words: dict[str, dict[str, str]] = {_BLANK: {}, _CURRENCY: {}}
+    lists: dict[str, dict[str, str]] = {_BLANK: {}, _CURRENCY: {}}
     for line, name, value, becomes in document.data:
-        known = words.setdefault(name, {})
-        plain = name in (_BLANK, _CURRENCY)
+        known = lists.setdefault(name, {})
+        is_plain = name in (_BLANK, _CURRENCY)
         if not name or not value:
             mistake = "a list and a value are both needed: fill in the blank one or remove the line"
-        elif plain and becomes:
+        elif is_plain and becomes:
             mistake = f"the list {name!r} only names values: leave the third cell blank"
-        elif not plain and not becomes:
+        elif not is_plain and not becomes:
             mistake = f"{value!r} becomes nothing: write what it becomes"
         elif _as_matched(name, value) in known:
             mistake = f"{value!r} is in the list {name!r} already: remove one of the two"
@@ -75,7 +75,7 @@ def _rules(document: reading.Document) -> shapes.ValueRules:
             known[_as_matched(name, value)] = becomes
             continue
         document.blame_line(line, mistake)
-    return shapes.ValueRules(blank=frozenset(words.pop(_BLANK)), currency=tuple(words.pop(_CURRENCY)), maps=words)
+    return shapes.ValueRules(blank=frozenset(lists.pop(_BLANK)), currency=tuple(lists.pop(_CURRENCY)), maps=lists)
 
 
 def _as_matched(name: str, value: str) -> str:
@@ -87,18 +87,18 @@ def _as_matched(name: str, value: str) -> str:
 def _board(document: reading.Document) -> shapes.BoardMapping | None:
     if document.data is None:
         return None
-    for location, words in _clashes(document.data):
-        document.blame(location, words)
+    for location, mistake in _clashes(document.data):
+        document.blame(location, mistake)
     try:
         # Through JSON: only there does strict validation take a list for a tuple and a word for an enum.
         return shapes.BoardMapping.model_validate_json(json.dumps(document.data))
     except pydantic.ValidationError as errors:
         for error in errors.errors(include_url=False):
-            document.blame(error["loc"], _words(error["type"], error["msg"], error["input"]))
+            document.blame(error["loc"], _mistake(error["type"], error["msg"], error["input"]))
         return None
 
 
-def _words(kind: str, message: str, given: Any) -> str:
+def _mistake(kind: str, message: str, given: Any) -> str:
     if kind == "missing":
         return "this key is missing: add it"
     if kind == "extra_forbidden":
@@ -111,7 +111,7 @@ def _words(kind: str, message: str, given: Any) -> str:
 
 
 def _dicts(data: Any, *path: str) -> Iterator[tuple[reading.Location, dict[str, Any]]]:
-    """Every dict in the list at `path`, or the one dict there; any other shape is left to the schema."""
+    """Every dict in the list at `path`, or the dict at `path`; the schema reports any other shape."""
     for part in path:
         data = data.get(part) if isinstance(data, dict) else None
     if isinstance(data, dict):
@@ -123,11 +123,11 @@ def _dicts(data: Any, *path: str) -> Iterator[tuple[reading.Location, dict[str, 
 
 
 def _clashes(data: Any) -> Iterator[tuple[reading.Location, str]]:
-    """What concerns several parts, which the schema cannot see. Works on right and wrong data alike."""
+    """Mistakes between several parts, which the schema cannot see. It accepts valid and invalid data."""
     on_board = [*_dicts(data, "key"), *_dicts(data, "columns")]
     on_subitems = [*_dicts(data, "subitem", "size"), *_dicts(data, "subitem", "quantity")]
     staged = [*_dicts(data, "item_name"), *_dicts(data, "group"), *_dicts(data, "columns")]
-    for entries, name, what in (
+    for entries, name, title in (
         (on_board, "id", "the column id"),
         (on_board, "title", "the title"),
         (on_subitems, "id", "the subitem column id"),
@@ -137,20 +137,20 @@ def _clashes(data: Any) -> Iterator[tuple[reading.Location, str]]:
         for location, entry in entries:
             value = entry.get(name)
             if isinstance(value, str) and first.setdefault(value, location) != location:
-                used = reading.spelt(first[value])
-                yield (*location, name), f"{what} {value!r} is used by {used} already: give each its own"
+                used = reading.dotted(first[value])
+                yield (*location, name), f"{title} {value!r} is used by {used} already: give each its own"
     for location, entry in on_board:
         if entry.get("id") == "name":
             yield (*location, "id"), 'the item\'s name comes from "item_name": remove this column'
     columns = list(_dicts(data, "columns"))
     customer_columns = [location for location, entry in columns if entry.get("transform") == "customer"]
     if columns and not customer_columns:
-        yield ("columns",), 'no column names the customer: add "transform": "customer" to one'
+        yield ("columns",), 'no column holds the customer: add "transform": "customer" to one'
     for location in customer_columns[1:]:
         yield (*location, "transform"), "only one column can be the customer: remove this one"
     for location, sizes in _dicts(data, "sizes"):
         if sizes.get("after") is not None and sizes.get("after") == sizes.get("before"):
-            yield location, "both markers are one column, so no size stands between: name two"
+            yield location, "both markers are the same column, so no size is between them: name two columns"
 
 
 def _check_maps(board: reading.Document, value_file: reading.Document, rules: shapes.ValueRules) -> None:

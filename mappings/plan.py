@@ -1,6 +1,6 @@
-"""The difference between what the board shall show and what it is known to hold, as mutations.
+"""Compares the desired item of an order with its ledger entries, and plans the mutations for the differences.
 
-Pure: desired and known in, mutations out. No difference, no mutation.
+The functions are pure. Without a difference they plan no mutation.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,14 @@ SubitemName = Callable[[str], str]
 
 
 def changed_columns(desired: Mapping[str, ColumnValue], known: Mapping[str, ColumnValue]) -> dict[str, ColumnValue]:
-    """Columns to send: those that differ, and null for those that are known to be filled and became blank."""
+    """The columns to send: those that differ, and None for those that the ledger holds and that became blank."""
     changed = {column: value for column, value in desired.items() if known.get(column) != value}
     cleared: dict[str, ColumnValue] = {column: None for column in known if column not in desired}
     return changed | cleared
 
 
 def plan_item(desired: items.DesiredItem, known: items.Entity | None) -> list[items.Mutation]:
-    """Create the item, or update its changed columns and move it to its group, or nothing."""
+    """Plan to create the item, or to update its changed columns and move it to its group, or nothing."""
     if known is None or not known.active:
         return [
             items.CreateItem(
@@ -51,7 +51,7 @@ def plan_sizes(
     columns_of: SubitemColumns,
     name_of: SubitemName,
 ) -> list[items.Mutation]:
-    """One subitem a size: create the new ones, update the changed ones, set to 0 those that left the order."""
+    """Plan one subitem for each size: create new ones, update changed ones, set sizes that left the order to 0."""
     by_size = {entity.size_label: entity for entity in known if entity.active}
     left = {size: 0 for size in by_size if size not in desired.sizes}
     mutations: list[items.Mutation] = []
@@ -86,17 +86,17 @@ def plan_sizes(
 
 
 def plan_removal(record_uuid: str, known: items.Entity | None, removal: items.Removal) -> list[items.Mutation]:
-    """What the policy wants done with the item of an order that left the source."""
+    """Plan the removal of the item of an order that left the source, as the policy says."""
     if known is None or not known.active or removal is items.Removal.KEEP:
         return []
     return [items.RemoveItem(record_uuid=record_uuid, item_id=known.item_id, removal=removal)]
 
 
 def apply(known: items.Entity | None, mutation: items.Mutation, done: items.Done, *, board_id: str) -> items.Entity:
-    """What the board is known to hold after the API confirmed `mutation`.
+    """The ledger entry after the API confirmed `mutation`.
 
-    `board_id` is the item board; a created entity's own board comes with the confirmation.
-    Raises ValueError for an update of something that was never known: a bug, never data.
+    `board_id` is the board of the items; the confirmation of a create states the entity's own board.
+    Raises ValueError for an update of an entity that is not in the ledger: such a mutation is a bug.
     """
     if isinstance(mutation, items.CreateItem):
         return items.Entity(
@@ -121,7 +121,7 @@ def apply(known: items.Entity | None, mutation: items.Mutation, done: items.Done
     if isinstance(mutation, items.MoveItem):
         return known.model_copy(update={"group_name": mutation.group_name})
     if isinstance(mutation, items.RemoveItem):
-        # A copy that a person made goes without a trace: what is known is the other one.
+        # The removal of a duplicate that a user created changes nothing: the ledger holds the other item.
         return known.model_copy(update={"active": False}) if mutation.item_id == known.item_id else known
     sent = {column: value for column, value in mutation.columns.items() if column != "name"}
     columns = {column: value for column, value in (known.columns | sent).items() if value is not None}

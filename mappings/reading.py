@@ -1,6 +1,6 @@
-"""Files to plain data, with the line of every part, so that a mistake can be pointed at.
+"""Reads a YAML or CSV file as plain data with the line of every part, so that a mistake has a line.
 
-Nothing raises: what cannot be read becomes a mistake in words, and reading goes on.
+No function raises for a file: an unreadable part becomes a mistake in words, and reading goes on.
 """
 
 import csv
@@ -16,42 +16,42 @@ Location = tuple[str | int, ...]
 
 @dataclass
 class Document:
-    """One file as plain data. `lines` tells the line on which each part starts."""
+    """One file as plain data. `lines` maps each part to the line on which it starts."""
 
     name: str
     data: Any = None
     lines: dict[Location, int] = field(default_factory=dict)
-    found: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def mistakes(self) -> list[str]:
-        """One line of text each, in the order of the file."""
-        return [words for _, words in sorted(self.found, key=lambda mistake: mistake[0])]
+        """The mistakes, one line of text each, in the order of the file."""
+        return [words for _, words in sorted(self.notes, key=lambda mistake: mistake[0])]
 
     def blame_line(self, line: int, words: str) -> None:
         """Note a mistake on a line; line 0 is the file as a whole."""
-        self.found.append((line, f"{self.name}:{line}: {words}" if line else f"{self.name}: {words}"))
+        self.notes.append((line, f"{self.name}:{line}: {words}" if line else f"{self.name}: {words}"))
 
     def blame(self, location: Location, words: str) -> None:
         """Note a mistake at a part of the file, or at the nearest part around it that exists."""
-        known = location
-        while known and known not in self.lines:
-            known = known[:-1]
-        line, where = self.lines.get(known, 0), spelt(location)
+        nearest = location
+        while nearest and nearest not in self.lines:
+            nearest = nearest[:-1]
+        line, where = self.lines.get(nearest, 0), dotted(location)
         if where:
-            self.found.append((line, f"{self.name}:{line} {where}: {words}"))
+            self.notes.append((line, f"{self.name}:{line} {where}: {words}"))
         else:
             self.blame_line(line, words)
 
 
-def spelt(location: Location) -> str:
-    """("columns", 3, "type") as columns[3].type."""
+def dotted(location: Location) -> str:
+    """A location as text: ("columns", 3, "type") is columns[3].type."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
     return "".join(parts).removeprefix(".")
 
 
 def read_yaml(path: Path) -> Document:
-    """A YAML file; `data` is None when it cannot be read at all. A key given twice is a mistake."""
+    """Read a YAML file; `data` is None when it is not readable. A duplicate key is a mistake."""
     document = Document(path.name)
     text = _text(path, document)
     if text is None:
@@ -73,7 +73,7 @@ def read_yaml(path: Path) -> Document:
 
 
 def read_csv(path: Path, header: tuple[str, ...]) -> Document:
-    """A CSV file with exactly this header; `data` is a list of (line, cell, ...), cells trimmed."""
+    """Read a CSV file with exactly this header; `data` is a list of (line, cell, ...), cells trimmed."""
     document = Document(path.name, data=[])
     text = _text(path, document)
     if text is None:
@@ -86,14 +86,14 @@ def read_csv(path: Path, header: tuple[str, ...]) -> Document:
                 if tuple(cells) != header:
                     document.blame_line(line, f"the first line must be {','.join(header)}")
             elif len(cells) != len(header):
-                words = f"{len(cells)} cells where {len(header)} belong: quote a cell that holds a comma"
+                words = f"{len(cells)} cells where {len(header)} belong: quote a cell that contains a comma"
                 document.blame_line(line, words)
             else:
                 document.data.append((line, *(cell.strip() for cell in cells)))
     except csv.Error as error:
         document.blame_line(reader.line_num, f"not readable as CSV ({error}): correct this line")
-    if not document.data and not document.found:
-        document.blame_line(0, "the file holds no rows: fill it in, or copy the bundled one")
+    if not document.data and not document.notes:
+        document.blame_line(0, "the file has no rows: fill it in, or copy the bundled one")
     return document
 
 

@@ -1,4 +1,4 @@
-"""Which columns are sizes, and an order's wide row melted to one quantity a size."""
+"""Finds the size columns of the source, and melts a wide row into one quantity for each size."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,22 +9,22 @@ from schemas import orders
 from schemas.base import Cell
 
 _INTEGERS = frozenset({"tinyint", "smallint", "int", "integer", "bigint"})
-_LARGEST = 2**31 - 1  # the staging tables hold a quantity as INT
+_LARGEST = 2**31 - 1  # a quantity is an INT in the staging tables
 _QUANTITY = re.compile(r"([+-]?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]*))?")
 
 
 def size_columns(columns: Sequence[tuple[str, str]], markers: shapes.SizeRange) -> tuple[str, ...]:
-    """The sizes of a live table, in its order: integer-typed columns strictly between the two markers.
+    """The size columns of a table, in its order: the integer columns between the two markers.
 
     `columns` are (name, SQL type) pairs in table order. A text column in between (INFOR COLOUR CODE) is no
-    size, whatever its values look like. Raises MappingError when a marker is missing or they stand exchanged.
+    size, whatever its values are. Raises MappingError when a marker is missing, or the second precedes the first.
     """
     names = [name for name, _ in columns]
     missing = [marker for marker in (markers.after, markers.before) if marker not in names]
     if missing:
         raise shapes.MappingError(
             [
-                f"the source table has no column [{marker}], which marks where the sizes are: "
+                f"the source table has no column [{marker}], which marks the place of the sizes: "
                 'correct "sizes" in board.yaml, or the table'
                 for marker in missing
             ]
@@ -32,32 +32,32 @@ def size_columns(columns: Sequence[tuple[str, str]], markers: shapes.SizeRange) 
     start, end = names.index(markers.after), names.index(markers.before)
     if start > end:
         raise shapes.MappingError(
-            [f'[{markers.after}] stands behind [{markers.before}] in the table: exchange them in "sizes"']
+            [f'[{markers.after}] follows [{markers.before}] in the table: exchange them in "sizes"']
         )
     return tuple(name for name, sql_type in columns[start + 1 : end] if is_integer(sql_type))
 
 
 def is_integer(sql_type: str) -> bool:
-    """INT and its relatives, of either database; BIT is none."""
+    """Is this an integer type, of either database? BIT is none."""
     return sql_type.partition("(")[0].strip().casefold() in _INTEGERS
 
 
 def quantity(cell: Cell, rules: shapes.ValueRules) -> int | None:
-    """A whole number from 0 to what INT holds; 12.0, " 7 " and 1,200 are whole numbers too. None when blank.
+    """A whole number from 0 to the largest INT; 12.0, " 7 " and 1,200 are whole numbers too. None when blank.
 
-    Raises BadValue for anything else: a quantity is never guessed.
+    Raises BadValue for any other text: a quantity is never guessed.
     """
     if isinstance(cell, str):
         written = values.text(cell, rules)
         if written is None:
             return None
-        found = _QUANTITY.fullmatch(written)
-        if found is None:
+        match = _QUANTITY.fullmatch(written)
+        if match is None:
             raise values.BadValue("a quantity must be a whole number", "Write digits only, or leave it blank")
-        sign, digits, fraction = found[1], found[2].replace(",", "").lstrip("0"), (found[3] or "").rstrip("0")
+        sign, digits, fraction = match[1], match[2].replace(",", "").lstrip("0"), (match[3] or "").rstrip("0")
         if fraction:
             raise values.BadValue("a quantity cannot have a fraction", "Write the whole number of pieces")
-        # Cut before int(), which refuses thousands of digits: eleven are too large already.
+        # int() refuses thousands of digits, and eleven digits are too large already.
         cell = int((sign + digits[:11]) if digits else "0")
     if cell is None:
         return None
@@ -71,12 +71,12 @@ def quantity(cell: Cell, rules: shapes.ValueRules) -> int | None:
 def melt(
     row: Mapping[str, Cell], columns: Sequence[str], rules: shapes.ValueRules
 ) -> tuple[dict[str, int], list[orders.Problem]]:
-    """Quantities above zero by size label, verbatim and in table order; and what is wrong with others."""
+    """The quantities above zero by size label, in table order, and the problems of the other cells."""
     sizes: dict[str, int] = {}
     problems: list[orders.Problem] = []
     for label in columns:
         cell = row.get(label)
-        if not cell:  # nothing, 0 or "": most of the columns of most of the rows
+        if not cell:  # NULL, 0 or "": most size columns of most rows
             continue
         try:
             pieces = quantity(cell, rules)
@@ -91,7 +91,7 @@ def melt(
 def total_mismatch(
     row: Mapping[str, Cell], sizes: Mapping[str, int], column: str, rules: shapes.ValueRules
 ) -> orders.Problem | None:
-    """A warning when the row's own total is not the sum of its sizes; a blank total claims nothing."""
+    """A warning when the row's total is not the sum of its sizes; a blank total is no mismatch."""
     cell = row.get(column)
     pieces = sum(sizes.values())
     warning = orders.Severity.WARNING

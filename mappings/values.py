@@ -1,6 +1,6 @@
-"""One source cell to its canonical form: text, a number with four places, an ISO date, or None when blank.
+"""Converts one source cell to its canonical form: text, a number with four places, an ISO date; None when blank.
 
-Nothing is coerced silently: what cannot be read exactly raises BadValue, which says why and what to do.
+No conversion guesses: a value without an exact reading raises BadValue with a reason and an advice.
 """
 
 import functools
@@ -38,7 +38,7 @@ _SHOWN = 120  # a longer value is cut in messages; the whole of it stays with th
 
 
 class BadValue(ValueError):
-    """A value that must not be sent. A WARNING leaves only this value out, an ERROR refuses its order."""
+    """A value that sync must not send. A WARNING omits only this value, an ERROR refuses its order."""
 
     def __init__(self, reason: str, advice: str, severity: orders.Severity = orders.Severity.ERROR) -> None:
         super().__init__(f"{reason}. {advice}")
@@ -47,8 +47,8 @@ class BadValue(ValueError):
         self.severity = severity
 
     def problem(self, column: str, cell: Cell) -> orders.Problem:
-        """The same as a fact about one cell of a row."""
-        # Half a character cannot be written as UTF-8, and the problem must reach the ERR row.
+        """The problem of one cell of a row, with this reason and advice."""
+        # UTF-8 cannot encode half a character, and the problem must reach the ERR row.
         shown = None if cell is None else _HALF_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", str(cell))
         if shown is not None and len(shown) > _SHOWN:
             shown = f"{shown[:_SHOWN]}… ({len(shown)} characters)"
@@ -58,17 +58,17 @@ class BadValue(ValueError):
 
 
 def clean(raw: str) -> str:
-    """Trimmed (a no-break space is white space); a run of control characters is one space."""
+    """The text trimmed (a no-break space is white space), with each run of control characters as one space."""
     return (raw if raw.isprintable() else _CONTROL.sub(" ", raw)).strip()
 
 
 def key(raw: str) -> str:
-    """What a word is matched by: without case and spaces."""
+    """The key of a word in a value map: without case and spaces."""
     return "".join(raw.split()).casefold()
 
 
 def plain(cell: Cell, rules: shapes.ValueRules) -> str:
-    """One line of trimmed text; "" for nothing, white space, or a word for it (nan, none, null)."""
+    """One line of trimmed text; "" for NULL, white space, or a word that means blank (nan, none, null)."""
     if cell is None:
         return ""
     if not isinstance(cell, str):
@@ -78,17 +78,17 @@ def plain(cell: Cell, rules: shapes.ValueRules) -> str:
 
 
 def is_blank(cell: Cell, rules: shapes.ValueRules) -> bool:
-    """Whether a cell says nothing. 0 says something."""
+    """Is the cell blank? 0 is not."""
     return not plain(cell, rules)
 
 
 def text(cell: Cell, rules: shapes.ValueRules) -> str | None:
-    """One line of text."""
+    """One line of text; None when blank."""
     return _whole(plain(cell, rules)) or None
 
 
 def long_text(cell: Cell, rules: shapes.ValueRules) -> str | None:
-    """Text whose inner newlines stay, each as a line feed."""
+    """Text with its inner newlines, each as a line feed; None when blank."""
     if not isinstance(cell, str) or cell.isprintable():
         return text(cell, rules)
     cleaned = _CONTROL_BUT_NEWLINE.sub(" ", _NEWLINE.sub("\n", cell)).strip()
@@ -96,20 +96,20 @@ def long_text(cell: Cell, rules: shapes.ValueRules) -> str | None:
 
 
 def label(cell: Cell, rules: shapes.ValueRules) -> str | None:
-    """A label is a line of text, its case and punctuation kept."""
+    """The label as one line of text, with its case and punctuation; None when blank."""
     return text(cell, rules)
 
 
 def number(cell: Cell, rules: shapes.ValueRules) -> str | None:
     """A number that fits DECIMAL(18,4), as text with four places: "28.8600".
 
-    One currency sign (before or after) or one percent sign is taken off, as are correct thousands separators.
-    More than four decimals are rounded half-even.
+    One currency sign (before or after), one percent sign and correct thousands separators are removed. More than four
+    decimals are rounded half-even. Raises BadValue for any other text.
     """
     written = plain(cell, rules)
     if not written:
         return None
-    if _PLAIN_NUMBER.fullmatch(written):  # nearly all of them: exact without any arithmetic
+    if _PLAIN_NUMBER.fullmatch(written):  # nearly all cells: exact without arithmetic
         whole, _, fraction = written.partition(".")
         return f"{whole.lstrip('0') or '0'}.{fraction:0<4}"
     negative, bare = _without_signs(written, rules.currency)
@@ -121,24 +121,24 @@ def number(cell: Cell, rules: shapes.ValueRules) -> str | None:
     if exact and exact.adjusted() < _DIGITS:
         exact = exact.quantize(_FOUR_PLACES, context=_EXACT)
     if exact and exact.adjusted() >= _DIGITS:
-        raise BadValue("it is larger than DECIMAL(18,4) holds", "Use at most 14 digits before the point")
+        raise BadValue("it is larger than DECIMAL(18,4) allows", "Use at most 14 digits before the point")
     if not exact:
         return "0.0000"
     return f"-{exact:.4f}" if negative else f"{exact:.4f}"
 
 
 def date(cell: Cell, rules: shapes.ValueRules) -> str | None:
-    """An ISO date out of YYYY-MM-DD, MM/DD/YYYY, DD/MM/YYYY or YYYY-MM-DD HH:MM:SS, tried in that order.
+    """An ISO date from YYYY-MM-DD, MM/DD/YYYY, DD/MM/YYYY or YYYY-MM-DD HH:MM:SS, tried in that order.
 
-    So 03/04/2025 is 4 March, and 25/12/2025 is 25 December.
+    Raises BadValue for any other text. 03/04/2025 is 4 March, and 25/12/2025 is 25 December.
     """
     written = plain(cell, rules)
     if not written:
         return None
-    found = _read_date(written)
-    if found is None:
+    iso = _read_date(written)
+    if iso is None:
         raise BadValue("it is not a date that can be read", "Write it as YYYY-MM-DD, or leave it blank")
-    return found
+    return iso
 
 
 CONVERTERS: Mapping[shapes.ColumnType, Converter] = {
@@ -152,34 +152,34 @@ CONVERTERS: Mapping[shapes.ColumnType, Converter] = {
 
 
 def utf16_length(value: str) -> int:
-    """Length as SQL Server and Monday.com count it: an emoji is two units."""
+    """The length in UTF-16 units, as SQL Server and Monday.com count it: an emoji has two."""
     return len(value) if value.isascii() else len(value.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def fit(value: str, *, staging: int | None, api: int | None) -> None:
-    """Raise BadValue when a text is longer than its staging column or the API takes; None is no limit."""
+    """Raise BadValue when a text exceeds the limit of its staging column or of the API; None is no limit."""
     if staging is None and api is None:
         return
     length = utf16_length(value)
     if api is not None and length > api and (staging is None or api <= staging):
         raise BadValue(f"it has {length} characters and Monday.com takes {api}", "Shorten it")
     if staging is not None and length > staging:
-        raise BadValue(f"it has {length} characters and its staging column holds {staging}", "Shorten it")
+        raise BadValue(f"it has {length} characters and its staging column takes {staging}", "Shorten it")
 
 
 def _whole(cleaned: str) -> str:
     if not cleaned.isprintable() and _HALF_CHARACTER.search(cleaned):
-        raise BadValue("it holds half a character (a lone surrogate)", "Type the text again")
+        raise BadValue("it contains half a character (a lone surrogate)", "Type the text again")
     return cleaned
 
 
 @functools.lru_cache(maxsize=4096)  # a season of orders shares a few hundred dates
 def _read_date(written: str) -> str | None:
     candidates: list[tuple[int, int, int]] = []
-    if found := _YEAR_FIRST.fullmatch(written):
-        candidates = [(int(found[1]), int(found[2]), int(found[3]))]
-    elif found := _SLASHED.fullmatch(written):
-        first, second, year = int(found[1]), int(found[2]), int(found[3])
+    if match := _YEAR_FIRST.fullmatch(written):
+        candidates = [(int(match[1]), int(match[2]), int(match[3]))]
+    elif match := _SLASHED.fullmatch(written):
+        first, second, year = int(match[1]), int(match[2]), int(match[3])
         candidates = [(year, first, second), (year, second, first)]
     for candidate in candidates:
         try:
@@ -190,7 +190,7 @@ def _read_date(written: str) -> str | None:
 
 
 def _without_signs(written: str, currency: tuple[str, ...]) -> tuple[bool, str]:
-    """Whether a number is negative, and the rest of it without its sign and its currency or percent sign."""
+    """Is the number negative? And its digits without sign, currency sign and percent sign."""
     sign = written[:1] if written[0] in "+-" else ""
     bare = written[len(sign) :].lstrip() if sign else written
     if bare.endswith("%"):

@@ -1,4 +1,4 @@
-"""What every model shares: frozen, and strict about fields nobody declared."""
+"""The base of every model: frozen, and without undeclared fields."""
 
 from typing import Any, NamedTuple
 
@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict
 # Decimals and dates travel as text of fixed form, so that no engine can round them.
 Cell = str | int | None
 
-# What a board column is told, as the API's JSON: a string, an object such as {"label": "PCE"}, or null to clear.
+# The value of a board column as the API's JSON: a string, an object such as {"label": "PCE"}, or null to clear.
 ColumnValue = Any
 
 
 class Origin(NamedTuple):
-    """Where in Kafka something lies."""
+    """The position of an event in Kafka."""
 
     topic: str
     partition: int
@@ -21,6 +21,6 @@ class Origin(NamedTuple):
 
 
 class Model(BaseModel):
-    """A value: never changed after it was made, never with a field nobody declared."""
+    """A value: it never changes, and an undeclared field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -26,8 +26,8 @@ class BatchStatus(StrEnum):
 
 
 class BatchCounts(NamedTuple):
-    """The orders of a batch. `done` are promoted, `on_board` confirmed on the board (the promoted ones among them),
-    `with_item` have their item and not yet all of their sizes; `failed` wait for a user, no retry is due.
+    """The numbers of a batch's orders. `done` are promoted, `on_board` are confirmed on the board (promoted ones
+    included), `with_item` have their item but not yet all sizes, `failed` wait for an operator: no retry is due.
     """
 
     total: int
@@ -39,7 +39,7 @@ class BatchCounts(NamedTuple):
 
 
 def batch_status(counts: BatchCounts) -> BatchStatus:
-    """The status that the counters of a batch mean."""
+    """The status of a batch with these counters."""
     ended = counts.failed + counts.superseded
     if counts.done + ended >= counts.total:
         return BatchStatus.FAILED if counts.failed else BatchStatus.PROMOTED
@@ -51,7 +51,7 @@ def batch_status(counts: BatchCounts) -> BatchStatus:
 
 
 class SyncState(StrEnum):
-    """Where a source row stands. The five add up to the whole table, always."""
+    """The state of a source row. The numbers of the five always add up to the rows of the source."""
 
     IN_SYNC = "IN_SYNC"
     WAITING = "WAITING"

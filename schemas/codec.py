@@ -10,7 +10,7 @@ E = TypeVar("E", bound=events.OrderEvent)
 
 
 class Undecodable(ValueError):
-    """These bytes are no such event. The text says why, without the values."""
+    """These bytes are not the expected event. The text gives the reason, without the values."""
 
 
 def encode(event: events.OrderEvent) -> bytes:
@@ -25,6 +25,6 @@ def decode(kind: type[E], value: bytes | None) -> E:
     try:
         return kind.model_validate_json(value)
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in found["loc"]) or "the value"
-        raise Undecodable(f"not {kind.__name__}: {where}: {found['msg']}") from None
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the value"
+        raise Undecodable(f"not {kind.__name__}: {where}: {first['msg']}") from None

@@ -1,4 +1,4 @@
-"""What a detection pass is asked, what it finds and what it reports."""
+"""The input of a detection pass, its findings and its report."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ DELETED = "DELETED"
 
 
 class Filters(Model):
-    """Chosen rows of a one-off pass. Blank fields choose all; such a pass never reports a delete."""
+    """The rows that a single pass compares. A field that is None filters nothing; a filtered pass reports no delete."""
 
     customer: str | None = None
     po_number: str | None = None
@@ -22,19 +22,19 @@ class Filters(Model):
 
     @property
     def any(self) -> bool:
-        """Does it choose anything at all?"""
+        """Is there at least one filter?"""
         return any(value is not None for value in self.model_dump().values())
 
 
 class Baseline(Model):
-    """Under which scheme and column list the snapshot's hashes were made."""
+    """The hash scheme and the watched columns that the hashes of all snapshot rows were computed with."""
 
     scheme: str
     columns: tuple[str, ...]
 
 
 class Snapshot(Model):
-    """What one row's snapshot becomes once Kafka has confirmed its event."""
+    """The new content of one snapshot row, written once Kafka has confirmed the event."""
 
     record_uuid: str
     row_hash: str
@@ -47,7 +47,7 @@ class Snapshot(Model):
 
 
 class Refusal(Model):
-    """A source row that has no identity, or shares it: never sent, named until it is mended."""
+    """A refused row: it has no record_uuid, or one that another row has too. It gets an ERR row and no event."""
 
     error_key: str
     record_uuid: str | None
@@ -59,8 +59,8 @@ class Refusal(Model):
 
 
 class PassReport(Model):
-    """What one pass did. The counts of rows are of the whole pass, before admission. `held` is why the guard stopped
-    it; `on_hold` counts changes of customers on hold.
+    """The result of one pass. The counts of rows are of the whole pass, before admission. `held` is the reason of a
+    guard stop; `on_hold` counts the changes of customers on hold.
     """
 
     number: int
@@ -79,5 +79,5 @@ class PassReport(Model):
 
     @property
     def quiet(self) -> bool:
-        """Nothing was found, nothing is left over: the snapshot equals the source."""
+        """The pass found and deferred nothing: the snapshot rows equal the source."""
         return self.held is None and not self.filtered and self.emitted == 0 and self.deferred == 0

@@ -1,4 +1,4 @@
-"""What travels on the topics. Past tense; the key of every event is its canonical customer."""
+"""The events on the topics, named in the past tense. The key of every event is its canonical customer."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ POSITIONS = 1 << 16
 
 
 class Change(StrEnum):
-    """What detect saw happen to a source row."""
+    """The change that a pass found in a source row."""
 
     CREATED = "CREATED"
     UPDATED = "UPDATED"
@@ -20,7 +20,7 @@ class Change(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an order is on its way to the board."""
+    """The reason why an event was emitted."""
 
     LIVE = "LIVE"
     RETRY = "RETRY"
@@ -28,7 +28,7 @@ class Cause(StrEnum):
 
 
 class OrderEvent(Model):
-    """The identity that every event carries: which row, which version of it, in which batch.
+    """The identity that every event carries: the row, its version, its batch.
 
     `version` is the number of the detection pass: it rises with every detection of a row.
     """
@@ -46,10 +46,10 @@ class OrderEvent(Model):
 
 
 class OrderChanged(OrderEvent):
-    """A watched row differs from its snapshot. `row` and `sizes` hold its watched columns that are not NULL.
+    """A watched row differs from its snapshot row. `row` and `sizes` are its watched columns that are not NULL.
 
-    `position` counts the events of a pass: with the version it makes the key of the staged row, the same one
-    however often the event comes. Of cause REPLAY it tells a version once more, so that whatever differs is mended.
+    `position` counts the events of a pass. Version and position form the key of the staged row, so that a repeated
+    event has the same key. An event of cause REPLAY re-emits a version, so that sync repairs every difference.
     """
 
     change: Change
@@ -61,19 +61,19 @@ class OrderChanged(OrderEvent):
 
     @property
     def stg_id(self) -> int:
-        """Key of the staged row; the 2,047 that follow are for its sizes."""
+        """The key of the staged row; the next 2,047 numbers are the keys of its sizes."""
         return self.version << 28 | self.position << 11
 
 
 class OrderStaged(OrderEvent):
-    """A valid order waits in the staging tables to be written to the board."""
+    """The staging tables hold a valid order that sync has to write to the board."""
 
     cause: Cause = Cause.LIVE
     attempt: int = 0
 
 
 class OrderSynced(OrderEvent):
-    """The board shows this version. `item_id` is None when the item was archived, deleted or never made."""
+    """The board shows this version. `item_id` is None when the item was archived, deleted or never created."""
 
     item_id: str | None
     mutations: int
@@ -81,7 +81,7 @@ class OrderSynced(OrderEvent):
 
 
 class OrderFailed(OrderEvent):
-    """This version did not arrive. `size_label` names the one size that failed, if it was only that."""
+    """This version did not reach the board. `size_label` names the size, when one size alone failed."""
 
     failure: FailureType
     code: str

@@ -1,4 +1,4 @@
-"""The kinds of failure that the ERR tables know, and how a failure ends."""
+"""The kinds of failure in the ERR tables, and the bytes that are no event."""
 
 import hashlib
 from enum import StrEnum
@@ -7,7 +7,11 @@ from schemas.base import Model, Origin
 
 
 class FailureType(StrEnum):
-    """The values of `error_type`: the contract's, and one for bytes on a topic that are no event."""
+    """The values of `error_type`: four of the contract, and UNDECODABLE for bytes on a topic that are no event.
+
+    NETWORK_ERROR and PARENT_NOT_FOUND are codes of the contract that no step writes: sync repeats or looks up a request
+    after a network error, and it creates an item before its subitems.
+    """
 
     API_ERROR = "API_ERROR"
     NETWORK_ERROR = "NETWORK_ERROR"
@@ -16,16 +20,8 @@ class FailureType(StrEnum):
     UNDECODABLE = "UNDECODABLE"
 
 
-class Resolution(StrEnum):
-    """How a failure ended: its version arrived or its cause was mended; a newer version counts; a person said so."""
-
-    RESOLVED = "RESOLVED"
-    SUPERSEDED = "SUPERSEDED"
-    DISMISSED = "DISMISSED"
-
-
 class Poison(Model):
-    """Bytes that are no event. `begins` shows the first of them, what is no ASCII escaped; `size` counts all."""
+    """Undecodable bytes. `begins` shows the first of them, non-ASCII bytes escaped; `size` is the number of all."""
 
     origin: Origin
     key: str
@@ -35,7 +31,7 @@ class Poison(Model):
 
     @property
     def error_key(self) -> str:
-        """The same however often it comes; another one for other bytes at that place of a topic made anew."""
+        """The same key for every delivery; another key for other bytes at the same origin of a recreated topic."""
         digest = hashlib.sha256(f"{self.size}:{self.begins}".encode()).hexdigest()[:12]
         return f"poison:{self.origin.topic}:{self.origin.partition}:{self.origin.offset}:{digest}"
 

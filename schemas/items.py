@@ -1,7 +1,7 @@
-"""What the writer tells Monday.com, and what it is told back.
+"""The mutations that the writer sends to Monday.com, and their outcomes.
 
 A plan is a list of mutations; a mutation is a plain value that can be printed, journalled and sent.
-`create_labels` lets the API make a dropdown label that is missing; the label policy was checked before.
+`create_labels` lets the API create a missing dropdown label; the label policy was checked before.
 """
 
 from enum import StrEnum
@@ -13,7 +13,7 @@ from schemas.base import ColumnValue, Model
 
 
 class Removal(StrEnum):
-    """What happens on the board to an order that left the source."""
+    """The removal policy: what the board does with the item of an order that left the source."""
 
     ARCHIVE = "archive"
     DELETE = "delete"
@@ -21,9 +21,9 @@ class Removal(StrEnum):
 
 
 class Entity(Model):
-    """What the ledger knows of one item (`size_label` "") or subitem on the board.
+    """The ledger's values of one item (`size_label` "") or subitem on the board.
 
-    `board_id` is the board that holds it: subitems live on a board of their own.
+    `board_id` is its board: subitems have a board of their own.
     """
 
     record_uuid: str
@@ -37,7 +37,7 @@ class Entity(Model):
 
 
 class DesiredItem(Model):
-    """What the board shall show for one order: the item, and one subitem for each size."""
+    """The item that the board must show for one order, with one subitem for each size."""
 
     record_uuid: str
     name: str
@@ -47,7 +47,7 @@ class DesiredItem(Model):
 
 
 class CreateItem(Model):
-    """Make the item of an order."""
+    """Create the item of an order."""
 
     kind: Literal["create_item"] = "create_item"
     record_uuid: str
@@ -86,7 +86,7 @@ class RemoveItem(Model):
 
 
 class CreateSubitem(Model):
-    """Make the subitem of one size; its parent exists."""
+    """Create the subitem of one size; its parent exists."""
 
     kind: Literal["create_subitem"] = "create_subitem"
     record_uuid: str
@@ -110,7 +110,7 @@ class UpdateSubitem(Model):
 
 
 class CreateGroup(Model):
-    """Make a group of the board."""
+    """Create a group of the board."""
 
     kind: Literal["create_group"] = "create_group"
     group_name: str
@@ -123,7 +123,7 @@ Mutation = Annotated[
 
 
 class Done(Model):
-    """The API confirmed one mutation. `board_id` is told for items and subitems."""
+    """The API confirmed one mutation. The API states `board_id` for items and subitems only."""
 
     kind: Literal["done"] = "done"
     id: str
@@ -131,7 +131,7 @@ class Done(Model):
 
 
 class Refused(Model):
-    """The API refused one mutation; sending it again unchanged would be refused again."""
+    """The API rejected one mutation, and will reject it as often as it is sent unchanged."""
 
     kind: Literal["refused"] = "refused"
     code: str
@@ -141,7 +141,7 @@ class Refused(Model):
 
 
 class Unknown(Model):
-    """Nobody can say whether one mutation took place: look before doing it again."""
+    """The outcome of one mutation is unknown: a lookup must precede a repetition."""
 
     kind: Literal["unknown"] = "unknown"
     reason: str

@@ -1,4 +1,4 @@
-"""The shape of the mapping data (mappings/board.yaml, values.csv) and the error that names its mistakes."""
+"""The shape of the mapping data (mappings/board.yaml, values.csv), and the error that lists its mistakes."""
 
 import string
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ ColumnId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 
 
 class MappingError(Exception):
-    """The mapping, or what it is applied to, is wrong. `mistakes` has a line for each."""
+    """The mapping has mistakes, or does not fit its tables. `mistakes` has one line for each."""
 
     def __init__(self, mistakes: Sequence[str]) -> None:
         self.mistakes = tuple(mistakes)
@@ -24,7 +24,7 @@ class MappingError(Exception):
 
 
 class Strict(Model):
-    """No silent conversion: a number is not a text, an unknown key is a mistake."""
+    """A model that converts nothing: a number is no text, an unknown key is a mistake."""
 
     model_config = ConfigDict(strict=True)
 
@@ -41,31 +41,32 @@ class ColumnType(StrEnum):
 
     @property
     def has_labels(self) -> bool:
+        """Is this a status or a dropdown?"""
         return self in (ColumnType.STATUS, ColumnType.DROPDOWN)
 
 
 class LabelPolicy(StrEnum):
-    """What a label that the board does not have means: make it, or refuse the order."""
+    """What to do with a label that the board does not have: create it, or refuse the order."""
 
     CREATE = "create"
     EXISTING = "existing"
 
 
 class Owner(StrEnum):
-    """Whose word counts for a cell: the table's always, or the people's once the item exists."""
+    """Who owns a cell of the board: the source always, or the users once the item exists."""
 
     SOURCE = "source"
     PEOPLE = "people"
 
 
 class Transform(StrEnum):
-    """What happens to a value beyond its type."""
+    """A conversion in addition to that of the column type."""
 
     CUSTOMER = "customer"
 
 
 class Otherwise(StrEnum):
-    """What becomes of a value that a value map does not know. LEAVE_OUT also warns."""
+    """What to do with a value that a value map does not list. LEAVE_OUT also adds a warning."""
 
     KEEP = "keep"
     LEAVE_OUT = "leave out"
@@ -79,7 +80,7 @@ class ValueMap(Strict):
 
 
 class Column(Strict):
-    """One board column: where its value comes from, which staging column holds it, how it is written."""
+    """One board column: its source column, its staging column, and the rules of its value."""
 
     id: ColumnId
     title: Name
@@ -106,13 +107,15 @@ class Column(Strict):
 
 
 class Board(Strict):
+    """The ids of the two boards, and the removal policy."""
+
     id: Name
     subitem_board_id: Name
     removal: items.Removal
 
 
 class KeyColumn(Strict):
-    """The board's text column with the row's identity. `setup` makes it, hence the API's rule for new ids."""
+    """The board's text column with the record_uuid. `setup` creates it: the id obeys the API's rule for new ids."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,20}$")]
     title: Name
@@ -121,12 +124,16 @@ class KeyColumn(Strict):
 
 
 class ItemName(Strict):
+    """The source columns that an item's name is joined from."""
+
     parts: Annotated[tuple[Name, ...], Field(min_length=1)]
     separator: str
     staging: Name
 
 
 class Group(Strict):
+    """The name of an order's group: customer, and the first season that is not blank."""
+
     template: Name
     seasons: Annotated[tuple[Name, ...], Field(min_length=1)]
     unknown: Name
@@ -139,7 +146,7 @@ class Group(Strict):
 
 
 class SizeRange(Strict):
-    """The markers that sizes stand between, and the column that should hold their sum."""
+    """The two marker columns around the size columns, and the column that should hold their sum."""
 
     after: Name
     before: Name
@@ -147,6 +154,8 @@ class SizeRange(Strict):
 
 
 class SizeColumn(Strict):
+    """The subitem column of the size label."""
+
     id: ColumnId
     title: Name
     type: Literal[ColumnType.DROPDOWN]
@@ -154,12 +163,16 @@ class SizeColumn(Strict):
 
 
 class QuantityColumn(Strict):
+    """The subitem column of the quantity."""
+
     id: ColumnId
     title: Name
     type: Literal[ColumnType.NUMBERS]
 
 
 class Subitem(Strict):
+    """The name template and the two columns of a subitem."""
+
     name: Name
     size: SizeColumn
     quantity: QuantityColumn
@@ -178,7 +191,7 @@ class Exclusion(Strict):
 
 
 class Limits(Strict):
-    """What Monday.com takes: text in UTF-16 units, labels in number a column."""
+    """The limits of Monday.com: text in UTF-16 units, labels as a number for each column."""
 
     name: PositiveInt
     group_name: PositiveInt
@@ -204,9 +217,9 @@ class BoardMapping(Strict):
 
 
 class ValueRules(Strict):
-    """values.csv: words that mean blank (casefolded), currency signs to take off, and value maps by name.
+    """values.csv: words that mean blank (casefolded), currency signs to remove, and value maps by name.
 
-    The keys of a map are held without case and spaces.
+    The keys of a map have no case and no spaces.
     """
 
     blank: frozenset[str]
@@ -216,10 +229,10 @@ class ValueRules(Strict):
 
 def _with_placeholders(template: str, wanted: set[str]) -> str:
     try:
-        found = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+        names = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:
         raise ValueError(f"{error}: write each placeholder as {{name}}") from error
-    if found != wanted:
-        names = " and ".join(f"{{{name}}}" for name in sorted(wanted))
-        raise ValueError(f"it must hold {names}, and no other placeholder")
+    if names != wanted:
+        expected = " and ".join(f"{{{name}}}" for name in sorted(wanted))
+        raise ValueError(f"it must contain {expected}, and no other placeholder")
     return template

@@ -1,4 +1,4 @@
-"""An order as the mapping understands it, and what is wrong with one."""
+"""An order that the mapping converted, one that is staged, and the problems of either."""
 
 from enum import StrEnum
 
@@ -7,14 +7,14 @@ from schemas.batches import StagingStatus
 
 
 class Severity(StrEnum):
-    """An ERROR refuses the order; a WARNING stays as a note on its row."""
+    """An ERROR refuses the order; a WARNING stays on the staged order."""
 
     ERROR = "ERROR"
     WARNING = "WARNING"
 
 
 class Problem(Model):
-    """One thing wrong with one value, said so that a person can mend it."""
+    """A problem of one value, with the advice that an operator needs to correct it."""
 
     column: str
     value: str | None
@@ -28,7 +28,7 @@ class Problem(Model):
 
 
 class Order(Model):
-    """A valid order, converted: what the staging tables and the board shall hold.
+    """A valid, converted order: the content of the staging tables and the board.
 
     `values` maps a staging column to its canonical cell (decimals as text with four places, dates ISO);
     blank columns are absent. `sizes` maps a size label, verbatim, to a quantity above zero.
@@ -43,11 +43,11 @@ class Order(Model):
 
 
 class StagedOrder(Model):
-    """One version of an order as the staging tables hold it.
+    """One version of an order in the staging tables.
 
-    `removed` is an order that left the source: nothing of it but its identity. `problems` are why it was refused;
-    then it is staged for the record only. `values` maps staging columns to canonical cells. `origin` is where its event
-    lies, when it was staged from one.
+    `removed`: the order left the source, and only its identity is staged. `problems` are the reasons of a refusal: a
+    refused version is staged for the record only. `values` maps staging columns to canonical cells. `origin` is the
+    origin of the event that it was staged from, if any.
     """
 
     stg_id: int

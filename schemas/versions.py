@@ -1,4 +1,4 @@
-"""Which version of an order counts: the one rule of superseding and settling, used by every step and table.
+"""The rule of superseding and settling, which every step and every table uses.
 
 A version is superseded as soon as a newer valid version is staged, or a newer one is settled. A version that validation
 refused supersedes nothing: the board keeps the last valid one. A version that the API refused does supersede, because a
@@ -13,7 +13,7 @@ from schemas.batches import StagingStatus
 
 
 class Version(NamedTuple):
-    """One version of one order. `number` is the number of the detection pass that found it."""
+    """One version of one order. `number` is the number of the pass that detected it."""
 
     record_uuid: str
     number: int
@@ -28,7 +28,7 @@ class SyncedVersion(NamedTuple):
 
     @property
     def version(self) -> Version:
-        """The same without its hash."""
+        """This version without its hash."""
         return Version(self.record_uuid, self.number)
 
 
@@ -41,12 +41,12 @@ class ConfirmedVersion(NamedTuple):
 
     @property
     def version(self) -> Version:
-        """The same without its item."""
+        """This version without its item."""
         return Version(self.record_uuid, self.number)
 
 
 class LeftSizes(NamedTuple):
-    """Sizes that an order does not have any more, and that its version brings to 0; `stg_id` is its staged key."""
+    """Sizes that left an order: its version sets them to 0. `stg_id` is the key of its staged row."""
 
     stg_id: int
     version: Version
@@ -54,7 +54,7 @@ class LeftSizes(NamedTuple):
 
 
 class StagedVersion(NamedTuple):
-    """What the staging tables hold of one version; `valid` is False when validation refused it."""
+    """The status of one staged version; `valid` is False when validation refused it."""
 
     status: StagingStatus
     valid: bool
@@ -62,11 +62,11 @@ class StagedVersion(NamedTuple):
 
 def newest_valid(staged: Mapping[int, StagedVersion]) -> int:
     """The newest version of an order that validation accepted; 0 when there is none."""
-    return max((number for number, one in staged.items() if one.valid), default=0)
+    return max((number for number, version in staged.items() if version.valid), default=0)
 
 
 def is_superseded(number: int, *, newest_valid: int = 0, settled: int = 0) -> bool:
-    """Is a newer version staged, or settled? Then this one must not be written any more."""
+    """Is a newer version staged, or settled? Then no step may write this one."""
     return number < max(newest_valid, settled)
 
 
@@ -86,8 +86,8 @@ def may_promote(number: int, *, settled: int, status: StagingStatus | None) -> b
 
 
 def may_record_failure(number: int, *, settled: int, failed_at: datetime, settled_at: datetime | None) -> bool:
-    """Does a failure of this version still count? Not when a newer version is settled, nor when it failed before its
-    own version was settled: then a later attempt succeeded.
+    """Does a failure of this version still count? It does not when a newer version is settled, nor when this version
+    was settled after it failed: then a later attempt succeeded.
     """
     if number != settled:
         return number > settled

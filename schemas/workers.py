@@ -1,4 +1,4 @@
-"""How a worker or the poller is doing, as it tells SQL and /health."""
+"""The state of a worker or the poller, as it reports it to SQL and at /health."""
 
 from datetime import datetime
 
@@ -6,9 +6,10 @@ from schemas.base import Model
 
 
 class ApiBudget(Model):
-    """The API's budget as the writer knows it. Complexity in points, `resets_in` in seconds.
+    """The API's budget as the writer counts it. Complexity in points, `resets_in` in seconds.
 
-    `calls_run_out_at`: when the day's calls end if they go on as they did; None if they last until midnight UTC.
+    `calls_run_out_at`: the time (UTC) of the day's last call at the present rate; None if the calls last until
+    midnight UTC.
     """
 
     complexity_spent: int
@@ -21,10 +22,10 @@ class ApiBudget(Model):
 
 
 class WorkerState(Model):
-    """One process. `holding`: topic → why its lane waits on purpose; `events`: topic → worked since the start.
+    """One process. `holding` maps a topic to the reason why its lane is paused, `events` to its events since the start.
 
-    `trouble` names what waits for a person, a token, a permission, a board, a day's calls, or for a broker that does
-    not answer ("kafka"). Waiting for the API's minute is no trouble. The poller has no pages and no API budget.
+    `trouble` names each paused lane that waits for an operator, a token, a permission, a board or the day's calls, and
+    "kafka" when no broker answers. A wait for the API's minute is no trouble. The poller has no address and no budget.
     """
 
     role: str = "worker"
@@ -39,5 +40,5 @@ class WorkerState(Model):
 
     @property
     def well(self) -> bool:
-        """Nothing waits for a person or for the broker."""
+        """No lane waits for an operator or for the broker."""
         return not self.trouble

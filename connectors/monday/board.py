@@ -1,4 +1,4 @@
-"""What stands on the board: its columns, groups, items and subitems, read page by page."""
+"""Reads the board: its columns and groups, and its items and subitems page by page."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -8,23 +8,23 @@ from connectors.monday import board_values, documents, error_table, responses
 from connectors.monday import client as clients
 from schemas import items
 
-# The API's own bounds: items by id in one call, and items of a page. Values of one search: our choice.
+# The API's limits are items by id in one call, and items of a page. The number of values in one search is our choice.
 IDS_PER_CALL = 100
 PAGE_LIMIT = 500
 VALUES_PER_SEARCH = 100
 
 
 class Board:
-    """One board, seen through one client."""
+    """One board, read through one client. Every method that asks the API raises the errors of Client.query."""
 
     def __init__(self, client: clients.Client, board_id: str) -> None:
         self._client = client
         self.board_id = board_id
 
     async def columns(self, ids: Sequence[str] | None = None) -> list[board_values.BoardColumn]:
-        """The columns in the order of the board: those of `ids` that it has, or all."""
-        # Left out, as in _selection.
-        found = await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)}))
+        """The columns in the order of the board: those with one of `ids`, or all."""
+        # Without the variable, as in _selection.
+        board = await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)}))
         return [
             board_values.BoardColumn(
                 id=raw["id"],
@@ -32,18 +32,21 @@ class Board:
                 type=raw["type"],
                 labels=board_values.read_labels(raw.get("settings")),
             )
-            for raw in found.get("columns") or ()
+            for raw in board.get("columns") or ()
         ]
 
     async def groups(self) -> dict[str, str]:
-        """Group ids by title; of groups with one title, the topmost."""
+        """The group ids by title; of groups with the same title, the topmost."""
         groups: dict[str, str] = {}
         for raw in (await self._ask_board("board_groups")).get("groups") or ():
             groups.setdefault(raw["title"], raw["id"])
         return groups
 
     async def ensure_key_column(self, column_id: str, title: str) -> bool:
-        """Make the text column that holds our own key, unless it is there; tell whether it was made."""
+        """Create the text column of the record_uuid unless it exists; return whether it was created.
+
+        Raises Misconfigured when the column has another type, or cannot be created.
+        """
         existing = {column.id: column for column in await self.columns()}.get(column_id)
         if existing is not None:
             if existing.type != "text":
@@ -53,22 +56,22 @@ class Board:
             return False
         variables = {"board": self.board_id, "column": column_id, "title": title}
         request = documents.compose([("create_column", variables)])
-        # The same key whoever asks: two setups at once still make one column.
+        # Every process uses the same idempotency key: two setups at the same time still create one column.
         key = f"setup-{self.board_id}-{column_id}"
         reply = await self._client.send(request.body, key=key, mutations=1)
         match responses.judge(reply, request.aliases):
-            case [items.Done(id=made)] if made == column_id:
+            case [items.Done(id=created_id)] if created_id == column_id:
                 return True
             case outcome:
-                raise errors.Misconfigured(f"column {column_id} was not made: {outcome}", code="KEY_COLUMN")
+                raise errors.Misconfigured(f"column {column_id} was not created: {outcome}", code="KEY_COLUMN")
 
     async def items(
         self, *, columns: Sequence[str] | None = None, subitems: bool = True, page: int = 100
     ) -> AsyncIterator[list[board_values.BoardItem]]:
-        """Every active item, a list a page; only these columns of the items, or all.
+        """Every active item, one list for each page; with these columns of the items, or all.
 
-        A page that is too complex for one request is asked again at half its size. The API forgets where a
-        reading stands 60 minutes after it began.
+        A page that is too complex for one request is requested once more at half its size. The cursor of the API
+        expires 60 minutes after the first page.
         """
         selection = _selection(columns, subitems)
         start = {"board": self.board_id, **selection}
@@ -78,17 +81,17 @@ class Board:
             try:
                 if cursor is None:
                     data = await self._client.query("items_page", {**start, "limit": limit})
-                    found = self._board_of(data)["items_page"]
+                    result = self._board_of(data)["items_page"]
                 else:
                     rest = {"cursor": cursor, "limit": limit, **selection}
-                    found = (await self._client.query("next_items_page", rest))["next_items_page"]
+                    result = (await self._client.query("next_items_page", rest))["next_items_page"]
             except errors.Rejected as error:
                 if error.code != "REQUEST_MAX_COMPLEXITY_EXCEEDED" or limit == 1:
                     raise
                 limit = max(1, limit // 2)
                 continue
-            yield [board_values.read_item(raw) for raw in found["items"]]
-            cursor = found.get("cursor")
+            yield [board_values.read_item(raw) for raw in result["items"]]
+            cursor = result.get("cursor")
             if cursor is None:
                 return
 
@@ -100,17 +103,17 @@ class Board:
         columns: Sequence[str] | None = None,
         subitems: bool = False,
     ) -> dict[str, list[board_values.BoardItem]]:
-        """The active items that hold each key, as a list: more than one is a duplicate, none an empty list.
+        """The active items of each key, as a list: it is empty without an item, and longer than one with duplicates.
 
-        `columns` bounds what is read of each item. The search ignores case: an item
-        goes to the key that it holds exactly, else to one that differs in case only.
+        `columns` limits the columns of each item. The search ignores case: an item belongs to the key that its key
+        column contains exactly, else to a key that differs in case only.
         """
-        found: dict[str, list[board_values.BoardItem]] = {key: [] for key in keys}
-        ignoring_case = {key.casefold(): key for key in found}
-        seen: set[str] = set()
+        by_key: dict[str, list[board_values.BoardItem]] = {key: [] for key in keys}
+        ignoring_case = {key.casefold(): key for key in by_key}
+        read_ids: set[str] = set()
         selection = _selection(None if columns is None else [key_column, *columns], subitems)
-        for values in _chunks(list(found), VALUES_PER_SEARCH):
-            # The API charges for the limit first and refunds later; more than one item a key is rare.
+        for values in _chunks(list(by_key), VALUES_PER_SEARCH):
+            # The API charges for the limit first and refunds later; a key with more than one item is rare.
             limit = min(PAGE_LIMIT, 2 * len(values))
             search = {"board": self.board_id, "key": key_column, "values": values, "limit": limit}
             data = await self._client.query("find_items", {**search, **selection})
@@ -118,37 +121,37 @@ class Board:
             while True:
                 for item in map(board_values.read_item, page["items"]):
                     text = item.columns.get(key_column, board_values.Shown()).text or ""
-                    key = text if text in found else ignoring_case.get(text.casefold())
-                    if key is not None and item.id not in seen:
-                        found[key].append(item)
-                        seen.add(item.id)
+                    key = text if text in by_key else ignoring_case.get(text.casefold())
+                    if key is not None and item.id not in read_ids:
+                        by_key[key].append(item)
+                        read_ids.add(item.id)
                 if not page.get("cursor"):
                     break
                 rest = {"cursor": page["cursor"], "limit": limit, **selection}
                 page = (await self._client.query("next_items_page", rest))["next_items_page"]
-        return found
+        return by_key
 
     async def subitems(self, item_ids: Iterable[str]) -> dict[str, list[board_values.BoardItem]]:
-        """The subitems of each item; an item that the API does not know is absent."""
-        found: dict[str, list[board_values.BoardItem]] = {}
+        """The subitems of each item; an id that is unknown to the API is absent."""
+        by_item: dict[str, list[board_values.BoardItem]] = {}
         async for raw in self._by_id("subitems", item_ids):
-            found[str(raw["id"])] = [board_values.read_item(child) for child in raw.get("subitems") or () if child]
-        return found
+            by_item[str(raw["id"])] = [board_values.read_item(child) for child in raw.get("subitems") or () if child]
+        return by_item
 
     async def items_by_id(
         self, item_ids: Iterable[str], *, columns: Sequence[str] | None = None
     ) -> dict[str, board_values.BoardItem]:
-        """Each item of this board that is active, whole with its subitems; any other is absent."""
+        """The active items of this board by id, with their subitems; any other item is absent."""
         chosen = {} if columns is None else {"columns": list(dict.fromkeys(columns))}
-        found = [board_values.read_item(raw) async for raw in self._by_id("items_by_id", item_ids, **chosen)]
+        read = [board_values.read_item(raw) async for raw in self._by_id("items_by_id", item_ids, **chosen)]
         return {
             item.id: item
-            for item in found
+            for item in read
             if item.state == board_values.ItemState.ACTIVE and item.board_id == self.board_id
         }
 
     async def exists(self, item_ids: Iterable[str]) -> dict[str, board_values.ItemState]:
-        """The state of each item or subitem; one that the API does not know is absent."""
+        """The state of each item or subitem by id; an id that is unknown to the API is absent."""
         return {
             str(raw["id"]): board_values.ItemState(raw["state"]) async for raw in self._by_id("item_states", item_ids)
         }
@@ -167,14 +170,14 @@ class Board:
         boards = [board for board in data.get("boards") or () if board]
         if not boards:
             raise error_table.BoardStop(
-                f"board {self.board_id} is not there, or not for this token", code="BOARD_NOT_FOUND"
+                f"board {self.board_id} does not exist, or this token has no access to it", code="BOARD_NOT_FOUND"
             )
         board: dict[str, Any] = boards[0]
         return board
 
 
 def _selection(columns: Sequence[str] | None, subitems: bool) -> dict[str, Any]:
-    # A variable that is left out leaves its argument out: all columns. Null would be a value.
+    # An absent variable omits its argument, and the API returns all columns. Null would be a value.
     chosen = {} if columns is None else {"columns": list(dict.fromkeys(columns))}
     return {"subitems": subitems, **chosen}
 

@@ -1,4 +1,4 @@
-"""What the board shows, as values, and how they are read out of the API's answers."""
+"""The content of the board as values, read from the API's answers."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from schemas import base
 
 
 class ItemState(StrEnum):
-    """An item that is not active is found by its id only."""
+    """The state of an item. Only a read by id returns an item that is not active."""
 
     ACTIVE = "active"
     ARCHIVED = "archived"
@@ -17,7 +17,7 @@ class ItemState(StrEnum):
 
 
 class BoardColumn(base.Model):
-    """`type` is the API's word. `labels` maps each usable label of a status or dropdown to its id."""
+    """A column. `type` is the API's word; `labels` maps each usable label of a status or dropdown to its id."""
 
     id: str
     title: str
@@ -26,7 +26,7 @@ class BoardColumn(base.Model):
 
 
 class Shown(base.Model):
-    """What a column of an item shows: the text a person reads, and the API's value, parsed."""
+    """The cell of an item: the text that a user reads, and the API's value, parsed."""
 
     text: str | None = None
     value: base.ColumnValue = None
@@ -46,7 +46,7 @@ class BoardItem(base.Model):
 
 
 def read_item(raw: Mapping[str, Any]) -> BoardItem:
-    """One item or subitem of an answer, as far as it was asked for."""
+    """One item or subitem of an answer, with the fields that the query selected."""
     group = raw.get("group") or {}
     return BoardItem(
         id=str(raw["id"]),
@@ -64,7 +64,7 @@ def read_item(raw: Mapping[str, Any]) -> BoardItem:
 
 
 def _parsed(value: Any) -> Any:
-    """The API's JSON scalar comes as text that holds JSON; what is no such text is the value itself."""
+    """The value of the API's JSON scalar: text that contains JSON; any other value is returned unchanged."""
     if not isinstance(value, str):
         return value
     try:
@@ -74,16 +74,16 @@ def _parsed(value: Any) -> Any:
 
 
 def read_labels(settings: Any) -> dict[str, str]:
-    """Label ids by label, out of a column's settings, in either form that the API has for them.
+    """The label ids by label, from a column's settings in either form of the API.
 
     A list of {id, label | name, is_deactivated?}, or an object {"1": "Done"} of label by id;
-    `deactivated_labels` lists the ids that can no longer be used.
+    `deactivated_labels` lists the ids that are not usable any more.
     """
     parsed = _parsed(settings)
     if not isinstance(parsed, dict):
         return {}
     raw = parsed.get("labels")
-    dead = {str(label) for label in parsed.get("deactivated_labels") or ()}
+    deactivated = {str(label) for label in parsed.get("deactivated_labels") or ()}
     pairs: Iterable[tuple[Any, Any]] = ()
     if isinstance(raw, dict):
         pairs = raw.items()
@@ -95,6 +95,6 @@ def read_labels(settings: Any) -> dict[str, str]:
             if label.get("is_deactivated"):
                 continue
             label = label.get("label") or label.get("name")
-        if label and str(number) not in dead:
+        if label and str(number) not in deactivated:
             labels[str(label)] = str(number)
     return labels

@@ -1,8 +1,8 @@
-"""Paces requests so that the API's budget is used up and never overdrawn.
+"""Paces requests so that they use the API's budget and never exceed it.
 
-Four limits meet here: complexity a minute (window.py), requests a minute (an AsyncLimiter), requests at a
-time, calls a day. A request asks for its turn, which sets its cost aside and waits as long as it must; the
-answer settles the turn. One budget belongs to one token and to one event loop.
+The budget has four limits: complexity a minute (minute_window.py), requests a minute (an AsyncLimiter), requests at a
+time, and calls a day (daily_calls.py). `turn` waits until a request may be sent and reserves its cost; `settle`
+corrects the reservation by the answer. One budget belongs to one token and to one event loop.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from connectors import errors
 from connectors.monday import daily_calls, error_table, limits, minute_window, responses
 from schemas import base
 
-# What a read is thought to cost before it was ever asked; from then on, what it cost last.
+# The assumed cost of a read that was never sent; afterwards it is the cost of its last answer.
 UNMEASURED_READ = 10_000
 # A refused request counts a tenth of a call; a burst may take a tenth of the minute's requests at once.
 REFUSED_CALL = 0.1
@@ -35,17 +35,17 @@ class Kind(StrEnum):
 
 
 class Snapshot(base.Model):
-    """How the write budget stands. Complexity in points, times in seconds, calls of the UTC day.
+    """The state of the write budget. Complexity in points, times in seconds, calls of the UTC day.
 
-    `held_for`: until a pause that the API asked for is over. `calls_run_out_at`: when the day's calls end if
-    they go on as they did since this process started, None if they last.
+    `paused_for`: seconds until the API pause ends. `calls_run_out_at`: the time (UTC) of the day's last call at the
+    rate since this process started; None if the calls last until midnight.
     """
 
     complexity_limit: int
     complexity_spent: int
     resets_in: float
     mutation_weight: int
-    held_for: float
+    paused_for: float
     requests: int
     throttled: int
     calls_today: float
@@ -64,7 +64,7 @@ class Turn:
 
 
 class Budget:
-    """`calls_today` is what this token is known to have used of the current UTC day already."""
+    """The budget of one token. `calls_today`: calls of the current UTC day that this token has used already."""
 
     def __init__(
         self,
@@ -79,16 +79,16 @@ class Budget:
         self._clock = clock
         self._sleep = sleep
         writes = minute_window.Window(limit.complexity_per_minute, limit.minute_seconds)
-        apart = minute_window.Window(limit.complexity_per_minute, limit.minute_seconds) if limit.reads_apart else writes
-        self._windows = {Kind.WRITE: writes, Kind.READ: apart}
+        reads = minute_window.Window(limit.complexity_per_minute, limit.minute_seconds) if limit.reads_apart else writes
+        self._windows = {Kind.WRITE: writes, Kind.READ: reads}
         self._places = {
             Kind.WRITE: asyncio.Semaphore(limit.writers),
             Kind.READ: asyncio.Semaphore(limit.readers),
         }
         self._limiter: aiolimiter.AsyncLimiter | None = None
         self._requests_per_minute = float(limit.requests_per_minute)
-        self._held_until = -math.inf
-        # Kinds of mutations may differ in weight: the heaviest of the latest answers is the safe guess.
+        self._paused_until = -math.inf
+        # Kinds of mutations differ in weight: the heaviest of the latest answers is the safe estimate.
         self._weights: collections.deque[int] = collections.deque(maxlen=16)
         self._read_costs: dict[str, int] = {}
         self._requests = 0
@@ -97,29 +97,29 @@ class Budget:
 
     @property
     def weight(self) -> int:
-        """What one mutation costs, in points: measured, or the published guess."""
+        """The cost of one mutation in points: measured, or the reported first estimate."""
         return max(self._weights, default=self._limit.mutation_weight)
 
-    def room(self, weight: int | None = None) -> int:
-        """How many mutations of `weight` points fit into what is left of this minute, and into one request.
+    def mutations_left(self, weight: int | None = None) -> int:
+        """The number of mutations of `weight` points that still fit into this minute, and into one request.
 
-        0 means: send a whole batch, its turn comes when the minute resets.
+        0 means: send a full request, which waits for its turn until the minute resets.
         """
         now = self._clock()
-        if now < self._held_until:
+        if now < self._paused_until:
             return 0
         left = self._windows[Kind.WRITE].left(now)
         return min(left, self._limit.complexity_per_request) // (weight or self.weight)
 
     def place(self, kind: Kind) -> asyncio.Semaphore:
-        """The places for requests at a time, to be entered; a write keeps its place through its waits."""
+        """The semaphore of the requests at a time; a write keeps its place while it waits."""
         return self._places[kind]
 
     async def turn(self, kind: Kind, *, name: str = "", mutations: int = 0) -> Turn:
-        """Wait until one more request may be sent, and set its cost aside.
+        """Wait until one more request may be sent, and reserve its cost.
 
-        Raises AccountStop when the day is used up, and Rejected (OVER_BUDGET) for several mutations that no
-        minute could ever hold together: nothing was sent then.
+        Raises AccountStop when the calls of the day are used up, and Rejected (OVER_BUDGET) for several mutations that
+        exceed the points of any minute. Then nothing was sent.
         """
         self._check_day(kind)
         await self._request_limiter().acquire()
@@ -128,10 +128,10 @@ class Budget:
             cost, now = self._cost(name, mutations), self._clock()
             if mutations > 1 and cost > min(points.capacity, self._limit.complexity_per_request):
                 raise errors.Rejected(
-                    f"{mutations} mutations cost {cost} points, a minute holds {points.capacity}",
+                    f"{mutations} mutations cost {cost} points, a minute has {points.capacity}",
                     code="OVER_BUDGET",
                 )
-            pause = max(points.delay(cost, now), self._held_until - now)
+            pause = max(points.delay(cost, now), self._paused_until - now)
             if pause <= 0:
                 break
             await self._sleep(pause)
@@ -141,28 +141,28 @@ class Budget:
         return Turn(kind, name, mutations, points.reserve(cost, now))
 
     def cancel(self, turn: Turn) -> None:
-        """The request never left."""
+        """Return the reserved cost: the request was never sent."""
         self._day.add(-1)
         self._windows[turn.kind].cancel(turn.reservation)
 
     def lose(self, turn: Turn) -> None:
-        """The request left and no answer came: it stays counted."""
+        """Keep the reserved cost: the request was sent, and no answer arrived."""
         self._windows[turn.kind].lose(turn.reservation)
 
     def settle(self, turn: Turn, reply: responses.Reply) -> None:
-        """Correct everything by an answer."""
-        told = responses.told(reply)
-        # A request that was too big tells its cost as well, though nobody is charged for it.
-        cost = told.cost or next((error.cost for error in reply.errors if error.cost), None)
+        """Correct window, weights and rate by an answer."""
+        report = responses.window_report(reply)
+        # The error of a request that was too big states its cost as well, although the API does not charge it.
+        cost = report.cost or next((error.cost for error in reply.errors if error.cost), None)
         if cost and turn.mutations:
             self._weights.append(math.ceil(cost / turn.mutations))
         elif cost:
             self._read_costs[turn.name] = cost
-        self._windows[turn.kind].settle(turn.reservation, told, self._clock())
+        self._windows[turn.kind].settle(turn.reservation, report, self._clock())
         self._learn_rate(reply)
 
     def throttled(self, turn: Turn, error: error_table.ApiError, wait: float, reply: responses.Reply) -> None:
-        """The request was refused without being executed: hold everything for `wait` seconds."""
+        """Pause all requests for `wait` seconds: the API refused this one without executing it."""
         now = self._clock()
         self._learn_rate(reply)
         throttle = error_table.rule(error).throttle
@@ -170,22 +170,23 @@ class Budget:
             self._throttled += 1
             self._day.add(REFUSED_CALL - 1)
         if throttle is error_table.Throttle.COMPLEXITY:
-            told = responses.told(reply).model_copy(update={"cost": None})
-            self._windows[turn.kind].refuse(turn.reservation, told, wait, now)
+            report = responses.window_report(reply).model_copy(update={"cost": None})
+            self._windows[turn.kind].refuse(turn.reservation, report, wait, now)
         else:
             self._windows[turn.kind].cancel(turn.reservation)
-            self.hold(wait)
+            self.pause(wait)
 
-    def hold(self, seconds: float) -> None:
-        """Send nothing at all for so long."""
-        self._held_until = max(self._held_until, self._clock() + seconds)
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so many seconds: an API pause."""
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
 
     def end_day(self) -> float:
-        """The API says that the day's calls are used up. Gives the seconds until midnight UTC."""
+        """Count the day's calls as used up, as the API says. Returns the seconds until midnight UTC."""
         self._day.exhaust()
         return self._day.resets_in()
 
     def snapshot(self) -> Snapshot:
+        """The state of the write budget now."""
         now = self._clock()
         points = self._windows[Kind.WRITE]
         return Snapshot(
@@ -193,7 +194,7 @@ class Budget:
             complexity_spent=points.spent(now),
             resets_in=points.resets_in(now),
             mutation_weight=self.weight,
-            held_for=max(0.0, self._held_until - now),
+            paused_for=max(0.0, self._paused_until - now),
             requests=self._requests,
             throttled=self._throttled,
             calls_today=round(self._day.used, 1),
@@ -205,8 +206,8 @@ class Budget:
         return mutations * self.weight if mutations else self._read_costs.get(name, UNMEASURED_READ)
 
     def _request_limiter(self) -> aiolimiter.AsyncLimiter:
-        # A limiter belongs to the loop it was made in, so it is made with the first request. It is a leaky
-        # bucket: burst and flow together stay within the limit of any minute.
+        # A limiter belongs to the event loop that created it, so the first request creates it. It is a leaky bucket:
+        # burst and flow together stay within the limit of any minute.
         if self._limiter is None:
             burst = max(1.0, self._requests_per_minute * BURST)
             flow = max(1.0, self._requests_per_minute - burst)
@@ -214,13 +215,13 @@ class Budget:
         return self._limiter
 
     def _learn_rate(self, reply: responses.Reply) -> None:
-        told = reply.allowances.get("minuteRate")
-        if told is None:
+        allowance = reply.allowances.get("minuteRate")
+        if allowance is None:
             return
-        if told.quota and told.quota < self._requests_per_minute:
-            self._requests_per_minute, self._limiter = told.quota, None
-        if told.left == 0 and told.resets_in:
-            self.hold(told.resets_in)
+        if allowance.quota and allowance.quota < self._requests_per_minute:
+            self._requests_per_minute, self._limiter = allowance.quota, None
+        if allowance.left == 0 and allowance.resets_in:
+            self.pause(allowance.resets_in)
 
     def _check_day(self, kind: Kind) -> None:
         share = 1 - self._limit.daily_reserve if kind is Kind.WRITE else 1

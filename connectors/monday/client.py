@@ -1,7 +1,7 @@
-"""The one way to the API: a paced POST, whose answer becomes a reply or an error of our own tree.
+"""Sends every request to the API as a paced POST; the answer becomes a reply or an error of connectors/errors.py.
 
-What is waited for here is only what was surely not executed. An unknown outcome is raised at once: whether
-the same body may be sent again is known to the journal, which wrote it down before it left.
+The client repeats only a request that the API did not execute. It raises an unknown outcome at once: the caller's
+journal has stored the body before it was sent, and decides whether to repeat it.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ Leave = Callable[[], Awaitable[None]]
 class Client:
     """One token at one URL. Use it as an async context manager, in the event loop of its budget.
 
-    `timeout` bounds one round trip, in seconds. `tries` bounds how often a request that a limit refused is
-    sent, and how often a read is asked. The token appears in no repr, log or error.
+    `timeout` limits one round trip, in seconds. `tries` limits the attempts of a request that a limit refuses, and of a
+    read. The token appears in no repr, log or error.
     """
 
     def __init__(
@@ -76,21 +76,22 @@ class Client:
         await self._stack.aclose()
 
     async def send(self, body: str, *, key: str | None, mutations: int, leave: Leave | None = None) -> responses.Reply:
-        """Send a body of so many aliased mutations under an idempotency key; judge the reply by alias.
+        """Send a body of so many aliased mutations under an idempotency key; `responses.judge` reads the reply.
 
-        `leave` is awaited each time right before the body leaves, after all waiting for the budget; what it
-        raises keeps the body here, and comes out.
+        `leave` runs before each attempt, after all waits for the budget; if it raises, the body is not sent and the
+        error passes through.
 
-        Raises OutcomeUnknown (nobody knows: the same body and key again, or look up), its child MustLookUp
-        (the same body would get the same answer: look up), Transient (surely not executed), Rejected
-        (nothing was executed, and never will be as a whole: send halves), AccountStop or BoardStop.
+        Raises OutcomeUnknown (the API may have executed it: repeat the same body and key, or look it up), its child
+        MustLookUp (the same body would get the same answer: look it up), Transient (not executed), Rejected (not
+        executed, and never as a whole: send halves), AccountStop or BoardStop.
         """
         return await self._ask(budgets.Kind.WRITE, body, key=key, mutations=mutations, leave=leave)
 
     async def query(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask one read document and give its data, complete: a part that failed fails the whole.
+        """Send one read document and return its complete data: an error in a part fails the whole read.
 
-        Asks again, with growing pauses, whatever may succeed later; then raises Transient.
+        It retries a temporary error with growing pauses, and raises Transient after the last attempt. It also raises
+        Rejected, AccountStop or BoardStop.
         """
         body = documents.query_body(name, variables)
         pauses = backoff.delays(rng=self._rng, tries=self._tries - 1)
@@ -103,9 +104,9 @@ class Client:
             except errors.Transient as error:
                 pause = next(pauses, None)
                 if pause is None:
-                    # A read has no outcome to be unknown: to the caller it is merely late.
+                    # A read changes nothing: for the caller an unknown outcome is only a delay.
                     raise errors.Transient(f"{name}: {error}", wait=error.wait) from error
-                log.warning("asking %s again: %s", name, error)
+                log.warning("retrying the read %s: %s", name, error)
                 await self._sleep(pause if error.wait is None else error.wait)
 
     async def _ask(
@@ -118,7 +119,7 @@ class Client:
         name: str = "",
         leave: Leave | None = None,
     ) -> responses.Reply:
-        """Send until no limit refuses it any more. Each stated wait is obeyed by the next turn."""
+        """Send until no limit refuses the request. The next turn obeys each stated wait."""
         stale = backoff.delays(rng=self._rng)
         refused: error_table.ApiError | None = None
         in_flight = False
@@ -126,7 +127,7 @@ class Client:
             for attempt in range(self._tries):
                 turn = await self.budget.turn(kind, name=name, mutations=mutations)
                 reply = await self._round_trip(turn, body, key, leave)
-                error = responses.whole(reply)
+                error = responses.request_error(reply)
                 if error is None:
                     self.budget.settle(turn, reply)
                     return reply
@@ -134,14 +135,14 @@ class Client:
                 if rule.action is not error_table.Action.WAIT or reply.replayed:
                     self.budget.settle(turn, reply)
                     raise self._exception(error, reply, mutations)
-                # A first wait is kept to the second. One that proved too short gets a growing surplus.
+                # The first wait is exactly the stated one. After a wait that was too short, a growing surplus is added.
                 wait = error.wait if error.wait is not None else rule.wait
                 wait += next(stale) if attempt else 0.0
-                log.warning("refused, next try in %.1f s: %s", wait, error)
+                log.warning("the API refused a request, next attempt in %.1f s: %s", wait, error)
                 self.budget.throttled(turn, error, wait, reply)
                 refused, in_flight = error, in_flight or error.status == 409
         if in_flight:
-            raise errors.OutcomeUnknown(f"still in flight after {self._tries} tries: {refused}")
+            raise errors.OutcomeUnknown(f"still in flight after {self._tries} attempts: {refused}")
         raise errors.Transient(f"refused {self._tries} times: {refused}", wait=wait)
 
     async def _round_trip(self, turn: budgets.Turn, body: str, key: str | None, leave: Leave | None) -> responses.Reply:
@@ -168,7 +169,7 @@ class Client:
             return error_table.AccountStop(str(error), code=error.code, wait=error.wait or until)
         exception = error_table.exception(error, mutations=mutations)
         if reply.replayed and isinstance(exception, errors.Transient):
-            # The API repeats what it answered before: this key will never get another answer.
+            # The API repeats its earlier answer: this key never gets another one.
             return error_table.MustLookUp(error)
         return exception
 

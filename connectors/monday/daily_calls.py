@@ -1,15 +1,16 @@
-"""Calls of the UTC day: how many are used, when they reset, when they run out. The clock is an argument."""
+"""Counts the calls of the UTC day, and computes when they reset and when they run out. The clock is an argument."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
 
 def utcnow() -> datetime:
+    """The time now, in UTC."""
     return datetime.now(UTC)
 
 
 class Day:
-    """Counts calls against `limit`. `used` is what is known to have been used of the current day already."""
+    """Counts calls against `limit`. `used`: calls of the current day that were used before."""
 
     def __init__(self, limit: int, *, used: float = 0.0, now: Callable[[], datetime] = utcnow) -> None:
         self.limit = limit
@@ -18,17 +19,18 @@ class Day:
 
     @property
     def used(self) -> float:
+        """Calls used on the current day."""
         now = self._now()
         if now.date() != self._since.date():
             self._start(datetime.combine(now.date(), time(), UTC), 0.0)
         return self._used
 
     def add(self, calls: float) -> None:
-        """Count calls; a negative number takes some back."""
+        """Count calls; a negative number takes calls back."""
         self._used = max(0.0, self.used + calls)
 
     def exhaust(self) -> None:
-        """The API says that nothing is left, whatever we counted."""
+        """Count all calls as used: the API says that none is left."""
         self._used = max(self.used, float(self.limit))
 
     def resets_in(self) -> float:
@@ -37,7 +39,7 @@ class Day:
         return (datetime.combine(now.date() + timedelta(days=1), time(), UTC) - now).total_seconds()
 
     def runs_out_at(self) -> datetime | None:
-        """When the last call is used if they go on as since this count began; None if they last the day."""
+        """The time (UTC) of the last call at the rate since this count began; None if the calls last the day."""
         left = self.limit - self.used
         now = self._now()
         if left <= 0:

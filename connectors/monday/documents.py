@@ -1,8 +1,8 @@
-"""The GraphQL texts: read from documents/*.graphql, and mutations composed into one aliased batch.
+"""Reads the GraphQL texts of documents/*.graphql, and composes mutations into one request of aliases.
 
-Values travel as variables, never inside the text. A batch is built from the parsed documents: each
-mutation's variables are renamed after its alias and its field gets that alias, so that
-`mutation CreateItem($board: ID!) { create_item(board_id: $board) { id } }` as third of a batch becomes
+Values travel as variables, never inside the text. A request is built from the parsed documents: each mutation's
+variables get its alias as a prefix, and its field gets that alias, so that
+`mutation CreateItem($board: ID!) { create_item(board_id: $board) { id } }` as the third of a request becomes
 `m2: create_item(board_id: $m2_board) { id }` with a variable `$m2_board: ID!`.
 """
 
@@ -18,14 +18,14 @@ from schemas import base, items
 
 Json = dict[str, Any]
 
-# One mutation of a batch: the name of its document, and the values of that document's variables.
+# One mutation of a request: the name of its document, and the values of that document's variables.
 Call = tuple[str, Json]
 
 
 class Request(base.Model):
     """One HTTP request: the exact JSON text to send, and the alias of each mutation, in order.
 
-    `body` is pure ASCII, so that no column, log or collation that it is stored in can change a byte.
+    `body` is pure ASCII, so that no column, log or collation changes a byte of it.
     """
 
     body: str
@@ -35,13 +35,13 @@ class Request(base.Model):
 def render(mutations: Sequence[items.Mutation], *, board_id: str, group_ids: Mapping[str, str]) -> Request:
     """Compose mutations into one request. Equal arguments give an equal body, byte for byte.
 
-    `group_ids` maps a group's name to its id; a name that is missing there is a KeyError.
+    `group_ids` maps a group's name to its id; a missing name raises KeyError.
     """
     return compose([_call(mutation, board_id, group_ids) for mutation in mutations])
 
 
 def compose(calls: Sequence[Call]) -> Request:
-    """Join named mutation documents and their variables into one request of aliased mutations."""
+    """Join named mutation documents and their variables into one request. Raises ValueError for none."""
     if not calls:
         raise ValueError("a request needs at least one mutation")
     aliases = tuple(f"m{index}" for index in range(len(calls)))
@@ -50,7 +50,7 @@ def compose(calls: Sequence[Call]) -> Request:
         for alias, (_, values) in zip(aliases, calls, strict=True)
         for name, value in values.items()
     }
-    text = _batch_text(tuple(name for name, _ in calls))
+    text = _request_text(tuple(name for name, _ in calls))
     return Request(body=_encode(text, variables), aliases=aliases)
 
 
@@ -61,12 +61,12 @@ def query_body(name: str, variables: Mapping[str, Any]) -> str:
 
 @functools.cache
 def text(name: str) -> str:
-    """One document as it stands in documents/<name>.graphql."""
+    """The text of documents/<name>.graphql."""
     return resources.files(__package__).joinpath("documents", f"{name}.graphql").read_text("utf-8")
 
 
 def names() -> list[str]:
-    """The name of every document there is, sorted."""
+    """The names of all documents, sorted."""
     folder = resources.files(__package__).joinpath("documents")
     return sorted(file.name.removesuffix(".graphql") for file in folder.iterdir())
 
@@ -118,7 +118,7 @@ def _removal(removal: items.Removal) -> str:
 
 
 def _columns(columns: Mapping[str, base.ColumnValue]) -> str:
-    """The API's JSON scalar is a *string* that holds JSON."""
+    """The API's JSON scalar is a *string* of JSON."""
     return json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -126,28 +126,28 @@ def _encode(query: str, variables: Mapping[str, Any]) -> str:
     return json.dumps({"query": query, "variables": variables}, ensure_ascii=True, separators=(",", ":"))
 
 
-# A backlog repeats few shapes (25 creates, 25 subitems); the bound is for the mixed ones.
+# A backlog repeats few shapes (25 creates, 25 subitems); the limit is for the mixed ones.
 @functools.lru_cache(maxsize=512)
-def _batch_text(documents: tuple[str, ...]) -> str:
+def _request_text(documents: tuple[str, ...]) -> str:
     parts = [_part(name, f"m{index}") for index, name in enumerate(documents)]
-    batch = graphql.OperationDefinitionNode(
+    operation = graphql.OperationDefinitionNode(
         operation=graphql.OperationType.MUTATION,
         name=graphql.NameNode(value="Batch"),
         variable_definitions=tuple(node for part in parts for node in part.variable_definitions or ()),
         selection_set=graphql.SelectionSetNode(
-            # Mutations run in order, so that the cost asked for last is the cost of them all.
+            # The API runs the fields in order, so the complexity field at the end states the cost of all mutations.
             selections=(
                 *(node for part in parts for node in part.selection_set.selections),
                 *_operation("complexity").selection_set.selections,
             )
         ),
     )
-    return graphql.print_ast(batch)
+    return graphql.print_ast(operation)
 
 
 @functools.lru_cache(maxsize=2048)
 def _part(name: str, alias: str) -> graphql.OperationDefinitionNode:
-    """One document with its variables and its field renamed after the alias."""
+    """One document with the alias in its variables and on its field."""
     renamed = graphql.visit(_operation(name), _Rename(alias))
     assert isinstance(renamed, graphql.OperationDefinitionNode)
     return renamed
@@ -161,6 +161,8 @@ def _operation(name: str) -> graphql.OperationDefinitionNode:
 
 
 class _Rename(graphql.Visitor):
+    """Prefixes every variable with the alias, and puts the alias on the field of the mutation."""
+
     def __init__(self, alias: str) -> None:
         super().__init__()
         self._alias = alias
@@ -171,8 +173,8 @@ class _Rename(graphql.Visitor):
     def leave_field(
         self, node: graphql.FieldNode, _key: object, _parent: object, _path: object, ancestors: list[Any]
     ) -> graphql.FieldNode | None:
-        # Only the mutation itself: its ancestors are the operation, its selection set and that set's fields.
-        if sum(isinstance(above, graphql.SelectionSetNode) for above in ancestors) != 1:
+        # Only the mutation's own field: its ancestors are the operation, its selection set and that set's fields.
+        if sum(isinstance(node, graphql.SelectionSetNode) for node in ancestors) != 1:
             return None
         return graphql.FieldNode(
             alias=graphql.NameNode(value=self._alias),

@@ -1,4 +1,4 @@
-"""The API's formats of error, read into one shape (error_table.ApiError).
+"""Reads the API's formats of errors into one shape (error_table.ApiError).
 
 1. GraphQL, 2025 and later: `errors` of {message, path, extensions {code, status_code, error_data,
    retry_in_seconds}}, mostly with HTTP 200.
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 class Answer(base.Model):
-    """What came back over HTTP. Header names are in lower case."""
+    """One HTTP answer. Header names are in lower case."""
 
     status: int
     headers: dict[str, str] = {}
@@ -34,19 +34,19 @@ def read_errors(
     request_id: str | None,
     now: datetime,
 ) -> Iterator[error_table.ApiError]:
-    """Every error of an answer whose JSON is `payload` ({} if it has none that is an object)."""
-    found = list(_raw_errors(payload))
-    for raw in found:
+    """Every error of an answer with the JSON object `payload` ({} without one); `now` is UTC, for Retry-After dates."""
+    listed = list(_raw_errors(payload))
+    for raw in listed:
         yield _error(raw, answer, allowances, request_id, now)
-    if not found and (answer.status >= 300 or not payload.get("data")):
-        nothing: Json = {"message": answer.text[:200] or "empty answer", "extensions": {}}
+    if not listed and (answer.status >= 300 or not payload.get("data")):
+        uncoded: Json = {"message": answer.text[:200] or "empty answer", "extensions": {}}
         if answer.status < 300:
-            nothing["extensions"]["code"] = "BAD_JSON"
-        yield _error(nothing, answer, allowances, request_id, now)
+            uncoded["extensions"]["code"] = "BAD_JSON"
+        yield _error(uncoded, answer, allowances, request_id, now)
 
 
 def as_object(value: object) -> Json:
-    """A JSON object as it is, anything else as an empty one."""
+    """A JSON object unchanged, and any other value as an empty object."""
     return value if isinstance(value, dict) else {}
 
 
@@ -101,7 +101,7 @@ def _stated_waits(
     allowances: Mapping[str, limits.Allowance],
     now: datetime,
 ) -> list[float]:
-    """Each pause in seconds that the answer asks for, wherever it says so: the longest one holds."""
+    """Each pause in seconds that the answer states, in headers or body: the longest one counts."""
     if error_table.rule(error).action not in (error_table.Action.WAIT, error_table.Action.ACCOUNT_STOP):
         return []
     milliseconds = _number(extensions.get("retryAfterMs"))
@@ -117,7 +117,7 @@ def _stated_waits(
     points = allowances.get("complexityMinute")
     complexity = error_table.rule(error).throttle is error_table.Throttle.COMPLEXITY
     if not waits and complexity and points is not None and points.resets_in is not None:
-        # Some points are left, only not enough for this request.
+        # Some points are left, but not enough for this request.
         return [points.resets_in]
     return waits
 
@@ -138,8 +138,8 @@ def _points(extensions: Json, message: str, names: tuple[str, ...], pattern: str
     for name in names:
         if (number := _number(extensions.get(name))) is not None:
             return int(number)
-    found = re.search(pattern, message)
-    return int(found[1]) if found else None
+    match = re.search(pattern, message)
+    return int(match[1]) if match else None
 
 
 def _number(value: object) -> float | None:

@@ -1,8 +1,8 @@
-"""What every error of the API means for us: one shape of error, one table, one exception for each action.
+"""Maps every error of the API to an action and an exception: one shape of error, one table.
 
-The facts are the API's error pages and change log as of 2026-10. A row is chosen by the error's code; a
-code that nobody listed is judged by the message, then by the HTTP status, and last as `LOOK_UP`: when we
-do not know what happened, we look before we write again.
+The source is the API's error pages and change log as of 2026-10. The error's code chooses the row; for an unlisted
+code the message does, then the HTTP status, and last the action is `LOOK_UP`: after an unknown outcome a lookup
+precedes the next write.
 """
 
 import re
@@ -14,31 +14,31 @@ from schemas import base
 
 
 class Action(Enum):
-    """What to do about an error."""
+    """The reaction to an error."""
 
-    WAIT = auto()  # it was not executed: send the same again after the stated wait
-    RESEND = auto()  # nobody knows: send the same body with the same key, while the key is remembered
-    LOOK_UP = auto()  # nobody knows, and the same body would get the same answer: look on the board
-    SPLIT = auto()  # too big: nothing was executed, send smaller parts
-    ROW_ERROR = auto()  # this one mutation can never succeed as it is
-    BOARD_STOP = auto()  # nothing can be written to this board until a person acts
-    ACCOUNT_STOP = auto()  # nothing can be sent at all until a person acts, or the day ends
-    CLIENT_BUG = auto()  # the request is wrong: nothing was executed, never send it again
+    WAIT = auto()  # not executed: repeat the same request after the stated wait
+    RESEND = auto()  # outcome unknown: repeat the same body and key, while the API remembers the key
+    LOOK_UP = auto()  # outcome unknown, and the same body would get the same answer: look it up on the board
+    SPLIT = auto()  # too big, not executed: send smaller parts
+    ROW_ERROR = auto()  # this mutation can never succeed unchanged
+    BOARD_STOP = auto()  # no write to this board can succeed until an operator acts
+    ACCOUNT_STOP = auto()  # no request can succeed until an operator acts, or the day ends
+    CLIENT_BUG = auto()  # the request is invalid, not executed: never repeat it
 
 
 class Throttle(Enum):
-    """Which limit refused a request. A refusal costs a tenth of a call of the day."""
+    """The kind of limit that refused a request. A refusal costs a tenth of a call of the day."""
 
     COMPLEXITY = auto()
     CALLS = auto()
 
 
 class ApiError(base.Model):
-    """One error in one shape, whichever of the formats it came in.
+    """One error in one shape for all formats.
 
-    `status` is the error's own status if it states one, else that of the HTTP answer. `path` starts with the
-    alias it belongs to, and is empty for the whole request. `wait` is the stated pause in seconds.
-    `cost`, `left` and `limit` are complexity points, where the error tells of them.
+    `status` is the error's own status if it states one, else that of the HTTP answer. `path` starts with the alias
+    of the mutation, and is empty for the whole request. `wait` is the stated pause in seconds. `cost`, `left` and
+    `limit` are complexity points, if the error states them.
     """
 
     code: str
@@ -57,7 +57,7 @@ class ApiError(base.Model):
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of the table. `wait` holds, in seconds, when the API states none."""
+    """One row of the table. `wait` is the pause in seconds when the API states none."""
 
     action: Action
     codes: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ TABLE: tuple[Rule, ...] = (
     ),
     Rule(Action.WAIT, codes=("IP_RATE_LIMIT_EXCEEDED",), wait=10, throttle=Throttle.CALLS),
     Rule(Action.WAIT, codes=("FIELD_LIMIT_EXCEEDED",), wait=15, throttle=Throttle.CALLS),
-    # The day before the minute: a daily limit may well be sent as a 429 with a common message.
+    # The day precedes the minute: the API may send a daily limit as a 429 with a common message.
     _DAILY,
     Rule(
         Action.WAIT,
@@ -97,7 +97,7 @@ TABLE: tuple[Rule, ...] = (
         wait=60,
         throttle=Throttle.CALLS,
     ),
-    # Two writers at once: on the board, or with the same key.
+    # Two writes at the same time: on the board, or with the same key.
     Rule(Action.WAIT, message=r"resource is currently locked", statuses=(423,), wait=1),
     Rule(Action.WAIT, codes=("IDEMPOTENCY_CONFLICT",), statuses=(409,), wait=2),
     # The request itself.
@@ -147,7 +147,7 @@ TABLE: tuple[Rule, ...] = (
         # A redirect, "not found" or "not allowed" without a code of the API is a wrong address or a proxy.
         statuses=(301, 302, 303, 307, 308, 401, 403, 404, 405, 407),
     ),
-    # Nobody knows.
+    # The outcome is unknown.
     Rule(
         Action.RESEND,
         codes=("BAD_JSON",),
@@ -161,17 +161,17 @@ UNLISTED = Rule(Action.LOOK_UP)
 
 
 class AccountStop(errors.Misconfigured):
-    """Nothing can be sent. `wait` is the time in seconds until it may pass by itself, if it may."""
+    """No request can succeed. `wait`: seconds until the cause may end by itself; None if it needs an operator."""
 
 
 class BoardStop(errors.Misconfigured):
-    """Nothing can be written to this board. Earlier mutations of the same request may have happened."""
+    """No write to this board can succeed. The API may have executed earlier mutations of the same request."""
 
 
 class MustLookUp(errors.OutcomeUnknown):
-    """An answer came that does not say what happened, and asking again would get the same answer.
+    """The answer does not state the outcome, and a repetition would get the same answer.
 
-    Look on the board by key; then send what is missing in smaller parts, so that the cause stands alone.
+    Look the keys up on the board; then send the missing mutations in smaller parts, so that one of them is the cause.
     """
 
     def __init__(self, error: ApiError) -> None:
@@ -180,18 +180,18 @@ class MustLookUp(errors.OutcomeUnknown):
 
 
 def rule(error: ApiError) -> Rule:
-    """The row for an error: by its code, else by its message, else by its status."""
+    """The row of an error: by its code, else by its message, else by its status."""
     code = _plain(error.code)
     return _CODES.get(code) or _by_message(error.message) or _by_status(error.status) or UNLISTED
 
 
 def is_daily_limit(error: ApiError) -> bool:
-    """Whether the calls of the UTC day are used up."""
+    """Does the error say that the calls of the UTC day are used up?"""
     return rule(error) is _DAILY
 
 
 def exception(error: ApiError, *, mutations: int) -> errors.OrdersyncError:
-    """The exception for an error that speaks for a whole request of so many mutations (0 for a read)."""
+    """The exception for an error of a whole request with so many mutations (0 for a read)."""
     row = rule(error)
     match row.action:
         case Action.ACCOUNT_STOP:
@@ -205,7 +205,7 @@ def exception(error: ApiError, *, mutations: int) -> errors.OrdersyncError:
         case Action.LOOK_UP:
             return MustLookUp(error)
         case Action.ROW_ERROR if mutations > 1:
-            # Mutations before the bad one may have happened, and the answer does not tell.
+            # The API may have executed the mutations before the bad one, and the answer does not say so.
             return MustLookUp(error)
         case Action.ROW_ERROR | Action.SPLIT | Action.CLIENT_BUG:
             return errors.Rejected(str(error), code=error.code, http_status=error.status, request_id=error.request_id)

@@ -1,7 +1,7 @@
-"""What a token and a plan allow, and what the API's own headers say is left of it.
+"""The limits of a token and a plan, and the allowances that the API states in its headers.
 
-The figures are the published limits as of 2026-10; a mutation's weight is a field report, so it is only the
-first guess and is measured from then on (budget.py).
+The figures are the published limits as of 2026-10. The weight of a mutation is a field report: it is the first
+estimate, and budget.py measures it from the first answer on.
 """
 
 import re
@@ -15,7 +15,7 @@ from schemas import base
 
 
 class Token(StrEnum):
-    """Whose token is used. A trial, free or NGO account's personal token has the smallest budget."""
+    """The kind of token. The personal token of a trial, free or NGO account has the smallest budget."""
 
     PERSONAL = "personal"
     APP = "app"
@@ -23,7 +23,7 @@ class Token(StrEnum):
 
 
 class Plan(StrEnum):
-    """What the account pays for. `standard` stands for free and basic too."""
+    """The plan of the account. `standard` includes free and basic."""
 
     STANDARD = "standard"
     PRO = "pro"
@@ -31,7 +31,7 @@ class Plan(StrEnum):
 
 
 class Limits(base.Model):
-    """The allowance of one token. A minute lasts `minute_seconds`, so that a test can scale it."""
+    """The limits of one token, complexity in points. A minute lasts `minute_seconds`, so that a test can scale it."""
 
     complexity_per_minute: int
     complexity_per_request: int = 5_000_000
@@ -42,9 +42,9 @@ class Limits(base.Model):
     calls_per_day: int
     mutation_weight: int = 30_000
     minute_seconds: float = 60.0
-    # Writes end this far before the day's last call, so that reads can still settle what is open.
+    # Writes end at this share before the day's last call, so that reads can still resolve open requests.
     daily_reserve: float = 0.02
-    # The API advises one write after the other: simultaneous ones on a board can corrupt data.
+    # The API advises one write after the other: simultaneous writes on a board can corrupt data.
     writers: int = 1
     readers: int = 4
 
@@ -68,12 +68,12 @@ _TOKENS: dict[Token, dict[str, Any]] = {
 
 
 def preset(token: str, plan: str, **overrides: Any) -> Limits:
-    """The published limits of a token on a plan; any field of Limits may be overridden by name."""
+    """The published limits of a token on a plan, with overrides of any field of Limits. Raises ValueError."""
     return Limits(**{**_TOKENS[Token(token)], **_PLANS[Plan(plan)], **overrides})
 
 
 class Allowance(base.Model):
-    """One limit as the headers tell it: `quota` a minute, `left` now, seconds until it resets."""
+    """One limit as the headers state it: `quota` a minute, `left` now, seconds until it resets."""
 
     quota: float | None = None
     left: float | None = None
@@ -83,10 +83,10 @@ class Allowance(base.Model):
 def read_headers(headers: Mapping[str, str]) -> dict[str, Allowance]:
     """Parse RateLimit-Policy and RateLimit (lower-case names) into an allowance per policy.
 
-    Items look like `"minuteRate";q=5000;w=60` and `"complexityMinute";r=4950000;t=45`. What cannot be read
-    is left out: a header is advice, never a reason to fail.
+    Items look like `"minuteRate";q=5000;w=60` and `"complexityMinute";r=4950000;t=45`. An unreadable
+    part is ignored: a header is advice, never a reason to fail.
     """
-    told: dict[str, dict[str, float]] = {}
+    stated: dict[str, dict[str, float]] = {}
     for header, fields in (
         ("ratelimit-policy", {"q": "quota"}),
         ("ratelimit", {"r": "left", "t": "resets_in"}),
@@ -94,5 +94,5 @@ def read_headers(headers: Mapping[str, str]) -> dict[str, Allowance]:
         for name, parameters in re.findall(r'"([^"]+)"((?:\s*;[^,]*)?)', headers.get(header, "")):
             for key, number in re.findall(r";\s*([a-z]+)=(\d+(?:\.\d+)?)", parameters):
                 if key in fields:
-                    told.setdefault(name, {})[fields[key]] = float(number)
-    return {name: Allowance(**values) for name, values in told.items()}
+                    stated.setdefault(name, {})[fields[key]] = float(number)
+    return {name: Allowance(**values) for name, values in stated.items()}

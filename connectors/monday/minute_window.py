@@ -1,8 +1,8 @@
-"""One fixed window of complexity points, as the API keeps it: it opens with its first call and then resets.
+"""A fixed window of complexity points, as the API has it: the first call opens it, and after a minute it resets.
 
-Pure: the time is an argument (seconds of a monotonic clock). The API keeps the true window; this is our
-picture of it, set right by every answer. Where an answer leaves room, the picture stays on the safe side:
-the window ends late rather than early, points count as spent until they are known to be free.
+The time is an argument (seconds of a monotonic clock). The API has the true window; this estimate is corrected by
+every answer. Where an answer is ambiguous, the estimate is cautious: the window ends late rather than early, and
+points count as spent until an answer says that they are free.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from schemas import base
 
 
-class Told(base.Model):
-    """What an answer says about the window, in points and seconds. None where it says nothing."""
+class WindowReport(base.Model):
+    """The statements of an answer about the window, in points and seconds; None without one."""
 
     cost: int | None = None
     before: int | None = None
@@ -22,7 +22,7 @@ class Told(base.Model):
 
 @dataclass(frozen=True, eq=False)
 class Reservation:
-    """Points set aside for a request that is about to leave. `opens`: it is the first of its window."""
+    """Points reserved for a request at the time `at`. `opens`: it is the first request of its window."""
 
     cost: int
     at: float
@@ -31,7 +31,7 @@ class Reservation:
 
 
 class Window:
-    """`limit` is what we may use; `capacity` what a window turned out to hold, never more than `limit`."""
+    """`limit`: the points that we may use; `capacity`: the points of a window as learned, never more than `limit`."""
 
     def __init__(self, limit: int, seconds: float) -> None:
         self.limit = limit
@@ -41,26 +41,29 @@ class Window:
         self._ends = float("-inf")
         self._number = 0
         self._open: set[Reservation] = set()
-        # Told times are whole seconds: a window that resets in this much less than its length is fresh.
-        self._coarse = min(1.0, seconds / 10)
+        # Answers state whole seconds: a window that resets in at most this much less than its length is fresh.
+        self._tolerance = min(1.0, seconds / 10)
 
     def spent(self, now: float) -> int:
+        """Points spent or reserved in the current window."""
         return self._spent if now < self._ends else 0
 
     def resets_in(self, now: float) -> float:
-        """Seconds until the window is full again; 0 when it is."""
+        """Seconds until the window resets; 0 when none is open."""
         return max(0.0, self._ends - now)
 
     def left(self, now: float) -> int:
+        """Points that are left in the current window."""
         return max(0, self.capacity - self.spent(now))
 
     def delay(self, cost: int, now: float) -> float:
-        """Seconds until `cost` points may be spent. What is bigger than a window has one to itself."""
+        """Seconds until `cost` points may be spent. A cost above the capacity waits for an unused window."""
         if cost <= self.left(now) or self.spent(now) == 0:
             return 0.0
         return self.resets_in(now)
 
     def reserve(self, cost: int, now: float) -> Reservation:
+        """Count points as spent before the request is sent; it opens a new window when none is open."""
         opens = now >= self._ends
         if opens:
             self._spent, self._ends, self._number = 0, now + self.seconds, self._number + 1
@@ -70,61 +73,61 @@ class Window:
         return reservation
 
     def cancel(self, reservation: Reservation) -> None:
-        """Give the points back: the request never left, or was refused."""
+        """Return the points: the request was never sent, or was refused."""
         self._open.discard(reservation)
         if reservation.number == self._number:
             self._spent -= reservation.cost
 
     def lose(self, reservation: Reservation) -> None:
-        """No answer came: the points stay spent."""
+        """Keep the points as spent: no answer arrived."""
         self._open.discard(reservation)
 
-    def settle(self, reservation: Reservation, told: Told, now: float) -> None:
-        """An answer came: replace the estimate by what it tells."""
+    def settle(self, reservation: Reservation, report: WindowReport, now: float) -> None:
+        """Correct the estimate by the answer."""
         self._open.discard(reservation)
         if reservation.number != self._number:
-            return  # an answer from a window that is over says nothing about this one
-        if told.cost is not None:
-            self._spent += told.cost - reservation.cost
+            return  # the answer is about an earlier window
+        if report.cost is not None:
+            self._spent += report.cost - reservation.cost
         if reservation.opens:
-            # The window opened while the request was on its way: at the latest now.
+            # The window opened while the request was under way: at the latest now.
             self._ends = now + self.seconds
-        self._learn_capacity(reservation, told)
-        self._learn_end(reservation, told, now)
-        if told.left is not None:
+        self._learn_capacity(reservation, report)
+        self._learn_end(reservation, report, now)
+        if report.left is not None:
             others = sum(other.cost for other in self._open)
-            seen = max(0, self.capacity - told.left) + others
-            # With others on their way, an answer may have overtaken a later one: keep the smaller remainder.
-            self._spent = max(self._spent, seen) if others else seen
+            spent = max(0, self.capacity - report.left) + others
+            # While other requests are under way, answers may arrive in another order: the smaller remainder counts.
+            self._spent = max(self._spent, spent) if others else spent
 
-    def refuse(self, reservation: Reservation, told: Told, wait: float, now: float) -> None:
-        """The API says that the window is spent: nothing more until `wait` seconds have passed."""
+    def refuse(self, reservation: Reservation, report: WindowReport, wait: float, now: float) -> None:
+        """Count the window as spent for `wait` seconds: the API refused the request for its complexity."""
         self.cancel(reservation)
-        if told.limit is not None:
-            self.capacity = min(self.limit, told.limit)
+        if report.limit is not None:
+            self.capacity = min(self.limit, report.limit)
         elif reservation.number == self._number and self._spent > 0:
-            # It held what was answered before, and not this request on top.
+            # Its points were enough for the earlier requests, but not for this one in addition.
             self.capacity = min(self.capacity, self._spent)
-        elif wait >= self.seconds - self._coarse:
-            # Refused as the first of a fresh window: it is bigger than the whole of it.
+        elif wait >= self.seconds - self._tolerance:
+            # The first request of a fresh window was refused: it is bigger than the whole window.
             self.capacity = max(1, min(self.capacity, reservation.cost // 2))
         self._spent, self._ends = self.capacity, now + wait
 
-    def _learn_capacity(self, reservation: Reservation, told: Told) -> None:
-        if told.limit is not None:
-            self.capacity = min(self.limit, told.limit)
+    def _learn_capacity(self, reservation: Reservation, report: WindowReport) -> None:
+        if report.limit is not None:
+            self.capacity = min(self.limit, report.limit)
         elif (
             reservation.opens
-            and told.before is not None
-            and (told.resets_in is None or told.resets_in >= self.seconds - self._coarse)
+            and report.before is not None
+            and (report.resets_in is None or report.resets_in >= self.seconds - self._tolerance)
         ):
-            # Ours was the first call of a whole window: what was there before it is what a window holds.
-            self.capacity = max(1, min(self.limit, told.before))
+            # This was the first call of a fresh window: the points before it are the points of a window.
+            self.capacity = max(1, min(self.limit, report.before))
 
-    def _learn_end(self, reservation: Reservation, told: Told, now: float) -> None:
-        """Move the end only if it contradicts the answer: whole seconds are coarser than our own picture."""
-        if told.resets_in is None:
+    def _learn_end(self, reservation: Reservation, report: WindowReport, now: float) -> None:
+        """Move the end only if the answer contradicts it: whole seconds are coarser than the estimate."""
+        if report.resets_in is None:
             return
-        earliest, latest = reservation.at + told.resets_in - 1, now + told.resets_in + 1
+        earliest, latest = reservation.at + report.resets_in - 1, now + report.resets_in + 1
         if not earliest <= self._ends <= latest:
             self._ends = min(latest, now + self.seconds)

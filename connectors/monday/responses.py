@@ -1,6 +1,6 @@
-"""From an HTTP answer to a reply, and from a reply to what became of each mutation.
+"""Reads an HTTP answer into a reply, and a reply into the outcome of each mutation.
 
-Reading never raises: an answer that makes no sense is an error too (formats.py).
+`read` never raises: an answer without sense becomes an error in the reply (error_formats.py).
 """
 
 import json
@@ -14,7 +14,7 @@ from schemas import base, items
 
 
 class Complexity(base.Model):
-    """Points before and after a request, what it cost, and seconds until the budget resets."""
+    """Points before and after a request, its cost in points, and seconds until the budget resets."""
 
     before: int
     after: int
@@ -23,7 +23,7 @@ class Complexity(base.Model):
 
 
 class Reply(base.Model):
-    """An answer that was read. `data` is {} when there is none; `seconds` is the round trip alone."""
+    """One answer. `data` is {} when it has none; `seconds` is the round trip without waits."""
 
     http_status: int
     data: dict[str, Any] = {}
@@ -36,7 +36,7 @@ class Reply(base.Model):
 
 
 class Throttled(base.Model):
-    """A limit kept one mutation from being executed: send it again, under a new key, in `wait` seconds."""
+    """A limit refused one mutation, which was not executed: repeat it under a new key in `wait` seconds."""
 
     kind: Literal["throttled"] = "throttled"
     wait: float
@@ -44,12 +44,13 @@ class Throttled(base.Model):
 
 
 class Stopped(base.Model):
-    """One mutation was not executed, and none will be until a person acts: raise `error()`."""
+    """One mutation was not executed, and none can be until an operator acts: raise `error()`."""
 
     kind: Literal["stopped"] = "stopped"
     cause: error_table.ApiError
 
     def error(self) -> errors.OrdersyncError:
+        """The AccountStop or BoardStop of the cause."""
         return error_table.exception(self.cause, mutations=1)
 
 
@@ -62,14 +63,14 @@ def read(
     """Read an answer; the round trip took `seconds`. `now` turns a Retry-After date into a pause."""
     payload = _payload(answer.text)
     data = error_formats.as_object(payload.get("data"))
-    told_id = error_formats.as_object(payload.get("extensions")).get("request_id")
-    request_id = str(told_id) if told_id else answer.headers.get("x-request-id")
+    body_id = error_formats.as_object(payload.get("extensions")).get("request_id")
+    request_id = str(body_id) if body_id else answer.headers.get("x-request-id")
     allowances = limits.read_headers(answer.headers)
-    found = error_formats.read_errors(answer, payload, allowances=allowances, request_id=request_id, now=now())
+    api_errors = error_formats.read_errors(answer, payload, allowances=allowances, request_id=request_id, now=now())
     return Reply(
         http_status=answer.status,
         data=data,
-        errors=tuple(found),
+        errors=tuple(api_errors),
         complexity=_complexity(data.get("complexity")),
         allowances=allowances,
         request_id=request_id,
@@ -78,46 +79,46 @@ def read(
     )
 
 
-def whole(reply: Reply) -> error_table.ApiError | None:
-    """The error that speaks for the whole request; None when each alias has to be judged by itself."""
+def request_error(reply: Reply) -> error_table.ApiError | None:
+    """The error of the whole request; None when each alias has its own outcome."""
     if not reply.errors or any(value for alias, value in reply.data.items() if alias != "complexity"):
         return None
-    refused = (error_table.Action.CLIENT_BUG, error_table.Action.SPLIT)
+    invalid = (error_table.Action.CLIENT_BUG, error_table.Action.SPLIT)
     unserved = (error_table.Action.WAIT, error_table.Action.RESEND)
     for error in reply.errors:
         action = error_table.rule(error).action
         # A validation error has a path into the document, and a 429 or 500 is about the request, path or not.
-        if action in refused or (action in unserved and reply.http_status >= 400):
+        if action in invalid or (action in unserved and reply.http_status >= 400):
             return error
     return None if any(error.path for error in reply.errors) else reply.errors[0]
 
 
 def judge(reply: Reply, aliases: Sequence[str]) -> list[Verdict]:
-    """What became of each mutation, in the order of `aliases`: by its own id and its own error."""
+    """The verdict on each mutation in the order of `aliases`, by its own id and its own error."""
     return [_verdict(reply, alias) for alias in aliases]
 
 
-def told(reply: Reply) -> minute_window.Told:
-    """What a reply says about the minute's complexity, from wherever it says it."""
-    seen, points = reply.complexity, reply.allowances.get("complexityMinute", limits.Allowance())
+def window_report(reply: Reply) -> minute_window.WindowReport:
+    """The statements of a reply about the minute's complexity, from its data, headers and errors."""
+    complexity, points = reply.complexity, reply.allowances.get("complexityMinute", limits.Allowance())
     error = next((error for error in reply.errors if error.left is not None or error.limit is not None), None)
-    # The headers are written last, after refunds and with what others took meanwhile.
-    lefts = (points.left, seen.after if seen else None, error.left if error else None)
+    # The API writes the headers last: they include refunds, and the points of other requests meanwhile.
+    lefts = (points.left, complexity.after if complexity else None, error.left if error else None)
     quotas = (points.quota, error.limit if error else None)
-    return minute_window.Told(
-        cost=seen.query if seen else None,
-        before=seen.before if seen else None,
+    return minute_window.WindowReport(
+        cost=complexity.query if complexity else None,
+        before=complexity.before if complexity else None,
         left=next((int(left) for left in lefts if left is not None), None),
-        resets_in=seen.reset_in if seen else points.resets_in,
+        resets_in=complexity.reset_in if complexity else points.resets_in,
         limit=min((int(quota) for quota in quotas if quota), default=None),
     )
 
 
 def _verdict(reply: Reply, alias: str) -> Verdict:
-    made = reply.data.get(alias)
-    if isinstance(made, dict) and made.get("id"):
-        board = error_formats.as_object(made.get("board")).get("id")
-        return items.Done(id=str(made["id"]), board_id=str(board) if board else None)
+    result = reply.data.get(alias)
+    if isinstance(result, dict) and result.get("id"):
+        board = error_formats.as_object(result.get("board")).get("id")
+        return items.Done(id=str(result["id"]), board_id=str(board) if board else None)
     error = next((error for error in reply.errors if error.path[:1] == (alias,)), None)
     if error is None:
         return items.Unknown(reason=f"no id and no error in request {reply.request_id or 'unknown'}")

@@ -1,8 +1,7 @@
-"""HTTP by aiohttp: one session, and the one place that reads aiohttp's exceptions.
+"""Sends HTTP requests by aiohttp, with one session, and turns aiohttp's exceptions into ours.
 
-The question that matters about a broken request is whether it may have arrived. No connection: surely not,
-so it is Transient. Anything later: nobody knows, so it is OutcomeUnknown. aiohttp itself
-never repeats a POST.
+Without a connection a request did not arrive: Transient. After any later error the API may have executed it:
+OutcomeUnknown. aiohttp itself never repeats a POST.
 """
 
 import types
@@ -14,14 +13,14 @@ import aiohttp
 from connectors import errors
 from connectors.monday import error_formats
 
-# Sends one body with these headers. Tests pass a function of their own.
+# A function that POSTs one body with these headers. It raises Transient, OutcomeUnknown or Misconfigured.
 Transport = Callable[[str, Mapping[str, str]], Awaitable[error_formats.Answer]]
 
 
 class Http:
-    """POSTs to one URL. `timeout` bounds a whole request, `connect_timeout` the making of a connection.
+    """POSTs to one URL. `timeout` limits a whole request, `connect_timeout` its connection, both in seconds.
 
-    The latter is well below the life of the writer's lease, so that a request leaves while it is held.
+    `connect_timeout` is well below the duration of the writer's lease, so that the request leaves within the lease.
     """
 
     def __init__(self, url: str, *, timeout: float, connect_timeout: float = 5.0, proxy: str | None = None) -> None:
@@ -48,7 +47,7 @@ class Http:
         if self._session is None:
             raise RuntimeError("the client is not open: use `async with`")
         try:
-            # A redirect would carry the token to another address: it is an answer like any other.
+            # A redirect would send the token to another address: here it is an answer like any other.
             async with self._session.post(
                 self._url, data=body.encode(), headers=headers, proxy=self._proxy, allow_redirects=False
             ) as response:
@@ -59,16 +58,16 @@ class Http:
                     text=content.decode(errors="replace"),
                 )
         except (aiohttp.ClientSSLError, aiohttp.InvalidURL) as error:
-            raise errors.Misconfigured(_say(error), code="CONNECTION_REFUSED_BY_US") from error
+            raise errors.Misconfigured(_describe(error), code="CONNECTION_REFUSED_BY_US") from error
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientHttpProxyError,
             aiohttp.ConnectionTimeoutError,
         ) as error:
-            raise errors.Transient(f"not sent: {_say(error)}") from error
+            raise errors.Transient(f"not sent: {_describe(error)}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise errors.OutcomeUnknown(f"sent, no answer: {_say(error)}") from error
+            raise errors.OutcomeUnknown(f"sent, no answer: {_describe(error)}") from error
 
 
-def _say(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__} {error}".strip()

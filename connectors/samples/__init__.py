@@ -1,9 +1,16 @@
-"""Sample rows of ORDERS_UNIFIED: realistic, seeded, as many as you like.
+"""Sample rows of ORDERS_UNIFIED: realistic, seeded, in any number.
 
-The first 69 rows are always the order that the project is measured by: GREYSON CLOTHIERS PO 4755 with 264
-sizes, grouped by its AAG season. Then come rows of forty customers, a few of which have most of the orders;
-about one in a hundred is empty and must be excluded. Rows that must be refused come last, so that asking
-for some changes no other row. `catalogue.yaml` says what they are made of.
+    changes.py    sample changes of the rows, with the effect that the board must show
+    maker.py      generates one row after the other
+    cells.py      prices, sizes and quirks of a row
+    catalogue.py  the shape of catalogue.yaml: customers, garments, quirks, flaws
+    dice.py       random numbers from one seed
+
+The first 69 rows are always the project's reference order: GREYSON CLOTHIERS PO 4755 with 264 sizes, grouped by its AAG
+season. Rows of forty customers follow, a few of which have most of the orders; about one in a hundred is empty and must
+be excluded. Rows that must be refused are last, so that their number changes no other row.
+
+Imports: schemas.base; imported by: streams.demo, benchmarks.
 """
 
 import dataclasses
@@ -17,7 +24,7 @@ EXCLUDED_SHARE = 0.01
 
 
 class Expected(enum.StrEnum):
-    """What the mapping must say of a row."""
+    """The result that the mapping must have for a row."""
 
     VALID = "VALID"
     EXCLUDED = "EXCLUDED"
@@ -26,10 +33,10 @@ class Expected(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One row with every column of the table, in its order, and what must become of it.
+    """One row with every column of the table, in its order, and its expected result.
 
-    `why` says what is wrong with a BAD row. Not a pydantic model: checking 268 cells would take longer
-    than making them.
+    `why` is the flaw of a BAD row. This is no pydantic model: the validation of 268 cells would take longer than their
+    generation.
     """
 
     row: cells.Row
@@ -45,11 +52,11 @@ class SampleRow:
 def generate(
     *, seed: int, orders: int, columns: Sequence[str], size_columns: Sequence[str], bad: int = 0
 ) -> Iterator[SampleRow]:
-    """`orders` rows, GREYSON's 69 and the excluded ones among them, then `bad` rows more; memory stays flat.
+    """Generate `orders` rows, GREYSON's 69 and the excluded ones included, then `bad` more; memory use is constant.
 
-    `columns` are all columns of the table, `size_columns` those of them that hold sizes. With one seed, a
-    longer run begins with the shorter one. Raises ValueError for fewer than 69 orders at once, and for a
-    table without a column that samples fill at the first row that fills it.
+    `columns` are all columns of the table, `size_columns` its size columns. With the same seed, a longer run begins
+    with the shorter one. Raises ValueError at once for fewer than 69 orders, and at the first row that fills a column
+    that the table does not have.
     """
     if orders < maker.GREYSON_ORDERS:
         raise ValueError(f"at least {maker.GREYSON_ORDERS} orders: GREYSON PO 4755 is always among them")

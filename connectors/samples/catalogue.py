@@ -1,4 +1,4 @@
-"""What sample orders are made of: the shape of `catalogue.yaml`, checked once when it is read."""
+"""The parts of sample orders: the shape of `catalogue.yaml`, which is validated when it is loaded."""
 
 import functools
 import pathlib
@@ -10,19 +10,19 @@ from schemas import base
 
 _FILE = pathlib.Path(__file__).with_suffix(".yaml")
 
-# Forty customers with ten styles each: 400 labels, and a dropdown of the board stops at 500.
+# Forty customers with ten styles each need 400 labels, and a dropdown of the board takes 500.
 STYLES_EACH = 10
 
 
 class Customer(base.Model):
-    """`names` are the raw names that the source writes, `code` begins its order numbers and styles."""
+    """A customer. `names` are its aliases in the source; its order numbers and styles begin with `code`."""
 
     code: str
     names: tuple[str, ...]
 
 
 class Garment(base.Model):
-    """`family` names a row of `Catalogue.families`; `cents` is the price ex works in US cents."""
+    """A garment. `family` is a key of `Catalogue.families`; `cents` is the price ex works in US cents."""
 
     code: str
     name: str
@@ -33,7 +33,7 @@ class Garment(base.Model):
 
 
 class Quirk(base.Model):
-    """`share` of the rows write one of `values` in one of `columns`; `{}` stands for the plain value."""
+    """An unusual, valid cell: a `share` of the rows has one of `values` in one of `columns`. `{}`: the plain value."""
 
     share: float
     columns: tuple[str, ...]
@@ -42,7 +42,7 @@ class Quirk(base.Model):
 
 
 class Flaw(base.Model):
-    """One value that makes an order bad. `customer` is the code of who writes such a value, if it matters."""
+    """A value that makes an order invalid. `customer` is the code of the customer that must have it, if any."""
 
     column: str
     value: base.Cell
@@ -52,12 +52,12 @@ class Flaw(base.Model):
 
     @property
     def cell(self) -> base.Cell:
-        """The value as it is written into the row."""
+        """The cell of the row: the value, repeated `times` if it is text."""
         return self.value * self.times if isinstance(self.value, str) else self.value
 
 
 class Style(NamedTuple):
-    """A style of one customer, with the sizes that it is made in."""
+    """A style of one customer, with its sizes."""
 
     code: str
     description: str
@@ -66,7 +66,7 @@ class Style(NamedTuple):
 
 
 class Catalogue(base.Model):
-    """The whole file. `header` and `line` map a column to the values it takes at random."""
+    """The whole file. `header` and `line` map a column to its possible values, for an order number and for a row."""
 
     customers: tuple[Customer, ...]
     families: dict[str, tuple[str, ...]]
@@ -78,7 +78,7 @@ class Catalogue(base.Model):
     flaws: tuple[Flaw, ...]
 
     def styles(self) -> dict[str, tuple[Style, ...]]:
-        """The styles of each customer code. No chance in it: every seed sells the same goods."""
+        """The styles by customer code: the same ones for every seed."""
         return {customer.code: self._styles_of(customer, at) for at, customer in enumerate(self.customers)}
 
     def _styles_of(self, customer: Customer, at: int) -> tuple[Style, ...]:
@@ -92,5 +92,5 @@ class Catalogue(base.Model):
 
 @functools.cache
 def load() -> Catalogue:
-    """The catalogue, read once in a process."""
+    """The catalogue; a process reads it once."""
     return Catalogue.model_validate(yaml.safe_load(_FILE.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""The parts of a row that take some thought: prices, sizes, and what real rows get wrong."""
+"""Generates prices, sizes and the quirks of real rows."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,17 +9,17 @@ Row = dict[str, base.Cell]
 
 MAX_SIZES = 9
 NO_SIZES_SHARE = 0.015
-MIXED_SHARE = 0.02  # any sizes of the table, so that even a column added yesterday is used
+MIXED_SHARE = 0.02  # any sizes of the table, so that new size columns are used too
 WRONG_TOTAL_SHARE = 0.01
 
 
 def prices(rolls: dice.Dice, cents: int, *, landed: bool) -> Row:
-    """Prices that add up, as text in US dollars; duty and tariff only where the goods land in the USA."""
+    """Consistent prices as text in US dollars; `landed`: with duty and tariff, for a destination in the USA."""
     ex_works = cents * (90 + rolls.below(21)) // 100
     fees, design, freight = ex_works * 3 // 100, rolls.below(80), 60 + rolls.below(90)
     fob = ex_works + fees + design
     duty, tariff = fob * 16 // 100, fob // 10
-    found: Row = {
+    row: Row = {
         "CUSTOMER PRICE": _money(fob + (duty + tariff + freight if landed else 0)),
         "EX WORKS (USD)": _money(ex_works),
         "ADMINISTRATION FEE": _money(fees),
@@ -31,7 +31,7 @@ def prices(rolls: dice.Dice, cents: int, *, landed: bool) -> Row:
         "SMS PRICE USD": _money(fob * 2),
     }
     if landed:
-        found |= {
+        row |= {
             "USA ONLY LSTP 75% EX WORKS": _money(ex_works * 75 // 100),
             "US DUTY RATE": "0.16",
             "US DUTY": _money(duty),
@@ -39,59 +39,59 @@ def prices(rolls: dice.Dice, cents: int, *, landed: bool) -> Row:
             "US TARIFF": _money(tariff),
             "DDP US (USD)": _money(fob + duty + tariff + freight),
         }
-    return found
+    return row
 
 
 def sizes(rolls: dice.Dice, family: Sequence[str], size_columns: Sequence[str]) -> Row:
-    """Sizes and TOTAL QTY of any order: one to nine sizes, seldom none; seldom a total that is wrong."""
+    """Sizes and TOTAL QTY of an order: one to nine sizes, rarely none; rarely a wrong total."""
     kind = rolls.roll()
     if kind < NO_SIZES_SHARE:
         return {"TOTAL QTY": rolls.pick((0, None))}
     if kind < NO_SIZES_SHARE + MIXED_SHARE:
         labels = [rolls.pick(size_columns) for _ in range(1 + rolls.below(MAX_SIZES))]
-        found: Row = {label: _quantity(rolls) for label in labels}
-        found["TOTAL QTY"] = sum_of(found, size_columns)
+        row: Row = {label: _quantity(rolls) for label in labels}
+        row["TOTAL QTY"] = sum_of(row, size_columns)
     else:
-        found = run_of_sizes(rolls, family, 1 + rolls.below(min(MAX_SIZES, len(family))))
+        row = run_of_sizes(rolls, family, 1 + rolls.below(min(MAX_SIZES, len(family))))
     if rolls.chance(WRONG_TOTAL_SHARE):
-        found["TOTAL QTY"] = sum_of(found, size_columns) + _quantity(rolls)
-    return found
+        row["TOTAL QTY"] = sum_of(row, size_columns) + _quantity(rolls)
+    return row
 
 
 def run_of_sizes(rolls: dice.Dice, family: Sequence[str], count: int) -> Row:
-    """`count` neighbouring sizes and their TOTAL QTY; half the time a zero in the rest of the family."""
+    """`count` neighbouring sizes and their TOTAL QTY; in half of the calls the rest of the family is 0."""
     first = rolls.below(len(family) - count + 1)
-    found: Row = dict.fromkeys(family, 0) if rolls.chance(0.5) else {}
-    found |= {label: _quantity(rolls) for label in family[first : first + count]}
-    found["TOTAL QTY"] = sum_of(found, family)
-    return found
+    row: Row = dict.fromkeys(family, 0) if rolls.chance(0.5) else {}
+    row |= {label: _quantity(rolls) for label in family[first : first + count]}
+    row["TOTAL QTY"] = sum_of(row, family)
+    return row
 
 
 def sum_of(row: Row, size_columns: Iterable[str]) -> int:
-    """What TOTAL QTY ought to be."""
+    """The correct TOTAL QTY: the sum of the sizes."""
     quantities = (row.get(column) for column in size_columns)
     return sum(quantity for quantity in quantities if isinstance(quantity, int))
 
 
 def quirks(rolls: dice.Dice, row: Row, known: Sequence[catalogue.Quirk]) -> Row:
-    """The cells of this row that are written in a way which a mapping must bear, one quirk a cell at most."""
-    found: Row = {}
+    """The cells of this row that get a quirk, which the mapping must accept; at most one quirk for each cell."""
+    changed: Row = {}
     for quirk in known:
         if not rolls.chance(quirk.share):
             continue
         column, value = rolls.pick(quirk.columns), rolls.pick(quirk.values)
         plain = row[column]
         if value is None:
-            found[column] = None
+            changed[column] = None
         elif "{}" not in value:
-            found[column] = value * quirk.times
+            changed[column] = value * quirk.times
         elif plain is not None:
-            found[column] = value.replace("{}", str(plain))
-    return found
+            changed[column] = value.replace("{}", str(plain))
+    return changed
 
 
 def _quantity(rolls: dice.Dice) -> int:
-    """From 1 to 600 pieces, mostly few."""
+    """1 to 600 pieces; small quantities are more likely."""
     return 1 + int(rolls.roll() ** 3 * 600)
 
 

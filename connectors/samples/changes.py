@@ -1,7 +1,7 @@
-"""The demo's day at the source: what happens to the sample orders, and what must come of it.
+"""The demo's day at the source: changes of the sample orders, each with its effect on the board.
 
-Every change is a plain value; writing it into the table is the caller's work. No two changes touch the same
-order, so that their effects can be told apart whatever the order in which they are made.
+Every change is a plain value; the caller writes it into the table. Each change has an order of its own, so that its
+effect does not depend on the sequence of the changes.
 """
 
 import enum
@@ -12,12 +12,12 @@ from connectors import samples
 from connectors.samples import catalogue, cells, dice
 from schemas import base
 
-# Enough to choose from; a script for half a million orders shall not read them all.
+# The number of rows to choose from: a script for half a million orders must not read them all.
 _POOL = 2_000
 
 
 class Kind(enum.StrEnum):
-    """What happens to an order."""
+    """The kinds of changes."""
 
     QUANTITY_UP = "QUANTITY_UP"
     QUANTITY_DOWN = "QUANTITY_DOWN"
@@ -44,8 +44,8 @@ class Operation(enum.StrEnum):
 class SourceChange(base.Model):
     """One change of ORDERS_UNIFIED.
 
-    `record_uuid` is None only for the row that comes without one. `cells` holds the new values of an UPDATE,
-    the whole row of an INSERT, nothing for a DELETE. `effect` says in words what the board must show.
+    `record_uuid` is None only for the row without one. `cells` are the new values of an UPDATE, the whole row of an
+    INSERT, and empty for a DELETE. `effect` describes in words the expected result on the board.
     """
 
     kind: Kind
@@ -56,34 +56,34 @@ class SourceChange(base.Model):
 
 
 class _Day:
-    """The orders that the day may still touch: valid, active, with two sizes or more."""
+    """The orders that the day can still change: valid, active, with two sizes or more."""
 
     def __init__(self, rows: Iterable[samples.SampleRow], seed: int, size_columns: Sequence[str]) -> None:
-        # A stream of its own: with the bare seed, new orders could repeat the uuids of the samples.
+        # With the bare seed, new orders could repeat the uuids of the samples.
         self.rolls = dice.Dice(f"changes of {seed}")
         self.size_columns = size_columns
         self._pool = [sample.row for sample in itertools.islice(rows, _POOL) if self._is_usable(sample)]
 
     def take(self, fits: Callable[[cells.Row], bool] = lambda row: True) -> cells.Row:
-        """An order that no other change gets. Raises ValueError when none is left."""
-        places = [at for at, row in enumerate(self._pool) if fits(row)]
-        if not places:
+        """Take an order out of the pool. Raises ValueError when none is left."""
+        positions = [at for at, row in enumerate(self._pool) if fits(row)]
+        if not positions:
             raise ValueError("too few sample orders for the day's changes: pass at least those of GREYSON PO 4755")
-        return self._pool.pop(self.rolls.pick(places))
+        return self._pool.pop(self.rolls.pick(positions))
 
     def ordered(self, row: cells.Row) -> dict[str, int]:
-        """The sizes that are ordered, with their quantities."""
+        """The sizes with a quantity above 0, with their quantities."""
         quantities = ((label, row[label]) for label in self.size_columns)
         return {label: quantity for label, quantity in quantities if isinstance(quantity, int) and quantity > 0}
 
     def free(self, row: cells.Row) -> list[str]:
-        """Sizes that are not ordered, of a family that holds all that are."""
+        """Sizes without a quantity, of a family that contains every size of the order."""
         ordered = self.ordered(row).keys()
         families = (family for family in catalogue.load().families.values() if ordered < set(family))
         return [label for label in next(families, ()) if label not in ordered]
 
     def copy(self, row: cells.Row) -> cells.Row:
-        """The same goods ordered anew: an order number and an identity of its own."""
+        """A new order for the same goods, with its own order number and identity."""
         prefix = str(row["AAG ORDER NUMBER"]).strip().partition("-")[0]
         number = f"{prefix}-N{self.rolls.below(1_000_000):06d}"
         return row | {
@@ -100,15 +100,15 @@ class _Day:
         )
 
 
-def _more(day: _Day) -> SourceChange:
+def _quantity_up(day: _Day) -> SourceChange:
     return _quantity(day, Kind.QUANTITY_UP, lambda old: old + 1 + day.rolls.below(50))
 
 
-def _less(day: _Day) -> SourceChange:
+def _quantity_down(day: _Day) -> SourceChange:
     return _quantity(day, Kind.QUANTITY_DOWN, lambda old: 1 + day.rolls.below(old - 1), least=2)
 
 
-def _none(day: _Day) -> SourceChange:
+def _quantity_zero(day: _Day) -> SourceChange:
     return _quantity(day, Kind.QUANTITY_ZERO, lambda old: 0)
 
 
@@ -133,7 +133,7 @@ def _new_size(day: _Day) -> SourceChange:
 
 
 def _new_season(day: _Day) -> SourceChange:
-    # Without a customer season the AAG season names the group.
+    # The order has no customer season, so its group has the AAG season.
     row = day.take(lambda row: row["CUSTOMER NAME"] == "GREYSON CLOTHIERS" and row["PO NUMBER"] == "4755")
     effect = f"moves from group GREYSON CLOTHIERS {row['AAG SEASON']} to GREYSON CLOTHIERS 2026 FALL"
     return _update(Kind.NEW_SEASON, row, {"AAG SEASON": "2026 FALL"}, effect)
@@ -179,7 +179,7 @@ def _missing_uuid(day: _Day) -> SourceChange:
 def _duplicate_uuid(day: _Day) -> SourceChange:
     row = day.take()
     twin = day.copy(row) | {"record_uuid": row["record_uuid"]}
-    effect = f"refused with an ERR row, and so is {_name(row)}, whose uuid it has; the board keeps what it shows"
+    effect = f"refused with an ERR row, and so is {_name(row)}, which has the same uuid; the board stays unchanged"
     return _insert(Kind.DUPLICATE_UUID, twin, effect)
 
 
@@ -214,10 +214,10 @@ def _name(row: cells.Row) -> str:
 
 
 _SCRIPT: tuple[tuple[Callable[[_Day], SourceChange], int], ...] = (
-    (_new_season, 1),  # first, while all of GREYSON's orders are still free
-    (_more, 3),
-    (_less, 2),
-    (_none, 2),
+    (_new_season, 1),  # first, while every order of GREYSON is in the pool
+    (_quantity_up, 3),
+    (_quantity_down, 2),
+    (_quantity_zero, 2),
     (_new_size, 2),
     (_cancelled, 2),
     (_new_order, 3),
@@ -230,9 +230,9 @@ _SCRIPT: tuple[tuple[Callable[[_Day], SourceChange], int], ...] = (
 
 
 def script(rows: Iterable[samples.SampleRow], *, seed: int, size_columns: Sequence[str]) -> list[SourceChange]:
-    """The day's changes to these rows, of every kind, each on an order of its own.
+    """The day's changes of these rows, of every kind, each of another order.
 
-    Reads no more than the first rows; GREYSON's 69 alone are enough. Raises ValueError when they are too few.
+    It reads only the first rows; GREYSON's 69 are enough. Raises ValueError for too few rows.
     """
     day = _Day(rows, seed, size_columns)
-    return [make(day) for make, times in _SCRIPT for _ in range(times)]
+    return [create(day) for create, times in _SCRIPT for _ in range(times)]

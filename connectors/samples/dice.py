@@ -1,4 +1,4 @@
-"""Chance, from one seed."""
+"""Random choices from one seed."""
 
 import random
 import uuid
@@ -11,7 +11,7 @@ T = TypeVar("T")
 class Dice:
     """One stream of random numbers.
 
-    All but `uuid` stands on `random()` alone, whose numbers for a seed Python promises to keep.
+    Every method but `uuid` uses `random()` alone: Python guarantees its numbers for a seed.
     """
 
     def __init__(self, seed: int | str) -> None:
@@ -23,7 +23,7 @@ class Dice:
         return self.roll() < share
 
     def below(self, limit: int) -> int:
-        """A whole number from 0 up to, not including, `limit`."""
+        """A whole number from 0 to `limit` - 1."""
         return int(self.roll() * limit)
 
     def pick(self, choices: Sequence[T]) -> T:

@@ -1,4 +1,4 @@
-"""Makes one row after the other. Nothing is kept but the order numbers that are still open."""
+"""Generates one row after the other. It remembers only the order numbers that take more rows."""
 
 import bisect
 import dataclasses
@@ -36,7 +36,7 @@ _BLANK_IF_EXCLUDED = (
 
 @dataclasses.dataclass(slots=True)
 class _Order:
-    """An order number that still takes rows. `product` is the style and colour of its newest row."""
+    """An order number that takes more rows. `product` is the style and colour of its newest row."""
 
     cells: cells.Row
     rows_left: int
@@ -44,7 +44,7 @@ class _Order:
 
 
 class Maker:
-    """`columns` are those of the table, in its order; `size_columns` are the sizes among them."""
+    """Generates rows. `columns` are those of the table, in its order; `size_columns` are its size columns."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Maker:
         self._open: dict[str, _Order] = {}
 
     def greyson(self) -> Iterator[cells.Row]:
-        """The 69 orders of PO 4755 with exactly 264 sizes; the first two share an item name."""
+        """Generate the 69 orders of PO 4755 with exactly 264 sizes; the first two share an item name."""
         customer = next(c for c in self._goods.customers if GREYSON["CUSTOMER NAME"] in c.names)
         styles = [s for s in self._styles[customer.code] if len(s.sizes) >= _GREYSON_MAX_SIZES]
         counts = [1] * GREYSON_ORDERS
@@ -73,34 +73,34 @@ class Maker:
             counts[at] = min(counts[at] + 1, _GREYSON_MAX_SIZES)
         for at, count in enumerate(counts):
             row, style = self._next(customer, styles, twin=at == 1)
-            yield self._known(row | GREYSON | cells.run_of_sizes(self._rolls, style.sizes, count))
+            yield self._checked(row | GREYSON | cells.run_of_sizes(self._rolls, style.sizes, count))
 
     def order(self, code: str | None = None) -> cells.Row:
-        """An order of the customer with this code, or of anyone."""
+        """An order of the customer with this code, or of a random customer."""
         customer = self._by_code[code] if code else self._customer()
         row, style = self._next(customer, self._styles[customer.code])
-        return self._known(row | cells.sizes(self._rolls, style.sizes, self._size_columns))
+        return self._checked(row | cells.sizes(self._rolls, style.sizes, self._size_columns))
 
     def flawed(self, flaw: catalogue.Flaw) -> cells.Row:
         """An order with this flaw and no other."""
-        return self._known(self.order(flaw.customer) | {flaw.column: flaw.cell})
+        return self._checked(self.order(flaw.customer) | {flaw.column: flaw.cell})
 
     def empty(self) -> cells.Row:
-        """A row in which nothing is ordered."""
+        """A row without goods, which the mapping must exclude."""
         row = self._blank | {column: self._rolls.pick(_BLANKS) for column in _BLANK_IF_EXCLUDED}
         row["CUSTOMER NAME"] = self._rolls.pick(self._customer().names)
         row["TOTAL QTY"] = self._rolls.pick((0, None))
         row["record_uuid"] = self._rolls.uuid()
-        return self._known(row)
+        return self._checked(row)
 
     def _customer(self) -> catalogue.Customer:
-        """The n-th of the list is 1/n as likely as the first."""
+        """A random customer: the n-th is 1/n as likely as the first."""
         return self._goods.customers[bisect.bisect(self._weights, self._rolls.roll() * self._weights[-1])]
 
     def _next(
         self, customer: catalogue.Customer, styles: Sequence[catalogue.Style], *, twin: bool = False
     ) -> tuple[cells.Row, catalogue.Style]:
-        """The next row of this customer but for its sizes, and its style."""
+        """The next row of this customer without its sizes, and its style."""
         rolls = self._rolls
         order = self._open.get(customer.code)
         if order is None or (order.rows_left < 1 and not twin):
@@ -109,7 +109,7 @@ class Maker:
         row = self._blank | order.cells
         if order.product is None or not (twin or rolls.chance(TWIN_SHARE)):
             order.product = (rolls.pick(styles), rolls.pick(self._goods.colours))
-        else:  # what tells twins apart for a person
+        else:  # only these two cells of a twin differ for a user
             row["DESTINATION WAREHOUSE"] = rolls.pick(self._goods.header["DESTINATION WAREHOUSE"])
             row["PLANNED DELIVERY METHOD"] = rolls.pick(self._goods.header["PLANNED DELIVERY METHOD"])
         style, colour = order.product
@@ -145,8 +145,8 @@ class Maker:
         fields |= {column: rolls.pick(choices) for column, choices in self._goods.header.items()}
         return _Order(fields, rows_left=1 + rolls.below(_MAX_ROWS_OF_ORDER))
 
-    def _known(self, row: cells.Row) -> cells.Row:
-        """The row, unless it was widened by a column that the table does not have."""
+    def _checked(self, row: cells.Row) -> cells.Row:
+        """The row. Raises ValueError if it has a column that the table does not have."""
         if len(row) != len(self._blank):
             missing = ", ".join(sorted(row.keys() - self._blank.keys()))
             raise ValueError(f"the table lacks columns that samples fill: {missing}")

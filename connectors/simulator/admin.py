@@ -1,6 +1,6 @@
-"""Look at the board, count what happened, set faults, and edit by hand as a person would.
+"""The tester's access to the board: read it, count requests, set faults, and edit it by hand as a user does.
 
-Loopback only, no token, no limits: this is the tester's side door, not part of the API.
+It is no part of the API: it has no token and no limits. The server listens on loopback by default.
 """
 
 import json
@@ -13,7 +13,7 @@ from schemas import base
 
 
 class SetValue(base.Model):
-    """Write one cell, as JSON of its column type; the column `name` renames; a new label is made."""
+    """Write one cell, as JSON of its column type; the column `name` renames the item; a new label is created."""
 
     action: Literal["set"]
     item_id: str
@@ -22,14 +22,14 @@ class SetValue(base.Model):
 
 
 class Act(base.Model):
-    """Delete or archive an item or subitem, or put a copy beside it."""
+    """Delete, archive or duplicate an item or subitem."""
 
     action: Literal["delete", "archive", "duplicate"]
     item_id: str
 
 
 class Move(base.Model):
-    """Drag an item into another group, by its title; one that is not there is made."""
+    """Move an item to the group of this title, which is created if it is missing."""
 
     action: Literal["move"]
     item_id: str
@@ -37,7 +37,7 @@ class Move(base.Model):
 
 
 class Add(base.Model):
-    """Write a new item into the first group, or a new subitem under `parent_id`; values as JSON by column id."""
+    """Add an item to the first group, or a subitem to `parent_id`; values as JSON by column id."""
 
     action: Literal["add"]
     name: str
@@ -50,13 +50,13 @@ Edits: TypeAdapter[SetValue | Act | Move | Add] = TypeAdapter(Edit)
 
 
 class Admin:
-    """The side door to a service."""
+    """The tester's access to one service."""
 
     def __init__(self, api: service.Service) -> None:
         self._api = api
 
     def board(self) -> dict[str, Any]:
-        """All items of every state: `columns` holds the values by column id, as they were last written."""
+        """All items of every state; `columns` has the values by column id, as they were last written."""
         state, board_id = self._api.state, self._api.settings.board_id
         groups = state.groups[board_id]
         return {
@@ -64,15 +64,15 @@ class Admin:
             "groups": [{"id": group.id, "title": group.title} for group in groups.values()],
             "items": [
                 {
-                    **self._told(item),
+                    **self._described(item),
                     "group": groups[item.group_id].title,
-                    "subitems": [self._told(subitem) for subitem in state.subitems(item.id)],
+                    "subitems": [self._described(subitem) for subitem in state.subitems(item.id)],
                 }
                 for item in state.items("board_id = ? ORDER BY id", (board_id,))
             ],
         }
 
-    def _told(self, item: store.Item) -> dict[str, Any]:
+    def _described(self, item: store.Item) -> dict[str, Any]:
         cells = self._api.state.cells(item.id)
         return {
             "id": str(item.id),
@@ -82,10 +82,10 @@ class Admin:
         }
 
     def stats(self) -> dict[str, Any]:
-        """The counters, and each minute's complexity: `windows` are the past ones, oldest first."""
+        """The counters, and the complexity of each minute; `windows` are the past ones, oldest first."""
         gate, now = self._api.gate, self._api.clock.monotonic()
         return {
-            **self._api.stats.told(),
+            **self._api.stats.as_dict(),
             "in_flight": gate.in_flight,
             "calls_today": self._api.state.calls_of(self._api.clock.now().date()) / 10,
             "complexity": {
@@ -97,19 +97,19 @@ class Admin:
         }
 
     def reset_stats(self) -> dict[str, Any]:
-        """Counters and past windows; the window in progress and the day go on."""
+        """Reset counters and past windows, but not the current window and the calls of the day. Returns the stats."""
         self._api.stats.reset()
         self._api.gate.complexity.closed.clear()
         return self.stats()
 
     def set_faults(self, body: bytes) -> dict[str, Any]:
-        """Replace all rules; ordinals count from here. Raises pydantic.ValidationError."""
+        """Replace all rules; ordinals start at 1 again. Raises pydantic.ValidationError."""
         rules = faults.Rules.validate_json(body)
         self._api.plan = faults.Plan(rules, self._api.settings.seed)
         return {"rules": len(rules)}
 
     def edit(self, body: bytes) -> dict[str, Any]:
-        """Returns the id of the item that was edited or made. Raises ValidationError or GraphQLError."""
+        """Apply an Edit; returns the id of the edited or new item. Raises ValidationError or GraphQLError."""
         edit = Edits.validate_json(body)
         with self._api.state.transaction():
             item = self._edited(edit, self._api.clock.now().timestamp())

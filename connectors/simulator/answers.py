@@ -1,7 +1,7 @@
-"""The shape of everything that goes wrong, as the API is known to say it.
+"""The API's formats of errors.
 
-Application errors travel in HTTP 200 with `data` and `errors[].extensions.code`; transport errors have their
-own status. Two bodies are published nowhere and are our guess: the daily limit and the minute limit.
+Application errors travel in HTTP 200 with `data` and `errors[].extensions.code`; transport errors have their own
+status. The bodies of the daily limit and of the minute limit are not published: they are our assumption.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ JSON = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What leaves the server: a JSON object or, as text, HTML. `cut` means the connection dies instead."""
+    """One answer: a JSON object or, as text, HTML. `cut`: the server ends the connection instead."""
 
     status: int
     body: JSON | str = ""
@@ -26,7 +26,7 @@ class Answer:
 
 
 class Refused(Exception):
-    """A request that is answered without being executed."""
+    """A request that gets this answer without being executed."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(", ".join(answer.codes))
@@ -34,19 +34,19 @@ class Refused(Exception):
 
 
 def failed(code: str, message: str, *, status_code: int = 200, **error_data: Any) -> GraphQLError:
-    """The error of one alias; its neighbours go on."""
+    """The error of one alias; the others are executed."""
     extensions = {"code": code, "status_code": status_code, "error_data": error_data}
     return GraphQLError(message, extensions=extensions)
 
 
 def error(status: int, code: str, message: str, *, retry_after: int | None = None, **extensions: Any) -> Answer:
     """One error about the whole request."""
-    told = {"code": code, **extensions}
-    return Answer(status, {"errors": [{"message": message, "extensions": told}]}, (code,), retry_after)
+    coded = {"code": code, **extensions}
+    return Answer(status, {"errors": [{"message": message, "extensions": coded}]}, (code,), retry_after)
 
 
 def throttled(code: str, message: str, seconds: int, **extensions: Any) -> Answer:
-    """HTTP 429: not executed, come back after `seconds`."""
+    """HTTP 429: not executed, to be repeated after `seconds`."""
     answer = error(429, code, message, retry_after=seconds, status_code=429, retry_in_seconds=seconds, **extensions)
     return dataclasses.replace(answer, throttled=True)
 
@@ -68,13 +68,13 @@ def unreadable(message: str) -> Answer:
 
 
 def invalid(errors: list[GraphQLError]) -> Answer:
-    """Schema validation or variables: nothing of the request ran."""
+    """The text or its variables do not fit the schema: nothing of the request ran."""
     codes = tuple(
         "undefinedField" if each.message.startswith("Cannot query field") else "GRAPHQL_VALIDATION_FAILED"
         for each in errors
     )
-    told = [{**e.formatted, "extensions": {"code": code}} for e, code in zip(errors, codes, strict=True)]
-    return Answer(400, {"errors": told}, codes)
+    coded = [{**e.formatted, "extensions": {"code": code}} for e, code in zip(errors, codes, strict=True)]
+    return Answer(400, {"errors": coded}, codes)
 
 
 def too_complex(cost: int, limit: int) -> Answer:
@@ -99,7 +99,7 @@ def minute_exceeded(seconds: int) -> Answer:
 
 
 def concurrency_exceeded() -> Answer:
-    """The published sample states no time in its body."""
+    """Requests at a time exceeded. The published sample states no time in its body."""
     answer = error(429, "maxConcurrencyExceeded", "Max concurrency exceeded", retry_after=1)
     return dataclasses.replace(answer, throttled=True)
 
@@ -134,7 +134,7 @@ def board_missing(board_id: int) -> Answer:
 
 
 def legacy_throttle(status: int, left: int, limit: int, seconds: int) -> Answer:
-    """The form before 2025-01, seen as late as 2024 in HTTP 200."""
+    """The format before 2025-01, observed in HTTP 200 as late as 2024."""
     message = (
         f"Complexity budget exhausted, query cost 30001 budget remaining {left} out of {limit} "
         f"reset in {seconds} seconds"
@@ -150,5 +150,5 @@ def legacy_throttle(status: int, left: int, limit: int, seconds: int) -> Answer:
 
 
 def cut() -> Answer:
-    """The connection ends without a word."""
+    """The connection ends without an answer."""
     return Answer(0, cut=True, codes=("CONNECTION_CUT",))

@@ -1,6 +1,6 @@
-"""What each mutation does to the board, and every reason why it would not.
+"""The effect of each mutation on the board, and every reason to refuse it.
 
-Names are not unique: a blind second create makes a second item, as the API does.
+Names are not unique: a repeated create adds a second item, as in the API.
 """
 
 import json
@@ -15,7 +15,7 @@ CREATABLE = frozenset(values.CONVERTERS)
 
 
 class Board:
-    """The rules of the board over the store. `now` is UTC seconds. Everything raises `answers.failed`."""
+    """The rules of the board over the store. `now` is in UTC seconds. Every method raises `answers.failed`."""
 
     def __init__(self, state: store.Store, settings: config.Config) -> None:
         self._state = state
@@ -27,24 +27,26 @@ class Board:
         name: str,
         group_id: str | None,
         column_values: Any,
-        make_labels: bool,
+        create_labels: bool,
         now: float,
     ) -> store.Item:
+        """Add an item to the group, or to the first group."""
         board = self.board(board_id)
         groups = self._state.groups[board.id]
         if group_id is not None and group_id not in groups:
             raise answers.failed("ResourceNotFoundException", "Group not found", status_code=404, group_id=group_id)
-        return self._create(board.id, group_id or next(iter(groups)), None, name, column_values, make_labels, now)
+        return self._create(board.id, group_id or next(iter(groups)), None, name, column_values, create_labels, now)
 
     def create_subitem(
-        self, parent_id: str, name: str, column_values: Any, make_labels: bool, now: float
+        self, parent_id: str, name: str, column_values: Any, create_labels: bool, now: float
     ) -> store.Item:
+        """Add a subitem to an active item."""
         parent = self.active_item(parent_id)
         board = next((b for b in self._state.boards.values() if b.parent_board_id == parent.board_id), None)
         if board is None:
             raise answers.failed("InvalidArgumentException", "A subitem has no subitems here", item_id=parent.id)
         group_id = next(iter(self._state.groups[board.id]))
-        return self._create(board.id, group_id, parent.id, name, column_values, make_labels, now)
+        return self._create(board.id, group_id, parent.id, name, column_values, create_labels, now)
 
     def _create(
         self,
@@ -53,29 +55,31 @@ class Board:
         parent: int | None,
         name: str,
         sent: Any,
-        make_labels: bool,
+        create_labels: bool,
         now: float,
     ) -> store.Item:
         limit = self._settings.items_limit
         if sum(map(self._state.items_count, self._state.boards)) >= limit:
             raise answers.failed("ItemsLimitationException", f"Board is limited to {limit} items", board_id=board_id)
-        renamed, cells = self._converted(board_id, sent, make_labels)
+        renamed, cells = self._converted(board_id, sent, create_labels)
         item_id = self._state.add_item(board_id, group, parent, renamed or _named(name), now)
         self._write(item_id, {}, cells)
         return self._existing(item_id)
 
-    def change(self, board_id: str, item_id: str | None, sent: Any, make_labels: bool, now: float) -> store.Item:
+    def change(self, board_id: str, item_id: str | None, sent: Any, create_labels: bool, now: float) -> store.Item:
+        """Write cells of an active item, and its name if `sent` has one."""
         board = self.board(board_id)
         item = self.active_item(item_id)
         if item.board_id != board.id:
             message = f"Item {item.id} is not on board {board.id}"
             raise answers.failed("ResourceNotFoundException", message, status_code=404, item_id=item.id)
-        renamed, cells = self._converted(board.id, sent, make_labels)
+        renamed, cells = self._converted(board.id, sent, create_labels)
         self._write(item.id, self._state.cells(item.id), cells)
         self._state.set_item(item.id, now, **({"name": renamed} if renamed else {}))
         return self._existing(item.id)
 
     def move(self, item_id: str | None, group_id: str, now: float) -> store.Item:
+        """Move an active item to another group."""
         item = self.active_item(item_id)
         if group_id not in self._state.groups[item.board_id]:
             raise answers.failed("ResourceNotFoundException", "Group not found", status_code=404, group_id=group_id)
@@ -83,7 +87,7 @@ class Board:
         return self._existing(item.id)
 
     def remove(self, item_id: str | None, state: str, now: float) -> store.Item:
-        """Archive or delete, with the subitems. The deleted stay deleted; archiving twice is no error."""
+        """Archive or delete an item and its subitems. Deleted ones stay deleted; a second archive is no error."""
         item = self.item(item_id)
         if item.state == "deleted":
             raise answers.failed("ResourceNotFoundException", "Item was deleted", status_code=404, item_id=item.id)
@@ -93,7 +97,7 @@ class Board:
         return self._existing(item.id)
 
     def duplicate(self, item_id: str, now: float) -> store.Item:
-        """What the menu of the web page does: an equal item beside it, with its active subitems."""
+        """Add an equal item with its active subitems, as the menu of the web page does."""
         item = self.active_item(item_id)
         copies = {item.id: item.parent_id}
         for each in [item, *(sub for sub in self._state.subitems(item.id) if sub.state == "active")]:
@@ -103,6 +107,7 @@ class Board:
         return self._existing(copies[item.id] or 0)
 
     def create_group(self, board_id: str, title: str) -> store.Group:
+        """Add a group; equal titles are allowed."""
         board = self.board(board_id)
         if not 1 <= len(title) <= NAME_LENGTH:
             raise answers.failed("InvalidArgumentException", f"A group name has 1 to {NAME_LENGTH} characters")
@@ -111,10 +116,11 @@ class Board:
         return group
 
     def create_column(self, board_id: str, title: str, type_: str, column_id: str | None) -> store.Column:
+        """Add a column, with a new id when `column_id` is None."""
         board = self.board(board_id)
         columns = self._state.columns[board.id]
         if type_ not in CREATABLE:
-            raise answers.failed("InvalidArgumentException", f"A {type_} column cannot be made here")
+            raise answers.failed("InvalidArgumentException", f"A {type_} column cannot be created here")
         if column_id is None:
             column_id = f"{type_}_mk{len(columns):04d}"
         elif not re.fullmatch("[a-z_]{1,20}", column_id):
@@ -127,15 +133,17 @@ class Board:
         self._state.add_column(column)
         return column
 
-    # What the arguments name.
+    # The objects of the arguments.
 
     def board(self, board_id: str) -> store.Board:
+        """The board of this id."""
         board = self._state.boards.get(store.number(board_id))
         if board is None:
             raise answers.failed("InvalidBoardIdException", "Board does not exist", board_id=board_id)
         return board
 
     def item(self, item_id: str | None) -> store.Item:
+        """The item of this id, of any state."""
         if item_id is None:
             raise answers.failed("InvalidArgumentException", "item_id is missing")
         item = self._state.item(store.number(item_id))
@@ -144,6 +152,7 @@ class Board:
         return item
 
     def active_item(self, item_id: str | None) -> store.Item:
+        """The active item of this id."""
         item = self.item(item_id)
         if item.state != "active":
             message = f"Item {item.id} is {item.state}"
@@ -158,20 +167,20 @@ class Board:
     # Column values.
 
     def _converted(
-        self, board_id: int, sent: Any, make_labels: bool
+        self, board_id: int, sent: Any, create_labels: bool
     ) -> tuple[str | None, dict[str, store.Cell | None]]:
-        """(the new name, if one was sent; the cells)"""
-        told = _object(sent)
-        renamed = _named(told.pop("name")) if "name" in told else None
-        return renamed, {key: self._cell(board_id, key, value, make_labels) for key, value in told.items()}
+        """(the new name, if `sent` has one; the cells by column id)"""
+        columns = _object(sent)
+        renamed = _named(columns.pop("name")) if "name" in columns else None
+        return renamed, {key: self._cell(board_id, key, value, create_labels) for key, value in columns.items()}
 
-    def _cell(self, board_id: int, column_id: str, value: Any, make_labels: bool) -> store.Cell | None:
+    def _cell(self, board_id: int, column_id: str, value: Any, create_labels: bool) -> store.Cell | None:
         column = self._state.columns[board_id].get(column_id)
         if column is None:
             message = f"Column {column_id} is not on board {board_id}"
             raise answers.failed("InvalidColumnIdException", message, column_id=column_id)
         limits = {"status": self._settings.status_labels, "dropdown": self._settings.dropdown_labels}
-        known = labels.Labels(self._state, column, limits.get(column.type) if make_labels else None)
+        known = labels.Labels(self._state, column, limits.get(column.type) if create_labels else None)
         try:
             return values.convert(column, value, known)
         except values.Invalid as invalid:
@@ -202,14 +211,14 @@ def _named(sent: Any) -> str:
 
 
 def _object(sent: Any) -> dict[str, Any]:
-    """JSON arguments travel as a JSON string; an object of GraphQL is not one."""
+    """The object in a JSON argument, which travels as a string; an object of GraphQL is refused."""
     if sent is None:
         return {}
     try:
-        told = json.loads(sent) if isinstance(sent, str) else None
+        parsed = json.loads(sent) if isinstance(sent, str) else None
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        message = "column_values must be a JSON string that holds an object"
+        parsed = None
+    if not isinstance(parsed, dict):
+        message = "column_values must be a JSON string that contains an object"
         raise answers.failed("JsonParseException", message, status_code=400)
-    return told
+    return parsed

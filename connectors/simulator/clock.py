@@ -1,4 +1,4 @@
-"""Time as an argument, so that a test can move it."""
+"""The time as an argument, so that a test can move it."""
 
 import asyncio
 import time
@@ -7,17 +7,20 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds for windows, UTC for what outlives the process, and a way to wait."""
+    """Seconds for windows, UTC for stored times, and a wait. No method raises."""
 
-    def monotonic(self) -> float: ...
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary moment; they never go back."""
 
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """The time in UTC."""
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Wait so many seconds."""
 
 
 class SystemClock:
-    """The real one."""
+    """The clock of this machine."""
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -1,4 +1,4 @@
-"""Everything that can be set about the simulator, with the API's published limits as defaults."""
+"""Every setting of the simulator, with the API's published limits as defaults."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from pydantic import Field
 from connectors.simulator import faults
 from schemas import base
 
-# The token of the bundled board.
+# The token of the embedded board.
 TOKEN = "simulator"
 
 
 class Config(base.Model):
-    """How strict, how slow and how unlucky the simulator is. Times are seconds unless named otherwise."""
+    """Limits, latency and faults of the simulator. Times are in seconds."""
 
     state: Path
     host: str = "127.0.0.1"
@@ -22,28 +22,28 @@ class Config(base.Model):
     # None accepts every token that is not empty.
     token: str | None = None
 
-    # The length of the API's minute. Everything it measures in minutes shrinks with it.
+    # The length of the API's minute. All times that the API measures in minutes scale with it.
     minute: float = Field(default=60.0, gt=0)
     complexity_per_minute: int = Field(default=10_000_000, gt=0)
     complexity_per_request: int = Field(default=5_000_000, gt=0)
     mutation_cost: int = Field(default=30_000, ge=0)
-    # "Failed queries cost much less" (changelog); how much less is not published.
+    # "Failed queries cost much less" (changelog); the figure is not published.
     failed_mutation_cost: int = Field(default=3_000, ge=0)
     requests_per_minute: int = Field(default=1_000, gt=0)
     concurrency: int = Field(default=40, gt=0)
     calls_per_day: int = Field(default=10_000, gt=0)
 
     items_limit: int = Field(default=100_000, gt=0)
-    # 40 is documented; of dropdowns 1,000 are said to fit, and 500 is where the team was stopped.
+    # The documented limit of a status is 40. Other sources give 1,000 for a dropdown; this account was stopped at 500.
     status_labels: int = Field(default=40, gt=0)
     dropdown_labels: int = Field(default=500, gt=0)
 
-    # Answers larger than this are not remembered under their key.
+    # Answers larger than this are not stored under their idempotency key.
     remembered_bytes: int = Field(default=1_000_000, gt=0)
 
     latency: float = Field(default=0.02, ge=0)
     latency_per_mutation: float = Field(default=0.0, ge=0)
-    # Items younger than this are not yet found by pages and searches; by id they are always found.
+    # Pages and searches do not return items younger than this; reads by id do.
     lookup_lag: float = Field(default=0.0, ge=0)
 
     seed: int = 1
@@ -51,10 +51,10 @@ class Config(base.Model):
 
     @property
     def key_lifetime(self) -> float:
-        """An idempotency key is remembered for 30 minutes."""
+        """Seconds that an idempotency key is remembered: 30 of the API's minutes."""
         return 30 * self.minute
 
     @property
     def cursor_lifetime(self) -> float:
-        """A cursor dies 60 minutes after the first page."""
+        """Seconds from the first page to the end of a cursor: 60 of the API's minutes."""
         return 60 * self.minute

@@ -1,7 +1,7 @@
-"""What a request is charged before it runs: 30,000 a mutation, roughly what it asks for if it only reads.
+"""Estimates the complexity that a request is charged before it runs: a mutation 30,000, a read by its fields.
 
-The reading prices reproduce the one published measurement (3 items with 5 columns cost 65): an object is 10,
-a column value 1, a scalar nothing, lists times their limit. The actual cost is settled afterwards.
+The prices of a read reproduce the only published measurement (3 items with 5 columns cost 65): an object is 10, a
+column value 1, a scalar 0, a list is multiplied by its limit. limits.py settles the actual cost afterwards.
 """
 
 import dataclasses
@@ -22,12 +22,14 @@ from graphql import (
 from connectors.simulator import views
 
 DEFAULT_PAGE = 25
-# Lists whose length no argument tells: what a board or an item usually has.
+# The usual lengths of lists that have no argument for their length.
 USUAL = {"subitems": 6, "columns": 80, "groups": 20, "column_values": 80}
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
+    """The price of one operation. `reading` is in points; `lone_complexity`: it selects nothing but `complexity`."""
+
     operation: Literal["mutation", "query"]
     mutations: int
     reading: int
@@ -42,7 +44,7 @@ class _Walk:
         }
 
     def fields(self, selection: SelectionSetNode | None) -> Iterator[FieldNode]:
-        """The fields of a selection, fragments unfolded."""
+        """The fields of a selection, those of its fragments included."""
         for each in selection.selections if selection else ():
             if isinstance(each, FieldNode):
                 yield each
@@ -63,7 +65,7 @@ class _Walk:
         if name in ("items_page", "next_items_page", "items_page_by_column_values"):
             filtered = arguments.get("query_params") or name == "items_page_by_column_values"
             limit = arguments.get("limit")
-            # The page's one list, `items`, is priced here: the limit stands on the page.
+            # The price of the page's list `items` is here: the limit is an argument of the page.
             return (
                 own
                 + inner * (limit if isinstance(limit, int) else DEFAULT_PAGE)
@@ -81,7 +83,7 @@ class _Walk:
 
 
 def estimate(document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> Estimate:
-    """Of one operation of a valid document."""
+    """The estimate for one operation of a valid document."""
     walk = _Walk(document, variables)
     roots = list(walk.fields(operation.selection_set))
     kind = cast(Literal["mutation", "query"], operation.operation.value)

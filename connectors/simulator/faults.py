@@ -1,8 +1,8 @@
-"""Seeded trouble: which requests are struck, and by what.
+"""Seeded faults: rules that decide which requests a fault strikes.
 
-A rule names requests by their ordinal number (`at`, counted from 1 since the rules were set) or by a rate.
-Whether a rate strikes request n depends on seed, rule and n alone, so a run can be repeated. Only requests
-that passed token and limits are counted, replays among them, mutations and queries apart.
+A rule names requests by their ordinal number (`at`, counted from 1 since the rules were set) or by a rate. Seed, rule
+and ordinal alone decide whether a rate strikes, so a run is repeatable. Only requests that passed token and limits
+count, replays included; mutations and queries count separately.
 """
 
 import random
@@ -16,9 +16,9 @@ from schemas import base
 
 
 class Kind(StrEnum):
-    """What can go wrong."""
+    """The kinds of faults."""
 
-    # Refused before anything ran.
+    # Refused before any mutation ran.
     UNAUTHORIZED = "unauthorized"
     DAILY_LIMIT = "daily_limit"
     THROTTLE_429 = "throttle_429"
@@ -28,16 +28,16 @@ class Kind(StrEnum):
     LEGACY_ERROR = "legacy_error"
     BOARD_MISSING = "board_missing"
     RESET = "reset"
-    # Aliases that fare differently from their neighbours.
+    # Some aliases have another outcome than the rest.
     THROTTLE_200 = "throttle_200"
     PARTIAL_ALIASES = "partial_aliases"
     NULL_ALIAS = "null_alias"
-    # Done, but told wrongly or not at all.
+    # Executed, with a wrong answer or none.
     ERROR_500_AFTER = "error_500_after"
     LOST_RESPONSE = "lost_response"
     BAD_GATEWAY_HTML = "bad_gateway_html"
     HANG = "hang"
-    # Companions of any other.
+    # In addition to any other kind.
     SLOW = "slow"
     DROP_IDEMPOTENCY = "drop_idempotency"
 
@@ -46,15 +46,14 @@ ONLY_MUTATIONS = frozenset({Kind.THROTTLE_200, Kind.PARTIAL_ALIASES, Kind.NULL_A
 
 
 class Rule(base.Model):
-    """One kind of trouble and when it strikes.
+    """One kind of fault, and the requests that it strikes.
 
-    `seconds`: how long `slow` and `hang` last, and the wait that `throttle_*`, `conflict_409`, `locked_423`
-    state. `executed`: whether the mutations of a `bad_gateway_html` (default: no), `hang` or `null_alias`
-    (default: yes) take effect. `late`: a `hang` that executes at its end, not at its start.
-    `aliases`: positions (from 0) for `throttle_200` (default: all), `partial_aliases` and `null_alias`
-    (default: a seeded `share` of them, at least one). `code`: the error code of `partial_aliases` and
-    `throttle_429`. `status`: the HTTP status of `legacy_error`. A `drop_idempotency` neither looks a key
-    up nor remembers it.
+    `seconds`: the duration of `slow` and `hang`, and the wait that `throttle_*`, `conflict_409`, `locked_423` state.
+    `executed`: do the mutations of a `bad_gateway_html` (default: no), `hang` or `null_alias` (default: yes) take
+    effect? `late`: a `hang` that executes at its end, not at its start. `aliases`: positions (from 0) for
+    `throttle_200` (default: all), `partial_aliases` and `null_alias` (default: a seeded `share` of them, at least
+    one). `code`: the error code of `partial_aliases` and `throttle_429`. `status`: the HTTP status of `legacy_error`.
+    A `drop_idempotency` neither reads nor stores the key.
     """
 
     kind: Kind
@@ -70,7 +69,7 @@ class Rule(base.Model):
     status: int = 200
 
     @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
+    def _is_consistent(self) -> Self:
         if bool(self.at) == bool(self.rate):
             raise ValueError(f"{self.kind}: give either `at` or `rate`")
         if self.of == "query" and self.kind in ONLY_MUTATIONS:
@@ -78,7 +77,7 @@ class Rule(base.Model):
         return self
 
     def takes_effect(self) -> bool:
-        """Whether mutations are executed although this rule struck."""
+        """Are the mutations executed although this rule strikes?"""
         return self.kind is not Kind.BAD_GATEWAY_HTML if self.executed is None else self.executed
 
     def chosen(self, count: int, seed: str) -> frozenset[int]:
@@ -102,11 +101,11 @@ class Struck:
         self._seed = seed
 
     def by(self, *kinds: Kind) -> Rule | None:
-        """The first of these kinds that strikes, if any."""
+        """The rule of the first of these kinds that strikes, or None."""
         return next((self._rules[kind] for kind in kinds if kind in self._rules), None)
 
     def aliases(self, count: int) -> dict[int, Rule]:
-        """Which alias is struck by which rule."""
+        """The rule that strikes each alias, by the position of the alias."""
         return {
             position: rule
             for kind in (Kind.NULL_ALIAS, Kind.PARTIAL_ALIASES, Kind.THROTTLE_200)
@@ -119,7 +118,7 @@ class Struck:
 
 
 class Plan:
-    """The rules in force, counting the requests that pass under them."""
+    """The current rules, with the ordinals of the requests since they were set."""
 
     def __init__(self, rules: Sequence[Rule], seed: int) -> None:
         self._rules = rules
@@ -127,15 +126,15 @@ class Plan:
         self._ordinals = {"mutation": 0, "query": 0}
 
     def strike(self, operation: Literal["mutation", "query"]) -> Struck:
-        """Count one request and say what strikes it. Of two rules of one kind the later one counts."""
+        """Count one request and return the rules that strike it. Of two rules of one kind the later one counts."""
         self._ordinals[operation] += 1
         ordinal = self._ordinals[operation]
         hits = [
             rule
             for index, rule in enumerate(self._rules)
-            if rule.of == operation and (ordinal in rule.at or self._luck(index, ordinal) < rule.rate)
+            if rule.of == operation and (ordinal in rule.at or self._draw(index, ordinal) < rule.rate)
         ]
         return Struck(hits, seed=f"{self._seed}:{ordinal}")
 
-    def _luck(self, index: int, ordinal: int) -> float:
+    def _draw(self, index: int, ordinal: int) -> float:
         return random.Random(f"{self._seed}:{index}:{ordinal}").random()

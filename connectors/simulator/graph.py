@@ -1,4 +1,4 @@
-"""Text to result: parse and validate once per text, execute every time."""
+"""Parses and validates each GraphQL text once, and executes it every time."""
 
 import dataclasses
 import functools
@@ -13,6 +13,7 @@ from connectors.simulator import answers
 
 @functools.cache
 def schema() -> graphql.GraphQLSchema:
+    """The schema of schema.graphql."""
     built = graphql.build_schema(resources.files(__package__).joinpath("schema.graphql").read_text("utf-8"))
     column_value = built.type_map["ColumnValue"]
     assert isinstance(column_value, graphql.GraphQLInterfaceType)
@@ -22,6 +23,8 @@ def schema() -> graphql.GraphQLSchema:
 
 @dataclasses.dataclass(frozen=True)
 class Parsed:
+    """A document with the errors of its validation."""
+
     document: graphql.DocumentNode
     errors: tuple[graphql.GraphQLError, ...]
 
@@ -33,7 +36,7 @@ def _parse(text: str) -> Parsed:
 
 
 def parse(text: str) -> graphql.DocumentNode:
-    """A document that fits the schema, or Refused: then nothing of it runs."""
+    """A document that fits the schema. Raises Refused."""
     try:
         parsed = _parse(text)
     except graphql.GraphQLSyntaxError as error:
@@ -44,16 +47,17 @@ def parse(text: str) -> graphql.DocumentNode:
 
 
 def operation(document: graphql.DocumentNode, name: str | None) -> graphql.OperationDefinitionNode:
-    found = graphql.get_operation_ast(document, name)
-    if found is None:
+    """The operation of this name, or the only one. Raises Refused."""
+    node = graphql.get_operation_ast(document, name)
+    if node is None:
         raise answers.Refused(answers.error(400, "GRAPHQL_VALIDATION_FAILED", f"There is no operation {name!r}"))
-    return found
+    return node
 
 
 def execute(
     document: graphql.DocumentNode, name: str | None, variables: Mapping[str, Any], root: object
 ) -> graphql.ExecutionResult:
-    """Mutations run one after the other. A fault of ours is raised, not told as an error of an alias."""
+    """Run an operation, its mutations one after the other. Raises the error of a bug in the simulator."""
     result = graphql.execute_sync(
         schema(), document, root_value=root, variable_values=dict(variables), operation_name=name
     )
@@ -63,8 +67,8 @@ def execute(
     return result
 
 
-def told(result: graphql.ExecutionResult) -> answers.Answer:
-    """Application errors travel in HTTP 200 beside the data; variables that do not fit refuse the whole."""
+def to_answer(result: graphql.ExecutionResult) -> answers.Answer:
+    """The answer to a result: errors in HTTP 200 beside the data; invalid variables refuse the whole request."""
     errors = result.errors or []
     if result.data is None and not any(error.path for error in errors):
         return answers.invalid(list(errors))

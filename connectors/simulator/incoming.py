@@ -1,4 +1,4 @@
-"""What comes in: headers and body of one POST, read into a valid document and its price."""
+"""Reads headers and body of one POST into a valid document and its price."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ OLDEST = "2025-04"
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """One POST, as far as the API looks at it."""
+    """One POST: its body and the headers that the API reads."""
 
     body: bytes
     token: str | None = None
@@ -25,7 +25,7 @@ class Call:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A valid document and what it will cost."""
+    """A valid document with its estimated cost."""
 
     document: graphql.DocumentNode
     name: str | None
@@ -34,25 +34,25 @@ class Request:
 
 
 def read(call: Call) -> Request:
-    """The JSON body, parsed and validated. Refused: nothing runs."""
+    """Parse and validate the JSON body. Raises Refused."""
     if served(call.version) is None:
         raise answers.Refused(answers.bad_version(call.version or ""))
     try:
-        told = json.loads(call.body)
+        payload = json.loads(call.body)
     except ValueError as error:
         raise answers.Refused(answers.malformed(f"The body is not JSON: {error}")) from error
-    if not isinstance(told, dict) or not isinstance(told.get("query"), str):
+    if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
         raise answers.Refused(answers.malformed("The body must be an object with a query"))
-    variables = told.get("variables") or {}
-    name = told.get("operationName")
+    variables = payload.get("variables") or {}
+    name = payload.get("operationName")
     if not isinstance(variables, dict) or not isinstance(name, str | None):
         raise answers.Refused(answers.malformed("variables must be an object, operationName a string"))
-    document = graph.parse(told["query"])
+    document = graph.parse(payload["query"])
     return Request(document, name, variables, cost.estimate(document, graph.operation(document, name), variables))
 
 
 def served(version: str | None) -> str | None:
-    """The version that answers: old ones by maintenance, unknown ones by current; None: malformed."""
+    """The version that answers: MAINTENANCE for an old one, CURRENT for an unknown one; None for a malformed one."""
     if version is None:
         return CURRENT
     if not re.fullmatch(r"20\d\d-(01|04|07|10)", version):

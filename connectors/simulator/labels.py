@@ -6,7 +6,7 @@ from connectors.simulator import store, values
 
 
 class Labels:
-    """The labels of one column, made on demand if the mutation allows it."""
+    """The labels of one column. `limit`: the number up to which missing ones are created; None creates none."""
 
     def __init__(self, state: store.Store, column: store.Column, limit: int | None) -> None:
         self._state = state
@@ -17,6 +17,7 @@ class Labels:
         return self._state.labels.get((self._column.board_id, self._column.id), {})
 
     def id_of(self, label: str) -> int:
+        """The id of a label, which is created if allowed. Raises values.Invalid."""
         known = self._known()
         if label in known:
             return known[label]
@@ -27,6 +28,7 @@ class Labels:
         return self._state.add_label(self._column, label)
 
     def label_of(self, label_id: int) -> str:
+        """The label of an id. Raises values.Invalid."""
         for label, known_id in self._known().items():
             if known_id == label_id:
                 return label

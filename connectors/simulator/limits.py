@@ -1,7 +1,7 @@
-"""The published limits: requests and complexity a minute, requests at once, calls a day.
+"""The published limits: requests and complexity a minute, requests at a time, calls a day.
 
-A window opens with the first use and is full again `length` seconds later, whatever happened in between.
-Failed requests count. A request is a call of the day; a throttled one, or a lone `complexity` query, a tenth.
+The first use opens a window, which resets `length` seconds later. Failed requests count. A request is one call of the
+day; a throttled one, or a query of `complexity` alone, is a tenth.
 """
 
 import collections
@@ -17,14 +17,14 @@ CALL, CHEAP_CALL = 10, 1
 
 
 class Window:
-    """A quota that is whole again `length` seconds after the first use in it."""
+    """A quota that resets `length` seconds after its first use."""
 
     def __init__(self, quota: int, length: float) -> None:
         self.quota = quota
         self._length = length
         self._opened: float | None = None
         self._spent = 0
-        # What earlier windows came to, newest last: (opened, spent).
+        # Earlier windows, newest last: (opened, spent).
         self.closed: collections.deque[tuple[float, int]] = collections.deque(maxlen=1_000)
 
     def _roll(self, now: float) -> None:
@@ -33,19 +33,21 @@ class Window:
             self._opened, self._spent = None, 0
 
     def spent(self, now: float) -> int:
+        """The amount that was spent in the current window."""
         self._roll(now)
         return self._spent
 
     def left(self, now: float) -> int:
+        """The amount that is left in the current window."""
         return max(0, self.quota - self.spent(now))
 
     def reset_in(self, now: float) -> int | None:
-        """Whole seconds until the quota is whole again, rounded up; None when it is."""
+        """Whole seconds until the reset, rounded up; None when no window is open."""
         self._roll(now)
         return None if self._opened is None else max(1, math.ceil(self._opened + self._length - now))
 
     def spend(self, amount: int, now: float) -> float:
-        """Open the window if it is closed; returns when it opened."""
+        """Spend an amount, in a new window if none is open; returns the opening time of the window."""
         self._roll(now)
         if self._opened is None:
             self._opened = now
@@ -53,14 +55,14 @@ class Window:
         return self._opened
 
     def refund(self, amount: int, opened: float) -> None:
-        """Give back what was taken from the window that opened then; a later one owes nothing."""
+        """Return an amount to the window that opened at this time, unless it is over."""
         if self._opened == opened:
             self._spent -= amount
 
 
 @dataclasses.dataclass(frozen=True)
 class Charge:
-    """What a request was charged by estimate, and the budget before and after it."""
+    """The estimated points that a request was charged, and the budget before and after it."""
 
     cost: int
     before: int
@@ -70,15 +72,17 @@ class Charge:
 
 
 class Ledger(Protocol):
-    """Where the day's calls survive a restart, in tenths of a call."""
+    """The calls of each day, stored so that they outlive a restart. Raises sqlite3.Error."""
 
-    def calls_of(self, day: date) -> int: ...
+    def calls_of(self, day: date) -> int:
+        """The calls of a UTC day, in tenths of a call."""
 
-    def add_calls(self, day: date, tenths: int) -> None: ...
+    def add_calls(self, day: date, tenths: int) -> None:
+        """Add to the calls of a UTC day, in tenths of a call."""
 
 
 class Gate:
-    """Lets requests in, counts what they cost, and says how much is left."""
+    """Admits requests, counts their cost, and states the remaining budget."""
 
     def __init__(self, settings: config.Config, time: clock.Clock, ledger: Ledger) -> None:
         self._settings = settings
@@ -89,7 +93,7 @@ class Gate:
         self.in_flight = 0
 
     def enter(self) -> None:
-        """Count one request in. Refused by the day, the minute or the crowd. Pair with `leave`."""
+        """Admit and count one request. Raises Refused for day, minute or requests at a time. Call `leave` after it."""
         now = self._clock.monotonic()
         utc = self._clock.now()
         if self._ledger.calls_of(utc.date()) >= self._settings.calls_per_day * CALL:
@@ -105,10 +109,11 @@ class Gate:
         self._count_call(CALL)
 
     def leave(self) -> None:
+        """Count an admitted request as ended."""
         self.in_flight -= 1
 
     def charge(self, cost: int) -> Charge:
-        """Charge an estimate before anything runs."""
+        """Charge an estimate before the request runs. Raises Refused."""
         if cost > self._settings.complexity_per_request:
             raise answers.Refused(answers.too_complex(cost, self._settings.complexity_per_request))
         now = self._clock.monotonic()
@@ -120,27 +125,27 @@ class Gate:
         return Charge(cost, before, before - cost, self.complexity.reset_in(now) or 1, opened)
 
     def settle(self, charge: Charge, actual: int) -> None:
-        """Refund the estimate, or charge what it fell short of, which may hit the next minute."""
+        """Correct the estimate by a refund, or by a charge, which may belong to the next minute."""
         if actual > charge.cost:
             self.complexity.spend(actual - charge.cost, self._clock.monotonic())
         else:
             self.complexity.refund(charge.cost - actual, charge.opened)
 
     def was_cheap(self) -> None:
-        """The request that entered turned out to be a tenth of a call."""
+        """Count the admitted request as a tenth of a call."""
         self._count_call(CHEAP_CALL - CALL)
 
     def _count_call(self, tenths: int) -> None:
         self._ledger.add_calls(self._clock.now().date(), tenths)
 
     def day_exceeded(self) -> answers.Answer:
-        """The refusal that holds until 00:00 UTC."""
+        """The refusal until 00:00 UTC."""
         now = self._clock.now()
         midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
         return answers.day_exceeded(math.ceil((midnight - now).total_seconds()))
 
     def headers(self) -> dict[str, str]:
-        """What every response says about the limits."""
+        """The headers about the limits, which every response has."""
         now = self._clock.monotonic()
         w = math.ceil(self._settings.minute)
 

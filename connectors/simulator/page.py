@@ -1,4 +1,4 @@
-"""The board for a person: groups, items and their sizes, a hundred items a page, one plain HTML document."""
+"""The board as plain HTML for users: groups, items and their sizes, a hundred items on each page."""
 
 import html
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ class Markup(str):
 
 
 def tag(name: str, *children: str, **attributes: str) -> Markup:
-    """An element; a trailing underscore keeps `class_` out of Python's way."""
-    told = "".join(f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items())
+    """An element; a trailing underscore in a name is removed (`class_`)."""
+    listed = "".join(f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items())
     inner = "".join(child if isinstance(child, Markup) else html.escape(child) for child in children)
-    return Markup(f"<{name}{told}>{inner}</{name}>")
+    return Markup(f"<{name}{listed}>{inner}</{name}>")
 
 
 def render(api: service.Service, number: int) -> str:
-    """Page `number`, counted from 1."""
+    """The HTML of page `number`, counted from 1."""
     board = api.state.boards[api.settings.board_id]
     items = api.state.items(
         "board_id = ? ORDER BY group_id, id LIMIT ? OFFSET ?", (board.id, PAGE + 1, PAGE * (number - 1))

@@ -1,4 +1,4 @@
-"""The root fields. A mutation field runs as one step of its own; the faults of its alias strike here."""
+"""The fields of Query and Mutation. Each mutation runs as its own step, and the faults of its alias strike here."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -29,10 +29,12 @@ class _Root:
 
 
 class Query(_Root):
+    """The reads of the API."""
+
     def boards(
         self, _: views.Info, limit: int | None, page: int | None, ids: list[str] | None = None
     ) -> list[views.Board]:
-        """Ids that name no board are left out, in the order of the boards."""
+        """The boards with these ids, in the order of the boards; unknown ids are ignored."""
         known = self._reader.state.boards.values()
         wanted = [each for each in known if ids is None or str(each.id) in ids]
         return [views.Board(self._reader, each) for each in _slice(wanted, limit, page)]
@@ -46,14 +48,14 @@ class Query(_Root):
         exclude_nonactive: bool | None = None,
         newest_first: bool | None = None,
     ) -> list[views.Item]:
-        """By id, of every state. Mind the limit: 25 unless told."""
+        """Items by id, of every state, up to `limit`, which is 25 by default."""
         if ids is None or max(len(ids), limit or 0) > MAX_IDS:
             raise answers.failed("InvalidArgumentException", f"items takes 1 to {MAX_IDS} ids")
-        found = self._reader.state.items(
+        listed = self._reader.state.items(
             f"id IN ({', '.join('?' * len(ids))}) ORDER BY id {'DESC' if newest_first else 'ASC'}",
             [store.number(each) for each in ids],
         )
-        kept = [each for each in found if each.state == "active" or not exclude_nonactive]
+        kept = [each for each in listed if each.state == "active" or not exclude_nonactive]
         return [views.Item(self._reader, each) for each in _slice(kept, limit, page)]
 
     def items_page_by_column_values(
@@ -66,12 +68,12 @@ class Query(_Root):
     ) -> views.Page:
         if cursor is None:
             board = self._reader.rules.board(board_id)
-            found = self._reader.search.by_column_values(board, limit, columns or [])
+            page = self._reader.search.by_column_values(board, limit, columns or [])
         elif columns is None:
-            found = self._reader.search.next_page(cursor, limit)
+            page = self._reader.search.next_page(cursor, limit)
         else:
             raise answers.failed("InvalidArgumentException", "A cursor excludes columns")
-        return views.Page(self._reader, found, filtered_by=True)
+        return views.Page(self._reader, page, filtered_by=True)
 
     def next_items_page(self, _: views.Info, cursor: str, limit: int) -> views.Page:
         return views.Page(self._reader, self._reader.search.next_page(cursor, limit))
@@ -85,7 +87,7 @@ class Query(_Root):
 
 
 def _step(act: Callable[Concatenate["Mutation", P], T]) -> Callable[Concatenate["Mutation", P], T | None]:
-    """One alias: struck by its fault, or run in a savepoint and counted."""
+    """Run one alias in a savepoint and count it, unless its fault strikes."""
 
     def run(self: "Mutation", /, *args: P.args, **kwargs: P.kwargs) -> T | None:
         rule = self.struck.get(self.position)
@@ -117,7 +119,7 @@ def _field_throttled(rule: faults.Rule) -> GraphQLError:
 
 
 class Mutation(_Root):
-    """`tried` counts the aliases that were let through, `done` those that succeeded."""
+    """The mutations of the API. `tried` counts the aliases that were run, `done` those that succeeded."""
 
     def __init__(
         self, reader: views.Reader, charge: limits.Charge, struck: Mapping[int, faults.Rule], now: float
@@ -190,7 +192,7 @@ class Mutation(_Root):
         return views.Item(self._reader, item)
 
 
-def _slice(found: list[T], limit: int | None, page: int | None) -> list[T]:
+def _slice(values: list[T], limit: int | None, page: int | None) -> list[T]:
     size = limit or 25
     start = size * ((page or 1) - 1)
-    return found[start : start + size]
+    return values[start : start + size]

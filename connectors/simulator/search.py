@@ -1,6 +1,6 @@
-"""Pages of items: board order is the order of creation; only active items are found.
+"""Pages of active items in the order of their creation.
 
-A cursor carries its whole query, so it survives a restart; it dies an hour after its first page.
+A cursor contains its whole query, so it outlives a restart; it expires an hour after its first page.
 """
 
 import base64
@@ -19,13 +19,15 @@ Condition = tuple[str, list[Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Page:
+    """The items of one page; `cursor` is None on the last one."""
+
     items: list[store.Item]
     cursor: str | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """What was asked, as it was asked, and the last item told so far: all that a cursor holds."""
+    """The content of a cursor: the arguments of the first request, and the last item returned so far."""
 
     board_id: int
     opened: float
@@ -35,7 +37,7 @@ class Query:
 
 
 class Search:
-    """Finds items of one request. `now` is UTC seconds."""
+    """The searches of one request. `now` is in UTC seconds. Every method raises `answers.failed`."""
 
     def __init__(self, state: store.Store, settings: config.Config, now: float) -> None:
         self._state = state
@@ -43,20 +45,21 @@ class Search:
         self._now = now
 
     def items_page(self, board: store.Board, limit: int, params: dict[str, Any] | None) -> Page:
-        """`params` is an ItemsQuery."""
+        """The first page of a board; `params` is an ItemsQuery."""
         return self._page(Query(board.id, self._now, params or {}, []), limit)
 
     def by_column_values(self, board: store.Board, limit: int, columns: list[dict[str, Any]]) -> Page:
-        """All columns must match, one of a column's values suffices: whole text ignoring case."""
+        """The first page of a search: every column must equal one of its values, without case."""
         if not columns:
             raise answers.failed("InvalidArgumentException", "columns is empty")
         return self._page(Query(board.id, self._now, {}, columns), limit)
 
     def next_page(self, cursor: str, limit: int) -> Page:
+        """The page after a cursor."""
         try:
             query = Query(**json.loads(base64.urlsafe_b64decode(cursor)))
         except (ValueError, TypeError) as reason:
-            raise answers.failed("InvalidArgumentException", "This cursor is not one") from reason
+            raise answers.failed("InvalidArgumentException", "This is not a cursor") from reason
         if self._now >= query.opened + self._settings.cursor_lifetime:
             raise answers.failed("InvalidArgumentException", "This cursor has expired")
         return self._page(query, limit)
@@ -66,18 +69,18 @@ class Search:
             raise answers.failed("InvalidArgumentException", f"limit must be 1 to {MAX_PAGE}")
         where = ["board_id = ?", "state = 'active'", "id > ?"]
         parameters: list[Any] = [query.board_id, query.after]
-        for sql, given in self._conditions(query):
+        for sql, arguments in self._conditions(query):
             where.append(f"({sql})")
-            parameters += given
+            parameters += arguments
         if self._settings.lookup_lag:
             where.append("created <= ?")
             parameters.append(self._now - self._settings.lookup_lag)
-        found = self._state.items(" AND ".join(where) + " ORDER BY id LIMIT ?", [*parameters, limit + 1])
-        if len(found) <= limit:
-            return Page(found, None)
-        query = dataclasses.replace(query, after=found[limit - 1].id)
+        items = self._state.items(" AND ".join(where) + " ORDER BY id LIMIT ?", [*parameters, limit + 1])
+        if len(items) <= limit:
+            return Page(items, None)
+        query = dataclasses.replace(query, after=items[limit - 1].id)
         cursor = base64.urlsafe_b64encode(json.dumps(dataclasses.asdict(query)).encode()).decode()
-        return Page(found[:limit], cursor)
+        return Page(items[:limit], cursor)
 
     def _conditions(self, query: Query) -> Iterator[Condition]:
         board = self._state.boards[query.board_id]
@@ -85,12 +88,12 @@ class Search:
             yield self._match(self._column(board, each["column_id"]), each["column_values"])
         if rules := [self._rule(board, rule) for rule in query.params.get("rules") or ()]:
             joined = " OR " if query.params.get("operator") == "or" else " AND "
-            yield joined.join(sql for sql, _ in rules), [each for _, given in rules for each in given]
+            yield joined.join(sql for sql, _ in rules), [each for _, arguments in rules for each in arguments]
         ids = query.params.get("ids")
         if ids is not None:
             if len(ids) > MAX_IDS:
                 raise answers.failed("InvalidArgumentException", f"ids is limited to {MAX_IDS}")
-            yield f"id IN ({_marks(ids)})", [store.number(each) for each in ids]
+            yield f"id IN ({_placeholders(ids)})", [store.number(each) for each in ids]
 
     def _column(self, board: store.Board, column_id: str) -> store.Column:
         column = self._state.columns[board.id].get(column_id)
@@ -105,7 +108,7 @@ class Search:
     def _match(self, column: store.Column, wanted: list[str | None]) -> Condition:
         texts = [each.casefold() for each in wanted if each is not None]
         if not texts or len(texts) < len(wanted):
-            raise answers.failed("InvalidArgumentException", "column_values holds nothing, or null")
+            raise answers.failed("InvalidArgumentException", "column_values is empty, or contains null")
         if column.type in ("dropdown", "date", "timeline") and len(texts) > 1:
             raise answers.failed("InvalidArgumentException", f"A {column.type} column is searched for one value")
         if column.type == "dropdown":
@@ -136,19 +139,19 @@ class Search:
         path = "$.ids" if column.type == "dropdown" else "$.index"
         return (
             "id IN (SELECT item_id FROM cells, json_each(cells.value, ?) AS chosen "
-            f"WHERE column_id = ? AND folded IS NOT NULL AND chosen.value IN ({_marks(wanted)}))",
+            f"WHERE column_id = ? AND folded IS NOT NULL AND chosen.value IN ({_placeholders(wanted)}))",
             [path, column.id, *wanted],
         )
 
 
-def _marks(parameters: Sequence[Any]) -> str:
+def _placeholders(parameters: Sequence[Any]) -> str:
     return ", ".join("?" * len(parameters))
 
 
 def _whole(column: store.Column, texts: list[str]) -> Condition:
     if column.type == "name":
-        return f"casefold(name) IN ({_marks(texts)})", list(texts)
-    inner = f"SELECT item_id FROM cells WHERE column_id = ? AND folded IN ({_marks(texts)})"
+        return f"casefold(name) IN ({_placeholders(texts)})", list(texts)
+    inner = f"SELECT item_id FROM cells WHERE column_id = ? AND folded IN ({_placeholders(texts)})"
     return f"id IN ({inner})", [column.id, *texts]
 
 

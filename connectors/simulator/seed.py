@@ -1,4 +1,4 @@
-"""A new file gets the board as the contract describes it; an old one is left as it is."""
+"""Fills a new file with the board of the contract; a file with boards stays unchanged."""
 
 import csv
 from importlib import resources
@@ -14,7 +14,7 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 
 def seed(state: store.Store, settings: config.Config) -> None:
-    """Boards, one group each, columns and status labels. No record_uuid column: `create_column` makes it."""
+    """Add both boards with one group each, their columns and status labels. `setup` creates the record_uuid column."""
     if state.boards:
         return
     boards = {

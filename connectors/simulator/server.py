@@ -1,4 +1,4 @@
-"""Real HTTP around the service, for a process of its own or inside a test."""
+"""HTTP around the service, in its own process or inside a test."""
 
 import json
 import uuid
@@ -14,7 +14,7 @@ BODY_LIMIT = 32 * 1024 * 1024
 
 
 class Simulator:
-    """Start, use `url`, stop; or `async with Simulator(settings) as simulator`."""
+    """The server: start, use `url`, stop; or `async with Simulator(settings) as simulator`."""
 
     def __init__(self, settings: config.Config, time: clock.Clock | None = None) -> None:
         self.service = service.Service(settings, time or clock.SystemClock(), lambda: str(uuid.uuid4()))
@@ -25,14 +25,16 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """The endpoint of the API; `admin_url` is the root of everything else."""
+        """The address of the API."""
         return f"{self._origin}/v2"
 
     @property
     def admin_url(self) -> str:
+        """The address of the HTML page; the paths below /admin are below it too."""
         return self._origin
 
     async def start(self) -> None:
+        """Listen on host and port of the settings. Raises OSError."""
         app = web.Application(client_max_size=BODY_LIMIT)
         app.router.add_post("/v2", self._post)
         app.router.add_get("/", self._page)
@@ -41,13 +43,14 @@ class Simulator:
         app.router.add_post("/admin/stats/reset", self._reset)
         app.router.add_post("/admin/faults", self._faults)
         app.router.add_post("/admin/edit", self._edit)
-        # A hanging request must not keep a stopping server.
+        # A hanging request must not delay the stop of the server.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
         self._origin = "http://{}:{}".format(*self._runner.addresses[0][:2])
 
     async def stop(self) -> None:
+        """Stop listening, and close the store."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

@@ -1,6 +1,7 @@
-"""The life of one request: token, limits, parse, faults, key, complexity, run, answer.
+"""Answers one request: token, limits, parse, faults, key, complexity, run, answer.
 
-Everything between two awaits is one piece: the store, the limits and the counters need no locks.
+One event loop runs all requests, and nothing interrupts the code between two awaits: store, limits and counters need
+no locks.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ from connectors.simulator.faults import Kind
 
 
 class Service:
-    """The API without HTTP. `new_id` makes request ids."""
+    """The API without HTTP. `new_id` returns a new request id."""
 
     def __init__(self, settings: config.Config, time: clock.Clock, new_id: Callable[[], str]) -> None:
         self.settings = settings
@@ -94,14 +95,14 @@ class Service:
         return answers.cut() if struck.by(Kind.LOST_RESPONSE) else answer
 
     def _refusal(self, struck: faults.Struck) -> answers.Answer | None:
-        """What a fault says before anything ran."""
+        """The answer of a fault that refuses the request before any mutation runs; None without one."""
         if struck.by(Kind.UNAUTHORIZED):
             return answers.unauthorized()
         if struck.by(Kind.DAILY_LIMIT):
             return self.gate.day_exceeded()
         if rule := struck.by(Kind.THROTTLE_429):
             code = rule.code or "COMPLEXITY_BUDGET_EXHAUSTED"
-            return answers.throttled(code, "Fault: come back later", round(rule.seconds) or 1)
+            return answers.throttled(code, "Fault: try again later", round(rule.seconds) or 1)
         if rule := struck.by(Kind.CONFLICT_409):
             return answers.in_flight(round(rule.seconds) or 1)
         if rule := struck.by(Kind.LOCKED_423):
@@ -175,7 +176,7 @@ class Service:
         key: str | None,
         digest: str,
     ) -> answers.Answer:
-        """Run the aliases and remember the answer, in one commit. What never ran is not remembered."""
+        """Run the aliases and store the answer under its key, in one commit; without a run alias nothing is stored."""
         now = self.clock.now().timestamp()
         reader = views.Reader(self.state, self.settings, self.rules, now)
         root = roots.Mutation(reader, charge, struck.aliases(request.estimate.mutations), now)
@@ -192,7 +193,7 @@ class Service:
 
     def _run(self, request: incoming.Request, root: object, request_id: str) -> answers.Answer:
         result = graph.execute(request.document, request.name, request.variables, root)
-        return _signed(graph.told(result), request_id)
+        return _signed(graph.to_answer(result), request_id)
 
 
 def _signed(answer: answers.Answer, request_id: str) -> answers.Answer:

@@ -1,4 +1,4 @@
-"""What happened since the start or the last reset: counters for tests, benchmarks and the demo."""
+"""Counters since the start or the last reset, for tests, benchmarks and the demo."""
 
 import collections
 import contextlib
@@ -9,12 +9,13 @@ from connectors.simulator import answers, faults
 
 
 class Stats:
-    """`mutations` are aliases that were let through, successful or not; requests are HTTP requests."""
+    """`mutations` counts the aliases that were run, successful or not; requests are HTTP requests."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
+        """Set every counter to 0."""
         self.requests = self.mutation_requests = self.query_requests = 0
         self.mutations = self.mutations_done = 0
         self.throttled = self.replays = self.keys_reused_with_other_body = 0
@@ -24,11 +25,13 @@ class Stats:
         self.faults: collections.Counter[str] = collections.Counter()
 
     def answered(self, answer: answers.Answer) -> None:
+        """Count an answer with its error codes."""
         self.requests += 1
         self.throttled += answer.throttled
         self.errors.update(answer.codes)
 
     def parsed(self, operation: str, struck: faults.Struck) -> None:
+        """Count a request that passed token and limits, with the faults that strike it."""
         if operation == "mutation":
             self.mutation_requests += 1
         else:
@@ -37,7 +40,7 @@ class Stats:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Around the part of a mutation request in which the board may change."""
+        """Count a write while its block, in which the board may change, runs."""
         self._writing += 1
         self.max_writes_in_flight = max(self.max_writes_in_flight, self._writing)
         try:
@@ -45,7 +48,8 @@ class Stats:
         finally:
             self._writing -= 1
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
+        """All counters by name, for JSON."""
         return {
             "requests": self.requests,
             "mutation_requests": self.mutation_requests,

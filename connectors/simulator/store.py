@@ -1,8 +1,8 @@
-"""The state in one SQLite file: what is committed is there after kill -9.
+"""The state in one SQLite file: a committed change is there after kill -9.
 
-Everything one mutation request does, its idempotency record included, is one commit: a killed server has done
-all of it and remembers the key, or nothing. (Aliases still fail one by one, see `step`.) The board's outline
-(boards, groups, columns, labels) is also kept in memory, because every value is checked against it.
+A mutation request and its idempotency record are one commit: a killed server has executed the whole request and stored
+the key, or nothing. (Each alias can still fail alone, see `step`.) The outline of the board (boards, groups, columns,
+labels) is also in memory, because every value is checked against it.
 """
 
 import contextlib
@@ -18,6 +18,8 @@ FIRST_ITEM_ID = 9_300_000_001
 
 @dataclasses.dataclass(frozen=True)
 class Board:
+    """The board of the items, or the board of its subitems, which has a `parent_board_id`."""
+
     id: int
     name: str
     parent_board_id: int | None
@@ -25,6 +27,8 @@ class Board:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
+    """A column; `type` is the API's word."""
+
     board_id: int
     id: str
     title: str
@@ -33,6 +37,8 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
+    """A group of one board."""
+
     board_id: int
     id: str
     title: str
@@ -40,6 +46,8 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Item:
+    """An item, or a subitem, which has a `parent_id`. Times are in UTC seconds."""
+
     id: int
     board_id: int
     group_id: str
@@ -52,7 +60,7 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A value as it was sent, as it reads back, as text, and folded for searches (None: not searchable)."""
+    """A value as it was sent, as the API returns it, as text, and casefolded for searches (None: not searchable)."""
 
     written: str
     value: str
@@ -61,7 +69,7 @@ class Cell:
 
 
 class Store:
-    """Reads and writes; what is allowed is decided elsewhere."""
+    """Reads and writes of the file; board.py decides what is allowed. Methods raise sqlite3.Error."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
@@ -73,11 +81,12 @@ class Store:
         self._load_outline()
 
     def close(self) -> None:
+        """Close the file."""
         self._db.close()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it, or nothing."""
+        """A transaction: all changes of the block, or none."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -90,7 +99,7 @@ class Store:
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
-        """One mutation of a request: if it fails, it alone is undone."""
+        """A savepoint: if the block fails, its changes alone are undone."""
         self._db.execute("SAVEPOINT step")
         try:
             yield
@@ -123,6 +132,7 @@ class Store:
             self.labels.setdefault((board_id, column_id), {})[label] = label_id
 
     def add_board(self, board: Board) -> None:
+        """Add a board without columns and groups."""
         self._db.execute(
             "INSERT INTO boards (id, name, parent_board_id) VALUES (?, ?, ?)",
             (board.id, board.name, board.parent_board_id),
@@ -133,6 +143,7 @@ class Store:
         self.groups[board.id] = {}
 
     def add_column(self, column: Column) -> None:
+        """Add a column as the last one of its board."""
         columns = self.columns[column.board_id]
         row = (column.board_id, column.id, column.title, column.type, len(columns))
         self._db.execute("INSERT INTO board_columns VALUES (?, ?, ?, ?, ?)", row)
@@ -140,6 +151,7 @@ class Store:
         columns[column.id] = column
 
     def add_group(self, group: Group) -> None:
+        """Add a group as the last one of its board."""
         groups = self.groups[group.board_id]
         row = (group.board_id, group.id, group.title, len(groups))
         self._db.execute("INSERT INTO board_groups VALUES (?, ?, ?, ?)", row)
@@ -147,6 +159,7 @@ class Store:
         groups[group.id] = group
 
     def add_label(self, column: Column, label: str) -> int:
+        """Add a label to a column; returns its id."""
         labels = self.labels.setdefault((column.board_id, column.id), {})
         label_id = max(labels.values(), default=0) + 1
         self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?)", (column.board_id, column.id, label_id, label))
@@ -155,12 +168,14 @@ class Store:
         return label_id
 
     def items_count(self, board_id: int) -> int:
+        """The number of active items of a board."""
         row = self._db.execute("SELECT items_count FROM boards WHERE id = ?", (board_id,)).fetchone()
         return int(row[0])
 
     # Items and their cells.
 
     def add_item(self, board_id: int, group_id: str, parent_id: int | None, name: str, now: float) -> int:
+        """Add an active item without cells; returns its id."""
         row = (board_id, group_id, parent_id, name, now, now)
         cursor = self._db.execute(
             "INSERT INTO items (board_id, group_id, parent_id, name, created, updated) VALUES (?, ?, ?, ?, ?, ?)",
@@ -170,63 +185,68 @@ class Store:
         return cursor.lastrowid
 
     def first_item_id(self, item_id: int) -> None:
-        """Where the numbering of a new file starts."""
+        """Set the first item id of a new file."""
         self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('items', ?)", (item_id - 1,))
 
     def item(self, item_id: int) -> Item | None:
+        """The item or subitem of this id, of any state, or None."""
         row = self._db.execute("SELECT * FROM items WHERE id = ?", (item_id,)).fetchone()
         return Item(*row) if row else None
 
     def items(self, where: str, parameters: Sequence[object]) -> list[Item]:
-        """`where` comes from our own code, never from a request."""
+        """The items that match `where`, which is SQL of our own code, never of a request."""
         return [Item(*row) for row in self._db.execute(f"SELECT * FROM items WHERE {where}", parameters)]
 
     def subitems(self, parent_id: int) -> list[Item]:
-        """Of every state."""
+        """The subitems of an item, of every state, by id."""
         return self.items("parent_id = ? ORDER BY id", (parent_id,))
 
     def set_item(self, item_id: int, now: float, **changes: str) -> None:
-        """Change name, group_id or state."""
+        """Change name, group_id or state, and the time of the update (UTC seconds)."""
         sets = "".join(f"{column} = ?, " for column in changes)
         self._db.execute(f"UPDATE items SET {sets}updated = ? WHERE id = ?", (*changes.values(), now, item_id))
 
     def cells(self, item_id: int) -> dict[str, Cell]:
+        """The filled cells of an item by column id."""
         rows = self._db.execute(
             "SELECT column_id, written, value, text, folded FROM cells WHERE item_id = ?", (item_id,)
         )
         return {row[0]: Cell(*row[1:]) for row in rows}
 
     def write_cells(self, item_id: int, cells: Mapping[str, Cell | None]) -> None:
-        """None clears."""
-        gone = [(item_id, column_id) for column_id, cell in cells.items() if cell is None]
+        """Write cells by column id; None clears a cell."""
+        cleared = [(item_id, column_id) for column_id, cell in cells.items() if cell is None]
         kept = [
             (item_id, column_id, cell.written, cell.value, cell.text, cell.folded)
             for column_id, cell in cells.items()
             if cell is not None
         ]
-        if gone:
-            self._db.executemany("DELETE FROM cells WHERE item_id = ? AND column_id = ?", gone)
+        if cleared:
+            self._db.executemany("DELETE FROM cells WHERE item_id = ? AND column_id = ?", cleared)
         if kept:
             self._db.executemany("REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)", kept)
 
-    # What outlives a request.
+    # Answers by key, and calls by day.
 
     def replay(self, key: str, now: float) -> tuple[str, str] | None:
-        """(digest of the body, answer) that this key is remembered with."""
+        """(digest of the body, answer) of a key that has not expired, or None."""
         row = self._db.execute(
             "SELECT body_digest, answer FROM answers_by_key WHERE key = ? AND expires > ?", (key, now)
         ).fetchone()
         return (row[0], row[1]) if row else None
 
     def remember(self, key: str, digest: str, answer: str, now: float, expires: float) -> None:
+        """Store an answer under its key until `expires`, and delete expired ones (UTC seconds)."""
         self._db.execute("DELETE FROM answers_by_key WHERE expires <= ?", (now,))
         self._db.execute("REPLACE INTO answers_by_key VALUES (?, ?, ?, ?)", (key, digest, answer, expires))
 
     def calls_of(self, day: date) -> int:
+        """The calls of a UTC day, in tenths of a call."""
         row = self._db.execute("SELECT tenths FROM calls_by_day WHERE day = ?", (day.isoformat(),)).fetchone()
         return int(row[0]) if row else 0
 
     def add_calls(self, day: date, tenths: int) -> None:
+        """Add to the calls of a UTC day, in tenths of a call."""
         self._db.execute(
             "INSERT INTO calls_by_day VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET tenths = tenths + excluded.tenths",
             (day.isoformat(), tenths),
@@ -234,5 +254,5 @@ class Store:
 
 
 def number(sent: str) -> int:
-    """An id of the API as the store knows it; 0 is nobody's."""
+    """An id of the API as a number; 0, which no object has, for any other text."""
     return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 19 else 0

@@ -1,4 +1,4 @@
--- The whole state of the simulator. Items of every state stay; a deleted one is only marked.
+-- The whole state of the simulator. Items of every state stay in the table; a deleted one has state 'deleted'.
 CREATE TABLE IF NOT EXISTS boards (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS items (
 CREATE INDEX IF NOT EXISTS items_by_board ON items (board_id, state, id);
 CREATE INDEX IF NOT EXISTS items_by_parent ON items (parent_id) WHERE parent_id IS NOT NULL;
 
--- `written` is the JSON as it was sent, `value` and `text` are what the API reads back, `folded` is for searches.
+-- `written` is the JSON as it was sent, `value` and `text` are as the API returns them, `folded` is for searches.
 CREATE TABLE IF NOT EXISTS cells (
     item_id INTEGER NOT NULL,
     column_id TEXT NOT NULL,

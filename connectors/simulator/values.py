@@ -1,7 +1,7 @@
-"""The shape that each column type is told its value in, checked to the letter.
+"""Checks the format of a value for each column type, exactly as documented.
 
-`convert` turns the JSON of one column into a cell, or says what is wrong with it. JSON null clears a column.
-The API is lenient in places that no document describes; here what is not described is refused.
+`convert` turns the JSON of one column into a cell, or raises Invalid. JSON null clears a column. The API accepts some
+formats that no document describes; the simulator refuses them.
 """
 
 import json
@@ -15,20 +15,20 @@ from connectors.simulator import store
 LONG_TEXT_LENGTH = 2_000
 STATUS_LABEL_LENGTH = 30
 LINKED_ITEMS = 750
-# Listed for reading only; writing them is an error.
+# Types that the API only reads.
 READ_ONLY = frozenset(
     ("auto_number", "button", "creation_log", "formula", "item_id") + ("last_updated", "mirror", "progress", "subtasks")
 )
-# Whole-text search does not know these.
+# Types that a search by text does not cover.
 NOT_SEARCHABLE = READ_ONLY | {"board_relation"}
 
 
-# One encoder for all: making one each time is half the cost of a create.
+# One encoder for all calls: a new one for each call doubles the cost of a create.
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Invalid(Exception):
-    """What is wrong with a value, for a person; `code` is the API's word."""
+    """An invalid value, with the reason in words; `code` is the API's word."""
 
     def __init__(self, reason: str, *, code: str = "ColumnValueException") -> None:
         super().__init__(reason)
@@ -39,12 +39,10 @@ class Labels(Protocol):
     """The labels of one column."""
 
     def id_of(self, label: str) -> int:
-        """The id of a label, made if that is allowed; raises Invalid."""
-        ...
+        """The id of a label, which is created if allowed. Raises Invalid."""
 
     def label_of(self, label_id: int) -> str:
-        """The label with this id; raises Invalid."""
-        ...
+        """The label of an id. Raises Invalid."""
 
 
 def _object(sent: Any, required: set[str], optional: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -57,35 +55,35 @@ def _object(sent: Any, required: set[str], optional: frozenset[str] = frozenset(
     return sent
 
 
-def _string(sent: Any, what: str = "value") -> str:
+def _string(sent: Any, name: str = "value") -> str:
     if not isinstance(sent, str):
-        raise Invalid(f"{what}: a string is expected, not {json.dumps(sent)[:80]}")
+        raise Invalid(f"{name}: a string is expected, not {json.dumps(sent)[:80]}")
     return sent
 
 
-def _matching(sent: Any, pattern: str, what: str) -> str:
-    text = _string(sent, what)
+def _matching(sent: Any, pattern: str, name: str) -> str:
+    text = _string(sent, name)
     if not re.fullmatch(pattern, text):
-        raise Invalid(f"{what}: {text[:80]!r} is not valid")
+        raise Invalid(f"{name}: {text[:80]!r} is not valid")
     return text
 
 
-def _day(sent: Any, what: str) -> str:
-    text = _matching(sent, r"\d{4}-\d{2}-\d{2}", what)
+def _day(sent: Any, name: str) -> str:
+    text = _matching(sent, r"\d{4}-\d{2}-\d{2}", name)
     try:
         date.fromisoformat(text)
     except ValueError as reason:
-        raise Invalid(f"{what}: {text!r} is not a day") from reason
+        raise Invalid(f"{name}: {text!r} is not a day") from reason
     return text
 
 
-def _integers(sent: Any, what: str) -> list[int]:
+def _integers(sent: Any, name: str) -> list[int]:
     if not isinstance(sent, list) or not all(isinstance(each, int) and not isinstance(each, bool) for each in sent):
-        raise Invalid(f"{what}: a list of whole numbers is expected")
+        raise Invalid(f"{name}: a list of whole numbers is expected")
     return sent
 
 
-# Each returns (value as it reads back, text); an empty text of a chosen set clears like null.
+# Each converter returns (value as the API returns it, text).
 Converted = tuple[Any, str]
 
 
@@ -106,11 +104,11 @@ def _numbers(sent: Any, _: Labels) -> Converted:
 
 
 def _date(sent: Any, _: Labels) -> Converted:
-    told = _object(sent, {"date"}, frozenset({"time"}))
-    text = _day(told["date"], "date")
-    if "time" not in told:
+    fields = _object(sent, {"date"}, frozenset({"time"}))
+    text = _day(fields["date"], "date")
+    if "time" not in fields:
         return {"date": text}, text
-    clock = _matching(told["time"], r"\d{2}:\d{2}:\d{2}", "time")
+    clock = _matching(fields["time"], r"\d{2}:\d{2}:\d{2}", "time")
     try:
         time.fromisoformat(clock)
     except ValueError as reason:
@@ -146,35 +144,35 @@ def _checkbox(sent: Any, _: Labels) -> Converted:
 
 
 def _country(sent: Any, _: Labels) -> Converted:
-    told = _object(sent, {"countryCode", "countryName"})
-    _matching(told["countryCode"], "[A-Z]{2}", "countryCode")
-    return told, _matching(told["countryName"], r".+", "countryName")
+    fields = _object(sent, {"countryCode", "countryName"})
+    _matching(fields["countryCode"], "[A-Z]{2}", "countryCode")
+    return fields, _matching(fields["countryName"], r".+", "countryName")
 
 
 def _email(sent: Any, _: Labels) -> Converted:
-    told = _object(sent, {"email", "text"})
-    _matching(told["email"], r"[^@\s]+@[^@\s]+\.[^@\s]+", "email")
-    return told, _string(told["text"], "text")
+    fields = _object(sent, {"email", "text"})
+    _matching(fields["email"], r"[^@\s]+@[^@\s]+\.[^@\s]+", "email")
+    return fields, _string(fields["text"], "text")
 
 
 def _link(sent: Any, _: Labels) -> Converted:
-    told = _object(sent, {"url", "text"})
-    _matching(told["url"], r"https?://\S+", "url")
-    return told, f"{_string(told['text'], 'text')} - {told['url']}"
+    fields = _object(sent, {"url", "text"})
+    _matching(fields["url"], r"https?://\S+", "url")
+    return fields, f"{_string(fields['text'], 'text')} - {fields['url']}"
 
 
 def _phone(sent: Any, _: Labels) -> Converted:
-    told = _object(sent, {"phone", "countryShortName"})
-    _matching(told["countryShortName"], "[A-Z]{2}", "countryShortName")
-    return told, _matching(told["phone"], r"\+?\d{5,15}", "phone")
+    fields = _object(sent, {"phone", "countryShortName"})
+    _matching(fields["countryShortName"], "[A-Z]{2}", "countryShortName")
+    return fields, _matching(fields["phone"], r"\+?\d{5,15}", "phone")
 
 
 def _timeline(sent: Any, _: Labels) -> Converted:
-    told = _object(sent, {"from", "to"})
-    start, end = _day(told["from"], "from"), _day(told["to"], "to")
+    fields = _object(sent, {"from", "to"})
+    start, end = _day(fields["from"], "from"), _day(fields["to"], "to")
     if end < start:
         raise Invalid(f"the timeline ends on {end}, before it starts on {start}")
-    return told, f"{start} - {end}"
+    return fields, f"{start} - {end}"
 
 
 def _people(sent: Any, _: Labels) -> Converted:
@@ -182,10 +180,10 @@ def _people(sent: Any, _: Labels) -> Converted:
     if not isinstance(chosen, list):
         raise Invalid("personsAndTeams: a list is expected")
     for each in chosen:
-        told = _object(each, {"id", "kind"})
-        _matching(told["kind"], "person|team", "kind")
-        if told["id"] != USER_ID:
-            raise Invalid(f"user {told['id']} is not on the board", code="InvalidUserIdException")
+        fields = _object(each, {"id", "kind"})
+        _matching(fields["kind"], "person|team", "kind")
+        if fields["id"] != USER_ID:
+            raise Invalid(f"user {fields['id']} is not on the board", code="InvalidUserIdException")
     return {"personsAndTeams": chosen}, ", ".join(USER_NAME for _ in chosen)
 
 
@@ -196,7 +194,7 @@ def _board_relation(sent: Any, _: Labels) -> Converted:
     return {"linkedPulseIds": [{"linkedPulseId": each} for each in ids]}, ""
 
 
-# The one user of the simulator: whoever holds the token.
+# The only user of the simulator: the owner of the token.
 USER_ID, USER_NAME = 1, "Simulator"
 
 CONVERTERS: dict[str, Callable[[Any, Labels], Converted]] = {
@@ -218,7 +216,7 @@ CONVERTERS: dict[str, Callable[[Any, Labels], Converted]] = {
 
 
 def convert(column: store.Column, sent: Any, labels: Labels) -> store.Cell | None:
-    """The cell that `sent` makes of this column; None when it clears. Raises Invalid."""
+    """The cell for the value `sent` of this column; None when it clears the column. Raises Invalid."""
     converter = CONVERTERS.get(column.type)
     if converter is None:
         raise Invalid(f"a {column.type} column is read-only")

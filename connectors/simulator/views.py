@@ -1,4 +1,4 @@
-"""What queries and mutations return. The names of fields and arguments are those of the schema."""
+"""The objects that queries and mutations return. Fields and arguments have the names of the schema."""
 
 import functools
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ Info: TypeAlias = "GraphQLResolveInfo[Any]"
 
 OBJECT_COST = 10
 VALUE_COST = 1
-# Measured by others on a filtered page (api-facts, section 2).
+# A measurement of other users on a filtered page (api-facts, section 2).
 FILTER_COST = 5_000
 
 
 class Reader:
-    """What the views of one request share, and what their reading costs."""
+    """The shared state of the views of one request, and the cost of their reads in points."""
 
     def __init__(self, state: store.Store, settings: config.Config, rules: board.Board, now: float) -> None:
         self.state = state
@@ -29,7 +29,7 @@ class Reader:
 
 
 class ColumnValue:
-    """One cell, filled or not."""
+    """One cell, filled or blank."""
 
     def __init__(self, column: store.Column, value: str | None, text: str | None) -> None:
         self.id = column.id
@@ -39,10 +39,13 @@ class ColumnValue:
 
     @property
     def typename(self) -> str:
+        """The type of this value in the schema."""
         return "".join(word.title() for word in self.type.split("_")) + "Value"
 
 
 class Item:
+    """An item or subitem."""
+
     def __init__(self, reader: Reader, item: store.Item) -> None:
         self._reader = reader
         self._item = item
@@ -64,13 +67,13 @@ class Item:
         return Item(self._reader, parent) if parent else None
 
     def subitems(self, _: Info) -> "list[Item]":
-        found = self._reader.state.subitems(self._item.id)
-        return [Item(self._reader, each) for each in found if each.state == "active"]
+        children = self._reader.state.subitems(self._item.id)
+        return [Item(self._reader, each) for each in children if each.state == "active"]
 
     def column_values(self, _: Info, ids: list[str] | None = None, types: list[str] | None = None) -> list[ColumnValue]:
-        told = list(self._values(ids, types))
-        self._reader.cost += VALUE_COST * len(told)
-        return told
+        listed = list(self._values(ids, types))
+        self._reader.cost += VALUE_COST * len(listed)
+        return listed
 
     def _values(self, ids: list[str] | None, types: list[str] | None) -> Iterator[ColumnValue]:
         cells = self._reader.state.cells(self._item.id)
@@ -90,6 +93,8 @@ class Item:
 
 
 class Group:
+    """A group of the board."""
+
     def __init__(self, reader: Reader, group: store.Group) -> None:
         self.id = group.id
         self.title = group.title
@@ -97,6 +102,8 @@ class Group:
 
 
 class Column:
+    """A column of the board."""
+
     def __init__(self, reader: Reader, column: store.Column) -> None:
         self._reader = reader
         self._column = column
@@ -133,6 +140,8 @@ class Column:
 
 
 class Board:
+    """The board, or its subitem board."""
+
     def __init__(self, reader: Reader, board: store.Board) -> None:
         self._reader = reader
         self._board = board
@@ -146,14 +155,14 @@ class Board:
         return self._reader.state.items_count(self._board.id)
 
     def groups(self, _: Info, ids: list[str] | None = None) -> list[Group]:
-        found = self._reader.state.groups[self._board.id].values()
-        return [Group(self._reader, each) for each in found if ids is None or each.id in ids]
+        groups = self._reader.state.groups[self._board.id].values()
+        return [Group(self._reader, each) for each in groups if ids is None or each.id in ids]
 
     def columns(self, _: Info, ids: list[str] | None = None, types: list[str] | None = None) -> list[Column]:
-        found = self._reader.state.columns[self._board.id].values()
+        columns = self._reader.state.columns[self._board.id].values()
         return [
             Column(self._reader, each)
-            for each in found
+            for each in columns
             if (ids is None or each.id in ids) and (types is None or each.type in types)
         ]
 
@@ -172,6 +181,8 @@ class Board:
 
 
 class Page:
+    """A page of items."""
+
     def __init__(self, reader: Reader, page: search.Page, filtered_by: Any = None) -> None:
         self._reader = reader
         self._page = page

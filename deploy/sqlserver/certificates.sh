@@ -1,16 +1,16 @@
 #!/bin/sh
-# certificates.sh NAME KEYS TRUST: a certificate for the server NAME with its key in the folder KEYS, and in TRUST the
-# CA that signed it. What is there and fits is left alone; remove both folders for new ones.
+# certificates.sh NAME KEYS TRUST: creates a certificate for the server NAME with its key in the folder KEYS, and the CA
+# that signed it in TRUST. A valid certificate stays; remove both folders for a new one.
 set -eu
 umask 077
 name=$1 keys=$2 trust=$3
 
 if openssl verify -CAfile "$trust/ca.pem" -verify_hostname "$name" "$keys/server.pem" >/dev/null 2>&1; then
-    echo "the certificate of $name is there"
+    echo "the certificate of $name exists"
     exit 0
 fi
 
-# The key of the CA goes with this folder: nobody can sign a second certificate with it.
+# This folder, with the key of the CA, is deleted at the end: the CA can sign no second certificate.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for key in ca server; do
@@ -27,4 +27,4 @@ openssl req -new -key "$work/server.key" -subj "/CN=$name" |
 chmod 444 "$work/ca.pem" "$work/server.pem"
 mv -f "$work/server.key" "$work/server.pem" "$keys"
 mv -f "$work/ca.pem" "$trust"
-echo "made the certificate of $name"
+echo "created the certificate of $name"

@@ -1,11 +1,11 @@
 #!/bin/bash
-# Does what a DBA does for ordersync: makes the database and two logins where they are missing. `ordersync_owner` owns
-# the database, for `ordersync setup` alone; `ordersync_service` is a member of the role to which setup gives rights.
-# A login that is there keeps its password.
+# Does the work of a DBA for ordersync: creates the database and two logins if they are missing. `ordersync_owner` owns
+# the database, for `ordersync setup` alone; `ordersync_service` is a member of the role to which setup grants rights.
+# An existing login keeps its password.
 set -euo pipefail
 umask 077
 
-# As T-SQL literals want them.
+# With quotes doubled, as in T-SQL literals.
 owner_password=$(sed "s/'/''/g" /run/secrets/mssql_owner_password)
 service_password=$(sed "s/'/''/g" /run/secrets/mssql_service_password)
 
@@ -37,7 +37,7 @@ ALTER ROLE [ordersync] ADD MEMBER [ordersync_service];
 GO
 SCRIPT
 
-# -b: an error ends it; -x: a dollar sign in a password is one.
+# -b: an error ends sqlcmd; -x: a dollar sign in a password is no variable.
 SQLCMDPASSWORD=$(cat /run/secrets/mssql_sa_password) \
     /opt/mssql-tools18/bin/sqlcmd -b -x -S "$1" -U sa -i "$script"
-echo "the database and its logins are there"
+echo "the database and its logins exist"

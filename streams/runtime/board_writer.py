@@ -172,7 +172,7 @@ class BoardWriter:
             grant=grant,
             batch_size=parts.settings.batch_size,
             minute=parts.settings.monday_minute,
-            budget_left=self.budget.room,
+            budget_left=self.budget.mutations_left,
             now=utcnow,
             sleep=self._state.sleeper(SYNC, "the API does not answer"),
             new_key=new_id,

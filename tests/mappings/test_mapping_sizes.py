@@ -64,8 +64,8 @@ def test_missing_markers_are_named_together() -> None:
     assert "[TOTAL QTY]" in str(caught.value)
 
 
-def test_exchanged_markers_are_told() -> None:
-    with pytest.raises(shapes.MappingError, match="behind"):
+def test_exchanged_markers_are_reported() -> None:
+    with pytest.raises(shapes.MappingError, match="follows"):
         sizes.size_columns([(MARKERS.before, "INT"), ("XS", "INT"), (MARKERS.after, "TEXT")], MARKERS)
 
 

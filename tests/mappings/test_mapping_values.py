@@ -204,10 +204,10 @@ def test_length_is_in_utf16_units(written: str) -> None:
 @pytest.mark.parametrize(
     ("staging", "api", "reason"),
     [
-        (5, None, "staging column holds 5"),
+        (5, None, "staging column takes 5"),
         (None, 5, "Monday.com takes 5"),
         (5, 4, "takes 4"),
-        (4, 5, "holds 4"),
+        (4, 5, "takes 4"),
     ],
 )
 def test_fit_names_the_smaller_limit(staging: int | None, api: int | None, reason: str) -> None:

@@ -284,7 +284,7 @@ class Life:
             grant=self._grant,
             batch_size=world.schedule.batch_size,
             minute=60.0,
-            budget_left=paces.room,
+            budget_left=paces.mutations_left,
             now=world.clock.now,
             sleep=world.clock.sleep,
             new_key=lambda: f"key-{next(world.keys)}",

@@ -81,7 +81,7 @@ def test_a_preset_can_be_overridden_and_checks_itself() -> None:
 
 async def test_the_weight_of_a_mutation_is_measured() -> None:
     subject = make(FakeTime())
-    assert (subject.weight, subject.room()) == (30_000, 166)
+    assert (subject.weight, subject.mutations_left()) == (30_000, 166)
     subject.settle(await subject.turn(budget.Kind.WRITE, mutations=10), reply(100_001))
     assert subject.weight == 10_001
     # The heaviest of the latest answers is the safe guess.
@@ -92,15 +92,15 @@ async def test_the_weight_of_a_mutation_is_measured() -> None:
     assert subject.weight == 20_000
 
 
-async def test_room_is_bounded_by_one_request_and_by_a_pause() -> None:
+async def test_mutations_left_is_limited_by_one_request_and_by_a_pause() -> None:
     time = FakeTime()
     subject = make(time, "personal")
-    assert subject.room() == 5_000_000 // 30_000
-    assert subject.room(weight=1_000_000) == 5
-    subject.hold(10)
-    assert subject.room() == 0
+    assert subject.mutations_left() == 5_000_000 // 30_000
+    assert subject.mutations_left(weight=1_000_000) == 5
+    subject.pause(10)
+    assert subject.mutations_left() == 0
     await time.sleep(10)
-    assert subject.room() == 166
+    assert subject.mutations_left() == 166
 
 
 async def test_a_batch_that_no_minute_holds_is_rejected_before_it_is_sent() -> None:
@@ -120,7 +120,7 @@ async def test_an_app_reads_from_a_budget_of_its_own() -> None:
         turn = await subject.turn(budget.Kind.READ, name="items_page")
         subject.settle(turn, responses.Reply(http_status=200))
         assert subject.snapshot().complexity_spent == (0 if token == "app" else budget.UNMEASURED_READ)
-        assert subject.room() == left
+        assert subject.mutations_left() == left
 
 
 async def test_a_read_costs_what_it_cost_last() -> None:
@@ -140,7 +140,7 @@ async def test_calls_are_counted_a_tenth_when_refused_and_not_at_all_when_never_
     locked = error_table.ApiError(code="LOCKED", message="", status=423)
     subject.settle(await subject.turn(budget.Kind.WRITE, mutations=1), reply())
     subject.throttled(await subject.turn(budget.Kind.WRITE, mutations=1), refusal, 2.0, reply())
-    assert subject.snapshot().held_for == 2.0
+    assert subject.snapshot().paused_for == 2.0
     subject.cancel(await subject.turn(budget.Kind.WRITE, mutations=1))
     assert time.now == 2.0
     subject.lose(await subject.turn(budget.Kind.WRITE, mutations=1))

@@ -194,7 +194,7 @@ async def test_a_backlog_uses_up_every_minute_and_is_never_refused(tmp_path: Pat
         windows = simulator.service.gate.complexity.closed
         written = 0
         while len(windows) < 3:
-            size = min(25, subject.budget.room()) or 25
+            size = min(25, subject.budget.mutations_left()) or 25
             request = documents.render(
                 [create(written + number) for number in range(size)], board_id=BOARD, group_ids={"G": "topics"}
             )

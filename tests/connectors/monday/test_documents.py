@@ -13,7 +13,7 @@ from schemas import items
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMAS = {
-    "simulator": ROOT / "connectors/monday/simulator/schema.graphql",
+    "simulator": ROOT / "connectors/simulator/schema.graphql",
     "official": ROOT.parent / "shared/monday/schema.graphql",
 }
 GROUPS = {"G": "group_g"}

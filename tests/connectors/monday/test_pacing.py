@@ -116,7 +116,7 @@ async def work_off(subject: client.Client, time: FakeTime, *, until: float, batc
     """What a writer with a backlog does: a whole batch, or what the end of the minute still holds."""
     written = 0
     while time.now < until:
-        size = min(batch, subject.budget.room()) or batch
+        size = min(batch, subject.budget.mutations_left()) or batch
         try:
             await subject.send(json.dumps({"mutations": size}), key=None, mutations=size)
             written += size

@@ -38,7 +38,7 @@ def test_a_batch_is_judged_alias_by_alias() -> None:
             "extensions": {"request_id": "r-1"},
         }
     )  # fmt: skip
-    assert responses.whole(reply) is None
+    assert responses.request_error(reply) is None
     verdicts = responses.judge(reply, [f"m{index}" for index in range(7)])
     assert verdicts[0] == items.Done(id="11", board_id="7")
     assert verdicts[1] == items.Refused(
@@ -59,7 +59,7 @@ def test_an_id_counts_even_beside_an_error_below_it() -> None:
 
 def test_an_error_that_names_no_alias_refuses_nobody() -> None:
     reply = read({"data": {"m0": DONE, "m1": None}, "errors": [failing("ColumnValueException")]})
-    assert responses.whole(reply) is None
+    assert responses.request_error(reply) is None
     verdicts = responses.judge(reply, ["m0", "m1"])
     assert isinstance(verdicts[0], items.Done)
     assert isinstance(verdicts[1], items.Unknown)
@@ -67,7 +67,7 @@ def test_an_error_that_names_no_alias_refuses_nobody() -> None:
 
 def test_errors_with_paths_are_judged_by_alias_even_without_data() -> None:
     reply = read({"data": None, "errors": [failing("ColumnValueException", "m1")]}, status=422)
-    assert responses.whole(reply) is None
+    assert responses.request_error(reply) is None
     first, second = responses.judge(reply, ["m0", "m1"])
     assert isinstance(first, items.Unknown)
     assert isinstance(second, items.Refused)
@@ -85,7 +85,7 @@ def test_errors_with_paths_are_judged_by_alias_even_without_data() -> None:
     ],
 )
 def test_some_errors_speak_for_the_whole_request(status: int, error: dict[str, Any]) -> None:
-    whole = responses.whole(read({"data": None, "errors": [error]}, status=status))
+    whole = responses.request_error(read({"data": None, "errors": [error]}, status=status))
     assert whole is not None
     assert whole.code == error["extensions"]["code"]
 
@@ -127,7 +127,7 @@ def test_the_legacy_complexity_error_tells_its_figures() -> None:
     )
     (error,) = reply.errors
     assert (error.cost, error.left, error.limit, error.wait, error.status) == (30001, 19986, 1000000, 3, 429)
-    told = responses.told(reply)
+    told = responses.window_report(reply)
     assert (told.left, told.limit) == (19986, 1000000)
 
 
@@ -150,7 +150,7 @@ def test_a_reply_tells_the_minute_from_complexity_and_headers() -> None:
     assert (reply.request_id, reply.replayed) == ("r-2", True)
     assert reply.allowances["minuteRate"].quota == 5000
     assert reply.allowances["concurrency"].resets_in is None
-    told = responses.told(reply)
+    told = responses.window_report(reply)
     assert (told.cost, told.before, told.left, told.limit, told.resets_in) == (
         30001, 5000000, 4950000, 5000000, 60,
     )  # fmt: skip

@@ -85,7 +85,7 @@ async def test_an_intent_is_committed_before_the_request_leaves(tmp_path: Path) 
 async def test_the_time_that_the_budget_takes_does_not_make_a_key_older(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await with_group(at)
-        at.life.paces.hold(500.0)
+        at.life.paces.pause(500.0)
         begun = at.world.clock.now()
         await written(at, 1)
         (left,) = [row for row in requests(at) if str(row["first_sent_at"]) > begun.isoformat()[:26]]
@@ -337,7 +337,7 @@ async def test_a_key_that_grows_old_while_the_budget_is_waited_for_is_not_used(t
         await asyncio.sleep(28.0 * MINUTE)
         syncer = await at.life.begin()
         while await syncer.in_doubt.advance():
-            at.life.paces.hold(120.0)
+            at.life.paces.pause(120.0)
             await asyncio.sleep(0.5)
         assert at.calls == 0
         assert at.writer.journal.unfinished() == []
