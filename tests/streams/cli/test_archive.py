@@ -116,9 +116,9 @@ def test_a_hold_is_shown_by_status_and_ended_by_release(desk: Desk) -> None:
     assert "on hold     GREYSON CLOTHIERS" in status
     desk.world.edit(1, {"NOTES": "new"})
     assert desk.world.passed() == []
-    assert "1 orders, and new ones" in desk.type("release", "--customer", "greyson").output
+    assert "the next passes detect 1 orders, and new ones" in desk.type("release", "--customer", "greyson").output
     assert [event.record_uuid for event in desk.world.passed()] == [identity(1)]
 
 
 def test_prune_says_how_many_it_took_out(desk: Desk) -> None:
-    assert desk.type("archive", "prune").output == "took out 0 snapshots\n"
+    assert desk.type("archive", "prune").output == "removed 0 snapshots\n"

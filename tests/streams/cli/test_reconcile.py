@@ -45,7 +45,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_every_row_of_the_source_is_counted_once(desk: Desk) -> None:
     shown = desk.type("verify")
     assert shown.exit_code == 0
-    assert "7 rows of ORDERS_UNIFIED, each exactly one of" in shown.output
+    assert "7 rows of ORDERS_UNIFIED, each in exactly one state" in shown.output
     assert "✓ every row is accounted for" in shown.output
     told = json.loads(desk.type("verify", "--json").output)
     states = {
@@ -93,7 +93,7 @@ def test_wrong_usage_is_said_and_ends_with_2(desk: Desk, arguments: list[str], r
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["verify"], "stopped\n"), (["verify", "--fix"], "what was emitted stays emitted, and a worker mends it")],
+    [(["verify"], "stopped\n"), (["verify", "--fix"], "emitted repairs stay emitted, and a worker carries them out")],
 )
 def test_ctrl_c_ends_as_a_shell_expects_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str

@@ -31,13 +31,13 @@ def of(world: World) -> pushdown_command.PushdownTrial:
 
 
 def test_both_ways_agree_before_and_after_the_hashes_are_noted(world: World) -> None:
-    assert of(world).look(100) == pushdown_command.Verdict(20, 20, ())
+    assert of(world).check(100) == pushdown_command.Verdict(20, 20, ())
     world.flow(source=orders.Orders(world.db, world.clock))
-    assert of(world).look(100) == pushdown_command.Verdict(20, 0, ())
+    assert of(world).check(100) == pushdown_command.Verdict(20, 0, ())
     world.passed()
     world.edit(3, {"NOTES": "new"})
-    assert of(world).look(100) == pushdown_command.Verdict(20, 1, ())
-    assert of(world).look(7).rows == 7
+    assert of(world).check(100) == pushdown_command.Verdict(20, 1, ())
+    assert of(world).check(7).rows == 7
 
 
 def test_a_change_that_the_server_leaves_out_is_wrong(world: World) -> None:
@@ -47,22 +47,22 @@ def test_a_change_that_the_server_leaves_out_is_wrong(world: World) -> None:
         *["OTHER"] * 2,
         identity(4),
     )
-    verdict = of(world).look(100)
-    assert verdict.wrong == (f"{identity(4)} differs from its snapshot, and the server leaves it out",)
+    verdict = of(world).check(100)
+    assert verdict.wrong == (f"{identity(4)} differs from its snapshot row, and the server leaves it out",)
 
 
 def test_rows_that_the_server_takes_for_one_another_are_wrong(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {name: kind for name, kind in world.orders.columns()}
     blind = pushdown.expression([("S", kinds["S"]), ("CUSTOMER NAME", kinds["CUSTOMER NAME"])])
     monkeypatch.setattr(pushdown, "expression", lambda columns: blind)
-    wrong = of(world).look(100).wrong
-    assert len(wrong) == 19 and "differ, and the server takes one for the other" in wrong[0]
+    wrong = of(world).check(100).wrong
+    assert len(wrong) == 19 and "differ, and the server hashes them alike" in wrong[0]
 
 
 def test_rows_that_only_the_server_tells_apart_are_wrong(world: World) -> None:
     seeing_less = replace(of(world), row_hash=lambda text: "one for all")
-    found = seeing_less.look(100)
-    assert any("are equal, and the server tells them apart" in wrong for wrong in found.wrong)
+    found = seeing_less.check(100)
+    assert any("are equal, and the server hashes them differently" in wrong for wrong in found.wrong)
 
 
 def test_a_row_that_is_edited_meanwhile_is_asked_about_again(world: World) -> None:
@@ -76,7 +76,7 @@ def test_a_row_that_is_edited_meanwhile_is_asked_about_again(world: World) -> No
                 world.edit(6, {"NOTES": "meanwhile"})
             return getattr(world.orders, name)
 
-    assert replace(of(world), source=Edited()).look(100) == pushdown_command.Verdict(20, 1, ())
+    assert replace(of(world), source=Edited()).check(100) == pushdown_command.Verdict(20, 1, ())
 
 
 def test_every_row_is_as_likely_as_any_other_in_a_sample() -> None:
@@ -91,7 +91,7 @@ def test_every_row_is_as_likely_as_any_other_in_a_sample() -> None:
 
 
 def test_the_command_ends_with_1_when_the_ways_do_not_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = ("A differs from its snapshot, and the server leaves it out",)
+    wrong = ("A differs from its snapshot row, and the server leaves it out",)
     for found, code in ((pushdown_command.Verdict(5, 2, wrong), 1), (pushdown_command.Verdict(5, 2, ()), 0)):
         monkeypatch.setattr(detect, "trial", lambda settings, rows, found=found: found)
         result = CliRunner().invoke(cli.app, ["detect", "--oracle", "5"])
@@ -102,7 +102,7 @@ def test_the_command_ends_with_1_when_the_ways_do_not_agree(monkeypatch: pytest.
 def test_a_trial_needs_a_server_and_no_other_option() -> None:
     assert CliRunner().invoke(cli.app, ["detect", "--oracle", "5", "--accept"]).exit_code == 2
     result = CliRunner().invoke(cli.app, ["detect", "--oracle", "5"])
-    assert "there is no server whose compare could be tried" in str(result.exception)
+    assert "there is no server whose comparison could be checked" in str(result.exception)
 
 
 @pytest.mark.parametrize("way", ["server", "somewhere"])

@@ -80,5 +80,5 @@ def test_why_nothing_moves_is_what_the_workers_tell() -> None:
         "nothing moved for 120 s, and no worker runs: `ordersync run` starts one"
     )
     holds = Facts(dead | worker("w2", sync="the token was refused"))
-    assert "w2 holds sync: the token was refused" in stall.stall_reason(holds, NOW, 120)
+    assert "w2 pauses sync: the token was refused" in stall.stall_reason(holds, NOW, 120)
     assert "the log of the worker" in stall.stall_reason(Facts(worker("w3")), NOW, 120)

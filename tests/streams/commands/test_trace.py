@@ -50,12 +50,12 @@ def write(world: World, grant: Grant, key: str, event: events.OrderEvent, *other
     )
 
 
-def life(settings: Settings, text: str) -> trace.Life:
+def life(settings: Settings, text: str) -> trace.OrderHistory:
     (order,) = trace.find(settings, text)
     return trace.trace(settings, order)
 
 
-def told(seen: trace.Life, what: str) -> list[dict[str, Any]]:
+def told(seen: trace.OrderHistory, what: str) -> list[dict[str, Any]]:
     return [moment.details for moment in seen.moments if moment.what == what]
 
 
@@ -96,7 +96,7 @@ def test_the_whole_life_of_an_order_in_the_order_of_time(world: World, settings:
     assert seen.now[0].startswith("state    IN_SYNC: newest version 1, 1 settled")
     assert seen.now[1].startswith("board    item 77")
     assert seen.now[2].startswith("settled  version 1, since 2026-")
-    assert seen.now[3] == "source   the row differs from what is settled in 2 columns"
+    assert seen.now[3] == "source   the row differs from the settled version in 2 columns"
 
 
 def test_an_order_is_found_by_identity_number_or_po_in_any_case_of_the_identity(
@@ -115,7 +115,7 @@ def test_several_matches_are_listed_and_nothing_is_traced(world: World, settings
     world.flow()
     shown = run(settings, "trace", "4755")
     assert shown.exit_code == 1
-    assert identity(1) in shown.output and identity(2) in shown.output and "say which" in shown.output
+    assert identity(1) in shown.output and identity(2) in shown.output and "name one by its record_uuid" in shown.output
 
 
 def test_an_order_that_left_is_still_known(world: World, settings: Settings) -> None:
@@ -125,8 +125,8 @@ def test_an_order_that_left_is_still_known(world: World, settings: Settings) -> 
     world.flow()
     seen = life(settings, "JOO-00001")
     assert seen.order.state == "left the source"
-    assert [moment.what for moment in seen.moments][-1] == "settled: it left the board"
-    assert seen.now[-1] == "source   the row is not there any more" and "no row in production" in seen.now[-2]
+    assert [moment.what for moment in seen.moments][-1] == "settled: removed from the board"
+    assert seen.now[-1] == "source   the row does not exist any more" and "no row in production" in seen.now[-2]
 
 
 def test_what_is_on_its_way_in_kafka_is_told_too(world: World, settings: Settings) -> None:
@@ -135,7 +135,7 @@ def test_what_is_on_its_way_in_kafka_is_told_too(world: World, settings: Setting
     seen = life(settings, "JOO-00001")
     assert [(moment.what, moment.version) for moment in seen.moments] == [("detected, its event is on its way", 1)]
     assert seen.moments[0].details["hash"] == event.row_hash
-    assert seen.now[-1] == "source   the row is there, and nothing of it is settled"
+    assert seen.now[-1] == "source   the row exists, and no version of it is settled"
 
 
 def test_a_refused_order_tells_why_and_a_settled_one_that_nothing_differs(world: World, settings: Settings) -> None:
@@ -143,7 +143,7 @@ def test_a_refused_order_tells_why_and_a_settled_one_that_nothing_differs(world:
     world.flow()
     (staging,) = told(life(settings, "JOO-00001"), "staged")
     assert "[CUSTOMER PRICE] is 'cheap'" in staging["refused"]
-    assert life(settings, "JOO-00002").now[-1] == "source   the row is what is settled"
+    assert life(settings, "JOO-00002").now[-1] == "source   the row equals the settled version"
 
 
 def test_as_a_table_and_as_json(world: World, settings: Settings) -> None:

@@ -31,7 +31,7 @@ def validated(world: World, found: tuple[str, ...] = (), **given: str) -> valida
     told = Settings(database="mssql://u@h/d", database_password=SecretStr("p"), **given)
     parts = resources.Resources(told)
     parts.__dict__["db"] = world.db
-    return validate.compare_ways(parts, list(found))
+    return validate.check_pushdown(parts, list(found))
 
 
 def check(world: World, clock: Callable[[], float]) -> pushdown.PushdownCheck:
@@ -86,7 +86,7 @@ def test_on_sqlite_there_is_nothing_to_say(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_both_ways_are_timed_on_a_sample(world: World) -> None:
-    assert validated(world).notes == ["ORDERS_UNIFIED is empty: nothing was timed"]
+    assert validated(world).notes == ["ORDERS_UNIFIED is empty: nothing was measured"]
     world.add(*(row(n) for n in range(30)))
     found = validated(world)
     assert found.mistakes == []
@@ -132,11 +132,11 @@ def test_the_server_hashes_each_row_of_the_sample(world: World) -> None:
 def test_the_ratio_is_told_with_what_the_setting_chooses(
     server: float, client: float, on_server: bool, setting: str | None, chosen: str, quicker: str
 ) -> None:
-    said = pushdown.Timing(1000, server, client).told(on_server=on_server, setting=setting)
+    said = pushdown.Timing(1000, server, client).describe(on_server=on_server, setting=setting)
     assert said == (
         f"a sample of 1,000 rows: the server compares them in {server:.3f} s, the client in {client:.3f} s "
         f"({server / client:.2f} times as long on the server); {chosen}"
-        + (f"; `detect_hash: {quicker}` would be quicker" if quicker else "")
+        + (f"; `detect_hash: {quicker}` would be faster" if quicker else "")
     )
 
 
