@@ -21,7 +21,7 @@ atexit.register(lambda: print("\\nLOADED", *sorted(sys.modules)))
 from streams import __main__
 __main__.main()
 """
-# In place of the worker, which would need a broker: its modules are loaded all the same.
+# The worker would need a broker: the command loads its modules, and calls this instead.
 NO_WORKER = """
 import importlib
 real = importlib.import_module
@@ -32,12 +32,12 @@ def imported(name, package=None):
     return module
 importlib.import_module = imported
 """
-# A standby that is never told to go on: its parent has ended.
+# A standby whose parent has ended: it loads everything, and ends instead of waiting.
 STANDBY = "import os; os.environ['ORDERSYNC_STANDBY'] = '1'"
 
 
 def loaded(folder: Path, program: str) -> set[str]:
-    """The modules that this program has loaded when it ends."""
+    """The names of all modules that this program has loaded when it ends."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("ORDERSYNC_", "KAFKA_", "MONDAY_"))}
     ended = subprocess.run(
         [sys.executable, "-c", program],

@@ -14,7 +14,7 @@ from rich.table import Table
 from connectors.monday import board_values
 from schemas import detection, items, workers
 from schemas.batches import SyncState
-from streams.commands import pushdown
+from streams.commands import pushdown, stall
 from streams.runtime import status as statuses
 from streams.sync import plan
 
@@ -28,8 +28,6 @@ STYLES = {
 }
 # Rows of a table at most.
 MOST = 40
-# A process without a heartbeat for so many seconds does not run.
-SILENT = 30.0
 
 
 def plain(text: str) -> None:
@@ -43,11 +41,11 @@ def lines(texts: Sequence[str]) -> None:
         plain(text)
 
 
-def mistakes(found: Sequence[str]) -> None:
+def mistakes(texts: Sequence[str]) -> None:
     """Prints the mistakes that `validate` found, or that there is none."""
-    for mistake in found:
+    for mistake in texts:
         console.print(f"[red]✗[/] {escape(mistake)}", soft_wrap=True)
-    if not found:
+    if not texts:
         console.print("[green]✓[/] mapping, tables, board and topics agree")
 
 
@@ -91,19 +89,19 @@ def _mutation(mutation: items.Mutation) -> str:
     return f"{mutation.kind.replace('_', ' ')}: {json.dumps(shown, ensure_ascii=False)}"
 
 
-def status(seen: statuses.Status, *, as_json: bool) -> None:
+def status(current: statuses.Status, *, as_json: bool) -> None:
     """Prints the status: one table of orders by customer, then one line a subject."""
     if as_json:
-        plain(seen.model_dump_json(indent=2))
+        plain(current.model_dump_json(indent=2))
         return
-    _orders(seen)
-    _on_their_way(seen)
-    _processes(seen)
-    _failures(seen)
-    _tables(seen)
-    _holds(seen)
-    if seen.held:
-        console.print(f"[red]guard       {escape(seen.held)}[/]", soft_wrap=True)
+    _orders(current)
+    _on_their_way(current)
+    _processes(current)
+    _failures(current)
+    _tables(current)
+    _holds(current)
+    if current.held:
+        console.print(f"[red]guard       {escape(current.held)}[/]", soft_wrap=True)
 
 
 def states_table(title: str, customers: Mapping[str, Mapping[SyncState, int]], *, rows: bool) -> Table:
@@ -125,63 +123,65 @@ def states_table(title: str, customers: Mapping[str, Mapping[SyncState, int]], *
     return table
 
 
-def _orders(seen: statuses.Status) -> None:
-    customers = {one.customer: one.orders for one in seen.customers}
+def _orders(current: statuses.Status) -> None:
+    customers = {one.customer: one.orders for one in current.customers}
     console.print(states_table("Orders of ORDERS_UNIFIED by customer", customers, rows=False))
-    rest = f", {seen.undetected} not detected yet" if seen.undetected else ""
-    rest += f", {seen.refused} refused for their identity" if seen.refused else ""
-    plain(f"source      {seen.source_rows} rows{rest}")
+    rest = f", {current.undetected} not detected yet" if current.undetected else ""
+    rest += f", {current.refused} refused for their identity" if current.refused else ""
+    plain(f"source      {current.source_rows} rows{rest}")
 
 
-def _on_their_way(seen: statuses.Status) -> None:
-    if seen.leaving:
-        plain(f"leaving     {seen.leaving} deleted orders that are still on the board")
-    plain(f"window      {seen.unsettled_mutations} of {seen.window} mutations unsettled")
-    plain(f"API calls   {seen.calls_today} writes today, of {seen.calls_limit} calls a day")
+def _on_their_way(current: statuses.Status) -> None:
+    if current.leaving:
+        plain(f"leaving     {current.leaving} deleted orders that are still on the board")
+    plain(f"window      {current.unsettled_mutations} of {current.window} mutations unsettled")
+    plain(f"API calls   {current.calls_today} writes today, of {current.calls_limit} calls a day")
 
 
-def _processes(seen: statuses.Status) -> None:
-    plain(f"writer      {seen.writer or 'none: no worker has the lease'}")
-    for worker in seen.workers:
-        console.print(_worker(worker, seen.at), soft_wrap=True)
-    if seen.last_pass is not None:
-        at = f"{seen.last_pass.finished_at:%Y-%m-%d %H:%M:%S} UTC"
-        plain(f"last pass   {seen.last_pass.number} at {at}, {seen.last_pass.emitted} events")
-    for name, summary in (("verified", seen.verified), ("board", seen.audited)):
+def _processes(current: statuses.Status) -> None:
+    plain(f"writer      {current.writer or 'none: no worker has the lease'}")
+    for worker in current.workers:
+        console.print(_worker(worker, current.at), soft_wrap=True)
+    if current.last_pass is not None:
+        at = f"{current.last_pass.finished_at:%Y-%m-%d %H:%M:%S} UTC"
+        plain(f"last pass   {current.last_pass.number} at {at}, {current.last_pass.emitted} events")
+    for name, summary in (("verified", current.verified), ("board", current.audited)):
         if summary is not None:
             plain(f"{name:<11} {summary['wrong'] or 'no'} orders wrong at {summary['at'][:19]} UTC")
 
 
-def _failures(seen: statuses.Status) -> None:
-    for code, n in sorted(seen.failures.items()):
+def _failures(current: statuses.Status) -> None:
+    for code, n in sorted(current.failures.items()):
         plain(f"failed      {n} × {code}: `ordersync errors`")
-    if seen.retries_paused:
-        console.print(f"[yellow]retries     {escape(seen.retries_paused)}[/]", soft_wrap=True)
+    if current.retries_paused:
+        console.print(f"[yellow]retries     {escape(current.retries_paused)}[/]", soft_wrap=True)
 
 
-def _tables(seen: statuses.Status) -> None:
-    if seen.open_batches:
-        plain(f"batches     {len(seen.open_batches)} open")
-    plain("tables      " + ", ".join(f"{name} {n:,}" for name, n in seen.rows.items()))
+def _tables(current: statuses.Status) -> None:
+    if current.open_batches:
+        plain(f"batches     {len(current.open_batches)} open")
+    plain("tables      " + ", ".join(f"{name} {n:,}" for name, n in current.rows.items()))
 
 
-def _holds(seen: statuses.Status) -> None:
-    for hold in seen.holds:
+def _holds(current: statuses.Status) -> None:
+    for hold in current.holds:
         at = "" if hold.taken_at is None else f" at its snapshot of {hold.taken_at:%Y-%m-%d %H:%M:%S} UTC"
         rest = "" if hold.complete else ", not all of it emitted yet"
         console.print(
             f"[magenta]on hold     {escape(hold.customer)}{at}, by {escape(hold.by)}{rest}[/]", soft_wrap=True
         )
-    if seen.unarchived:
-        since = min(queued.since for queued in seen.unarchived)
-        plain(f"archive     {len(seen.unarchived)} customers to archive, the first since {since:%Y-%m-%d %H:%M:%S} UTC")
+    if current.unarchived:
+        since = min(queued.since for queued in current.unarchived)
+        plain(
+            f"archive     {len(current.unarchived)} customers to archive, the first since {since:%Y-%m-%d %H:%M:%S} UTC"
+        )
 
 
 def _worker(worker: workers.WorkerState, now: datetime) -> str:
     """One line: the address of the process, its paused lanes with the reason, the end of the day's API calls."""
     silence = (now - worker.at).total_seconds()
     line = f"{worker.role:<11} {worker.name} " if worker.role != worker.name else f"{worker.role:<11} "
-    if silence > SILENT:
+    if silence > stall.SILENT:
         return f"{line}[red]no heartbeat for {silence:.0f} s[/]"
     paused = "; ".join(f"{lane}: {escape(why)}" for lane, why in sorted(worker.holding.items()))
     style = "red" if worker.trouble else "yellow"
@@ -212,11 +212,11 @@ def board(items: Sequence[board_values.BoardItem], search: str | None) -> None:
         console.print(table)
         return
     wanted = search.casefold()
-    found = [i for i in items if wanted in i.name.casefold() or wanted in i.group_title.casefold()]
-    table = Table(title=f"{len(found)} items")
+    matches = [i for i in items if wanted in i.name.casefold() or wanted in i.group_title.casefold()]
+    table = Table(title=f"{len(matches)} items")
     for column in ("group", "item", "sizes"):
         table.add_column(column, overflow="fold")
-    for item in found[:MOST]:
+    for item in matches[:MOST]:
         sizes = ", ".join(f"{sub.name.removeprefix('Size ')}: {_quantity(sub)}" for sub in item.subitems)
         table.add_row(escape(item.group_title), escape(item.name), escape(sizes))
     console.print(table)

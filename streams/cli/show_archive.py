@@ -24,19 +24,18 @@ MARKS = {
 }
 
 
-def entries(found: Sequence[Entry]) -> None:
+def entries(archived: Sequence[Entry]) -> None:
     """Prints a table of archived snapshots."""
-    table = Table(title=f"{len(found)} snapshots, {sum(one.size for one in found) / 1e6:.1f} MB")
+    table = Table(title=f"{len(archived)} snapshots, {sum(entry.size for entry in archived) / 1e6:.1f} MB")
     table.add_column("id", justify="right")
     table.add_column("customer")
     table.add_column("taken (UTC)")
     for column in ("pass", "rows", "kB"):
         table.add_column(column, justify="right")
-    for one in found:
-        table.add_row(
-            str(one.id), escape(one.customer), f"{one.taken_at:%Y-%m-%d %H:%M:%S}", str(one.version), str(one.rows),
-            f"{one.size / 1e3:.1f}",
-        )  # fmt: skip
+    for entry in archived:
+        taken_at = f"{entry.taken_at:%Y-%m-%d %H:%M:%S}"
+        numbers = (str(entry.version), str(entry.rows), f"{entry.size / 1e3:.1f}")
+        table.add_row(str(entry.id), escape(entry.customer), taken_at, *numbers)
     console.print(table)
 
 
@@ -74,15 +73,15 @@ def snapshot(entry: Entry, payload: bytes, *, order: str | None, csv: Path | Non
     return len(rows)
 
 
-def preview(seen: rollback_command.Preview) -> None:
+def preview(result: rollback_command.Preview) -> None:
     """Prints the changes of a roll back and their cost."""
-    entry = seen.entry
+    entry = result.entry
     plain(f"{entry.customer} to snapshot {entry.id} of {entry.taken_at:%Y-%m-%d %H:%M:%S} UTC, {entry.rows} rows")
     by_order: dict[str, list[previews.Field]] = {}
-    for field in seen.fields:
+    for field in result.fields:
         by_order.setdefault(field.record_uuid, []).append(field)
     counts = dict.fromkeys(events.Change, 0)
-    for at, (event, planned) in enumerate(seen.orders):
+    for at, (event, planned) in enumerate(result.orders):
         counts[event.change] += 1
         if at >= MOST:
             continue
@@ -93,26 +92,26 @@ def preview(seen: rollback_command.Preview) -> None:
         for field in by_order.get(event.record_uuid, ()):
             size = f"size {field.size} " if field.size else ""
             console.print(Padding(escape(f"{size}{field.field}: {field.before!r} → {field.after!r}"), (0, 0, 0, 4)))
-    if len(seen.orders) > MOST:
-        plain(f"and {len(seen.orders) - MOST} more")
-    left_alone(seen.differences)
+    if len(result.orders) > MOST:
+        plain(f"and {len(result.orders) - MOST} more")
+    left_alone(result.differences)
     summary = ", ".join(f"{n} {change.value.lower()}" for change, n in counts.items() if n) or "nothing differs"
-    cost = seen.cost
+    cost = result.cost
     plain(
         f"{summary}; {cost.total} mutations in {cost.requests} requests or more, {cost.minutes:.1f} min of API budget"
     )
-    if seen.on_their_way:
-        plain(f"{seen.on_their_way} orders are on their way now and will be superseded: the cost may differ")
+    if result.on_their_way:
+        plain(f"{result.on_their_way} orders are on their way now and will be superseded: the cost may differ")
 
 
-def left_alone(found: rollback.Differences) -> None:
+def left_alone(differences: rollback.Differences) -> None:
     """Prints the orders that a roll back leaves alone, and why."""
-    if found.shared:
-        uuids = _first_three(found.shared)
-        plain(f"left alone: {len(found.shared)} identities that several rows of the snapshot share: {uuids}")
-    if found.others:
-        uuids = _first_three(found.others)
-        plain(f"left alone: {len(found.others)} orders that belong to another customer now: {uuids}")
+    if differences.shared:
+        uuids = _first_three(differences.shared)
+        plain(f"left alone: {len(differences.shared)} identities that several rows of the snapshot share: {uuids}")
+    if differences.others:
+        uuids = _first_three(differences.others)
+        plain(f"left alone: {len(differences.others)} orders that belong to another customer now: {uuids}")
 
 
 def rolled_back(entry: Entry, progress: rollback.Progress) -> None:

@@ -16,7 +16,6 @@ from streams.cli import show
 from streams.commands import failures as failures_command
 from streams.commands import trace
 
-MOST = 40
 WAYS = {
     Way.SEND: "re-emitted: the worker sends them now",
     Way.DETECT: "detected again: by the next pass, as their rows are now",
@@ -36,7 +35,7 @@ def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     table = Table(show_lines=True)
     for column in ("id", "order", "failure", "reason and next step"):
         table.add_column(column, overflow="fold")
-    for row in rows[:MOST]:
+    for row in rows[: show.MOST]:
         size = f"\nsize {row['size_label']}" if row["size_label"] else ""
         tries = f"\ntried {row['retry_count'] + 1} times" if row["retry_count"] else ""
         since = f"\nsince {str(row['created_date'])[:16].replace('T', ' ')}"
@@ -47,8 +46,8 @@ def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             f"{escape(str(row['error_message']))}\n[bold]→[/] {escape(row['next'])}",
         )
     show.console.print(table)
-    if len(rows) > MOST:
-        show.plain(f"and {len(rows) - MOST} more: filter them, or use `ordersync errors --json`")
+    if len(rows) > show.MOST:
+        show.plain(f"and {len(rows) - show.MOST} more: filter them, or use `ordersync errors --json`")
     show.plain(f"{len(rows)} open failures")
     for customer, n in sorted(Counter(str(row["customer"]) for row in rows if row["held"]).items()):
         show.plain(f"    {n} of {customer}, which is on hold: passes ignore its rows until `ordersync release`")
@@ -90,19 +89,19 @@ def traced(history: trace.OrderHistory, *, as_json: bool) -> None:
         show.plain(f"    [{cell.column}] settled {cell.settled!r}, source {cell.source!r}")
 
 
-def matches(found: Sequence[trace.Order]) -> None:
+def matches(orders: Sequence[trace.Order]) -> None:
     """Prints the orders that share a number."""
-    table = Table(title=f"{len(found)} orders: name one by its record_uuid")
+    table = Table(title=f"{len(orders)} orders: name one by its record_uuid")
     for column in ("record_uuid", "customer", "order", "PO", "state"):
         # In one piece, so that a user can copy it.
         table.add_column(column, overflow="fold", no_wrap=column == "record_uuid")
-    for order in found[:MOST]:
+    for order in orders[: show.MOST]:
         table.add_row(
             *(escape(text) for text in (order.record_uuid, order.customer, order.number, order.po, order.state))
         )
     show.console.print(table)
-    if len(found) > MOST:
-        show.plain(f"and {len(found) - MOST} more")
+    if len(orders) > show.MOST:
+        show.plain(f"and {len(orders) - show.MOST} more")
 
 
 @contextmanager

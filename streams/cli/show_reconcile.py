@@ -17,8 +17,6 @@ from streams.commands import replay as replay_command
 from streams.commands import verify as verify_command
 from streams.reconcile import audit, replay, verify
 
-MOST = 40
-
 
 @contextmanager
 def progress() -> Iterator[reports.Progress]:
@@ -56,10 +54,10 @@ def _tables(report: verify.TablesReport) -> None:
         show.plain(f"{report.undetected} of the waiting rows are not detected yet")
     if report.refused:
         show.plain(f"{report.refused} of the failed rows are refused for their identity: `ordersync errors`")
-    for finding in report.wrong[:MOST]:
+    for finding in report.wrong[: show.MOST]:
         show.console.print(f"[red]✗[/] {escape(str(finding))}", soft_wrap=True)
-    if len(report.wrong) > MOST:
-        show.plain(f"and {len(report.wrong) - MOST} more: --json lists them")
+    if len(report.wrong) > show.MOST:
+        show.plain(f"and {len(report.wrong) - show.MOST} more: --json lists them")
     if not report.wrong:
         show.console.print("[green]✓[/] every row is accounted for")
 
@@ -87,13 +85,13 @@ def _audited(report: audit.BoardReport) -> None:
         table = Table(title=f"{len(report.orders)} orders differ on the board: {summary}")
         for column in ("", "order", "where", "expected", "shown"):
             table.add_column(column, overflow="fold")
-        for drift in report.drift[:MOST]:
+        for drift in report.drift[: show.MOST]:
             where = f"{drift.field}, size {drift.size}" if drift.size else drift.field
             cells = [drift.kind.value, drift.record_uuid, where, drift.expected or "", drift.shown or ""]
             table.add_row(*(escape(cell) for cell in cells))
         show.console.print(table)
-        if len(report.drift) > MOST:
-            show.plain(f"and {len(report.drift) - MOST} more differences: --json lists them")
+        if len(report.drift) > show.MOST:
+            show.plain(f"and {len(report.drift) - show.MOST} more differences: --json lists them")
     if report.unkeyed:
         show.plain(f"{report.unkeyed} items have no record_uuid: they belong to users and are left alone")
 
@@ -132,13 +130,13 @@ def preview(result: replay_command.Preview) -> None:
         table = Table(title=f"{len(result.differences)} fields differ on the board")
         for column in ("order", "where", "in the log", "on the board"):
             table.add_column(column, overflow="fold")
-        for difference in result.differences[:MOST]:
+        for difference in result.differences[: show.MOST]:
             where = f"{difference.field}, size {difference.size}" if difference.size else difference.field
             cells = (where, difference.left or "", difference.right or "")
             table.add_row(difference.record_uuid, *(escape(cell) for cell in cells))
         show.console.print(table)
-        if len(result.differences) > MOST:
-            show.plain(f"and {len(result.differences) - MOST} more")
+        if len(result.differences) > show.MOST:
+            show.plain(f"and {len(result.differences) - show.MOST} more")
     show.planned(result.planned)
     if result.ordinary:
         show.plain(f"{result.ordinary} orders are newer than their settled version: sync plans them as usual")

@@ -216,14 +216,14 @@ async def preview(parts: Resources, replayer: replay.Replayer, found: replay.Fou
             repeated = [e for e in portion if e.record_uuid in settled and e.version == settled[e.record_uuid].version]
             result.ordinary += len(portion) - len(repeated)
             orders = _orders(parts, repeated)
-            seen = await refresh.Refresher(view, parts.ledger, tables, parts.mappings).look(orders)
-            result.differences += _differences(parts, orders, seen)
+            refreshed = await refresh.Refresher(view, parts.ledger, tables, parts.mappings).look(orders)
+            result.differences += _differences(parts, orders, refreshed)
             wanted = [
                 plan.Wanted(
                     events.OrderStaged(**event.identity),
                     plan.replayed(order),
-                    seen[order.record_uuid].known,
-                    seen[order.record_uuid].copies,
+                    refreshed[order.record_uuid].known,
+                    refreshed[order.record_uuid].copies,
                 )
                 for event, order in zip(repeated, orders, strict=True)
             ]
@@ -248,13 +248,13 @@ def _orders(parts: Resources, changed: Sequence[events.OrderChanged]) -> list[St
 
 
 def _differences(
-    parts: Resources, orders: Sequence[StagedOrder], seen: dict[str, refresh.Seen]
+    parts: Resources, orders: Sequence[StagedOrder], refreshed: dict[str, refresh.Seen]
 ) -> list[compare.Difference]:
-    mappings, people = parts.mappings, columns.owned_by_people(parts.mappings)
+    mappings, user_columns = parts.mappings, columns.owned_by_people(parts.mappings)
     expected: list[fields.FieldValue] = []
     missing: list[compare.Difference] = []
     for order in orders:
-        if not order.removed and seen[order.record_uuid].read is None:
+        if not order.removed and refreshed[order.record_uuid].read is None:
             missing.append(compare.Difference(order.record_uuid, "", *NO_ITEM))
         elif not order.removed:
             whole = Order(
@@ -264,9 +264,9 @@ def _differences(
                 values=order.values,
                 sizes=plan.replayed(order).sizes,
             )
-            expected += fields.of_source(order.record_uuid, whole, mappings, people=people)
-    shown = {uuid: one.read for uuid, one in seen.items() if one.read is not None}
+            expected += fields.of_source(order.record_uuid, whole, mappings, people=user_columns)
+    shown = {uuid: one.read for uuid, one in refreshed.items() if one.read is not None}
     uuids = {item.id: uuid for uuid, item in shown.items()}
-    on_board = fields.of_board(shown.values(), mappings, people=people, whose=uuids)
+    on_board = fields.of_board(shown.values(), mappings, people=user_columns, whose=uuids)
     edited = compare.differences(compare.frame(expected), compare.frame(on_board))
     return missing + [dataclasses.replace(one, field=fields.title(one.field, mappings)) for one in edited]

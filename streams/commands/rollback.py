@@ -51,12 +51,12 @@ def snapshot(
     with connect.database(settings) as parts:
         store = archive_wiring.snapshot_archive(parts)
         if number is not None:
-            found = store.entry(number)
-            if found is None:
+            entry = store.entry(number)
+            if entry is None:
                 raise errors.Misconfigured(f"the archive has no snapshot {number}: `ordersync archive list`")
         else:
-            found = _at(parts, store, customer or "", moment or utcnow())
-        return found, store.payload(found)
+            entry = _at(parts, store, customer or "", moment or utcnow())
+        return entry, store.payload(entry)
 
 
 def prune(settings: Settings) -> int:
@@ -130,8 +130,8 @@ def release(settings: Settings, customer: str) -> tuple[str, int]:
 
 def moment(text: str) -> datetime:
     """The time of this ISO 8601 text, in UTC; a text without an offset is UTC. Raises ValueError."""
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _at(parts: Resources, store: Archive, customer: str, moment: datetime) -> Entry:
@@ -140,12 +140,12 @@ def _at(parts: Resources, store: Archive, customer: str, moment: datetime) -> En
 
 
 def _archived_name(parts: Resources, store: Archive, customer: str) -> str:
-    found = _known_name(parts, {entry.customer for entry in store.entries()}, customer)
-    return found or parts.mappings.customers.canonical(customer)
+    known = _known_name(parts, {entry.customer for entry in store.entries()}, customer)
+    return known or parts.mappings.customers.canonical(customer)
 
 
 def _known_name(parts: Resources, names: Iterable[str], customer: str) -> str | None:
     """The name in this collection that equals the canonical name in any case; the exact one if there are several."""
     canonical = parts.mappings.customers.canonical(customer)
-    found = {name for name in names if name.casefold() == canonical.casefold()}
-    return canonical if canonical in found else min(found, default=None)
+    matches = {name for name in names if name.casefold() == canonical.casefold()}
+    return canonical if canonical in matches else min(matches, default=None)

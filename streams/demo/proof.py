@@ -47,7 +47,7 @@ def prove(parts: Resources, board: Iterable[board_values.BoardItem]) -> Proof:
     mappings, items = parts.mappings, list(board)
     open_errors = {str(row["record_uuid"]) for row in parts.failures.waiting() if row["error_message"]}
     # Values that users wrote into their own columns exist on the board only.
-    people = mapped_columns.owned_by_people(mappings)
+    user_columns = mapped_columns.owned_by_people(mappings)
     expected: list[fields.FieldValue] = []
     refused: set[str] = set()
     for record_uuid, row in _source(parts, result):
@@ -62,11 +62,11 @@ def prove(parts: Resources, board: Iterable[board_values.BoardItem]) -> Proof:
                 result.wrong.append(f"{record_uuid} was refused and has no ERR row")
             continue
         result.valid += 1
-        expected += fields.of_source(record_uuid, order, mappings, people=people)
+        expected += fields.of_source(record_uuid, order, mappings, people=user_columns)
     refused |= set(parts.orders.duplicates())
     source = compare.frame(expected)
-    production = compare.frame(fields.of_production(*parts.production.everything(), mappings, people=people))
-    on_board = compare.frame(fields.of_board(items, mappings, people=people))
+    production = compare.frame(fields.of_production(*parts.production.everything(), mappings, people=user_columns))
+    on_board = compare.frame(fields.of_board(items, mappings, people=user_columns))
     sides = {"production": production, "board": on_board}
     for name, side in sides.items():
         valid = side[~side["record_uuid"].isin(refused)]

@@ -28,7 +28,7 @@ class Difference:
 
 def frame(told: Iterable[fields.FieldValue]) -> "pd.DataFrame":
     """Facts as a table."""
-    # A worker imports this module, and compares only when it audits the board: pandas would double its start.
+    # A worker imports this module, and needs pandas only when it audits the board: not at its start.
     import pandas as pd  # noqa: PLC0415
 
     return pd.DataFrame(told, columns=[*KEYS, "value"], dtype="str")

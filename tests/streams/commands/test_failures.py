@@ -1,4 +1,4 @@
-"""errors, retry and trace as a person uses them: which are shown, what each says to do, what a retry does."""
+"""errors and retry: which failures are listed, the next step of each, what a retry does."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ ERR = (tables.ERRORS, tables.ERRORS_SUBITEMS)
 
 
 class Sender:
-    """In place of the producer."""
+    """Stands in for the producer."""
 
     def __init__(self) -> None:
         self.sent: list[kafka.OutgoingMessage] = []
@@ -58,7 +58,7 @@ def settings(world: World) -> Settings:
 
 @pytest.fixture
 def sender(monkeypatch: pytest.MonkeyPatch) -> Sender:
-    """What `retry` sends; no broker is started for it."""
+    """The events that `retry` sends; it starts no broker."""
     made = Sender()
     monkeypatch.setattr(Resources, "producer", made)
     monkeypatch.setattr(connect, "everything", connect.database)
@@ -66,7 +66,7 @@ def sender(monkeypatch: pytest.MonkeyPatch) -> Sender:
 
 
 def failed(world: World, *numbers: int, **told: Any) -> list[events.OrderEvent]:
-    """New orders that the board refused."""
+    """New orders that the API rejected."""
     world.add(*(row(n) for n in numbers))
     staged = world.stage(*world.passed())
     for event in staged:
@@ -84,7 +84,7 @@ def run(settings: Settings, *arguments: str) -> Any:
 
 
 def retry(settings: Settings, *, dry_run: bool = False, **chosen: Any) -> dict[str, Way]:
-    """What a retry of the chosen ones does, by order number."""
+    """How the chosen failures are retried, by order number."""
     done = failures_command.retry(
         settings, failures_command.Filters(**chosen), dry_run=dry_run, progress=lambda done, of: None
     )
@@ -122,7 +122,7 @@ ROW = {
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("row", "expected"),
     [
         ({"next_retry_at": "2026-11-21T10:04:00.000000"}, "retried automatically at 2026-11-21 10:04:00 UTC"),
         ({"next_retry_at": "2026-11-21T09:59:00.000000"}, "due"),
@@ -140,16 +140,16 @@ ROW = {
         ({"error_code": "VALIDATION"}, "the next pass detects it"),
     ],
 )
-def test_every_failure_says_what_happens_next_or_what_to_do(told: dict[str, Any], expected: str) -> None:
-    assert expected in failures_command.what_next(ROW | told, now=NOW)
+def test_every_failure_has_a_next_step(row: dict[str, Any], expected: str) -> None:
+    assert expected in failures_command.what_next(ROW | row, now=NOW)
 
 
-def test_a_retry_that_the_breaker_holds_back_says_so() -> None:
+def test_a_retry_that_the_breaker_pauses_has_the_reason() -> None:
     due = ROW | {"next_retry_at": "2026-11-21T09:59:00.000000"}
     assert failures_command.what_next(due, now=NOW, paused="retries pause since …") == "due; retries pause since …"
 
 
-def test_of_a_customer_on_hold_it_says_when_what_is_mended_is_seen(world: World, settings: Settings) -> None:
+def test_a_failure_of_a_customer_on_hold_names_the_release(world: World, settings: Settings) -> None:
     failed(world, 1)
     world.add(row(2, **{"CUSTOMER NAME": "EXOTIC", "CUSTOMER PRICE": "cheap"}))
     world.flow()
@@ -162,7 +162,7 @@ def test_of_a_customer_on_hold_it_says_when_what_is_mended_is_seen(world: World,
     assert "1 of GREYSON CLOTHIERS, which is on hold" in shown and "EXOTIC, which" not in shown
 
 
-def test_a_retry_of_a_customer_on_hold_sends_what_was_emitted_and_detects_after_the_release(
+def test_a_retry_of_a_customer_on_hold_sends_emitted_versions_and_detects_after_the_release(
     world: World, settings: Settings, sender: Sender
 ) -> None:
     (refused,) = failed(world, 1)
@@ -178,14 +178,12 @@ def test_a_retry_of_a_customer_on_hold_sends_what_was_emitted_and_detects_after_
     assert [event.record_uuid for event in world.passed()] == [identity(2)]
 
 
-def test_what_the_board_refused_is_sent_again_at_once_and_claimed(
-    world: World, settings: Settings, sender: Sender
-) -> None:
+def test_a_rejected_version_is_re_emitted_at_once_and_claimed(world: World, settings: Settings, sender: Sender) -> None:
     one, two = failed(world, 1, 2)
     assert retry(settings, ids=(world.failures.waiting()[0]["err_id"],)) == {"JOO-00002": Way.SEND}
     assert sender.events() == [events.OrderStaged(**two.identity, cause=events.Cause.RETRY, attempt=1)]
     assert [message.topic for message in sender.sent] == ["orders.staged"]
-    # The same once more would only be sent again by itself, had this one been lost.
+    # The claim sets a due time: were this event lost, the retry would be due then.
     (claimed,) = [line for line in world.failures.waiting() if line["order_number"] == "JOO-00002"]
     assert claimed["next_retry_at"] is not None
     world.promote(*world.arrive(sender.events()))
@@ -202,7 +200,7 @@ def test_several_sizes_of_an_order_are_sent_once(world: World, settings: Setting
     assert len(sender.sent) == 1
 
 
-def test_what_was_refused_is_detected_again_as_the_source_has_it_now(
+def test_a_refused_version_is_detected_again_as_its_row_is_now(
     world: World, settings: Settings, sender: Sender
 ) -> None:
     world.add(row(1, **{"CUSTOMER PRICE": "cheap"}), row(2))
@@ -212,7 +210,7 @@ def test_what_was_refused_is_detected_again_as_the_source_has_it_now(
     assert sender.sent == []
     (event,) = world.flow()
     assert event.record_uuid == identity(1)
-    # Nothing was mended: the newest failure counts, and there is one.
+    # The row is still wrong: only the newest failure is open.
     assert [(line["version"], line["resolution"]) for line in world.errors()] == [
         (1, "SUPERSEDED"),
         (event.version, None),
@@ -220,7 +218,9 @@ def test_what_was_refused_is_detected_again_as_the_source_has_it_now(
     assert world.states() == {identity(1): SyncState.FAILED, identity(2): SyncState.IN_SYNC}
 
 
-def test_what_no_retry_helps_is_left_alone_with_the_reason(world: World, settings: Settings, sender: Sender) -> None:
+def test_a_failure_that_no_retry_helps_is_left_alone_with_the_reason(
+    world: World, settings: Settings, sender: Sender
+) -> None:
     world.add(row(1) | {"record_uuid": None}, row(2))
     world.flow()
     origin = Origin("orders.changed", 3, 7)
@@ -232,7 +232,7 @@ def test_what_no_retry_helps_is_left_alone_with_the_reason(world: World, setting
     assert sender.sent == []
 
 
-def test_an_order_that_moved_on_is_left_alone(world: World, settings: Settings, sender: Sender) -> None:
+def test_an_order_with_a_newer_version_is_left_alone(world: World, settings: Settings, sender: Sender) -> None:
     failed(world, 1)
     rows = world.failures.waiting()
     world.edit(1, {"PO NUMBER": "4756"})
@@ -275,7 +275,7 @@ def test_usage(settings: Settings, sender: Sender, arguments: list[str], status:
     assert told in shown.output
 
 
-def test_an_id_that_nobody_knows_is_said(settings: Settings, sender: Sender) -> None:
+def test_an_unknown_id_is_an_error(settings: Settings, sender: Sender) -> None:
     with pytest.raises(Exception, match="no open failure 5: `ordersync errors` lists them"):
         retry(settings, ids=(5,))
     with pytest.raises(Exception, match="no open failure 5"):
