@@ -1,4 +1,4 @@
-"""The demo as people see it: the whole job on this machine, from nothing to a proof."""
+"""`ordersync demo`: runs everything on this machine, from empty tables to a proof, and prints each step."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from connectors.monday import board_values as shown_items
+from connectors.monday import board_values
 from schemas.batches import SyncState
 from streams.cli import show
 from streams.demo import proof
-from streams.demo import stage as demo
+from streams.demo import stage as stages
 from streams.runtime import connect, status
 from streams.settings import Settings
 
@@ -21,16 +21,17 @@ console = Console(highlight=False)
 
 GREYSON_GROUP, GREYSON_PO = "GREYSON CLOTHIERS 2025 FALL", "4755"
 GREYSON_ITEMS, GREYSON_SIZES = 69, 264
+# Disagreements that are printed at most.
 MOST = 5
 
 
 def run(base: Settings, *, orders: int, seed: int, minute: float, keep: bool) -> bool:
-    """The whole story. True when every proof holds."""
-    settings = demo.settings_of(base, minute=minute)
-    began = time.monotonic()
+    """Runs the demo. Returns whether every proof succeeded. `minute`: seconds of the board's minute."""
+    settings = stages.settings_of(base, minute=minute)
+    started = time.monotonic()
     console.rule("ordersync demo")
-    console.print("starting Kafka, the board, the poller and the worker (the first time, Kafka is fetched) …")
-    with demo.stage(settings, orders=orders, seed=seed) as stage:
+    console.print("starting Kafka, the board, the poller and the worker (the first time, Kafka is downloaded) …")
+    with stages.stage(settings, orders=orders, seed=seed) as stage:
         page = stage.parts.monday_url.rsplit("/", 1)[0] + "/"
         console.print(
             f"Kafka answers at {stage.parts.bootstrap}, the board at {page}, logs are in {settings.home / 'logs'}"
@@ -38,60 +39,60 @@ def run(base: Settings, *, orders: int, seed: int, minute: float, keep: bool) ->
         console.rule(f"1. First sync: {orders} orders")
         _settle(stage)
         first = stage.stats()
-        holds = [_prove(stage, greyson=True)]
+        proofs = [_prove(stage, greyson=True)]
         console.rule("2. A day's changes in the source")
-        changes = demo.script(stage.parts, orders=orders, seed=seed)
+        changes = stages.script(stage.parts, orders=orders, seed=seed)
         for change in changes:
             console.print(f"  [bold]{change.kind.value.lower().replace('_', ' '):<15}[/] {escape(change.effect)}")
-        demo.apply(stage.parts, changes)
+        stages.apply(stage.parts, changes)
         _settle(stage)
-        holds.append(_prove(stage, greyson=False))
+        proofs.append(_prove(stage, greyson=False))
         day = stage.stats()
         console.rule("3. Nothing changed, nothing costs")
-        holds.append(_quiet(stage))
+        proofs.append(_quiet(stage))
         console.rule("4. The figures")
         _figures(stage, first, day)
-        passed = all(holds)
+        passed = all(proofs)
         verdict = "[green]PROVED[/]" if passed else "[red]NOT PROVED[/]"
-        console.print(f"{verdict}: source = production = board, row by row, in {time.monotonic() - began:.0f} s")
+        console.print(f"{verdict}: source = production = board, row by row, in {time.monotonic() - started:.0f} s")
         if keep and passed:
-            console.print(f"left running: open {page}, or look with `ordersync --home {settings.home} status`")
+            console.print(f"still running: open {page}, or use `ordersync --home {settings.home} status`")
             console.print("ctrl-C ends it")
             stage.supervisor.wait()
     return passed
 
 
-def _settle(stage: demo.Stage) -> None:
+def _settle(stage: stages.Stage) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("orders settled", total=None)
 
-        def look(seen: status.Status) -> None:
-            ended = sum(n for state, n in seen.total.items() if state is not SyncState.WAITING)
-            progress.update(task, completed=ended, total=ended + seen.total[SyncState.WAITING] + seen.undetected)
+        def show_progress(now: status.Status) -> None:
+            ended = sum(n for state, n in now.total.items() if state is not SyncState.WAITING)
+            progress.update(task, completed=ended, total=ended + now.total[SyncState.WAITING] + now.undetected)
 
-        demo.settle(stage, on_look=look)
+        stages.settle(stage, on_look=show_progress)
 
 
-def _prove(stage: demo.Stage, *, greyson: bool) -> bool:
+def _prove(stage: stages.Stage, *, greyson: bool) -> bool:
     items = asyncio.run(connect.ask_board(stage.parts, connect.read_items))
-    found = proof.prove(stage.parts, items)
+    result = proof.prove(stage.parts, items)
     if greyson:
-        found.wrong += _greyson(items)
-    for wrong in found.wrong[:MOST]:
+        result.wrong += _greyson(items)
+    for wrong in result.wrong[:MOST]:
         console.print(f"[red]✗[/] {escape(wrong)}")
-    if len(found.wrong) > MOST:
-        console.print(f"[red]✗[/] and {len(found.wrong) - MOST} more")
+    if len(result.wrong) > MOST:
+        console.print(f"[red]✗[/] and {len(result.wrong) - MOST} more")
     console.print(
-        f"{_mark(found.holds)} {found.source_rows} rows: {found.valid} in sync, {found.excluded} excluded, "
-        f"{found.failed} failed, {found.refused} refused; the board has {found.items} items and {found.subitems} "
-        f"subitems; {len(found.wrong)} disagreements"
+        f"{_mark(result.holds)} {result.source_rows} rows: {result.valid} in sync, {result.excluded} excluded, "
+        f"{result.failed} failed, {result.refused} refused; the board has {result.items} items and {result.subitems} "
+        f"subitems; {len(result.wrong)} disagreements"
     )
-    return found.holds
+    return result.holds
 
 
-def _greyson(items: list[shown_items.BoardItem]) -> list[str]:
-    """The order that everybody knows: 69 items with 264 sizes in one group, none missing and none twice."""
+def _greyson(items: list[board_values.BoardItem]) -> list[str]:
+    """GREYSON PO 4755 of the samples: 69 items with 264 sizes in one group, none missing and none twice."""
     group = [item for item in items if item.group_title == GREYSON_GROUP]
     po = [item for item in group if any(cell.text == GREYSON_PO for cell in item.columns.values())]
     sizes = sum(len(item.subitems) for item in po)
@@ -100,27 +101,27 @@ def _greyson(items: list[shown_items.BoardItem]) -> list[str]:
     return [] if right else [f"GREYSON PO {GREYSON_PO} must be {GREYSON_ITEMS} items and {GREYSON_SIZES} subitems"]
 
 
-def _quiet(stage: demo.Stage) -> bool:
-    """A pass after every row was edited in a column that nobody watches: no event, no call."""
+def _quiet(stage: stages.Stage) -> bool:
+    """A pass after an edit of an unwatched column in every row: no event, no API call."""
     before = stage.stats()["requests"]
-    report = demo.pass_after_unwatched_edit(stage.parts)
+    report = stages.pass_after_unwatched_edit(stage.parts)
     calls = stage.stats()["requests"] - before
     quiet = report.quiet and calls == 0
     console.print(
-        f"{_mark(quiet)} \\[PLANNER] of every row was edited, which nobody watches: pass {report.number} read "
-        f"{report.scanned} rows, emitted {report.emitted} events and made {calls} API calls"
+        f"{_mark(quiet)} \\[PLANNER] of every row was edited, which is no watched column: pass {report.number} read "
+        f"{report.scanned} rows, emitted {report.emitted} events and cost {calls} API calls"
     )
     return quiet
 
 
-def _figures(stage: demo.Stage, first: dict[str, Any], day: dict[str, Any]) -> None:
+def _figures(stage: stages.Stage, first: dict[str, Any], day: dict[str, Any]) -> None:
     states = [item["state"] for item in stage.ask("board")["items"]]
     kinds = stage.parts.journal.carried_out()
     table = Table("", "first sync", "the day", "all", box=None, padding=(0, 2))
     for column in table.columns[1:]:
         column.justify = "right"
-    for what, counter in (("mutations", "mutations"), ("API calls", "requests"), ("throttled answers", "throttled")):
-        table.add_row(what, str(first[counter]), str(day[counter] - first[counter]), str(day[counter]))
+    for title, counter in (("mutations", "mutations"), ("API calls", "requests"), ("throttled answers", "throttled")):
+        table.add_row(title, str(first[counter]), str(day[counter] - first[counter]), str(day[counter]))
     share = _budget_share(first)
     table.add_row("share of the budget", "-" if share is None else f"{share:.1%}", "", "")
     table.add_section()
@@ -132,12 +133,12 @@ def _figures(stage: demo.Stage, first: dict[str, Any], day: dict[str, Any]) -> N
     table.add_row("failed", "", "", str(len(waiting)))
     console.print(table)
     for row in waiting:
-        why = escape(str(row["error_message"]))
-        console.print(f"  [red]{row['error_code']}[/] {escape(show.whose(row))}: {why}")
+        message = escape(str(row["error_message"]))
+        console.print(f"  [red]{row['error_code']}[/] {escape(show.order_title(row))}: {message}")
 
 
 def _budget_share(stats: dict[str, Any]) -> float | None:
-    """Of the minutes that were worked from end to end: the first and the last were not."""
+    """The mean share of the budget that a full minute used: the first and the last minute are left out."""
     complexity = stats["complexity"]
     full = [window["spent"] for window in complexity["windows"]][1:-1]
     return sum(full) / len(full) / complexity["limit"] if full else None

@@ -1,4 +1,4 @@
-"""`errors`, `retry` and `trace`: what did not arrive, why, and the way back."""
+"""`errors`, `retry` and `trace`: the arguments. The work is streams/commands/failures.py and trace.py."""
 
 import re
 from datetime import timedelta
@@ -6,22 +6,22 @@ from typing import Annotated
 
 import typer
 
-from streams.cli import show, show_failures
-from streams.commands import failures as failures_command
-from streams.commands import trace
+from streams.cli import lazy
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
-Customer = Annotated[str | None, typer.Option(help="Only of this customer; an alias does, in any case.")]
+Customer = Annotated[
+    str | None, typer.Option(help="Only of this customer: its name or a customer alias, in upper or lower case.")
+]
 Type = Annotated[
     str | None, typer.Option("--type", help="Only of this type: API_ERROR, VALIDATION_ERROR, UNDECODABLE …")
 ]
 Code = Annotated[str | None, typer.Option(help="Only with this code.")]
-Json = Annotated[bool, typer.Option("--json", help="For a program to read.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Adds the commands of this module."""
     app.command("errors")(list_errors)
     app.command("retry")(retry)
     app.command("trace")(show_trace)
@@ -33,20 +33,20 @@ def list_errors(
     of_type: Type = None,
     code: Code = None,
     kind: Annotated[str | None, typer.Option(help="Only ORDER or SIZE.")] = None,
-    age: Annotated[str | None, typer.Option(help="Only what is at least so old: 90s, 30m, 2h, 3d.")] = None,
+    age: Annotated[str | None, typer.Option(help="Only failures at least this old: 90s, 30m, 2h, 3d.")] = None,
     as_json: Json = False,
     dismiss: Annotated[int | None, typer.Option(metavar="ID", help="End this failure by hand; needs --reason.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why nobody has to wait for it.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why the failure does not matter any more.")] = None,
 ) -> None:
-    """What did not arrive: which, why, and what happens next or has to be done."""
+    """Lists the open failures: which order, why, and what happens next or what to do."""
     if dismiss is not None or reason is not None:
         if dismiss is None or not (reason or "").strip():
             raise typer.BadParameter("--dismiss ID and --reason TEXT go together")
-        failures_command.dismiss(context.obj(), dismiss, str(reason).strip())
-        show.plain(f"failure {dismiss} is dismissed")
+        lazy.failures.dismiss(context.obj(), dismiss, str(reason).strip())
+        lazy.show.plain(f"failure {dismiss} is dismissed")
         return
-    chosen = failures_command.Filters(customer=customer, type=of_type, code=code, kind=_kind(kind), age=_age(age))
-    show_failures.failures(failures_command.listed(context.obj(), chosen), as_json=as_json)
+    chosen = lazy.failures.Filters(customer=customer, type=of_type, code=code, kind=_kind(kind), age=_age(age))
+    lazy.show_failures.failures(lazy.failures.listed(context.obj(), chosen), as_json=as_json)
 
 
 def retry(
@@ -57,16 +57,16 @@ def retry(
     customer: Customer = None,
     of_type: Type = None,
     code: Code = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Only say what would be done.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All open failures.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only print what would be done.")] = False,
 ) -> None:
-    """Tries failures again at once: after their cause was mended, or before their time has come."""
-    chosen = failures_command.Filters(ids=tuple(ids or ()), customer=customer, type=of_type, code=code)
+    """Retries failures at once: after their cause was repaired, or before they are due."""
+    chosen = lazy.failures.Filters(ids=tuple(ids or ()), customer=customer, type=of_type, code=code)
     if chosen.any == everything:
         raise typer.BadParameter("name failures by ID, --customer, --type or --code; or all of them by --all")
-    with show_failures.progress("trying again") as progress:
-        done = failures_command.again(context.obj(), chosen, dry_run=dry_run, progress=progress)
-    show_failures.retried(done, dry_run=dry_run)
+    with lazy.show_failures.progress("retrying") as progress:
+        done = lazy.failures.retry(context.obj(), chosen, dry_run=dry_run, progress=progress)
+    lazy.show_failures.retried(done, dry_run=dry_run)
 
 
 def show_trace(
@@ -74,14 +74,14 @@ def show_trace(
     order: Annotated[str, typer.Argument(help="A record_uuid, an AAG ORDER NUMBER or a PO number.")],
     as_json: Json = False,
 ) -> None:
-    """The life of one order: detected, staged, written, settled, failed, and how it differs from its row now."""
-    found = trace.find(context.obj(), order)
+    """Shows the history of one order: detected, staged, sent, settled, failed, and how it differs from its row now."""
+    found = lazy.trace.find(context.obj(), order)
     if not found:
         raise typer.BadParameter(f"no order has the record_uuid, order number or PO number {order!r}")
     if len(found) > 1:
-        show_failures.matches(found)
+        lazy.show_failures.matches(found)
         raise typer.Exit(1)
-    show_failures.traced(trace.trace(context.obj(), found[0]), as_json=as_json)
+    lazy.show_failures.traced(lazy.trace.trace(context.obj(), found[0]), as_json=as_json)
 
 
 def _age(text: str | None) -> timedelta | None:

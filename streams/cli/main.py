@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 done, 1 something is wrong and was said, 2 wrong usage, 3 the guard holds."""
+"""The program `ordersync`. Exit codes: 0 done, 1 an error that was printed, 2 wrong usage, 3 a guard stop."""
 
 import logging
 import sys
@@ -13,20 +13,15 @@ from schemas.mappings import MappingError
 from streams import settings
 from streams.cli import archive as cli_archive
 from streams.cli import failures as cli_failures
+from streams.cli import lazy
 from streams.cli import reconcile as cli_reconcile
-from streams.cli import show
-from streams.commands import detect as commands_detect
-from streams.commands import service as commands
-from streams.commands import setup as commands_setup
-from streams.commands import validate as validating
-from streams.runtime import poller
 
-HELD = 3
+GUARD_STOP = 3
 
 app = typer.Typer(
     name="ordersync",
     help="Keeps a Monday.com board equal to the order table ORDERS_UNIFIED: every change, in order, exactly once.\n\n"
-    "Begin with `ordersync demo`, which needs nothing prepared. For tables of your own: `setup`, then `validate`, "
+    "Begin with `ordersync demo`, which needs no preparation. For your own tables: `setup`, then `validate`, "
     "then `run`.",
     no_args_is_help=True,
     add_completion=False,
@@ -34,7 +29,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Customer = Annotated[str | None, typer.Option(help="Only this customer; an alias does, in any case.")]
+Customer = Annotated[
+    str | None, typer.Option(help="Only this customer: its name or a customer alias, in upper or lower case.")
+]
 
 
 @app.callback()
@@ -42,15 +39,15 @@ def common(
     context: typer.Context,
     home: Annotated[Path | None, typer.Option(help="Folder of the embedded database, broker and board.")] = None,
     database: Annotated[str | None, typer.Option(help="SQLite file of the tables, or a SQL Server.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print log lines of level INFO too.")] = False,
 ) -> None:
-    """Options of every command; more settings in README, "Settings"."""
+    """Reads the options of all commands. The other settings are in docs/operations.md."""
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    # What Faust and its parts do at every start and stop helps nobody; their trouble does.
+    # Faust logs a dozen lines at every start and stop; only its warnings help an operator.
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
     context.obj = lambda **more: settings.load(home=home, database=database, **more)
@@ -59,30 +56,30 @@ def common(
 @app.command()
 def setup(
     context: typer.Context,
-    sample_orders: Annotated[int, typer.Option(help="Fill an empty ORDERS_UNIFIED with so many sample orders.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same sample orders.")] = 1,
-    print_sql: Annotated[bool, typer.Option(help="Only print the T-SQL script, for a DBA to read and run.")] = False,
+    sample_orders: Annotated[int, typer.Option(help="Write so many sample orders to an empty ORDERS_UNIFIED.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same sample orders.")] = 1,
+    print_sql: Annotated[bool, typer.Option(help="Only print the T-SQL script of the tables, for a DBA.")] = False,
     print_grants: Annotated[bool, typer.Option(help="Only print the T-SQL script of the rights it needs.")] = False,
-    grant: Annotated[bool, typer.Option("--grant", help="Also give them to the role of that script.")] = False,
+    grant: Annotated[bool, typer.Option("--grant", help="Also grant these rights to the role of that script.")] = False,
 ) -> None:
-    """Makes what is missing: tables, topics, the key column of the board. Running it again changes nothing."""
+    """Creates what is missing: tables, topics, the key column of the board. A second run changes nothing."""
     if print_sql or print_grants:
-        asked = [(print_sql, commands_setup.tsql_script), (print_grants, commands_setup.grants_script)]
-        show.plain("\n".join(script() for wanted, script in asked if wanted))
+        scripts = [(print_sql, lazy.setup.tsql_script), (print_grants, lazy.setup.grants_script)]
+        lazy.show.plain("\n".join(script() for wanted, script in scripts if wanted))
         return
-    show.lines(commands_setup.setup(context.obj(), sample_orders=sample_orders, seed=seed, grant=grant))
+    lazy.show.lines(lazy.setup.setup(context.obj(), sample_orders=sample_orders, seed=seed, grant=grant))
 
 
 @app.command()
 def validate(context: typer.Context) -> None:
     """Checks settings, mapping, tables, board and topics against each other. Writes nothing; names every mistake.
 
-    On SQL Server it also times both ways to compare, on a sample.
+    On SQL Server it also measures, on a sample, whether the server or the client compares faster.
     """
-    found = validating.validate(context.obj())
-    show.lines(found.notes)
-    show.mistakes(found.mistakes)
-    if found.mistakes:
+    validation = lazy.validate.validate(context.obj())
+    lazy.show.lines(validation.notes)
+    lazy.show.mistakes(validation.mistakes)
+    if validation.mistakes:
         raise typer.Exit(1)
 
 
@@ -93,92 +90,92 @@ def detect(
     po_number: Annotated[str | None, typer.Option(help="Only this PO number.")] = None,
     aag_season: Annotated[str | None, typer.Option(help="Only this AAG season.")] = None,
     customer_season: Annotated[str | None, typer.Option(help="Only this customer season.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many orders.")] = None,
-    accept: Annotated[bool, typer.Option(help="Let one pass through that the guard stopped, after a look.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Only print what the board would be told, and what it costs.")] = False,
-    every: Annotated[float | None, typer.Option(min=0.1, help="Go on, with a pause of so many seconds.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this number of orders.")] = None,
+    accept: Annotated[bool, typer.Option(help="Accept the changes that the guard stopped; check them first.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only print the mutations that would be sent, and their cost.")] = False,
+    every: Annotated[
+        float | None, typer.Option(min=0.1, help="Run passes, so many seconds apart, until stopped.")
+    ] = None,
     compare: Annotated[
         str | None,
         typer.Option(
-            "--hash", metavar="server|client", help="Who compares; default: SQL Server if it holds the tables."
+            "--hash", metavar="server|client", help="Which side compares; default: SQL Server if it has the tables."
         ),
     ] = None,
     oracle: Annotated[
-        int | None, typer.Option(min=1, help="Only try on so many rows that the server sees all.")
+        int | None, typer.Option(min=1, help="Only check on so many rows that the server finds all changes.")
     ] = None,
 ) -> None:
-    """Compares ORDERS_UNIFIED with its snapshot once and emits what changed; with --every, it is the poller."""
+    """Compares ORDERS_UNIFIED with its snapshot rows once and emits the changes; with --every, it is the poller."""
     given = context.obj(detect_hash=compare)
     chosen = detection.Filters(
         customer=customer, po_number=po_number, aag_season=aag_season, customer_season=customer_season, limit=limit
     )
     if oracle is not None:
         if chosen.any or accept or dry_run or every is not None:
-            raise typer.BadParameter("--oracle looks at rows of the whole table: leave the other options out")
-        verdict = commands_detect.trial(given, oracle)
-        show.tried(verdict)
+            raise typer.BadParameter("--oracle reads rows of the whole table: leave the other options out")
+        verdict = lazy.detect.trial(given, oracle)
+        lazy.show.trial(verdict)
         if verdict.wrong:
             raise typer.Exit(1)
         return
     if every is not None:
         if chosen.any or accept or dry_run:
-            raise typer.BadParameter("--every looks at the whole table: leave the other options out")
-        poller.poll(given, every)
+            raise typer.BadParameter("--every reads the whole table: leave the other options out")
+        lazy.poller.poll(given, every)
         return
     if dry_run:
-        show.planned(commands_detect.dry_run(given, chosen if chosen.any else None))
+        lazy.show.planned(lazy.detect.dry_run(given, chosen if chosen.any else None))
         return
-    report = commands_detect.detect(given, chosen if chosen.any else None, accept=accept)
-    show.detected(report)
+    report = lazy.detect.detect(given, chosen if chosen.any else None, accept=accept)
+    lazy.show.detected(report)
     if report.held is not None:
-        raise typer.Exit(HELD)
+        raise typer.Exit(GUARD_STOP)
 
 
 @app.command()
 def work(context: typer.Context) -> None:
-    """The worker: stages, syncs, settles and retries until it is stopped. `run` starts it for you."""
-    commands.work(context.obj())
+    """Runs a worker, which stages, syncs, settles and retries until it is stopped. `run` starts it for you."""
+    lazy.service.work(context.obj())
 
 
 @app.command()
 def run(context: typer.Context) -> None:
-    """Runs poller and worker, and starts them again whenever they end. This is the always-on service."""
-    commands.run(context.obj())
+    """Runs poller and worker, and restarts them whenever they end. This is the always-on service."""
+    lazy.service.run(context.obj())
 
 
 @app.command()
 def status(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")] = False
 ) -> None:
-    """Where every order stands, by customer; the last pass, open batches, failures, the API's budget."""
-    show.status(commands.status(context.obj()), as_json=as_json)
+    """Shows the state of all orders, by customer; the last pass, open batches, failures, the API calls of the day."""
+    lazy.show.status(lazy.status.status(context.obj()), as_json=as_json)
 
 
 @app.command()
 def board(
     context: typer.Context,
     search: Annotated[str | None, typer.Argument(help="Part of a group's or an item's name.")] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Run the bundled board until it is stopped.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Run the embedded board until it is stopped.")] = False,
 ) -> None:
-    """The board as people see it: its groups, and with a name the items and sizes that carry it."""
+    """Shows the board: its groups, or the items and sizes whose name contains the given text."""
     if serve:
-        commands.serve_board(context.obj())
+        lazy.service.serve_board(context.obj())
         return
-    show.board(commands.board(context.obj()), search)
+    lazy.show.board(lazy.service.board(context.obj()), search)
 
 
 @app.command()
 def demo(
     context: typer.Context,
     orders: Annotated[int, typer.Option(min=69, help="Sample orders; GREYSON PO 4755 is always among them.")] = 300,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same orders and changes.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same orders and changes.")] = 1,
     minute: Annotated[float, typer.Option(min=0.5, help="Length of the board's minute, in seconds.")] = 3.0,
-    keep: Annotated[bool, typer.Option(help="Leave everything running for a look.")] = False,
+    keep: Annotated[bool, typer.Option(help="Leave everything running at the end.")] = False,
 ) -> None:
-    """The whole job on this machine, from nothing to a proof: a real Kafka, real workers, a board of its own."""
-    from streams.cli import demo as cli_demo
-
-    if not cli_demo.run(context.obj(), orders=orders, seed=seed, minute=minute, keep=keep):
+    """Runs everything on this machine, from empty tables to a proof: a real Kafka, real workers, an embedded board."""
+    if not lazy.demo.run(context.obj(), orders=orders, seed=seed, minute=minute, keep=keep):
         raise typer.Exit(1)
 
 
@@ -188,7 +185,7 @@ cli_reconcile.register(app)
 
 
 def main() -> None:
-    """Entry point: trouble that has a name is one message, never a traceback."""
+    """Runs the command of the arguments. An error of ordersync is one message on stderr, never a traceback."""
     try:
         app()
     except MappingError as error:

@@ -1,7 +1,4 @@
-"""`verify` and `replay`: is everything accounted for, and the way back when it is not.
-
-What they need is imported when they run: it takes longer than a worker may take to start.
-"""
+"""`verify` and `replay`: the arguments. The work is streams/commands/verify.py and replay.py."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +7,19 @@ from typing import Annotated
 
 import typer
 
+from streams.cli import lazy
 from streams.commands import stall
 
 INTERRUPTED = 130
 
-Json = Annotated[bool, typer.Option("--json", help="For a program to read.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
 Within = Annotated[
     float, typer.Option("--timeout", min=1, help="Stop waiting when nothing has moved for so many seconds.")
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Adds the commands of this module."""
     app.command("verify")(verify)
     app.command("replay")(replay)
 
@@ -29,21 +27,18 @@ def register(app: typer.Typer) -> None:
 def verify(
     context: typer.Context,
     board: Annotated[bool, typer.Option(help="Read the whole board too, and compare it.")] = False,
-    fix: Annotated[bool, typer.Option(help="Emit what mends it: a worker does the rest.")] = False,
-    wait: Annotated[bool, typer.Option(help="With --fix: until it is mended; then look again.")] = False,
+    fix: Annotated[bool, typer.Option(help="Emit the repairs: a worker carries them out.")] = False,
+    wait: Annotated[bool, typer.Option(help="With --fix: wait for the repairs, then verify once more.")] = False,
     within: Within = stall.WITHIN,
     as_json: Json = False,
 ) -> None:
-    """Is every row of the source in sync, waiting, failed, held or excluded, and is that true? Exit 1 if not."""
+    """Checks that every source row is in sync, waiting, failed, held or excluded, and that it is true; else exit 1."""
     if wait and not fix:
         raise typer.BadParameter("--wait needs --fix: there is nothing to wait for")
-    from streams.cli import show_reconcile
-    from streams.commands import verify as verify_command
-
-    emitted = "what was emitted stays emitted, and a worker mends it; the same command goes on" if fix else ""
-    with _interruptible(emitted), show_reconcile.progress() as progress:
-        result = verify_command.run(context.obj(), board=board, fix=fix, wait=wait, within=within, progress=progress)
-    show_reconcile.verified(result, as_json=as_json)
+    emitted = "emitted repairs stay emitted, and a worker carries them out; the same command continues" if fix else ""
+    with _interruptible(emitted), lazy.show_reconcile.progress() as progress:
+        result = lazy.verify.run(context.obj(), board=board, fix=fix, wait=wait, within=within, progress=progress)
+    lazy.show_reconcile.verified(result, as_json=as_json)
     if not result.sound:
         raise typer.Exit(1)
 
@@ -51,22 +46,23 @@ def verify(
 def replay(
     context: typer.Context,
     customer: Annotated[
-        list[str] | None, typer.Option(help="The customer whose orders are told again; an alias does. May be repeated.")
+        list[str] | None,
+        typer.Option(help="The customer whose orders are re-emitted, or a customer alias. May be repeated."),
     ] = None,
     everyone: Annotated[bool, typer.Option("--all", help="The orders of all customers.")] = False,
     from_offset: Annotated[
         int | None, typer.Option(min=0, help="From this offset of the customer's partition.")
     ] = None,
-    since: Annotated[str | None, typer.Option(help="From this time, 2026-11-21T10:00, in UTC unless it says.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this time: 2026-11-21T10:00, UTC without an offset.")] = None,
     from_beginning: Annotated[bool, typer.Option(help="From the oldest event that is retained.")] = False,
     to_offset: Annotated[int | None, typer.Option(min=0, help="Up to this offset; without it, up to now.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Only print what differs on the board, and what it costs.")] = False,
     anew: Annotated[bool, typer.Option(help="From its start, even if an earlier run of it was stopped.")] = False,
     within: Within = stall.WITHIN,
 ) -> None:
-    """Tells orders again out of the log: what was edited or lost on the board is mended.
+    """Re-emits orders out of the log, which repairs what was edited or lost on the board.
 
-    Never over newer state, nor for a customer on hold. Stopped half-way, the same command goes on where it was.
+    Never over newer state, nor for a customer on hold. After a stop, the same command continues with the rest.
     """
     if bool(customer) == everyone:
         raise typer.BadParameter("give --customer, or --all for all of them")
@@ -74,42 +70,38 @@ def replay(
         raise typer.BadParameter("give one of --from-offset, --since and --from-beginning")
     if (from_offset is not None or to_offset is not None) and len(customer or ()) != 1:
         raise typer.BadParameter("an offset is one of a single partition: it goes with one --customer")
-    from streams.cli import show_reconcile
-    from streams.commands import replay as replay_command
-    from streams.reconcile import replay as replays
-
     settings = context.obj()
     try:
-        customers = replay_command.customers(settings, customer or [])
-    except replay_command.NoSuchCustomer as error:
+        customers = lazy.replay.customers(settings, customer or [])
+    except lazy.replay.NoSuchCustomer as error:
         raise typer.BadParameter(str(error)) from None
-    asked = replays.Asked(
-        customers=customers,
+    asked = lazy.replay.request(
+        customers,
         from_offset=from_offset,
         since=None if since is None else _moment(since),
         to_offset=to_offset,
     )
-    told = "" if dry_run else "what was told stays told; the same command goes on with the rest"
-    with _interruptible(told), show_reconcile.progress() as progress:
+    note = "" if dry_run else "re-emitted orders stay re-emitted; the same command continues with the rest"
+    with _interruptible(note), lazy.show_reconcile.progress() as progress:
         if dry_run:
-            found = replay_command.dry_run(settings, asked, progress, show_reconcile.aside, anew=anew)
+            preview = lazy.replay.dry_run(settings, asked, progress, lazy.show_reconcile.aside, anew=anew)
         else:
-            done = replay_command.run(settings, asked, progress, show_reconcile.aside, anew=anew, within=within)
+            done = lazy.replay.run(settings, asked, progress, lazy.show_reconcile.aside, anew=anew, within=within)
     if dry_run:
-        show_reconcile.preview(found)
+        lazy.show_reconcile.preview(preview)
         return
-    show_reconcile.replayed(done)
+    lazy.show_reconcile.replayed(done)
     if done.stalled is not None:
         raise typer.Exit(1)
 
 
 @contextmanager
-def _interruptible(how_to_go_on: str) -> Iterator[None]:
-    """Ctrl-C ends the command with a sentence, and as a shell expects it."""
+def _interruptible(note: str) -> Iterator[None]:
+    """Ctrl-C prints one line with this note and ends the command with the exit code that a shell expects."""
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"stopped: {how_to_go_on}" if how_to_go_on else "stopped", err=True)
+        typer.echo(f"stopped: {note}" if note else "stopped", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -1,8 +1,8 @@
-"""How the commands' answers look."""
+"""The output of setup, validate, detect, status and board, and what the output of other commands shares."""
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from connectors.monday import board_values
 from schemas import detection, items, workers
 from schemas.batches import SyncState
-from streams.commands import pushdown
+from streams.commands import pushdown, stall
 from streams.runtime import status as statuses
 from streams.sync import plan
 
@@ -26,64 +26,62 @@ STYLES = {
     SyncState.HELD: "magenta",
     SyncState.EXCLUDED: "dim",
 }
+# Rows of a table at most.
 MOST = 40
-# A worker tells how it is doing at least this often, in seconds.
-SILENT = 30.0
 
 
 def plain(text: str) -> None:
-    """Text as it is, for a file or another program."""
+    """Prints text unchanged: no markup, no wrapping."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def lines(texts: Sequence[str]) -> None:
-    """One line each."""
+    """Prints one line each."""
     for text in texts:
         plain(text)
 
 
-def mistakes(found: Sequence[str]) -> None:
-    """What `validate` found."""
-    for mistake in found:
+def mistakes(texts: Sequence[str]) -> None:
+    """Prints the mistakes that `validate` found, or that there is none."""
+    for mistake in texts:
         console.print(f"[red]✗[/] {escape(mistake)}", soft_wrap=True)
-    if not found:
+    if not texts:
         console.print("[green]✓[/] mapping, tables, board and topics agree")
 
 
 def detected(report: detection.PassReport) -> None:
-    """One pass."""
+    """Prints the result of one pass."""
     if report.held is not None:
-        console.print(f"[red]held[/] {escape(report.held)}", soft_wrap=True)
+        console.print(f"[red]guard stop[/] {escape(report.held)}", soft_wrap=True)
         return
-    found = ", ".join(f"{n} {change.value.lower()}" for change, n in report.changes.items()) or "no change"
-    later = f", {report.deferred} left for later passes" if report.deferred else ""
-    excluded = f", {report.excluded} excluded" if report.excluded else ""
-    refused = f", {report.refused} refused for their identity" if report.refused else ""
-    refused += f", {report.on_hold} of customers on hold left alone" if report.on_hold else ""
-    looked = f"pass {report.number}: {report.scanned} rows, {found}"
-    plain(f"{looked}; {report.emitted} events emitted{later}{excluded}{refused}")
+    changes = ", ".join(f"{n} {change.value.lower()}" for change, n in report.changes.items()) or "no change"
+    rest = f", {report.deferred} deferred to later passes" if report.deferred else ""
+    rest += f", {report.excluded} excluded" if report.excluded else ""
+    rest += f", {report.refused} refused for their identity" if report.refused else ""
+    rest += f", {report.on_hold} of customers on hold ignored" if report.on_hold else ""
+    plain(f"pass {report.number}: {report.scanned} rows, {changes}; {report.emitted} events emitted{rest}")
 
 
-def tried(verdict: pushdown.Verdict) -> None:
-    """What became of the trial of the server's compare."""
+def trial(verdict: pushdown.Verdict) -> None:
+    """Prints the result of the trial of push-down detection."""
     for wrong in verdict.wrong:
         console.print(f"[red]wrong[/] {escape(wrong)}", soft_wrap=True)
-    agreed = "NOT what a compare here sees" if verdict.wrong else "what a compare here sees"
-    plain(f"{verdict.rows} rows, {verdict.differ} of them differ from their snapshot: the server sees {agreed}")
+    agreement = "does NOT agree" if verdict.wrong else "agrees"
+    plain(f"{verdict.rows} rows, {verdict.differ} of them differ from their snapshot row: the server {agreement}")
 
 
 def planned(orders: Sequence[plan.Planned]) -> None:
-    """What the board would be told, and what that costs."""
+    """Prints the mutations that would be sent, and how many of each kind."""
     kinds: Counter[str] = Counter()
-    for one in orders:
-        kinds.update(mutation.kind for mutation in one.mutations)
-        console.print(f"[bold]{escape(one.event.customer)}[/] {one.event.record_uuid}")
-        for problem in one.problems:
+    for order in orders:
+        kinds.update(mutation.kind for mutation in order.mutations)
+        console.print(f"[bold]{escape(order.event.customer)}[/] {order.event.record_uuid}")
+        for problem in order.problems:
             console.print(Padding(f"[red]refused[/] {escape(str(problem))}", (0, 0, 0, 4)))
-        for mutation in one.mutations:
+        for mutation in order.mutations:
             plain(f"    {_mutation(mutation)}")
-    told = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in sorted(kinds.items())) or "nothing to tell"
-    plain(f"{len(orders)} orders, {kinds.total()} mutations: {told}")
+    summary = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in sorted(kinds.items())) or "nothing to send"
+    plain(f"{len(orders)} orders, {kinds.total()} mutations: {summary}")
 
 
 def _mutation(mutation: items.Mutation) -> str:
@@ -91,77 +89,115 @@ def _mutation(mutation: items.Mutation) -> str:
     return f"{mutation.kind.replace('_', ' ')}: {json.dumps(shown, ensure_ascii=False)}"
 
 
-def status(seen: statuses.Status, *, as_json: bool) -> None:
-    """Where everything stands."""
+def status(current: statuses.Status, *, as_json: bool) -> None:
+    """Prints the status: one table of orders by customer, then one line a subject."""
     if as_json:
-        plain(seen.model_dump_json(indent=2))
+        plain(current.model_dump_json(indent=2))
         return
-    table = Table(title="Orders of ORDERS_UNIFIED by customer")
+    _orders(current)
+    _on_their_way(current)
+    _processes(current)
+    _failures(current)
+    _tables(current)
+    _holds(current)
+    if current.held:
+        console.print(f"[red]guard       {escape(current.held)}[/]", soft_wrap=True)
+
+
+def states_table(title: str, customers: Mapping[str, Mapping[SyncState, int]], *, rows: bool) -> Table:
+    """A table of the number of orders by customer and state, and of all customers; with `rows`, a column of sums."""
+    table = Table(title=title)
     table.add_column("customer")
     for state in SyncState:
         table.add_column(state.value.lower().replace("_", " "), justify="right", style=STYLES[state])
-    for one in seen.customers:
-        table.add_row(escape(one.customer or "(none)"), *(str(one.orders.get(state, "")) for state in SyncState))
+    if rows:
+        table.add_column("rows", justify="right")
+    total: Counter[SyncState] = Counter()
+    for name, counts in customers.items():
+        total.update(counts)
+        sums = [str(sum(counts.values()))] if rows else []
+        table.add_row(escape(name or "(none)"), *(str(counts.get(state, "")) for state in SyncState), *sums)
     table.add_section()
-    table.add_row("all", *(str(seen.total[state]) for state in SyncState), style="bold")
-    console.print(table)
-    rest = f", {seen.undetected} not detected yet" if seen.undetected else ""
-    rest += f", {seen.refused} refused for their identity" if seen.refused else ""
-    plain(f"source      {seen.source_rows} rows{rest}")
-    if seen.leaving:
-        plain(f"leaving     {seen.leaving} deleted orders on their way off the board")
-    plain(f"window      {seen.unsettled_mutations} of {seen.window} mutations unsettled")
-    plain(f"API calls   {seen.calls_today} writes today, of {seen.calls_limit} calls a day")
-    plain(f"writer      {seen.writer or 'none holds the lease'}")
-    for worker in seen.workers:
-        console.print(_worker(worker, seen.at), soft_wrap=True)
-    if seen.last_pass is not None:
-        at = f"{seen.last_pass.finished_at:%Y-%m-%d %H:%M:%S} UTC"
-        plain(f"last pass   {seen.last_pass.number} at {at}, {seen.last_pass.emitted} events")
-    for what, told in (("verified", seen.verified), ("board", seen.audited)):
-        if told is not None:
-            plain(f"{what:<11} {told['wrong'] or 'no'} orders wrong at {told['at'][:19]} UTC")
-    for code, n in sorted(seen.failures.items()):
+    sums = [str(total.total())] if rows else []
+    table.add_row("all", *(str(total[state]) for state in SyncState), *sums, style="bold")
+    return table
+
+
+def _orders(current: statuses.Status) -> None:
+    customers = {one.customer: one.orders for one in current.customers}
+    console.print(states_table("Orders of ORDERS_UNIFIED by customer", customers, rows=False))
+    rest = f", {current.undetected} not detected yet" if current.undetected else ""
+    rest += f", {current.refused} refused for their identity" if current.refused else ""
+    plain(f"source      {current.source_rows} rows{rest}")
+
+
+def _on_their_way(current: statuses.Status) -> None:
+    if current.leaving:
+        plain(f"leaving     {current.leaving} deleted orders that are still on the board")
+    plain(f"window      {current.unsettled_mutations} of {current.window} mutations unsettled")
+    plain(f"API calls   {current.calls_today} writes today, of {current.calls_limit} calls a day")
+
+
+def _processes(current: statuses.Status) -> None:
+    plain(f"writer      {current.writer or 'none: no worker has the lease'}")
+    for worker in current.workers:
+        console.print(_worker(worker, current.at), soft_wrap=True)
+    if current.last_pass is not None:
+        at = f"{current.last_pass.finished_at:%Y-%m-%d %H:%M:%S} UTC"
+        plain(f"last pass   {current.last_pass.number} at {at}, {current.last_pass.emitted} events")
+    for name, summary in (("verified", current.verified), ("board", current.audited)):
+        if summary is not None:
+            plain(f"{name:<11} {summary['wrong'] or 'no'} orders wrong at {summary['at'][:19]} UTC")
+
+
+def _failures(current: statuses.Status) -> None:
+    for code, n in sorted(current.failures.items()):
         plain(f"failed      {n} × {code}: `ordersync errors`")
-    if seen.retries_paused:
-        console.print(f"[yellow]retries     {escape(seen.retries_paused)}[/]", soft_wrap=True)
-    if seen.open_batches:
-        plain(f"batches     {len(seen.open_batches)} open")
-    plain("tables      " + ", ".join(f"{name} {n:,}" for name, n in seen.rows.items()))
-    for held in seen.holds:
-        at = "" if held.taken_at is None else f" at its snapshot of {held.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-        more = "" if held.complete else ", not all of it emitted yet"
+    if current.retries_paused:
+        console.print(f"[yellow]retries     {escape(current.retries_paused)}[/]", soft_wrap=True)
+
+
+def _tables(current: statuses.Status) -> None:
+    if current.open_batches:
+        plain(f"batches     {len(current.open_batches)} open")
+    plain("tables      " + ", ".join(f"{name} {n:,}" for name, n in current.rows.items()))
+
+
+def _holds(current: statuses.Status) -> None:
+    for hold in current.holds:
+        at = "" if hold.taken_at is None else f" at its snapshot of {hold.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+        rest = "" if hold.complete else ", not all of it emitted yet"
         console.print(
-            f"[magenta]on hold     {escape(held.customer)}{at}, by {escape(held.by)}{more}[/]", soft_wrap=True
+            f"[magenta]on hold     {escape(hold.customer)}{at}, by {escape(hold.by)}{rest}[/]", soft_wrap=True
         )
-    if seen.unarchived:
-        since = min(one.since for one in seen.unarchived)
-        plain(f"archive     {len(seen.unarchived)} customers to archive, the first since {since:%Y-%m-%d %H:%M:%S} UTC")
-    if seen.held:
-        console.print(f"[red]guard       {escape(seen.held)}[/]", soft_wrap=True)
+    if current.unarchived:
+        since = min(queued.since for queued in current.unarchived)
+        plain(
+            f"archive     {len(current.unarchived)} customers to archive, the first since {since:%Y-%m-%d %H:%M:%S} UTC"
+        )
 
 
 def _worker(worker: workers.WorkerState, now: datetime) -> str:
-    """One line: where it answers, what it holds and why, and when the day's calls run out."""
-    quiet = (now - worker.at).total_seconds()
-    told = f"{worker.role:<11} {worker.name} " if worker.role != worker.name else f"{worker.role:<11} "
-    if quiet > SILENT:
-        return f"{told}[red]has said nothing for {quiet:.0f} s[/]"
-    holds = "; ".join(f"{lane}: {escape(why)}" for lane, why in sorted(worker.holding.items()))
+    """One line: the address of the process, its paused lanes with the reason, the end of the day's API calls."""
+    silence = (now - worker.at).total_seconds()
+    line = f"{worker.role:<11} {worker.name} " if worker.role != worker.name else f"{worker.role:<11} "
+    if silence > stall.SILENT:
+        return f"{line}[red]no heartbeat for {silence:.0f} s[/]"
+    paused = "; ".join(f"{lane}: {escape(why)}" for lane, why in sorted(worker.holding.items()))
     style = "red" if worker.trouble else "yellow"
-    told += f"[{style}]holds {holds}[/]" if holds else ", ".join(filter(None, ("works", escape(worker.address))))
+    line += f"[{style}]pauses {paused}[/]" if paused else ", ".join(filter(None, ("works", escape(worker.address))))
     if worker.budget is not None and worker.budget.calls_run_out_at is not None:
-        told += f", [yellow]the day's API calls run out at {worker.budget.calls_run_out_at:%H:%M} UTC[/]"
-    return told
+        line += f", [yellow]the day's API calls run out at {worker.budget.calls_run_out_at:%H:%M} UTC[/]"
+    return line
 
 
-def whose(row: dict[str, Any]) -> str:
-    """Customer and order number of a failure, as far as they are known."""
-    return " ".join(str(part) for part in (row["customer"], row["order_number"]) if part) or "(nobody knows whose)"
+def order_title(row: dict[str, Any]) -> str:
+    """Customer and order number of a failure, as far as its ERR row has them."""
+    return " ".join(str(part) for part in (row["customer"], row["order_number"]) if part) or "(order unknown)"
 
 
 def board(items: Sequence[board_values.BoardItem], search: str | None) -> None:
-    """The board's groups; with a search, the items that carry it and their sizes."""
+    """Prints the groups of the board; with a search, the items whose name or group contains it, with their sizes."""
     if search is None:
         groups: dict[str, list[board_values.BoardItem]] = {}
         for item in items:
@@ -171,16 +207,16 @@ def board(items: Sequence[board_values.BoardItem], search: str | None) -> None:
         table.add_column("items", justify="right")
         table.add_column("sizes", justify="right")
         for title in sorted(groups):
-            inside = groups[title]
-            table.add_row(escape(title), str(len(inside)), str(sum(len(item.subitems) for item in inside)))
+            members = groups[title]
+            table.add_row(escape(title), str(len(members)), str(sum(len(item.subitems) for item in members)))
         console.print(table)
         return
     wanted = search.casefold()
-    found = [i for i in items if wanted in i.name.casefold() or wanted in i.group_title.casefold()]
-    table = Table(title=f"{len(found)} items")
+    matches = [i for i in items if wanted in i.name.casefold() or wanted in i.group_title.casefold()]
+    table = Table(title=f"{len(matches)} items")
     for column in ("group", "item", "sizes"):
         table.add_column(column, overflow="fold")
-    for item in found[:MOST]:
+    for item in matches[:MOST]:
         sizes = ", ".join(f"{sub.name.removeprefix('Size ')}: {_quantity(sub)}" for sub in item.subitems)
         table.add_row(escape(item.group_title), escape(item.name), escape(sizes))
     console.print(table)

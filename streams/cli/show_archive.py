@@ -1,4 +1,4 @@
-"""How the answers of the commands about archive, holds and roll back look."""
+"""The output of archive, rollback, hold and release."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,36 +24,35 @@ MARKS = {
 }
 
 
-def entries(found: Sequence[Entry]) -> None:
-    """What the archive has."""
-    table = Table(title=f"{len(found)} snapshots, {sum(one.size for one in found) / 1e6:.1f} MB")
+def entries(archived: Sequence[Entry]) -> None:
+    """Prints a table of archived snapshots."""
+    table = Table(title=f"{len(archived)} snapshots, {sum(entry.size for entry in archived) / 1e6:.1f} MB")
     table.add_column("id", justify="right")
     table.add_column("customer")
     table.add_column("taken (UTC)")
     for column in ("pass", "rows", "kB"):
         table.add_column(column, justify="right")
-    for one in found:
-        table.add_row(
-            str(one.id), escape(one.customer), f"{one.taken_at:%Y-%m-%d %H:%M:%S}", str(one.version), str(one.rows),
-            f"{one.size / 1e3:.1f}",
-        )  # fmt: skip
+    for entry in archived:
+        taken_at = f"{entry.taken_at:%Y-%m-%d %H:%M:%S}"
+        numbers = (str(entry.version), str(entry.rows), f"{entry.size / 1e3:.1f}")
+        table.add_row(str(entry.id), escape(entry.customer), taken_at, *numbers)
     console.print(table)
 
 
 def frame(payload: bytes, order: str | None) -> pd.DataFrame:
-    """A snapshot as a table: all of it, or one order by its number, PO number or record_uuid."""
+    """The rows of a snapshot file: all of them, or one order by its order number, PO number or record_uuid."""
     names = parquet.columns(payload)
-    found = pd.DataFrame(parquet.read(payload, names), columns=list(names), dtype=object)
+    rows = pd.DataFrame(parquet.read(payload, names), columns=list(names), dtype=object)
     if order is None:
-        return found
-    wanted = pd.Series(False, index=found.index)
+        return rows
+    wanted = pd.Series(False, index=rows.index)
     for name in {parquet.IDENTITY, "AAG ORDER NUMBER", "PO NUMBER"} & set(names):
-        wanted |= found[name].astype("str").str.strip().str.casefold() == order.strip().casefold()
-    return found[wanted]
+        wanted |= rows[name].astype("str").str.strip().str.casefold() == order.strip().casefold()
+    return rows[wanted]
 
 
 def snapshot(entry: Entry, payload: bytes, *, order: str | None, csv: Path | None, file: Path | None) -> int:
-    """One snapshot: on the terminal, or into a file. Returns how many rows were found."""
+    """Prints one snapshot, or writes it to a file. Returns the number of its rows that match."""
     if file is not None:
         file.write_bytes(payload)
         plain(f"wrote {entry.rows} rows to {file}")
@@ -65,24 +64,24 @@ def snapshot(entry: Entry, payload: bytes, *, order: str | None, csv: Path | Non
         return len(rows)
     plain(f"snapshot {entry.id} of {entry.customer}, taken {entry.taken_at:%Y-%m-%d %H:%M:%S} UTC")
     for _, row in rows.head(MOST).iterrows():
-        there = row[row.notna()]
+        filled = row[row.notna()]
         console.print(f"[bold]{escape(str(row[parquet.IDENTITY]))}[/] version {row[parquet.VERSION]}, {row['state']}")
-        cells = ", ".join(f"{name}: {cell}" for name, cell in there.items() if name not in parquet.OWN)
+        cells = ", ".join(f"{name}: {cell}" for name, cell in filled.items() if name not in parquet.OWN)
         console.print(Padding(escape(cells), (0, 0, 0, 4)))
     if len(rows) > MOST:
         plain(f"and {len(rows) - MOST} more: --csv or --parquet write them all")
     return len(rows)
 
 
-def preview(seen: rollback_command.Preview) -> None:
-    """What a roll back would do."""
-    entry = seen.entry
+def preview(result: rollback_command.Preview) -> None:
+    """Prints the changes of a roll back and their cost."""
+    entry = result.entry
     plain(f"{entry.customer} to snapshot {entry.id} of {entry.taken_at:%Y-%m-%d %H:%M:%S} UTC, {entry.rows} rows")
     by_order: dict[str, list[previews.Field]] = {}
-    for field in seen.fields:
+    for field in result.fields:
         by_order.setdefault(field.record_uuid, []).append(field)
     counts = dict.fromkeys(events.Change, 0)
-    for at, (event, planned) in enumerate(seen.orders):
+    for at, (event, planned) in enumerate(result.orders):
         counts[event.change] += 1
         if at >= MOST:
             continue
@@ -92,42 +91,46 @@ def preview(seen: rollback_command.Preview) -> None:
             console.print(Padding(f"[red]would be refused[/] {escape(str(problem))}", (0, 0, 0, 4)))
         for field in by_order.get(event.record_uuid, ()):
             size = f"size {field.size} " if field.size else ""
-            console.print(Padding(escape(f"{size}{field.field}: {field.was!r} → {field.becomes!r}"), (0, 0, 0, 4)))
-    if len(seen.orders) > MOST:
-        plain(f"and {len(seen.orders) - MOST} more")
-    left_alone(seen.differences)
-    told = ", ".join(f"{n} {change.value.lower()}" for change, n in counts.items() if n) or "nothing differs"
-    cost = seen.cost
-    plain(f"{told}; {cost.total} mutations in {cost.requests} requests or more, {cost.minutes:.1f} min of API budget")
-    if seen.on_their_way:
-        plain(f"{seen.on_their_way} orders are on their way now: they are replaced, what it costs may differ")
+            console.print(Padding(escape(f"{size}{field.field}: {field.before!r} → {field.after!r}"), (0, 0, 0, 4)))
+    if len(result.orders) > MOST:
+        plain(f"and {len(result.orders) - MOST} more")
+    left_alone(result.differences)
+    summary = ", ".join(f"{n} {change.value.lower()}" for change, n in counts.items() if n) or "nothing differs"
+    cost = result.cost
+    plain(
+        f"{summary}; {cost.total} mutations in {cost.requests} requests or more, {cost.minutes:.1f} min of API budget"
+    )
+    if result.on_their_way:
+        plain(f"{result.on_their_way} orders are on their way now and will be superseded: the cost may differ")
 
 
-def left_alone(found: rollback.Differences) -> None:
-    """What a roll back does not touch, and why."""
-    if found.shared:
-        plain(f"left alone: {len(found.shared)} identities that several rows claimed then: {_some(found.shared)}")
-    if found.others:
-        plain(f"left alone: {len(found.others)} orders that another customer has now: {_some(found.others)}")
+def left_alone(differences: rollback.Differences) -> None:
+    """Prints the orders that a roll back leaves alone, and why."""
+    if differences.shared:
+        uuids = _first_three(differences.shared)
+        plain(f"left alone: {len(differences.shared)} identities that several rows of the snapshot share: {uuids}")
+    if differences.others:
+        uuids = _first_three(differences.others)
+        plain(f"left alone: {len(differences.others)} orders that belong to another customer now: {uuids}")
 
 
 def rolled_back(entry: Entry, progress: rollback.Progress) -> None:
-    """A roll back has begun."""
-    plain(f"{entry.customer} is on hold and goes to snapshot {entry.id}: {progress.emitted} orders emitted")
+    """Prints that a roll back has begun."""
+    plain(f"{entry.customer} is on hold and goes back to snapshot {entry.id}: {progress.emitted} orders emitted")
     if progress.left:
-        plain(f"{progress.left} orders wait for room in the window: the poller goes on with them")
+        plain(f"{progress.left} orders wait for room in the admission window: the poller emits them")
     plain(f"`ordersync rollback --customer '{entry.customer}' --release` ends the hold")
 
 
 def on_hold(held: holds.Hold) -> None:
-    """A customer is on hold."""
+    """Prints the hold of a customer."""
     plain(f"{held.customer} is on hold since {held.at:%Y-%m-%d %H:%M:%S} UTC, by {held.by}")
 
 
 def released(customer: str, orders: int) -> None:
-    """A customer is released."""
-    plain(f"{customer} is released: {orders} orders, and new ones, go to what the source says with the next passes")
+    """Prints that the hold of a customer has ended."""
+    plain(f"{customer} is released: the next passes detect {orders} orders, and new ones, as the source has them")
 
 
-def _some(uuids: Sequence[str]) -> str:
+def _first_three(uuids: Sequence[str]) -> str:
     return ", ".join(uuids[:3]) + (", …" if len(uuids) > 3 else "")

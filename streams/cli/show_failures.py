@@ -1,4 +1,4 @@
-"""How failures, retries and the life of an order look."""
+"""The output of errors, retry and trace."""
 
 import json
 from collections import Counter
@@ -16,100 +16,99 @@ from streams.cli import show
 from streams.commands import failures as failures_command
 from streams.commands import trace
 
-MOST = 40
 WAYS = {
-    Way.SEND: "sent again: the worker writes them now",
-    Way.DETECT: "detected again: the next pass takes them as they are now",
+    Way.SEND: "re-emitted: the worker sends them now",
+    Way.DETECT: "detected again: by the next pass, as their rows are now",
     Way.NOT: "left alone",
 }
-AFTER_RELEASE = "detected again when their customers are released: they are on hold"
+AFTER_RELEASE = "detected again after the release of their customers, which are on hold"
 
 
 def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
-    """The failures that wait, the newest first."""
+    """Prints these open failures, the newest first."""
     if as_json:
         show.plain(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     if not rows:
-        show.plain("no failure waits")
+        show.plain("no open failure")
         return
     table = Table(show_lines=True)
-    for column in ("id", "order", "what", "why, and what next"):
+    for column in ("id", "order", "failure", "reason and next step"):
         table.add_column(column, overflow="fold")
-    for row in rows[:MOST]:
+    for row in rows[: show.MOST]:
         size = f"\nsize {row['size_label']}" if row["size_label"] else ""
         tries = f"\ntried {row['retry_count'] + 1} times" if row["retry_count"] else ""
         since = f"\nsince {str(row['created_date'])[:16].replace('T', ' ')}"
         table.add_row(
             str(row["err_id"]),
-            escape(show.whose(row) + size),
+            escape(show.order_title(row) + size),
             f"[red]{escape(str(row['error_code'] or row['error_type']))}[/]{tries}{since}",
             f"{escape(str(row['error_message']))}\n[bold]→[/] {escape(row['next'])}",
         )
     show.console.print(table)
-    if len(rows) > MOST:
-        show.plain(f"and {len(rows) - MOST} more: choose some, or `ordersync errors --json`")
-    show.plain(f"{len(rows)} failures wait")
+    if len(rows) > show.MOST:
+        show.plain(f"and {len(rows) - show.MOST} more: filter them, or use `ordersync errors --json`")
+    show.plain(f"{len(rows)} open failures")
     for customer, n in sorted(Counter(str(row["customer"]) for row in rows if row["held"]).items()):
-        show.plain(f"    {n} of {customer}, which is on hold: no pass looks at its rows before `ordersync release`")
+        show.plain(f"    {n} of {customer}, which is on hold: passes ignore its rows until `ordersync release`")
 
 
 def retried(done: Sequence[tuple[dict[str, Any], RetryDecision]], *, dry_run: bool) -> None:
-    """How many went which way, and why some did not."""
+    """Prints how many failures were retried in which way, and why some were not."""
     if not done:
-        show.plain("no failure waits")
+        show.plain("no open failure")
         return
-    told = Counter(
+    ways = Counter(
         AFTER_RELEASE if verdict.way is Way.DETECT and row["held"] else WAYS[verdict.way] for row, verdict in done
     )
     would = "would be " if dry_run else ""
     for text in (WAYS[Way.SEND], WAYS[Way.DETECT], AFTER_RELEASE, WAYS[Way.NOT]):
-        if told[text]:
-            show.plain(f"{told[text]} {would}{text}")
-    whys = Counter(verdict.why for _, verdict in done if verdict.way is Way.NOT)
-    for why, n in whys.most_common():
-        show.plain(f"    {n} × {why}")
+        if ways[text]:
+            show.plain(f"{ways[text]} {would}{text}")
+    reasons = Counter(verdict.why for _, verdict in done if verdict.way is Way.NOT)
+    for reason, n in reasons.most_common():
+        show.plain(f"    {n} × {reason}")
 
 
-def traced(life: trace.Life, *, as_json: bool) -> None:
-    """The life of one order, in the order of time."""
+def traced(history: trace.OrderHistory, *, as_json: bool) -> None:
+    """Prints the history of one order, in the order of time."""
     if as_json:
-        show.plain(life.model_dump_json(indent=2))
+        show.plain(history.model_dump_json(indent=2))
         return
-    show.console.print(f"[bold]{escape(life.order.title)}[/]  {life.order.record_uuid}")
+    show.console.print(f"[bold]{escape(history.order.title)}[/]  {history.order.record_uuid}")
     table = Table()
     for column in ("when (UTC)", "version", "what", "details"):
         table.add_column(column, overflow="fold")
-    for moment in life.moments:
-        told = ", ".join(f"{name} {value}" for name, value in moment.details.items() if value not in (None, ""))
+    for moment in history.moments:
+        details = ", ".join(f"{name} {value}" for name, value in moment.details.items() if value not in (None, ""))
         version = "" if moment.version is None else str(moment.version)
-        table.add_row(str(moment.at)[:23].replace("T", " "), version, escape(moment.what), escape(told))
+        table.add_row(str(moment.at)[:23].replace("T", " "), version, escape(moment.what), escape(details))
     show.console.print(table)
-    show.lines(life.now)
-    for cell in life.differences:
+    show.lines(history.now)
+    for cell in history.differences:
         show.plain(f"    [{cell.column}] settled {cell.settled!r}, source {cell.source!r}")
 
 
-def matches(found: Sequence[trace.Order]) -> None:
-    """Several orders carry that number."""
-    table = Table(title=f"{len(found)} orders: say which by its record_uuid")
+def matches(orders: Sequence[trace.Order]) -> None:
+    """Prints the orders that share a number."""
+    table = Table(title=f"{len(orders)} orders: name one by its record_uuid")
     for column in ("record_uuid", "customer", "order", "PO", "state"):
-        # An identity is there to be copied.
+        # In one piece, so that a user can copy it.
         table.add_column(column, overflow="fold", no_wrap=column == "record_uuid")
-    for order in found[:MOST]:
+    for order in orders[: show.MOST]:
         table.add_row(
             *(escape(text) for text in (order.record_uuid, order.customer, order.number, order.po, order.state))
         )
     show.console.print(table)
-    if len(found) > MOST:
-        show.plain(f"and {len(found) - MOST} more")
+    if len(orders) > show.MOST:
+        show.plain(f"and {len(orders) - show.MOST} more")
 
 
 @contextmanager
-def progress(what: str) -> Iterator[failures_command.Progress]:
-    """A bar on a terminal's stderr; nothing anywhere else."""
+def progress(title: str) -> Iterator[failures_command.Progress]:
+    """A progress bar on stderr if that is a terminal, otherwise nothing."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(title, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)

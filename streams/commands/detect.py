@@ -1,4 +1,4 @@
-"""`ordersync detect`: one pass, a dry run of one, or the trial of the server's comparison."""
+"""`ordersync detect`: one pass, a dry run of a pass, or the trial of push-down detection."""
 
 import asyncio
 import random
@@ -17,7 +17,10 @@ from streams.sync import plan
 
 
 def detect(settings: Settings, chosen: detection.Filters | None, *, accept: bool) -> detection.PassReport:
-    """One pass."""
+    """Runs one pass over the chosen orders, or all; with `accept` it emits the changes that the guard has stopped.
+
+    Archives the customers of the pass afterwards. Raises Transient while the broker does not answer.
+    """
     with connect.everything(settings) as parts:
         parts.ensure_topics()
         report = passes.one_pass(parts, parts.detector(passes.publisher(parts)), chosen, accept=accept)
@@ -26,13 +29,13 @@ def detect(settings: Settings, chosen: detection.Filters | None, *, accept: bool
 
 
 def dry_run(settings: Settings, chosen: detection.Filters | None) -> list[plan.Planned]:
-    """What one pass would tell the board, order by order. Nothing is emitted, staged or sent."""
+    """The mutations that one pass would lead to, order by order. Emits, stages and sends nothing."""
     with connect.everything(settings) as parts:
         return planned(parts, parts.detector(passes.publisher(parts)).preview(chosen))
 
 
 def planned(parts: Resources, changed: Sequence[events.OrderChanged]) -> list[plan.Planned]:
-    """The plans of these events, against what the board is known to hold. Reads the board's labels; writes nothing."""
+    """The plans of these events against the ledger. Reads the board's labels; writes nothing."""
     stager = parts.stager()
     known = parts.ledger.known([event.record_uuid for event in changed])
     labels = asyncio.run(connect.ask_board(parts, lambda board: board_view.read_labels(board, parts.mappings)))
@@ -46,11 +49,16 @@ def planned(parts: Resources, changed: Sequence[events.OrderChanged]) -> list[pl
 
 
 def trial(settings: Settings, rows: int) -> pushdown.Verdict:
-    """Whether the server's compare sees what one here sees, on a sample of rows. Raises Misconfigured without one."""
+    """Checks on a sample of rows that the server finds the changes that ordersync finds itself.
+
+    Raises Misconfigured when the tables are not on a server.
+    """
     if settings.server is None:
-        raise errors.Misconfigured("there is no server whose compare could be tried: the tables are in a SQLite file")
+        raise errors.Misconfigured(
+            "there is no server whose comparison could be checked: the tables are in a SQLite file"
+        )
     with connect.database(settings) as parts:
         source = orders_pushdown.PushdownOrders(parts.db, utcnow, hashing.row_hash)
         size_columns = sizes.size_columns(source.columns(), parts.mappings.board.sizes)
         watched = columns.watched(parts.mappings, size_columns)
-        return pushdown.PushdownTrial(source, watched, hashing.row_hash, random.Random()).look(rows)
+        return pushdown.PushdownTrial(source, watched, hashing.row_hash, random.Random()).check(rows)

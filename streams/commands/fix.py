@@ -1,4 +1,4 @@
-"""Rounds of repairs, as `verify --fix` makes them: what the looks have found is emitted, and waited for."""
+"""`verify --fix`: emits the repairs of what verify and audit found, and waits for them."""
 
 import dataclasses
 import time
@@ -15,24 +15,26 @@ from streams.reconcile import audit, repair, verify
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import passes
 
+# Seconds that the sweep for lost events may take before a repair attempt.
 SWEEP_WITHIN = 10.0
-LOOK = 0.5
+# Seconds between two steps of the sweep.
+SWEEP_PAUSE = 0.5
 
-_TOLD_AGAIN = {verify.Kind.NOT_IN_PRODUCTION, verify.Kind.STILL_IN_PRODUCTION, verify.Kind.PRODUCTION_EDITED}
+_REEMITTED = {verify.Kind.NOT_IN_PRODUCTION, verify.Kind.STILL_IN_PRODUCTION, verify.Kind.PRODUCTION_EDITED}
 
 
-def waits(
-    parts: Resources, emitter: repair.Repairer, within: float, told: Callable[[int], None]
+def stall_detector(
+    parts: Resources, repairer: repair.Repairer, within: float, report: Callable[[int], None]
 ) -> stall.StallDetector:
-    """Waits for what this repairer emitted, as long as the worker gets on."""
-    return stall.StallDetector(emitter.waiting, parts.orders.unsettled_mutations, within, told)
+    """Waits for what this repairer emitted, as long as the worker makes progress."""
+    return stall.StallDetector(repairer.waiting, parts.orders.unsettled_mutations, within, report)
 
 
 @dataclass
 class FixLoop:
-    """The repairs of one command. `within`: seconds without any progress after which it waits no more.
+    """The repairs of one command. `within`: seconds without any progress after which the command stops waiting.
 
-    `held` orders are left alone, because their customer is on hold; `stalled` says why it waits no more.
+    `held`: orders that it leaves alone because their customer is on hold. `stalled`: why it stopped waiting, if it did.
     """
 
     parts: Resources
@@ -47,81 +49,87 @@ class FixLoop:
         self._sweep = self.parts.lost_event_sweep()
         self._lost = 0
 
-    def lost(self) -> int:
-        """Orders whose events are lost are detected again, at once."""
-        found, until = 0, time.monotonic() + SWEEP_WITHIN
+    def detect_lost(self) -> int:
+        """Runs the lost-event sweep and a pass that detects these orders again. Returns how many orders there were."""
+        lost, until = 0, time.monotonic() + SWEEP_WITHIN
         tables = self._sweep.tables
-        while not found and tables.waiting(tables.newest()) and time.monotonic() < until:
+        while not lost and tables.waiting(tables.newest()) and time.monotonic() < until:
             try:
-                found = self._sweep.advance()
+                lost = self._sweep.advance()
             except kafka.TopicMissing:
                 self.parts.ensure_topics()
-            if not found:
-                time.sleep(LOOK)
-        if found:
+            if not lost:
+                time.sleep(SWEEP_PAUSE)
+        if lost:
             self._detect()
-        self._lost = found
-        return found
+        self._lost = lost
+        return lost
 
-    def repairs(self, verified: verify.TablesReport, audited: audit.BoardReport | None) -> list[events.OrderChanged]:
-        """The events that mend what was found; rows that were never settled are given back to detection.
+    def build_repairs(
+        self, verified: verify.TablesReport, audited: audit.BoardReport | None
+    ) -> list[events.OrderChanged]:
+        """The events that repair these findings. Detects rows again that were never settled.
 
-        A repair that the API has refused is tried again, once.
+        A repair that the API has rejected is emitted once more, but only once in a command.
         """
         kinds = {one.record_uuid: one.kind for one in verified.wrong}
         drift = audited.drift if audited else ()
-        never = {uuid for uuid, kind in kinds.items() if kind is verify.Kind.NEVER_SENT}
-        again = {uuid for uuid, kind in kinds.items() if kind in _TOLD_AGAIN}
-        again |= {one.record_uuid for one in drift if one.kind is not audit.Kind.EXTRA}
+        never_settled = {uuid for uuid, kind in kinds.items() if kind is verify.Kind.NEVER_SENT}
+        reemitted = {uuid for uuid, kind in kinds.items() if kind in _REEMITTED}
+        reemitted |= {one.record_uuid for one in drift if one.kind is not audit.Kind.EXTRA}
         refused = audit.Refused.of(self.parts.failures, self.parts.repairs).repairs - self._tried
         self._tried |= refused
         extra = {one.record_uuid for one in drift if one.kind is audit.Kind.EXTRA}
-        held = self._repairer.on_hold(sorted(never | again | refused | extra), holds.holds(self.parts.state))
+        concerned = sorted(never_settled | reemitted | refused | extra)
+        held = self._repairer.on_hold(concerned, holds.holds(self.parts.state))
         self.held |= held
-        told = self._repairer.again(sorted((again | refused) - held))
-        unknown = again - held - {event.record_uuid for event in told}
-        if never - held or unknown:
-            self.parts.repairs.detect_again(sorted((never - held) | unknown))
+        changed = self._repairer.again(sorted((reemitted | refused) - held))
+        unknown = reemitted - held - {event.record_uuid for event in changed}
+        if never_settled - held or unknown:
+            self.parts.repairs.detect_again(sorted((never_settled - held) | unknown))
             self._detect()
-        return told + self._repairer.leaving(dict.fromkeys(sorted(extra - held), ""))
+        return changed + self._repairer.leaving(dict.fromkeys(sorted(extra - held), ""))
 
     def emit(self, changed: Sequence[events.OrderChanged], *, wait: bool) -> int:
-        """How many were emitted: all of them, if there is time to wait for room and the worker makes some."""
+        """Emits these events within the admission window. Returns how many it emitted.
+
+        With `wait` it emits all of them, unless the worker stalls before the window has room.
+        """
         publish, done = self._publisher(), 0
 
-        def told(some: Sequence[events.OrderChanged]) -> None:
+        def publish_portion(portion: Sequence[events.OrderChanged]) -> None:
             nonlocal done
-            publish(some)
-            done += len(some)
+            publish(portion)
+            done += len(portion)
             self.report("repairing", done, len(changed))
 
-        emitted = self._repairer.emit(changed, told, self._patience() if wait else None)
+        emitted = self._repairer.emit(changed, publish_portion, self._stall_detector() if wait else None)
         if wait and emitted < len(changed):
-            self._give_up()
+            self._stop_waiting()
         return emitted
 
-    def told_before(self) -> bool:
-        """Is a repair on its way that another command has emitted?"""
+    def earlier_repairs(self) -> bool:
+        """Whether a repair is on its way that an earlier command has emitted."""
         return bool(self.parts.repairs.on_their_way_again())
 
     def settle(self) -> None:
-        """Until no repair is on its way, whoever emitted it. What gets lost meanwhile is looked for."""
-        wait = self._patience()
+        """Waits until no repair is on its way, of this command or an earlier one. Detects lost events meanwhile."""
+        wait = self._stall_detector()
         unsettled = self.parts.orders.unsettled_mutations
-        while self._repairer.waiting() or self.told_before() or (self._lost and unsettled()):
+        while self._repairer.waiting() or self.earlier_repairs() or (self._lost and unsettled()):
             if self._sweep.advance():
                 self._detect()
             if not wait():
-                return self._give_up()
+                return self._stop_waiting()
         return None
 
-    def _patience(self) -> stall.StallDetector:
-        def told(waiting: int) -> None:
+    def _stall_detector(self) -> stall.StallDetector:
+        def report(waiting: int) -> None:
             self.report("waiting for the board", waiting, None)
 
-        return waits(self.parts, self._repairer, self.within, told)
+        return stall_detector(self.parts, self._repairer, self.within, report)
 
-    def _give_up(self) -> None:
+    def _stop_waiting(self) -> None:
         self.stalled = stall.stall_reason(self.parts.state, utcnow(), self.within)
 
     def _publisher(self) -> repair.Publish:
@@ -135,5 +143,5 @@ class FixLoop:
         return publish
 
     def _detect(self) -> None:
-        """What was given back to detection leaves at once; the guard may hold it, and `status` says so."""
+        """Runs a pass at once. The guard may stop it; `ordersync status` shows that."""
         passes.one_pass(self.parts, self.parts.detector(passes.publisher(self.parts)))

@@ -1,4 +1,4 @@
-"""What a plan would change on the board, field by field, and what it would cost."""
+"""The changes of a plan, field by field as the board would show them, and its cost."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,23 +9,23 @@ from schemas import items
 from schemas.base import ColumnValue
 from streams.sync import plan
 
-NAME, GROUP = "name", "group"
+GROUP = "group"
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of an order that would change; `size` names the size whose field it is. None: nothing stands there."""
+    """One field of an order that a plan changes; `size` is blank for a field of the item. None: the field is empty."""
 
     record_uuid: str
     size: str
     field: str
-    was: str | None
-    becomes: str | None
+    before: str | None
+    after: str | None
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Mutations by kind, the requests that carry them at least, and minutes of the API's budget."""
+    """Mutations by kind, the least number of requests that carry them, and the minutes of API budget they use up."""
 
     mutations: Mapping[str, int]
     requests: int
@@ -33,12 +33,12 @@ class Cost:
 
     @property
     def total(self) -> int:
-        """All mutations."""
+        """The number of all mutations."""
         return sum(self.mutations.values())
 
 
 def cost(planned: Sequence[plan.Planned], *, batch_size: int, per_minute: float) -> Cost:
-    """Of all these plans together. `per_minute` is how many mutations the API takes in a minute."""
+    """The cost of all these plans together. `per_minute`: mutations that the API accepts in a minute."""
     kinds: Counter[str] = Counter(mutation.kind for one in planned for mutation in one.mutations)
     sizes = sum(n for kind, n in kinds.items() if kind.endswith("_subitem"))
     groups = kinds["create_group"]
@@ -48,7 +48,7 @@ def cost(planned: Sequence[plan.Planned], *, batch_size: int, per_minute: float)
 
 
 def fields(planned: plan.Planned, known: plan.Known, mappings: Mappings) -> Iterator[Field]:
-    """The fields that a plan changes on an item that is there; an item that is made or removed has none."""
+    """The fields that a plan changes on an existing item; there is none for an item that it creates or removes."""
     item, sizes = known
     titles = {column.id: column.title or column.id for column in mappings.board.columns}
     by_size = {size.size_label: size for size in sizes if size.active}
@@ -57,19 +57,19 @@ def fields(planned: plan.Planned, known: plan.Known, mappings: Mappings) -> Iter
         match mutation:
             case items.UpdateItem() if item is not None:
                 for column, value in mutation.columns.items():
-                    was = item.name if column == "name" else _text(item.columns.get(column))
-                    yield Field(uuid, "", titles.get(column, column), was, _text(value))
+                    before = item.name if column == "name" else _text(item.columns.get(column))
+                    yield Field(uuid, "", titles.get(column, column), before, _text(value))
             case items.MoveItem() if item is not None:
                 yield Field(uuid, "", GROUP, item.group_name, mutation.group_name)
             case items.UpdateSubitem() | items.CreateSubitem() if item is not None and item.active:
-                before = by_size.get(mutation.size_label)
+                subitem = by_size.get(mutation.size_label)
                 quantity = mappings.board.subitem.quantity.id
-                was = None if before is None else _text(before.columns.get(quantity))
-                yield Field(uuid, mutation.size_label, "quantity", was, _text(mutation.columns.get(quantity)))
+                before = None if subitem is None else _text(subitem.columns.get(quantity))
+                yield Field(uuid, mutation.size_label, "quantity", before, _text(mutation.columns.get(quantity)))
 
 
 def _text(value: ColumnValue | None) -> str | None:
-    """A column's value, as a person reads it."""
+    """A column's value as the board shows it."""
     if isinstance(value, dict):
         inner = next(iter(value.values()), "")
         return ", ".join(str(one) for one in inner) if isinstance(inner, list) else str(inner)

@@ -1,11 +1,14 @@
-"""`ordersync replay` as a command: what it would do, and doing it portion by portion."""
+"""`ordersync replay`: re-emits orders out of the log, portion by portion, or prints what that would change.
+
+An interrupted replay continues: `streams.reconcile.replay` finds in the log which orders were re-emitted.
+"""
 
 import asyncio
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from connectors import errors
 from connectors.kafka import reader
@@ -31,19 +34,19 @@ from streams.sync import plan, refresh
 
 @dataclass(frozen=True)
 class Result:
-    """What a replay did: `told` orders now, out of what was found.
+    """The result of a replay: `emitted` orders of those that were `found`.
 
-    `left` orders are for the next run, because nothing moved: `stalled` says why.
+    `left` orders remain for the next run if nothing moved; `stalled` says why.
     """
 
     found: replay.Found
-    told: int
+    emitted: int
     left: int = 0
     stalled: str | None = None
 
 
 class NoSuchCustomer(errors.Misconfigured):
-    """Nobody knows a customer of this name."""
+    """No order has a customer of this name."""
 
 
 def run(
@@ -55,37 +58,44 @@ def run(
     anew: bool = False,
     within: float = stall.WITHIN,
 ) -> Result:
-    """Tells the orders once more, as the window has room for them. Stopped, the same command goes on, unless `anew`.
+    """Re-emits the orders as the admission window has room. A stopped replay continues, unless `anew` is given.
 
-    It stops by itself when nothing moved `within` so many seconds. `say` is told what a person should know meanwhile.
+    It ends early when nothing moved for `within` seconds. `say` gets lines for the operator, `progress` the numbers.
+    Raises what SQL and Kafka raise.
     """
     with _opened(settings, asked, progress, say, anew=anew) as (parts, replayer, found):
-        emitter = parts.repairer()
-        wait = fix.waits(
-            parts, emitter, within, lambda waiting: progress("waiting for the worker to have room", waiting, None)
+        repairer = parts.repairer()
+        wait = fix.stall_detector(
+            parts, repairer, within, lambda waiting: progress("waiting for room in the window", waiting, None)
         )
         parts.state.set(asked.name, found.came.model_dump(mode="json"))
         done, total = 0, len(found.places)
-        for some in repair.portions(replayer.events(found)):
-            offsets = {told.event.record_uuid: told.offset for told in some}
-
-            def publish(changed: Sequence[events.OrderChanged], offsets: dict[str, int] = offsets) -> None:
-                messages = consumer.outgoing(changed, parts.settings.topic_prefix)
-                parts.producer.send_all(
-                    [
-                        dataclasses.replace(message, headers=_headers(found.came, offsets[event.record_uuid]))
-                        for message, event in zip(messages, changed, strict=True)
-                    ]
-                )
-
-            if not emitter.emit([told.event for told in some], publish, wait):
+        for portion in repair.portions(replayer.events(found)):
+            publish = _publisher(parts, found, portion)
+            if not repairer.emit([item.event for item in portion], publish, wait):
                 stalled = stall.stall_reason(parts.state, utcnow(), within)
                 return Result(found, done, total - done, stalled)
-            done += len(some)
+            done += len(portion)
             progress("replaying", done, total)
         with parts.db.write() as session:
             parts.state.erase(asked.name)(session)
         return Result(found, done)
+
+
+def _publisher(parts: Resources, found: replay.Found, portion: Sequence[replay.ReplayEvent]) -> repair.Publish:
+    """Sends events of this portion with the name of the replay and their offset in the headers."""
+    offsets = {item.event.record_uuid: item.offset for item in portion}
+
+    def publish(changed: Sequence[events.OrderChanged]) -> None:
+        messages = consumer.outgoing(changed, parts.settings.topic_prefix)
+        parts.producer.send_all(
+            [
+                dataclasses.replace(message, headers=_headers(found.came, offsets[event.record_uuid]))
+                for message, event in zip(messages, changed, strict=True)
+            ]
+        )
+
+    return publish
 
 
 def dry_run(
@@ -96,25 +106,32 @@ def dry_run(
     *,
     anew: bool = False,
 ) -> "Preview":
-    """What `run` would do now. Reads the log, the tables and the board; emits, writes and sends nothing."""
+    """What `run` would change now. Reads the log, the tables and the board; emits and sends nothing."""
     with _opened(settings, asked, progress, say, anew=anew) as (parts, replayer, found):
         return asyncio.run(preview(parts, replayer, found, progress))
 
 
 def customers(settings: Settings, names: Sequence[str]) -> tuple[str, ...]:
-    """The names under which the events of these customers travel; an alias does, in any case. Raises NoSuchCustomer."""
+    """The message keys of these customers, each given by its name or an alias in any case. Raises NoSuchCustomer."""
     with connect.database(settings) as parts:
         canonical = parts.mappings.customers.canonical
         known = {canonical(name) for name in parts.orders.customer_names() if name}
         known |= {str(row["customer"]) for row in parts.orders.states() if row["customer"]}
         by_name = {name.casefold(): name for name in known}
-        found: set[str] = set()
+        keys: set[str] = set()
         for name in names:
-            one = by_name.get(canonical(name).casefold())
-            if one is None:
+            customer = by_name.get(canonical(name).casefold())
+            if customer is None:
                 raise NoSuchCustomer(f"no order of customer {name!r}: `ordersync status` lists the customers")
-            found.add(one[: detect_events.KEY])
-        return tuple(sorted(found))
+            keys.add(customer[: detect_events.KEY])
+        return tuple(sorted(keys))
+
+
+def request(
+    customers: tuple[str, ...], *, from_offset: int | None, since: datetime | None, to_offset: int | None
+) -> replay.Asked:
+    """The orders to replay: of these customers (none: all), from an offset, a time in UTC, or the oldest event."""
+    return replay.Asked(customers=customers, from_offset=from_offset, since=since, to_offset=to_offset)
 
 
 @contextmanager
@@ -126,7 +143,7 @@ def _opened(
     *,
     anew: bool,
 ) -> Iterator[tuple[Resources, replay.Replayer, replay.Found]]:
-    """The log, read; and what an earlier run of the same replay has done."""
+    """Reads the log, and finds the orders that a stopped run of the same replay left."""
     with connect.everything(settings) as parts:
         topic = topics.named(topics.CHANGED, settings.topic_prefix)
         with reader.TopicReader(parts.bootstrap, topic, kafka_security(settings)) as log:
@@ -141,22 +158,22 @@ def _opened(
                 say=say,
                 progress=lambda done, total: progress("reading the log", done, total),
             )
-            came, again = replayer.came(asked, anew=anew)
-            found = replayer.find(asked, came, again=again)
-            if again:
-                say(_goes_on(found))
+            came, resumed = replayer.came(asked, anew=anew)
+            found = replayer.find(asked, came, again=resumed)
+            if resumed:
+                say(_resume_text(found))
             yield parts, replayer, found
 
 
-def _goes_on(found: replay.Found) -> str:
+def _resume_text(found: replay.Found) -> str:
     began, total = f"{found.came.began:%Y-%m-%d %H:%M:%S} UTC", found.before + len(found.places)
     at = ""
     if found.places:
         partition, offset, _ = found.places[0]
         at = f" at offset {offset} of partition {partition}"
     return (
-        f"goes on{at}: {found.before} of {total} orders were told by the run that began at {began} and was stopped "
-        "(--anew begins again)"
+        f"continues{at}: the run that began at {began} and was stopped re-emitted {found.before} of {total} orders "
+        "(--anew starts from the beginning)"
     )
 
 
@@ -164,16 +181,16 @@ def _headers(came: replay.ReplayRun, offset: int) -> dict[str, str]:
     return {replay.ID: came.replay_id, replay.ORIGIN: str(offset)}
 
 
-# What is said of an order that the board does not show: field, expected, shown.
+# The difference of an order that the board does not show: field, expected, shown.
 NO_ITEM = ("(item)", "one item", None)
 
 
 @dataclass
 class Preview:
-    """What a replay would do. `ordinary` orders are newer than what is settled, and take the ordinary way.
+    """What a replay would change. `ordinary` orders are newer than their settled version: sync plans them as usual.
 
-    `differences`: field by field, what the event says and what the board shows now. API calls: `reads`, as many as this
-    look took, and `writes`, if each portion fills its own.
+    `differences`: field by field, the value of the event and the value on the board. API calls: `reads` is the number
+    that this preview took, `writes` the number of requests if no two portions share one.
     """
 
     found: replay.Found
@@ -185,61 +202,59 @@ class Preview:
 
 
 async def preview(parts: Resources, replayer: replay.Replayer, found: replay.Found, progress: Progress) -> Preview:
-    """Reads the log once more, the tables and the board; writes nothing but how many calls that took."""
+    """Reads the log once more, the tables and the board. Writes nothing but the number of API calls."""
     used = api_calls.calls_today(parts.state, parts.journal.calls_since, utcnow())
-    shown, looked = Preview(found), 0
+    result, done = Preview(found), 0
     async with parts.board_client(calls_today=used) as client:
         board = boards.Board(client, parts.mappings.board.board.id)
         planner = plan.Planner(parts.mappings, await board_view.read_labels(board, parts.mappings))
         groups = set(await board.groups())
         before = client.budget.snapshot().requests
         view, tables = board_view.BoardView(board, parts.mappings), parts.repairs
-        for some in repair.portions(told.event for told in replayer.events(found)):
-            settled = tables.settled([event.record_uuid for event in some])
-            again = [e for e in some if e.record_uuid in settled and e.version == settled[e.record_uuid].version]
-            shown.ordinary += len(some) - len(again)
-            orders = _orders(parts, again)
-            seen = await refresh.Refresher(view, parts.ledger, tables, parts.mappings).read(orders)
-            shown.differences += _differences(parts, orders, seen)
+        for portion in repair.portions(item.event for item in replayer.events(found)):
+            settled = tables.settled([event.record_uuid for event in portion])
+            repeated = [e for e in portion if e.record_uuid in settled and e.version == settled[e.record_uuid].version]
+            result.ordinary += len(portion) - len(repeated)
+            orders = _orders(parts, repeated)
+            refreshed = await refresh.Refresher(view, parts.ledger, tables, parts.mappings).read(orders)
+            result.differences += _differences(parts, orders, refreshed)
             wanted = [
                 plan.Wanted(
                     events.OrderStaged(**event.identity),
                     plan.replayed(order),
-                    seen[order.record_uuid].known,
-                    seen[order.record_uuid].copies,
+                    refreshed[order.record_uuid].known,
+                    refreshed[order.record_uuid].copies,
                 )
-                for event, order in zip(again, orders, strict=True)
+                for event, order in zip(repeated, orders, strict=True)
             ]
             plans = planner.plan_all(wanted, groups)
             groups |= {m.group_name for one in plans for m in one.mutations if isinstance(m, items.CreateGroup)}
             planned = [one for one in plans if one.mutations or one.problems]
-            shown.planned += planned
+            result.planned += planned
             cost = previews.cost(planned, batch_size=parts.settings.batch_size, per_minute=1.0)
-            shown.writes += cost.requests
-            looked += len(some)
-            progress("reading the board", looked, len(found.places))
-    shown.reads = client.budget.snapshot().requests - before
+            result.writes += cost.requests
+            done += len(portion)
+            progress("reading the board", done, len(found.places))
+    result.reads = client.budget.snapshot().requests - before
     api_calls.note(parts.state, client.budget.snapshot().requests, utcnow())
-    return shown
+    return result
 
 
 def _orders(parts: Resources, changed: Sequence[events.OrderChanged]) -> list[StagedOrder]:
-    """As they were staged, or as they would be."""
-    stager, staged = (
-        parts.stager(),
-        parts.staging.load([Version(event.record_uuid, event.version) for event in changed]),
-    )
+    """The staged orders of these events; built from the event where the staged rows were cleaned up."""
+    stager = parts.stager()
+    staged = parts.staging.load([Version(event.record_uuid, event.version) for event in changed])
     return [staged.get(Version(event.record_uuid, event.version)) or stager.order(event) for event in changed]
 
 
 def _differences(
-    parts: Resources, orders: Sequence[StagedOrder], seen: dict[str, refresh.Seen]
+    parts: Resources, orders: Sequence[StagedOrder], refreshed: dict[str, refresh.Seen]
 ) -> list[compare.Difference]:
-    mappings, people = parts.mappings, columns.owned_by_people(parts.mappings)
+    mappings, user_columns = parts.mappings, columns.owned_by_people(parts.mappings)
     expected: list[fields.FieldValue] = []
     missing: list[compare.Difference] = []
     for order in orders:
-        if not order.removed and seen[order.record_uuid].read is None:
+        if not order.removed and refreshed[order.record_uuid].read is None:
             missing.append(compare.Difference(order.record_uuid, "", *NO_ITEM))
         elif not order.removed:
             whole = Order(
@@ -249,9 +264,9 @@ def _differences(
                 values=order.values,
                 sizes=plan.replayed(order).sizes,
             )
-            expected += fields.of_source(order.record_uuid, whole, mappings, people=people)
-    shown = {uuid: one.read for uuid, one in seen.items() if one.read is not None}
-    whose = {item.id: uuid for uuid, item in shown.items()}
-    told = fields.of_board(shown.values(), mappings, people=people, whose=whose)
-    found = compare.differences(compare.frame(expected), compare.frame(told))
-    return missing + [dataclasses.replace(one, field=fields.title(one.field, mappings)) for one in found]
+            expected += fields.of_source(order.record_uuid, whole, mappings, people=user_columns)
+    shown = {uuid: one.read for uuid, one in refreshed.items() if one.read is not None}
+    uuids = {item.id: uuid for uuid, item in shown.items()}
+    on_board = fields.of_board(shown.values(), mappings, people=user_columns, whose=uuids)
+    edited = compare.differences(compare.frame(expected), compare.frame(on_board))
+    return missing + [dataclasses.replace(one, field=fields.title(one.field, mappings)) for one in edited]

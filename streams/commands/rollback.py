@@ -1,7 +1,5 @@
-"""What the commands about archive, holds and roll back do, apart from how it is shown."""
+"""`ordersync archive`, `rollback`, `hold` and `release`: archived snapshots, roll back and customer holds."""
 
-import getpass
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,9 +21,9 @@ from streams.sync import plan
 
 @dataclass(frozen=True)
 class Preview:
-    """What a roll back would do now. `orders` go with their plans, `fields` are those that would change on the board.
+    """What a roll back would change now: `orders` with their plans, and the `fields` that would change on the board.
 
-    `on_their_way` orders of the customer are not settled yet: their events are replaced, so costs may differ.
+    `on_their_way` orders of the customer are not settled yet; the roll back supersedes them, so the cost may differ.
     """
 
     entry: Entry
@@ -37,7 +35,7 @@ class Preview:
 
 
 def entries(settings: Settings, customer: str | None) -> list[Entry]:
-    """What the archive has, of one customer or of all."""
+    """The archived snapshots of one customer, or of all."""
     with connect.database(settings) as parts:
         store = archive_wiring.snapshot_archive(parts)
         return store.entries(None if customer is None else _archived_name(parts, store, customer))
@@ -46,26 +44,29 @@ def entries(settings: Settings, customer: str | None) -> list[Entry]:
 def snapshot(
     settings: Settings, number: int | None, customer: str | None, moment: datetime | None
 ) -> tuple[Entry, bytes]:
-    """One snapshot and its file: by number, or the newest of a customer at or before a moment. Checked."""
+    """One archived snapshot and its Parquet file: by number, or the newest of a customer at or before a time in UTC.
+
+    Raises Misconfigured when there is none, or when its checksum is wrong.
+    """
     with connect.database(settings) as parts:
         store = archive_wiring.snapshot_archive(parts)
         if number is not None:
-            found = store.entry(number)
-            if found is None:
+            entry = store.entry(number)
+            if entry is None:
                 raise errors.Misconfigured(f"the archive has no snapshot {number}: `ordersync archive list`")
         else:
-            found = _at(parts, store, customer or "", moment or utcnow())
-        return found, store.payload(found)
+            entry = _at(parts, store, customer or "", moment or utcnow())
+        return entry, store.payload(entry)
 
 
 def prune(settings: Settings) -> int:
-    """Takes out what retention does not keep. Returns how many snapshots."""
+    """Removes the archived snapshots that retention does not keep. Returns their number."""
     with connect.database(settings) as parts, passes.alone(parts):
         return archive_wiring.archiver(parts).prune()
 
 
 def preview(settings: Settings, customer: str, moment: datetime) -> Preview:
-    """What a roll back would do. Nothing is emitted, held or told."""
+    """What a roll back to a time in UTC would change. Writes, emits and sends nothing."""
     with connect.everything(settings) as parts:
         store = archive_wiring.snapshot_archive(parts)
         entry = _at(parts, store, customer, moment)
@@ -92,17 +93,17 @@ def preview(settings: Settings, customer: str, moment: datetime) -> Preview:
 
 
 def roll_back(settings: Settings, customer: str, moment: datetime) -> tuple[Entry, rollback.Progress]:
-    """Holds a customer and emits what the window has room for; the poller goes on with the rest."""
+    """Puts a customer on hold and emits what the admission window has room for; the poller emits the rest."""
     with connect.everything(settings) as parts:
         parts.ensure_topics()
         rolling = archive_wiring.roll_back(parts, passes.publisher(parts))
         with passes.alone(parts):
             entry = _at(parts, archive_wiring.snapshot_archive(parts), customer, moment)
-            return entry, rolling.step(rolling.begin(entry, _who()))
+            return entry, rolling.step(rolling.begin(entry, connect.operator()))
 
 
 def put_on_hold(settings: Settings, customer: str) -> holds.Hold:
-    """Holds a customer where it stands. One that is held already stays as it is."""
+    """Puts a customer on hold as it is. An earlier hold of it stays unchanged. Raises Misconfigured without orders."""
     with connect.database(settings) as parts, passes.alone(parts):
         names = [name for name in parts.orders.customer_names() if name]
         canonical = _known_name(parts, map(parts.mappings.customers.canonical, names), customer)
@@ -110,24 +111,27 @@ def put_on_hold(settings: Settings, customer: str) -> holds.Hold:
             raise errors.Misconfigured(f"no order of customer {customer!r}: `ordersync status` lists the customers")
         held = holds.holds(parts.state).get(canonical)
         if held is None:
-            held = holds.Hold(customer=canonical, by=_who(), at=utcnow())
+            held = holds.Hold(customer=canonical, by=connect.operator(), at=utcnow())
             holds.keep(parts.state, held)
         return held
 
 
 def release(settings: Settings, customer: str) -> tuple[str, int]:
-    """Ends a hold. Returns the customer, and how many orders the next passes bring to what the source says."""
+    """Ends a customer hold. Returns the customer and the number of orders that the next passes detect again.
+
+    Raises Misconfigured when the customer is not on hold.
+    """
     with connect.database(settings) as parts, passes.alone(parts):
         canonical = _known_name(parts, holds.holds(parts.state), customer)
         if canonical is None:
-            raise errors.Misconfigured(f"{customer!r} is not on hold: `ordersync status` shows who is")
+            raise errors.Misconfigured(f"{customer!r} is not on hold: `ordersync status` lists the holds")
         return canonical, archive_wiring.roll_back(parts, passes.publisher(parts)).release(canonical)
 
 
 def moment(text: str) -> datetime:
-    """A time as people write it: ISO 8601, in UTC unless it says otherwise. Raises ValueError."""
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    """The time of this ISO 8601 text, in UTC; a text without an offset is UTC. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _at(parts: Resources, store: Archive, customer: str, moment: datetime) -> Entry:
@@ -136,19 +140,12 @@ def _at(parts: Resources, store: Archive, customer: str, moment: datetime) -> En
 
 
 def _archived_name(parts: Resources, store: Archive, customer: str) -> str:
-    found = _known_name(parts, {entry.customer for entry in store.entries()}, customer)
-    return found or parts.mappings.customers.canonical(customer)
+    known = _known_name(parts, {entry.customer for entry in store.entries()}, customer)
+    return known or parts.mappings.customers.canonical(customer)
 
 
 def _known_name(parts: Resources, names: Iterable[str], customer: str) -> str | None:
-    """The one of these customers that is meant: the canonical name, in any case."""
+    """The name in this collection that equals the canonical name in any case; the exact one if there are several."""
     canonical = parts.mappings.customers.canonical(customer)
-    found = {name for name in names if name.casefold() == canonical.casefold()}
-    return canonical if canonical in found else min(found, default=None)
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # A container may run as a user that nobody named.
-        return f"user {os.getuid()}"
+    matches = {name for name in names if name.casefold() == canonical.casefold()}
+    return canonical if canonical in matches else min(matches, default=None)

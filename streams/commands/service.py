@@ -1,7 +1,6 @@
-"""What the commands do, apart from how it is shown."""
+"""`ordersync run`, `work` and `board`: the processes of the service, and the board."""
 
 import asyncio
-import logging
 import os
 import signal
 import threading
@@ -10,20 +9,17 @@ from connectors.monday import board_values
 from connectors.simulator import config
 from streams.resources import Resources
 from streams.runtime import connect, embedded, supervisor, worker
-from streams.runtime import status as statuses
 from streams.settings import Settings
-
-log = logging.getLogger(__name__)
 
 
 def work(settings: Settings) -> None:
-    """The worker."""
+    """Runs a worker until SIGTERM or SIGINT."""
     with connect.everything(settings) as parts:
         asyncio.run(worker.work(parts))
 
 
 def services(settings: Settings, ends: embedded.Endpoints) -> list[supervisor.Service]:
-    """Poller and worker, as `run` supervises them."""
+    """Worker and poller as `run` supervises them, with the addresses of broker and board in their environment."""
     environment = {
         **os.environ,
         **settings.environment(),
@@ -47,7 +43,7 @@ def services(settings: Settings, ends: embedded.Endpoints) -> list[supervisor.Se
 
 
 def run(settings: Settings) -> None:
-    """The always-on service: until SIGTERM or SIGINT."""
+    """Runs the supervisor with poller and worker until SIGTERM or SIGINT."""
     parts = Resources(settings)
     with embedded.endpoints(settings, parts.limits) as ends:
         running = supervisor.Supervisor(services(settings, ends), ends.revive)
@@ -58,14 +54,8 @@ def run(settings: Settings) -> None:
             running.stop()
 
 
-def status(settings: Settings) -> statuses.Status:
-    """Where everything stands, out of SQL alone: it works while broker and board are away."""
-    with connect.database(settings) as parts:
-        return statuses.collect(parts)
-
-
 def serve_board(settings: Settings) -> None:
-    """The bundled board, until SIGTERM or SIGINT."""
+    """Runs the embedded board until SIGTERM or SIGINT, and prints its address."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -78,6 +68,6 @@ def serve_board(settings: Settings) -> None:
 
 
 def board(settings: Settings) -> list[board_values.BoardItem]:
-    """Every active item of the board."""
+    """Every active item of the board, with its subitems. Raises what the board's client raises."""
     with connect.everything(settings) as parts:
         return asyncio.run(connect.ask_board(parts, connect.read_items))

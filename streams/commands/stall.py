@@ -1,4 +1,4 @@
-"""How long a command waits for the worker: as long as something moves, and not for ever."""
+"""How long a command waits for the worker: as long as something moves, and then a limited time more."""
 
 import time
 from collections.abc import Callable
@@ -9,56 +9,58 @@ from typing import Any, Protocol
 from schemas import workers
 from streams.runtime import heartbeat
 
-# Seconds without any progress. A worker may have to wait for the API's minute, or for one that died before it.
+# Seconds without any progress. A worker may have to wait for the API's minute, or for the lease of one that crashed.
 WITHIN = 120.0
-# Seconds between two looks.
-LOOK = 0.5
-# A worker that has told nothing for so many seconds is not there.
+# Seconds between two checks.
+CHECK_EVERY = 0.5
+# A worker without a heartbeat for so many seconds does not run.
 SILENT = 30.0
 
 
 class Store(Protocol):
-    """connectors.tables.state.State."""
+    """The named values (connectors.tables.state.State)."""
 
-    def all_of(self, family: str) -> dict[str, Any]: ...
+    def all_of(self, family: str) -> dict[str, Any]:
+        """The values of a family, by name without the family. Raises Transient while the database is away."""
 
 
 @dataclass
 class StallDetector:
-    """Called, it waits a moment. False: nothing moved for `within` seconds.
+    """A call waits `CHECK_EVERY` seconds and returns True; it returns False when nothing moved for `within` seconds.
 
-    `waiting` gives how many orders of ours are on their way, and changes as they go; `unsettled` how much of anybody's
-    is, which others may add to: it moves when it falls. `told` hears how many are waited for.
+    `waiting` counts the orders that this command emitted and that are not settled yet; any change of it is progress.
+    `unsettled` counts the unsettled mutations of all orders; other processes add to it, so only a decrease is progress.
+    `report` gets the number of waiting orders before each wait.
     """
 
     waiting: Callable[[], int]
     unsettled: Callable[[], int]
     within: float = WITHIN
-    told: Callable[[int], None] = lambda waiting: None
+    report: Callable[[int], None] = lambda waiting: None
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
-    _seen: tuple[int, int] | None = field(default=None, init=False)
-    _moved: float = field(default=0.0, init=False)
+    _last: tuple[int, int] | None = field(default=None, init=False)
+    _moved_at: float = field(default=0.0, init=False)
 
     def __call__(self) -> bool:
         waiting, unsettled = self.waiting(), self.unsettled()
-        if self._seen is None or waiting != self._seen[0] or unsettled < self._seen[1]:
-            self._moved = self.clock()
-        elif self.clock() - self._moved >= self.within:
+        if self._last is None or waiting != self._last[0] or unsettled < self._last[1]:
+            self._moved_at = self.clock()
+        elif self.clock() - self._moved_at >= self.within:
             return False
-        self._seen = waiting, unsettled
-        self.told(waiting)
-        self.sleep(LOOK)
+        self._last = waiting, unsettled
+        self.report(waiting)
+        self.sleep(CHECK_EVERY)
         return True
 
 
 def stall_reason(store: Store, now: datetime, seconds: float) -> str:
-    """Why nothing moves, as far as the workers tell, and what to do about it: one line."""
-    told = [workers.WorkerState.model_validate(one) for one in store.all_of(heartbeat.FAMILY).values()]
-    alive = [one for one in told if one.role == "worker" and (now - one.at).total_seconds() <= SILENT]
-    holding = [f"{one.name} holds {lane}: {why}" for one in alive for lane, why in sorted(one.holding.items())]
-    if not alive:
+    """One line: why nothing moves, by the heartbeats of the workers, and what to do."""
+    states = [workers.WorkerState.model_validate(value) for value in store.all_of(heartbeat.FAMILY).values()]
+    running = [state for state in states if state.role == "worker" and (now - state.at).total_seconds() <= SILENT]
+    paused = [f"{state.name} pauses {lane}: {why}" for state in running for lane, why in sorted(state.holding.items())]
+    if not running:
         return f"nothing moved for {seconds:g} s, and no worker runs: `ordersync run` starts one"
-    if holding:
-        return f"nothing moved for {seconds:g} s: {'; '.join(holding)}"
-    return f"nothing moved for {seconds:g} s: `ordersync status` and the log of the worker tell more"
+    if paused:
+        return f"nothing moved for {seconds:g} s: {'; '.join(paused)}"
+    return f"nothing moved for {seconds:g} s: see `ordersync status` and the log of the worker"

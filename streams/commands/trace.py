@@ -1,4 +1,4 @@
-"""trace: the life of one order, in the order of time, out of what SQL remembers of it."""
+"""`ordersync trace`: the history of one order, in the order of time. It reads SQL only."""
 
 import json
 from collections import Counter
@@ -25,7 +25,7 @@ ENDS = {
 
 
 class Order(Model):
-    """What an order is known by."""
+    """The names of an order, and its state."""
 
     record_uuid: str
     customer: str
@@ -35,12 +35,12 @@ class Order(Model):
 
     @property
     def title(self) -> str:
-        """For a person."""
+        """The order in one line."""
         return f"{self.customer} {self.number or '(no number)'}, PO {self.po or '(none)'}"
 
 
 class Moment(Model):
-    """Something that happened to one version of the order. `at` is UTC, as the tables write it."""
+    """One event in the history of an order. `at` is UTC, as the tables write it."""
 
     at: str
     version: int | None
@@ -49,15 +49,15 @@ class Moment(Model):
 
 
 class Difference(Model):
-    """A watched column in which the source differs from what was settled."""
+    """A watched column in which the source row differs from the settled version."""
 
     column: str
     settled: Cell
     source: Cell
 
 
-class Life(Model):
-    """`now` says in sentences where the order stands; `differences` is empty when its row is what was settled."""
+class OrderHistory(Model):
+    """The history of an order. `now`: its state, one line each. `differences`: of its row from the settled version."""
 
     order: Order
     moments: tuple[Moment, ...]
@@ -72,8 +72,8 @@ def find(settings: Settings, text: str) -> list[Order]:
     return sorted(found, key=lambda order: (order.customer, order.number, order.record_uuid))
 
 
-def trace(settings: Settings, order: Order) -> Life:
-    """Everything that SQL remembers of it. Versions that were cleaned up are not among it."""
+def trace(settings: Settings, order: Order) -> OrderHistory:
+    """The history that SQL has of an order. Versions that the clean-up removed are missing."""
     with connect.database(settings) as parts:
         staged, snapshot = parts.history.staged(order.record_uuid), parts.history.snapshot(order.record_uuid)
         moments = [*_detected_only(snapshot, staged)]
@@ -87,15 +87,15 @@ def trace(settings: Settings, order: Order) -> Life:
         source = _source(parts, order.record_uuid)
         settled = next((row for row in staged if snapshot and row["version"] == snapshot["settled_version"]), None)
         differences = _differences(source, settled)
-        now = (*_stands(parts, order, snapshot, held is not None), _compared(source, settled, differences))
+        now = (*_state(parts, order, snapshot, held is not None), _compared(source, settled, differences))
     in_time = sorted(moments, key=lambda moment: moment.at)
-    return Life(order=order, moments=tuple(in_time), now=now, differences=tuple(differences))
+    return OrderHistory(order=order, moments=tuple(in_time), now=now, differences=tuple(differences))
 
 
 def _order(parts: Resources, row: Row) -> Order:
     snapshot = parts.history.snapshot(str(row["record_uuid"]))
-    gone = snapshot is not None and snapshot["row_hash"] == detection.DELETED
-    state = "not detected yet" if snapshot is None else "left the source" if gone else str(snapshot["sync_state"])
+    deleted = snapshot is not None and snapshot["row_hash"] == detection.DELETED
+    state = "not detected yet" if snapshot is None else "left the source" if deleted else str(snapshot["sync_state"])
     return Order(
         record_uuid=str(row["record_uuid"]),
         customer=parts.mappings.customers.canonical(row["customer"] or ""),
@@ -106,8 +106,8 @@ def _order(parts: Resources, row: Row) -> Order:
 
 
 def _moment(at: Any, version: int | None, what: str, details: dict[str, Cell]) -> Moment:
-    told = {name: value for name, value in details.items() if value not in (None, "")}
-    return Moment(at=str(at), version=version, what=what, details=told)
+    given = {name: value for name, value in details.items() if value not in (None, "")}
+    return Moment(at=str(at), version=version, what=what, details=given)
 
 
 def _detected_only(snapshot: Row | None, staged: Sequence[Row]) -> Iterator[Moment]:
@@ -121,22 +121,22 @@ def _detected_only(snapshot: Row | None, staged: Sequence[Row]) -> Iterator[Mome
 def _staged(row: Row) -> Iterator[Moment]:
     version, status = int(row["version"]), StagingStatus(row["stg_status"])
     if row["batch"] is not None:
-        found: dict[str, Cell] = {
+        detected: dict[str, Cell] = {
             "pass": row["batch"]["version"], "by": row["batch"]["started_by"], "hash": row["row_hash"],
             "batch": row["batch_id"],
         }  # fmt: skip
-        yield _moment(row["batch"]["start_time"], version, "detected", found)
-    place = None
+        yield _moment(row["batch"]["start_time"], version, "detected", detected)
+    origin = None
     if row["kafka_offset"] is not None:
-        place = f"{row['kafka_partition']}, offset {row['kafka_offset']}"
-    kept: dict[str, Cell] = {
-        "orders.changed partition": place, "sizes": row["sizes"], "staged row": row["stg_id"],
+        origin = f"{row['kafka_partition']}, offset {row['kafka_offset']}"
+    details: dict[str, Cell] = {
+        "orders.changed partition": origin, "sizes": row["sizes"], "staged row": row["stg_id"],
         "refused": row["stg_error_message"] if row["validation_status"] == "INVALID" else None,
     }  # fmt: skip
-    yield _moment(row["stg_created_date"], version, "staged", kept)
+    yield _moment(row["stg_created_date"], version, "staged", details)
     if status in ENDS and row["stg_processed_date"] is not None:
         removed = row["update_operation"] == "DELETE"
-        what = "settled: it left the board" if removed and status is StagingStatus.PROMOTED else ENDS[status]
+        what = "settled: removed from the board" if removed and status is StagingStatus.PROMOTED else ENDS[status]
         yield _moment(row["stg_processed_date"], version, what, {"item": row["stg_monday_item_id"]})
 
 
@@ -155,42 +155,43 @@ def _written(parts: Resources, record_uuid: str, row: Row) -> Iterator[Moment]:
 
 def _failed(rows: Sequence[Row]) -> Iterator[Moment]:
     for row in rows:
-        who = {"failure": row["err_id"], "size": row["size_label"]}
-        why = {"code": row["error_code"], "http": row["http_status_code"], "request id": row["request_id"]}
-        told = {"message": row["error_message"]}
-        yield _moment(row["created_date"], row["version"], "failed", {**who, **why, **told})
+        failure = {"failure": row["err_id"], "size": row["size_label"]}
+        cause = {"code": row["error_code"], "http": row["http_status_code"], "request id": row["request_id"]}
+        message = {"message": row["error_message"]}
+        yield _moment(row["created_date"], row["version"], "failed", {**failure, **cause, **message})
         if row["last_retry_date"] is not None:
             what = f"retry {row['retry_count']} failed" if row["retry_count"] else "failed again"
-            yield _moment(row["last_retry_date"], row["version"], what, {**who, "code": row["error_code"]})
+            yield _moment(row["last_retry_date"], row["version"], what, {**failure, "code": row["error_code"]})
         if row["next_retry_at"] is not None:
-            yield _moment(row["next_retry_at"], row["version"], "to be retried", who)
+            yield _moment(row["next_retry_at"], row["version"], "to be retried", failure)
         if row["resolved_date"] is not None:
-            end = {"by": row["resolved_by"], "reason": row["resolution_reason"]}
-            yield _moment(row["resolved_date"], row["version"], f"failure {row['resolution'].lower()}", {**who, **end})
+            resolved = {"by": row["resolved_by"], "reason": row["resolution_reason"]}
+            what = f"failure {row['resolution'].lower()}"
+            yield _moment(row["resolved_date"], row["version"], what, {**failure, **resolved})
 
 
 def _source(parts: Resources, record_uuid: str) -> dict[str, Cell] | None:
-    """The watched cells of the row as they are now; None when it is not there."""
+    """The watched cells of the source row now; None without a row."""
     watched = columns.watched(parts.mappings, sizes.size_columns(parts.orders.columns(), parts.mappings.board.sizes))
-    found = parts.orders.rows([record_uuid], watched).get(record_uuid)
-    if found is None:
+    row = parts.orders.rows([record_uuid], watched).get(record_uuid)
+    if row is None:
         return None
-    cells = dict(zip(watched, hashing.cells(found[2]), strict=True))
+    cells = dict(zip(watched, hashing.cells(row[2]), strict=True))
     return dict.fromkeys(cells) | detect_events.truncate_row(cells)
 
 
 def _differences(source: dict[str, Cell] | None, settled: Row | None) -> list[Difference]:
     if source is None or settled is None or settled["update_operation"] == "DELETE":
         return []
-    was: dict[str, Cell] = json.loads(settled["source_row"])
+    settled_row: dict[str, Cell] = json.loads(settled["source_row"])
     return [
-        Difference(column=name, settled=was.get(name), source=cell)
+        Difference(column=name, settled=settled_row.get(name), source=cell)
         for name, cell in source.items()
-        if was.get(name) != cell
+        if settled_row.get(name) != cell
     ]
 
 
-def _stands(parts: Resources, order: Order, snapshot: Row | None, held: bool) -> Iterator[str]:
+def _state(parts: Resources, order: Order, snapshot: Row | None, held: bool) -> Iterator[str]:
     if snapshot is None:
         yield "state    not detected yet"
         return
@@ -215,9 +216,9 @@ def _stands(parts: Resources, order: Order, snapshot: Row | None, held: bool) ->
 
 def _compared(source: dict[str, Cell] | None, settled: Row | None, differences: Sequence[Difference]) -> str:
     if source is None:
-        return "source   the row is not there any more"
+        return "source   the row does not exist any more"
     if settled is None or settled["update_operation"] == "DELETE":
-        return "source   the row is there, and nothing of it is settled"
+        return "source   the row exists, and no version of it is settled"
     if differences:
-        return f"source   the row differs from what is settled in {len(differences)} columns"
-    return "source   the row is what is settled"
+        return f"source   the row differs from the settled version in {len(differences)} columns"
+    return "source   the row equals the settled version"

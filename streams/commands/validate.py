@@ -1,4 +1,4 @@
-"""`validate`: mapping, tables, board and topics against each other, and what a server that hashes is good for."""
+"""`ordersync validate`: compares mapping, tables, board and topics, and measures push-down detection."""
 
 import asyncio
 import time
@@ -17,34 +17,37 @@ from streams.settings import Settings
 
 @dataclass(frozen=True)
 class Validation:
-    """In words: what is wrong, and what is worth knowing."""
+    """One line each: `mistakes` have to be corrected, `notes` are for information."""
 
     mistakes: list[str]
     notes: list[str]
 
 
 def validate(settings: Settings) -> Validation:
-    """Every disagreement between mapping, tables, board and topics."""
+    """Every disagreement between mapping, tables, board and topics. Writes nothing.
+
+    Raises what SQL, Kafka and the board raise.
+    """
     with connect.everything(settings) as parts:
         live = parts.orders.columns()
         staged = [(column.name, column.type) for column in parts.db.columns(staging.MASTER)]
         ids = parts.mappings.board.board
-        found = checks.check(
+        mistakes = checks.check(
             parts.mappings,
             table_columns=live,
             staging_columns=staged,
             board_columns=_columns(parts, ids.id),
             subitem_columns=_columns(parts, ids.subitem_board_id),
         )
-        found += parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
+        mistakes += parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
         if not isinstance(parts.db, sqlserver.SqlServerDatabase):
-            return Validation(found, [])
-        compared = compare_ways(parts, found + parts.db.mistakes())
-        return Validation(compared.mistakes, [*parts.db.notes(), *compared.notes])
+            return Validation(mistakes, [])
+        pushdown_report = check_pushdown(parts, mistakes + parts.db.mistakes())
+        return Validation(pushdown_report.mistakes, [*parts.db.notes(), *pushdown_report.notes])
 
 
-def compare_ways(parts: Resources, found: list[str]) -> Validation:
-    """What is `found`, with what the server cannot hash; once nothing is wrong, both ways to compare are timed."""
+def check_pushdown(parts: Resources, mistakes: list[str]) -> Validation:
+    """These mistakes and the columns that the server cannot hash; without any mistake, the measured times."""
     source = orders_pushdown.PushdownOrders(parts.db, utcnow, hashing.row_hash)
     live = source.columns()
     names = {name for name, _ in live}
@@ -52,19 +55,19 @@ def compare_ways(parts: Resources, found: list[str]) -> Validation:
     unhashable = check.unhashable([name for name in columns.watched(parts.mappings, ()) if name in names])
     on_server = parts.settings.hashes_on_server
     if on_server:
-        found = found + [f"{line}: change its type, or set detect_hash to client" for line in unhashable]
-    if found or unhashable:
-        return Validation(found, [] if on_server else unhashable)
+        mistakes = mistakes + [f"{line}: change its type, or set detect_hash to client" for line in unhashable]
+    if mistakes or unhashable:
+        return Validation(mistakes, [] if on_server else unhashable)
     try:
         timing = check.timing(columns.watched(parts.mappings, sizes.size_columns(live, parts.mappings.board.sizes)))
     except errors.Misconfigured as error:
         return Validation([str(error)], [])
     if timing is None:
-        return Validation([], ["ORDERS_UNIFIED is empty: nothing was timed"])
-    return Validation([], [timing.told(on_server=on_server, setting=parts.settings.detect_hash)])
+        return Validation([], ["ORDERS_UNIFIED is empty: nothing was measured"])
+    return Validation([], [timing.describe(on_server=on_server, setting=parts.settings.detect_hash)])
 
 
 def _columns(parts: Resources, board_id: str) -> list[tuple[str, str, str]]:
     """Id, title and type of a board's columns."""
-    found = asyncio.run(connect.ask_board(parts, lambda board: board.columns(), board_id))
-    return [(column.id, column.title, column.type) for column in found]
+    live = asyncio.run(connect.ask_board(parts, lambda board: board.columns(), board_id))
+    return [(column.id, column.title, column.type) for column in live]

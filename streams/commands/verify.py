@@ -1,4 +1,4 @@
-"""`ordersync verify` as a command: look at the tables, look at the board, emit what mends them, look again."""
+"""`ordersync verify`: checks the tables and the board; with --fix it repairs them, and with --wait checks once more."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,16 +11,17 @@ from streams.resources import Resources, utcnow
 from streams.runtime import api_calls, board_audit, connect, verify_timer
 from streams.settings import Settings
 
-# How often a repair is looked at again, and repaired again.
-ROUNDS = 4
+# Repair attempts of one command: each emits repairs, waits for them and checks once more.
+ATTEMPTS = 4
 
 
 @dataclass
 class Result:
-    """What was found in the end; and what was done about it: events emitted, and those the window has no room for.
+    """The findings of the last check, and the repairs of all attempts.
 
-    `lost` orders waited for events that Kafka has no more, and are detected again. `held` orders would have to be
-    mended, and are of customers on hold. `stalled` says why the command has stopped to wait, if it has.
+    `emitted` repairs were sent; for `left` more the admission window had no room. `lost` orders waited for lost events
+    and are detected again. `held` orders need a repair, and their customers are on hold. `stalled`: why the command
+    stopped waiting, if it did. `fixed`: repairs were emitted, and nothing has checked their result.
     """
 
     verified: verify.TablesReport
@@ -34,10 +35,10 @@ class Result:
 
     @property
     def sound(self) -> bool:
-        """Nothing was found wrong, or all of it is being mended."""
+        """Nothing is wrong, or the emitted repairs cover all of it."""
         wrong = bool(self.verified.wrong) or bool(self.audited and self.audited.drift)
-        mended = self.fixed and not (self.left or self.held)
-        return self.stalled is None and (mended or not wrong)
+        repaired = self.fixed and not (self.left or self.held)
+        return self.stalled is None and (repaired or not wrong)
 
 
 def run(
@@ -49,37 +50,37 @@ def run(
     within: float = stall.WITHIN,
     progress: Progress = silent,
 ) -> Result:
-    """Looks, and mends if told to; with `wait` until it is mended, or until nothing moved `within` so many seconds.
+    """Checks; with `fix` also repairs; with `wait` until the repairs arrived, or nothing moved for `within` seconds.
 
     Raises what SQL, Kafka and the board raise.
     """
     if not board and not fix:
         with connect.database(settings) as parts:
-            return _look(parts, board=False, progress=progress)
+            return _check(parts, board=False, progress=progress)
     with connect.everything(settings) as parts:
-        result = _look(parts, board, progress)
-        mender = FixLoop(parts, progress, within)
-        for _ in range(ROUNDS if fix else 0):
-            lost = mender.lost()
-            changed = mender.repairs(result.verified, result.audited)
-            result.held = len(mender.held)
-            if not changed and not lost and not (wait and mender.told_before()):
+        result = _check(parts, board, progress)
+        repairs = FixLoop(parts, progress, within)
+        for _ in range(ATTEMPTS if fix else 0):
+            lost = repairs.detect_lost()
+            changed = repairs.build_repairs(result.verified, result.audited)
+            result.held = len(repairs.held)
+            if not changed and not lost and not (wait and repairs.earlier_repairs()):
                 break
-            emitted = mender.emit(changed, wait=wait)
+            emitted = repairs.emit(changed, wait=wait)
             before = result
             if wait:
-                if mender.stalled is None:
-                    mender.settle()
-                result = _look(parts, board, progress)
+                if repairs.stalled is None:
+                    repairs.settle()
+                result = _check(parts, board, progress)
             result.emitted, result.lost = before.emitted + emitted, before.lost + lost
             result.left, result.fixed = len(changed) - emitted, not wait
-            result.held, result.stalled = len(mender.held), mender.stalled
+            result.held, result.stalled = len(repairs.held), repairs.stalled
             if not wait or result.stalled is not None:
                 break
         return result
 
 
-def _look(parts: Resources, board: bool, progress: Progress) -> Result:
+def _check(parts: Resources, board: bool, progress: Progress) -> Result:
     verified = parts.verifier().look(thorough=True)
     parts.state.set(verify_timer.LAST, verified.summary)
     return Result(verified, asyncio.run(_audit(parts, progress)) if board else None)

@@ -1,4 +1,4 @@
-"""The proof: source, production and board agree row by row, and what is missing is accounted for."""
+"""The proof: source, production and board agree row by row, and every refused row has an ERR row."""
 
 import json
 from collections.abc import Iterable
@@ -14,14 +14,12 @@ from schemas.orders import Order
 from streams.reconcile import compare, fields
 from streams.resources import Resources
 
-SHOWN = 5
-
 
 @dataclass
 class Proof:
-    """What was counted, and every disagreement in words. Holds when there is none.
+    """The counts of a comparison, and every disagreement in `wrong`, one line each.
 
-    `unkeyed` items of the board carry no identity: they belong to people.
+    `unkeyed` items of the board have no record_uuid: they belong to users.
     """
 
     source_rows: int = 0
@@ -36,57 +34,58 @@ class Proof:
 
     @property
     def holds(self) -> bool:
+        """Whether there is no disagreement."""
         return not self.wrong
 
 
 def prove(parts: Resources, board: Iterable[board_values.BoardItem]) -> Proof:
-    """Reads all three sides and compares them. Run it when nothing is on its way.
+    """Reads source and production and compares them with these items. Call it when every order is settled.
 
-    A row that was refused must have an open ERR row with a reason, and keeps what the board last showed of it.
+    A refused row must have an open ERR row with a message; production and board keep its settled version.
     """
-    found = Proof()
+    result = Proof()
     mappings, items = parts.mappings, list(board)
     open_errors = {str(row["record_uuid"]) for row in parts.failures.waiting() if row["error_message"]}
-    # What people wrote into columns of their own is on no other side.
-    people = mapped_columns.owned_by_people(mappings)
-    said: list[fields.FieldValue] = []
+    # Values that users wrote into their own columns exist on the board only.
+    user_columns = mapped_columns.owned_by_people(mappings)
+    expected: list[fields.FieldValue] = []
     refused: set[str] = set()
-    for record_uuid, row in _source(parts, found):
+    for record_uuid, row in _source(parts, result):
         if mapped.is_excluded(row, mappings):
-            found.excluded += 1
+            result.excluded += 1
             continue
         order = _order(parts, record_uuid, row)
         if order is None or record_uuid in open_errors:
             refused.add(record_uuid)
-            found.failed += 1
+            result.failed += 1
             if record_uuid not in open_errors:
-                found.wrong.append(f"{record_uuid} was refused and no ERR row says why")
+                result.wrong.append(f"{record_uuid} was refused and has no ERR row")
             continue
-        found.valid += 1
-        said += fields.of_source(record_uuid, order, mappings, people=people)
+        result.valid += 1
+        expected += fields.of_source(record_uuid, order, mappings, people=user_columns)
     refused |= set(parts.orders.duplicates())
-    source = compare.frame(said)
-    production = compare.frame(fields.of_production(*parts.production.everything(), mappings, people=people))
-    shown_facts = compare.frame(fields.of_board(items, mappings, people=people))
-    sides = {"production": production, "board": shown_facts}
+    source = compare.frame(expected)
+    production = compare.frame(fields.of_production(*parts.production.everything(), mappings, people=user_columns))
+    on_board = compare.frame(fields.of_board(items, mappings, people=user_columns))
+    sides = {"production": production, "board": on_board}
     for name, side in sides.items():
-        known = side[~side["record_uuid"].isin(refused)]
-        found.wrong += [_said("source", name, one) for one in compare.differences(source, known)]
-    found.wrong += [_said("production", "board", one) for one in compare.differences(production, shown_facts)]
-    found.wrong += [f"the board: {said}" for said in compare.duplicates(items, mappings)]
-    ours = [item for item in items if fields.key_of(item, mappings)]
-    found.unkeyed = len(items) - len(ours)
-    found.items, found.subitems = len(ours), sum(len(item.subitems) for item in ours)
-    return found
+        valid = side[~side["record_uuid"].isin(refused)]
+        result.wrong += [_text("source", name, one) for one in compare.differences(source, valid)]
+    result.wrong += [_text("production", "board", one) for one in compare.differences(production, on_board)]
+    result.wrong += [f"the board: {text}" for text in compare.duplicates(items, mappings)]
+    keyed = [item for item in items if fields.key_of(item, mappings)]
+    result.unkeyed = len(items) - len(keyed)
+    result.items, result.subitems = len(keyed), sum(len(item.subitems) for item in keyed)
+    return result
 
 
-def _source(parts: Resources, found: Proof) -> Iterable[tuple[str, dict[str, Cell]]]:
+def _source(parts: Resources, result: Proof) -> Iterable[tuple[str, dict[str, Cell]]]:
     watched = mapped_columns.watched(parts.mappings, _sizes(parts))
-    found.source_rows = parts.orders.source_rows()
-    doubled = parts.orders.duplicates()
-    found.refused = sum(doubled.values()) + len(parts.orders.without_identity(watched[:1]))
+    result.source_rows = parts.orders.source_rows()
+    shared = parts.orders.duplicates()
+    result.refused = sum(shared.values()) + len(parts.orders.without_identity(watched[:1]))
     for record_uuid, _, text, _ in parts.orders.scan(watched):
-        if record_uuid not in doubled:
+        if record_uuid not in shared:
             yield record_uuid, dict(zip(watched, json.loads(text), strict=True))
 
 
@@ -104,6 +103,6 @@ def _order(parts: Resources, record_uuid: str, row: dict[str, Cell]) -> Order | 
     ).order
 
 
-def _said(left: str, right: str, one: compare.Difference) -> str:
+def _text(left: str, right: str, one: compare.Difference) -> str:
     where = f"{one.record_uuid} {one.field}" + (f" of size {one.size}" if one.size else "")
     return f"{where}: {left} {one.left!r}, {right} {one.right!r}"

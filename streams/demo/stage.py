@@ -1,6 +1,6 @@
-"""The demo's stage: a broker, a board, a supervised poller and worker, and sample orders; nothing is a stand-in.
+"""The demo's stage: a real broker, the embedded board, a supervised poller and worker, and sample orders.
 
-`demo_story` tells the story on it; the integration tests play others.
+streams/cli/demo.py runs the demo on it; the integration tests run other scenarios.
 """
 
 import asyncio
@@ -18,44 +18,47 @@ from connectors.samples import changes as sample_changes
 from mappings import sizes
 from schemas import detection
 from sql import identifiers
-from streams.commands import service as commands
-from streams.commands import setup
+from streams.commands import service, setup
 from streams.demo import proof
 from streams.resources import Resources, utcnow
 from streams.runtime import connect, embedded, passes, status
 from streams.runtime import supervisor as supervise
 from streams.settings import Settings
 
+# Seconds that the orders may take to settle, and seconds between two reads of the status.
 SETTLE_WITHIN = 240.0
-LOOK = 0.3
+STATUS_EVERY = 0.3
 
 
 @dataclass
 class Stage:
-    """The running demo: its own home folder, its broker, its board, its supervised poller and worker."""
+    """The running demo: its connectors, and the supervisor of its poller and worker."""
 
     parts: Resources
     supervisor: supervise.Supervisor
 
     def stats(self) -> dict[str, Any]:
-        """The board's own counters."""
+        """The counters of the embedded board."""
         return self.ask("stats")
 
-    def ask(self, what: str) -> dict[str, Any]:
-        """One admin page of the bundled board."""
+    def ask(self, page: str) -> dict[str, Any]:
+        """One admin page of the embedded board: `stats`, `board`, …"""
         root = self.parts.monday_url.rsplit("/", 1)[0]
-        with urllib.request.urlopen(f"{root}/admin/{what}", timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
+        with urllib.request.urlopen(f"{root}/admin/{page}", timeout=10) as answer:
+            content: dict[str, Any] = json.load(answer)
+            return content
 
     def prove(self) -> proof.Proof:
-        """Source = production = board?"""
+        """Compares source, production and board as they are now."""
         items = asyncio.run(connect.ask_board(self.parts, connect.read_items))
         return proof.prove(self.parts, items)
 
 
 def settings_of(base: Settings, *, minute: float) -> Settings:
-    """The demo's own settings: a home of its own, the bundled board, and broker and SQL Server as given."""
+    """The demo's settings: its own home folder, the embedded board, and the broker and SQL Server of `base`.
+
+    `minute`: seconds of the board's minute.
+    """
     home = base.home / "demo"
     return base.model_copy(
         update={
@@ -76,9 +79,10 @@ def settings_of(base: Settings, *, minute: float) -> Settings:
 def stage(
     settings: Settings, *, orders: int, seed: int, prepare: Callable[[Resources], object] = lambda parts: None
 ) -> Iterator[Stage]:
-    """Everything started on a fresh home folder, with sample orders in the source; stopped at the end.
+    """Starts everything on an empty home folder, with sample orders in the source; stops it at the end.
 
-    `prepare` may make the source table before we do: one that is there is taken as it is.
+    `prepare` may create the source table first: an existing table stays as it is. Raises Misconfigured while another
+    demo runs in the same home folder.
     """
     if embedded.Simulator.attach(settings.home) is not None:
         raise errors.Misconfigured(f"a demo runs in {settings.home} already: stop it first")
@@ -92,7 +96,7 @@ def stage(
         parts.ensure_topics()
         key = parts.mappings.board.key
         asyncio.run(connect.ask_board(parts, lambda board: board.ensure_key_column(key.id, key.title)))
-        supervisor = supervise.Supervisor(commands.services(settings, ends), ends.revive)
+        supervisor = supervise.Supervisor(service.services(settings, ends), ends.revive)
         supervisor.start()
         try:
             yield Stage(parts, supervisor)
@@ -101,25 +105,28 @@ def stage(
             parts.close()
 
 
-def settle(shown: Stage, *, within: float = SETTLE_WITHIN, on_look: Callable[[status.Status], None]) -> None:
-    """Waits until a pass that began after now found nothing more and nothing is on its way."""
+def settle(stage: Stage, *, within: float = SETTLE_WITHIN, on_look: Callable[[status.Status], None]) -> None:
+    """Waits until every order is settled and a pass that started after this call found no change.
+
+    `on_look` gets every status that was read. Raises Misconfigured after a guard stop, or after `within` seconds.
+    """
     since, deadline = utcnow(), time.monotonic() + within
     while time.monotonic() < deadline:
-        seen = status.collect(shown.parts)
-        on_look(seen)
-        last = seen.last_pass
-        if seen.held:
-            raise errors.Misconfigured(f"the guard holds: {seen.held}")
-        if seen.settled and last is not None and last.started_at > since and last.quiet:
+        now = status.collect(stage.parts)
+        on_look(now)
+        last = now.last_pass
+        if now.held:
+            raise errors.Misconfigured(f"the guard stopped detection: {now.held}")
+        if now.settled and last is not None and last.started_at > since and last.quiet:
             return
-        time.sleep(LOOK)
+        time.sleep(STATUS_EVERY)
     raise errors.Misconfigured(
-        f"not settled within {within:.0f} s: look at {shown.parts.settings.home / 'logs'}, or run `ordersync status`"
+        f"not settled within {within:.0f} s: see {stage.parts.settings.home / 'logs'}, or `ordersync status`"
     )
 
 
 def apply(parts: Resources, changes: Sequence[sample_changes.SourceChange]) -> None:
-    """Writes a day's changes into ORDERS_UNIFIED, as the people who own it would."""
+    """Writes these changes into ORDERS_UNIFIED, as its owner would."""
     with parts.db.write() as session:
         for change in changes:
             cells = tuple(change.cells.values())
@@ -135,7 +142,7 @@ def apply(parts: Resources, changes: Sequence[sample_changes.SourceChange]) -> N
 
 
 def script(parts: Resources, *, orders: int, seed: int) -> list[sample_changes.SourceChange]:
-    """The changes of the demo's day."""
+    """The changes that the demo makes in the source on its day; the same seed gives the same changes."""
     live = parts.orders.columns()
     size_columns = sizes.size_columns(live, parts.mappings.board.sizes)
     rows = samples.generate(seed=seed, orders=orders, columns=[name for name, _ in live], size_columns=size_columns)
@@ -143,7 +150,7 @@ def script(parts: Resources, *, orders: int, seed: int) -> list[sample_changes.S
 
 
 def pass_after_unwatched_edit(parts: Resources) -> detection.PassReport:
-    """Edits a column that the mapping does not read, in every row, and looks once."""
+    """Edits a column in every row that is no watched column, and runs one pass."""
     with parts.db.write() as session:
         session.execute("UPDATE ORDERS_UNIFIED SET [PLANNER] = ? WHERE record_uuid IS NOT NULL", (str(utcnow()),))
     return passes.one_pass(parts, parts.detector(passes.publisher(parts)))

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from connectors.monday import board_values
 from mappings.loading import Mappings
 from streams.reconcile import fields
 from streams.sync import cells
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEYS = ["record_uuid", "size", "field"]
 
@@ -25,12 +26,15 @@ class Difference:
     right: str | None
 
 
-def frame(told: Iterable[fields.FieldValue]) -> pd.DataFrame:
+def frame(told: Iterable[fields.FieldValue]) -> "pd.DataFrame":
     """Facts as a table."""
+    # A worker imports this module, and needs pandas only when it audits the board: not at its start.
+    import pandas as pd  # noqa: PLC0415
+
     return pd.DataFrame(told, columns=[*KEYS, "value"], dtype="str")
 
 
-def differences(left: pd.DataFrame, right: pd.DataFrame) -> list[Difference]:
+def differences(left: "pd.DataFrame", right: "pd.DataFrame") -> list[Difference]:
     """Every fact that the two frames do not share, duplicates of one side among them."""
     left, right = left.copy(), right.copy()
     # The same fact twice on one side is a difference too: number them.
@@ -61,4 +65,4 @@ def duplicates(items: Iterable[board_values.BoardItem], mappings: Mappings) -> l
 
 
 def _none(value: Any) -> str | None:
-    return None if pd.isna(value) else str(value)
+    return str(value) if isinstance(value, str) else None

@@ -221,10 +221,10 @@ def test_a_row_edited_while_its_event_is_sent_is_detected_once_more(world: World
 def test_a_trial_finds_that_both_ways_agree(world: World) -> None:
     world.add(*(row(n, NOTES=f"note {n % 7}", S=n) for n in range(10)))
     trial = pushdown_command.PushdownTrial(world.orders, watched(world), hashing.row_hash, random.Random(5))
-    assert trial.look(100) == pushdown_command.Verdict(10, 10, ())
+    assert trial.check(100) == pushdown_command.Verdict(10, 10, ())
     world.flow()
     world.edit(3, {"NOTES": "note 4"})
-    assert trial.look(100) == pushdown_command.Verdict(10, 1, ())
+    assert trial.check(100) == pushdown_command.Verdict(10, 1, ())
 
 
 def test_a_preview_notes_nothing(world: World) -> None:

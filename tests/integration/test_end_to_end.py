@@ -186,7 +186,7 @@ def test_a_retry_by_hand_detects_a_refused_order_again(
 ) -> None:
     [bad] = [change for change in changes if change.kind is sample_changes.Kind.BAD_PRICE]
     [row] = [row for row in story.parts.failures.waiting() if row["record_uuid"] == bad.record_uuid]
-    done = failures_command.again(
+    done = failures_command.retry(
         story.parts.settings,
         failures_command.Filters(ids=(row["err_id"],)),
         dry_run=False,

@@ -89,11 +89,11 @@ def test_the_whole_log_told_again_twice_changes_nothing(
     for _ in range(2):
         before = stage.stats()
         done = replay_command.run(shared, asked)
-        assert done.told >= 69
+        assert done.emitted >= 69
         until(lambda: stage.parts.orders.unsettled_mutations() == 0, "the replay is settled")
         after = stage.stats()
         assert after["mutations"] == before["mutations"]
-        assert after["query_requests"] - before["query_requests"] <= done.told // 100 + 1
+        assert after["query_requests"] - before["query_requests"] <= done.emitted // 100 + 1
     assert stage.parts.state.get(asked.name) is None
     assert stage.prove().wrong == []
 

@@ -174,7 +174,7 @@ def test_all_customers_are_told_again_with_one_call_per_hundred_items_and_no_mut
     before, marks = plant.admin("stats"), plant.marks()
     shown = plant.type(*ALL)
     assert shown.exit_code == 0, shown.output
-    assert f"{ORDERS} orders were told again, out of {ORDERS} events read, 0 of other customers" in shown.output
+    assert f"{ORDERS} orders were re-emitted, out of {ORDERS} events read, 0 of other customers" in shown.output
     plant.settles()
     after = plant.admin("stats")
     assert after["mutations"] == before["mutations"]
@@ -193,8 +193,8 @@ def test_killed_half_way_it_goes_on_and_tells_nothing_twice(plant: Plant) -> Non
     assert told < ORDERS
     shown = plant.type(*ALL)
     assert shown.exit_code == 0, shown.output
-    assert "goes on at offset " in shown.stderr and f": {told} of {ORDERS} orders were told" in shown.stderr
-    assert f"{ORDERS - told} orders were told again" in shown.stdout
+    assert "continues at offset " in shown.stderr and f" re-emitted {told} of {ORDERS} orders" in shown.stderr
+    assert f"{ORDERS - told} orders were re-emitted" in shown.stdout
     plant.settles()
     assert plant.told(marks) == plant.told(marks, topics.SYNCED) == {identity(n + 1): 1 for n in range(ORDERS)}
     assert plant.admin("stats")["mutations"] == before["mutations"]
@@ -211,10 +211,10 @@ def test_a_dry_run_tells_fields_and_cost_and_a_replay_since_a_time_mends_them(pl
     lines = [line for line in shown.stdout.splitlines() if "│" in line]
     assert [all(told in line for told in (order, "(name)", name, "by hand")) for line in lines] == [False, True]
     assert all(told in lines[0] for told in (gone, "(item)", "one item"))
-    assert "50 orders would be told again" in shown.stdout
-    assert "cost: 2 API calls to read the board, about 2 to mend it" in shown.stdout
+    assert "50 orders would be re-emitted" in shown.stdout
+    assert "cost: 2 API calls to read the board, about 2 to repair it" in shown.stdout
     assert plant.count(marks) == 0
-    assert "50 orders were told again" in plant.type(*asked).stdout
+    assert "50 orders were re-emitted" in plant.type(*asked).stdout
     plant.settles()
     assert plant.type("verify", "--board").exit_code == 0
 
@@ -231,7 +231,7 @@ def test_the_board_is_compared_and_mended_and_waited_for(plant: Plant) -> None:
     plant.rename("JOHNNIE O")
     shown = plant.type("verify", "--board", "--fix", "--wait")
     assert shown.exit_code == 0
-    assert f"the board shows {ORDERS} orders as they shall be" in shown.stdout
+    assert f"the board shows {ORDERS} orders as production has them" in shown.stdout
 
 
 def test_a_customer_on_hold_is_left_alone_and_that_is_said(plant: Plant) -> None:
@@ -240,7 +240,7 @@ def test_a_customer_on_hold_is_left_alone_and_that_is_said(plant: Plant) -> None
     marks = plant.marks()
     shown = plant.type("replay", "--customer", "rhone", "--from-beginning")
     assert shown.exit_code == 0
-    assert "0 orders were told again" in shown.stdout
+    assert "0 orders were re-emitted" in shown.stdout
     assert "30 orders of customers on hold left alone" in shown.stdout
     for waits in ((), ("--wait",)):
         shown = plant.type("verify", "--board", "--fix", *waits)
@@ -281,7 +281,7 @@ def test_without_a_worker_nobody_waits_for_ever_and_what_was_told_stays_told(pla
     marks = plant.marks()
     shown = plant.type("verify", "--board", "--fix", "--wait", "--timeout", "1")
     assert shown.exit_code == 1
-    assert "nothing moved for 1 s" in shown.stdout and "what was emitted stays emitted" in shown.stdout
+    assert "nothing moved for 1 s" in shown.stdout and "emitted repairs stay emitted" in shown.stdout
     assert plant.told(marks) == {identity(1): 1}
     # It waits on for what it has emitted, and does not emit that again.
     assert "nothing moved for 1 s" in plant.type("verify", "--board", "--fix", "--wait", "--timeout", "1").stdout
@@ -292,18 +292,18 @@ def test_without_a_worker_nobody_waits_for_ever_and_what_was_told_stays_told(pla
     # Two portions: one that is worked, and one that waits.
     assert plant.count(marks) == 2 * repair.PORTION
     assert "nothing moved for 1 s" in shown.stdout
-    assert f"the same command goes on with the {ORDERS - 200} orders that are left" in shown.stdout
+    assert f"the same command continues with the {ORDERS - 200} orders that are left" in shown.stdout
 
     interrupted = plant.process(*ALL, "--anew", log="interrupted")
     plant.until(lambda: plant.count(marks) >= 4 * repair.PORTION, "it waits for room")
     interrupted.signal(signal.SIGINT)
     assert interrupted.wait(60) == 130
     said = (plant.parts.settings.home / "interrupted.log").read_text()
-    assert said == "stopped: what was told stays told; the same command goes on with the rest\n"
+    assert said == "stopped: re-emitted orders stay re-emitted; the same command continues with the rest\n"
 
     plant.start_worker()
     shown = plant.type(*ALL)
-    assert shown.exit_code == 0 and f": 200 of {ORDERS} orders were told" in shown.stderr
+    assert shown.exit_code == 0 and f" re-emitted 200 of {ORDERS} orders" in shown.stderr
     plant.settles()
     assert plant.type("verify", "--board").exit_code == 0
 
@@ -317,7 +317,7 @@ def test_what_is_not_retained_is_said_and_another_way_is_offered(plant: Plant) -
     )
     shown = plant.type("replay", "--customer", "PEERLESS", "--from-beginning")
     assert shown.exit_code == 0
-    assert "retains nothing of that: `ordersync verify --board --fix` compares" in shown.stdout
+    assert "retains no such event: `ordersync verify --board --fix` compares" in shown.stdout
     shown = plant.type("replay", "--customer", "PEERLESS", "--since", "2026-01-01")
     assert "events of 2026-01-01 00:00:00 UTC are not retained any more" in str(shown.exception)
 

@@ -266,7 +266,7 @@ def test_every_fact_is_still_named_somewhere_in_the_program() -> None:
 
 def test_setup_leaves_everything_that_is_there(home: Home) -> None:
     # Kafka starts empty, and a column may be new. A table that is made would be one that has another name now.
-    fine = re.compile(r"everything is there already|made topic orders\.\S+|made \d+ columns?: .*")
+    fine = re.compile(r"everything exists already|created topic orders\.\S+|created \d+ columns?: .*")
     assert [line for line in home.ordersync("setup").splitlines() if not fine.fullmatch(line)] == []
     for name, rows in home.stored.items():
         columns = list(rows[0]) if rows else []

@@ -151,7 +151,7 @@ def _rest_waits(at: stand.Stand, source: Source) -> None:
         said = f"{row['record_uuid']} {row['error_code']}: {row['error_message']}; next: {row['next']}"
         if not known:
             at.wrong.append(f"nobody made this one fail: {said}")
-        waits = "waits for a person" in row["next"] or row["error_code"] in IDENTITY
+        waits = "waits for an operator" in row["next"] or row["error_code"] in IDENTITY
         if not (waits and row["error_message"]) or failures_command.NOTHING_KNOWN in row["next"]:
             at.wrong.append(f"a person is not told what to do: {said}")
     log = oracle.Log(at.parts.bootstrap, at.parts.settings.group)

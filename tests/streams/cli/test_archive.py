@@ -1,4 +1,4 @@
-"""The commands about archive and holds, as a person meets them; roll back itself needs a broker: tests/integration."""
+"""archive, hold and release on the command line; roll back itself needs a broker: tests/integration."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ GREYSON, OTHER = "GREYSON CLOTHIERS", "JOHNNIE O"
 
 
 class Desk:
-    """A person at a terminal, beside a world with two archived customers."""
+    """The command line, on a world with two archived customers."""
 
     def __init__(self, folder: Path, world: factories.World) -> None:
         self.folder = folder
@@ -64,7 +64,7 @@ def test_a_snapshot_is_shown_by_number_or_by_customer_and_time(desk: Desk) -> No
     shown = desk.type("archive", "show", str(number), "--order", "JOO-00001")
     assert identity(1) in shown.output and identity(2) not in shown.output and "[red]late[/red]" in shown.output
     assert desk.type("archive", "show", "--customer", "greyson", "--at", "2026-12-31").output.count("version") == 2
-    assert desk.type("archive", "show", str(number), "--order", "NOBODYS").exit_code == 1
+    assert desk.type("archive", "show", str(number), "--order", "NO-ORDER").exit_code == 1
 
 
 def test_a_snapshot_is_written_as_csv_and_as_parquet(desk: Desk) -> None:
@@ -88,7 +88,7 @@ def test_a_snapshot_is_written_as_csv_and_as_parquet(desk: Desk) -> None:
         (["rollback", "--customer", "greyson", "--release"], "is not on hold"),
     ],
 )
-def test_what_cannot_be_is_said_with_what_to_do(desk: Desk, arguments: list[str], reason: str) -> None:
+def test_an_impossible_request_is_an_error_with_advice(desk: Desk, arguments: list[str], reason: str) -> None:
     shown = desk.type(*arguments)
     assert shown.exit_code == 1 and reason in str(shown.exception)
 
@@ -116,9 +116,9 @@ def test_a_hold_is_shown_by_status_and_ended_by_release(desk: Desk) -> None:
     assert "on hold     GREYSON CLOTHIERS" in status
     desk.world.edit(1, {"NOTES": "new"})
     assert desk.world.passed() == []
-    assert "1 orders, and new ones" in desk.type("release", "--customer", "greyson").output
+    assert "the next passes detect 1 orders, and new ones" in desk.type("release", "--customer", "greyson").output
     assert [event.record_uuid for event in desk.world.passed()] == [identity(1)]
 
 
-def test_prune_says_how_many_it_took_out(desk: Desk) -> None:
-    assert desk.type("archive", "prune").output == "took out 0 snapshots\n"
+def test_prune_prints_how_many_it_removed(desk: Desk) -> None:
+    assert desk.type("archive", "prune").output == "removed 0 snapshots\n"

@@ -1,14 +1,16 @@
-"""The command line as a person meets it: one-line errors, exit codes, help that teaches."""
+"""The command line: one-line errors, exit codes, help."""
 
 import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer import testing
 
+from connectors.database import sqlite
 from streams.cli import main as cli
 
 ROOT = Path(__file__).parents[3]
@@ -29,7 +31,7 @@ def ordersync(folder: Path, *arguments: str, **variables: str) -> subprocess.Com
 COMMANDS = ["setup", "validate", "detect", "work", "run", "status", "errors", "retry", "trace", "board", "demo"]
 
 
-def test_help_names_every_command_and_where_to_begin() -> None:
+def test_help_names_every_command_and_the_first_one() -> None:
     shown = testing.CliRunner().invoke(cli.app, ["--help"])
     assert shown.exit_code == 0
     assert all(command in shown.output for command in COMMANDS)
@@ -37,14 +39,14 @@ def test_help_names_every_command_and_where_to_begin() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_says_what_it_does(command: str) -> None:
+def test_every_command_has_help(command: str) -> None:
     shown = testing.CliRunner().invoke(cli.app, [command, "--help"])
     assert shown.exit_code == 0
     assert len(shown.output.splitlines()) > 5
 
 
 @pytest.mark.parametrize("command", ["status", "errors"])
-def test_before_setup_one_line_says_what_to_do(tmp_path: Path, command: str) -> None:
+def test_before_setup_one_line_names_the_command(tmp_path: Path, command: str) -> None:
     shown = ordersync(tmp_path, command)
     assert shown.returncode == 1
     assert shown.stderr.count("\n") == 1
@@ -88,7 +90,7 @@ def test_the_t_sql_script_can_be_printed_for_a_dba(tmp_path: Path) -> None:
     assert not (tmp_path / ".ordersync").exists()
 
 
-def test_a_broker_that_is_not_there_is_said_in_one_line_with_its_address(tmp_path: Path) -> None:
+def test_a_broker_that_does_not_answer_is_one_line_with_its_address(tmp_path: Path) -> None:
     shown = ordersync(
         tmp_path, "setup", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", ORDERSYNC_MONDAY_URL="http://127.0.0.1:1/v2"
     )
@@ -98,10 +100,6 @@ def test_a_broker_that_is_not_there_is_said_in_one_line_with_its_address(tmp_pat
 
 
 def test_status_reads_as_json(tmp_path: Path) -> None:
-    from datetime import UTC, datetime
-
-    from connectors.database import sqlite
-
     (tmp_path / ".ordersync").mkdir()
     database = sqlite.SqliteDatabase(tmp_path / ".ordersync" / "orders.db")
     database.apply_schema(datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""verify and replay as a person types them, where tables alone answer; the rest needs a broker: tests/integration."""
+"""verify and replay on the command line, as far as SQL answers; the rest needs a broker: tests/integration."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ GREYSON, OTHER = "GREYSON CLOTHIERS", "RHONE"
 
 
 class Desk:
-    """A person at a terminal, beside a world in which every row of the source stands in another way."""
+    """The command line, on a world in which every source row has another state."""
 
     def __init__(self, folder: Path, world: factories.World) -> None:
         self.folder = folder
@@ -45,26 +45,26 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_every_row_of_the_source_is_counted_once(desk: Desk) -> None:
     shown = desk.type("verify")
     assert shown.exit_code == 0
-    assert "7 rows of ORDERS_UNIFIED, each exactly one of" in shown.output
+    assert "7 rows of ORDERS_UNIFIED, each in exactly one state" in shown.output
     assert "✓ every row is accounted for" in shown.output
-    told = json.loads(desk.type("verify", "--json").output)
+    result = json.loads(desk.type("verify", "--json").output)
     states = {
-        state: sum(one.get(state, 0) for one in told["customers"].values()) for state in told["customers"][GREYSON]
+        state: sum(one.get(state, 0) for one in result["customers"].values()) for state in result["customers"][GREYSON]
     }
     assert states == {"IN_SYNC": 1, "FAILED": 2, "WAITING": 2, "EXCLUDED": 1}
-    assert told["customers"][OTHER] == {"HELD": 1}
-    assert sum(states.values()) + 1 == told["source_rows"] == 7
-    assert (told["sound"], told["wrong"], told["held"], told["stalled"]) == (True, [], 0, None)
+    assert result["customers"][OTHER] == {"HELD": 1}
+    assert sum(states.values()) + 1 == result["source_rows"] == 7
+    assert (result["sound"], result["wrong"], result["held"], result["stalled"]) == (True, [], 0, None)
 
 
-def test_what_is_wrong_is_listed_and_the_exit_code_is_1(desk: Desk) -> None:
+def test_findings_are_listed_and_the_exit_code_is_1(desk: Desk) -> None:
     desk.world.run("DELETE FROM MON_CustMasterSchedule WHERE source_uuid = ?", identity(1))
     shown = desk.type("verify")
     assert shown.exit_code == 1
     assert f"✗ {GREYSON} {identity(1)}: marked as in sync, and production has not the version" in shown.output
-    told = json.loads(desk.type("verify", "--json").output)
-    assert [(one["record_uuid"], one["said"].startswith(GREYSON)) for one in told["wrong"]] == [(identity(1), True)]
-    assert not told["sound"]
+    result = json.loads(desk.type("verify", "--json").output)
+    assert [(one["record_uuid"], one["said"].startswith(GREYSON)) for one in result["wrong"]] == [(identity(1), True)]
+    assert not result["sound"]
 
 
 BEGINNING = "--from-beginning"
@@ -85,7 +85,7 @@ BEGINNING = "--from-beginning"
         (["replay", "--customer", "NOBODY", BEGINNING], "no order of customer 'NOBODY': `ordersync status`"),
     ],
 )
-def test_wrong_usage_is_said_and_ends_with_2(desk: Desk, arguments: list[str], reason: str) -> None:
+def test_wrong_usage_is_explained_and_ends_with_2(desk: Desk, arguments: list[str], reason: str) -> None:
     shown = desk.type(*arguments)
     assert shown.exit_code == 2
     assert reason in " ".join(shown.stderr.replace("│", " ").split())
@@ -93,7 +93,7 @@ def test_wrong_usage_is_said_and_ends_with_2(desk: Desk, arguments: list[str], r
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["verify"], "stopped\n"), (["verify", "--fix"], "what was emitted stays emitted, and a worker mends it")],
+    [(["verify"], "stopped\n"), (["verify", "--fix"], "emitted repairs stay emitted, and a worker carries them out")],
 )
 def test_ctrl_c_ends_as_a_shell_expects_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str

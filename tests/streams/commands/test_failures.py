@@ -1,4 +1,4 @@
-"""errors, retry and trace as a person uses them: which are shown, what each says to do, what a retry does."""
+"""errors and retry: which failures are listed, the next step of each, what a retry does."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ ERR = (tables.ERRORS, tables.ERRORS_SUBITEMS)
 
 
 class Sender:
-    """In place of the producer."""
+    """Stands in for the producer."""
 
     def __init__(self) -> None:
         self.sent: list[kafka.OutgoingMessage] = []
@@ -58,7 +58,7 @@ def settings(world: World) -> Settings:
 
 @pytest.fixture
 def sender(monkeypatch: pytest.MonkeyPatch) -> Sender:
-    """What `retry` sends; no broker is started for it."""
+    """The events that `retry` sends; it starts no broker."""
     made = Sender()
     monkeypatch.setattr(Resources, "producer", made)
     monkeypatch.setattr(connect, "everything", connect.database)
@@ -66,7 +66,7 @@ def sender(monkeypatch: pytest.MonkeyPatch) -> Sender:
 
 
 def failed(world: World, *numbers: int, **told: Any) -> list[events.OrderEvent]:
-    """New orders that the board refused."""
+    """New orders that the API rejected."""
     world.add(*(row(n) for n in numbers))
     staged = world.stage(*world.passed())
     for event in staged:
@@ -83,9 +83,9 @@ def run(settings: Settings, *arguments: str) -> Any:
     return testing.CliRunner().invoke(cli.app, given, env={"COLUMNS": "250"})
 
 
-def again(settings: Settings, *, dry_run: bool = False, **chosen: Any) -> dict[str, Way]:
-    """What a retry of the chosen ones does, by order number."""
-    done = failures_command.again(
+def retry(settings: Settings, *, dry_run: bool = False, **chosen: Any) -> dict[str, Way]:
+    """How the chosen failures are retried, by order number."""
+    done = failures_command.retry(
         settings, failures_command.Filters(**chosen), dry_run=dry_run, progress=lambda done, of: None
     )
     return {row["order_number"]: verdict.way for row, verdict in done}
@@ -122,44 +122,47 @@ ROW = {
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("row", "expected"),
     [
-        ({"next_retry_at": "2026-11-21T10:04:00.000000"}, "retried by itself at 2026-11-21 10:04:00 UTC"),
+        ({"next_retry_at": "2026-11-21T10:04:00.000000"}, "retried automatically at 2026-11-21 10:04:00 UTC"),
         ({"next_retry_at": "2026-11-21T09:59:00.000000"}, "due"),
-        ({"retryable": 1, "max_retries_reached": 0}, "its time is being set"),
-        ({}, "waits for a person: mend the value in ORDERS_UNIFIED"),
-        ({}, "`ordersync retry 42` tries it again"),
-        ({"error_code": "COLUMN_VALUE_EXCEPTION"}, "mend the value in ORDERS_UNIFIED"),
-        ({"retryable": 1, "retry_count": 5, "error_code": "UNSETTLED"}, "tried 6 times; waits for a person: look who"),
-        ({"error_code": "NobodyKnows"}, "mend what the message names; `ordersync retry 42`"),
+        ({"retryable": 1, "max_retries_reached": 0}, "its due time is not set yet"),
+        ({}, "waits for an operator: correct the value in ORDERS_UNIFIED"),
+        ({}, "`ordersync retry 42` retries it"),
+        ({"error_code": "COLUMN_VALUE_EXCEPTION"}, "correct the value in ORDERS_UNIFIED"),
+        (
+            {"retryable": 1, "retry_count": 5, "error_code": "UNSETTLED"},
+            "tried 6 times; waits for an operator: find the user",
+        ),
+        ({"error_code": "NobodyKnows"}, "correct what the message names; `ordersync retry 42`"),
         ({"error_type": "UNDECODABLE", "error_code": "UNDECODABLE"}, "`ordersync errors --dismiss 42 --reason …`"),
         ({"error_code": "NO_IDENTITY"}, "give the row a record_uuid"),
-        ({"error_code": "VALIDATION"}, "the next pass sees it"),
+        ({"error_code": "VALIDATION"}, "the next pass detects it"),
     ],
 )
-def test_every_failure_says_what_happens_next_or_what_to_do(told: dict[str, Any], expected: str) -> None:
-    assert expected in failures_command.what_next(ROW | told, now=NOW)
+def test_every_failure_has_a_next_step(row: dict[str, Any], expected: str) -> None:
+    assert expected in failures_command.what_next(ROW | row, now=NOW)
 
 
-def test_a_retry_that_the_breaker_holds_back_says_so() -> None:
+def test_a_retry_that_the_breaker_pauses_has_the_reason() -> None:
     due = ROW | {"next_retry_at": "2026-11-21T09:59:00.000000"}
     assert failures_command.what_next(due, now=NOW, paused="retries pause since …") == "due; retries pause since …"
 
 
-def test_of_a_customer_on_hold_it_says_when_what_is_mended_is_seen(world: World, settings: Settings) -> None:
+def test_a_failure_of_a_customer_on_hold_names_the_release(world: World, settings: Settings) -> None:
     failed(world, 1)
     world.add(row(2, **{"CUSTOMER NAME": "EXOTIC", "CUSTOMER PRICE": "cheap"}))
     world.flow()
     put_on_hold(world)
     told = {line["order_number"]: line for line in json.loads(run(settings, "errors", "--json").output)}
     assert [told[f"JOO-0000{n}"]["held"] for n in (1, 2)] == [True, False]
-    assert "after `ordersync release`; waits for a person" in told["JOO-00001"]["next"]
+    assert "after `ordersync release`; waits for an operator" in told["JOO-00001"]["next"]
     assert "hold" not in told["JOO-00002"]["next"]
     shown = run(settings, "errors").output
     assert "1 of GREYSON CLOTHIERS, which is on hold" in shown and "EXOTIC, which" not in shown
 
 
-def test_a_retry_of_a_customer_on_hold_sends_what_was_emitted_and_detects_after_the_release(
+def test_a_retry_of_a_customer_on_hold_sends_emitted_versions_and_detects_after_the_release(
     world: World, settings: Settings, sender: Sender
 ) -> None:
     (refused,) = failed(world, 1)
@@ -167,7 +170,7 @@ def test_a_retry_of_a_customer_on_hold_sends_what_was_emitted_and_detects_after_
     world.flow()
     put_on_hold(world)
     shown = run(settings, "retry", "--all").output
-    assert "1 sent again" in shown and "1 detected again when their customers are released" in shown
+    assert "1 re-emitted" in shown and "1 detected again after the release of their customers" in shown
     assert [event.record_uuid for event in sender.events()] == [refused.record_uuid]
     assert world.passed() == []
     with world.db.write() as session:
@@ -175,14 +178,12 @@ def test_a_retry_of_a_customer_on_hold_sends_what_was_emitted_and_detects_after_
     assert [event.record_uuid for event in world.passed()] == [identity(2)]
 
 
-def test_what_the_board_refused_is_sent_again_at_once_and_claimed(
-    world: World, settings: Settings, sender: Sender
-) -> None:
+def test_a_rejected_version_is_re_emitted_at_once_and_claimed(world: World, settings: Settings, sender: Sender) -> None:
     one, two = failed(world, 1, 2)
-    assert again(settings, ids=(world.failures.waiting()[0]["err_id"],)) == {"JOO-00002": Way.SEND}
+    assert retry(settings, ids=(world.failures.waiting()[0]["err_id"],)) == {"JOO-00002": Way.SEND}
     assert sender.events() == [events.OrderStaged(**two.identity, cause=events.Cause.RETRY, attempt=1)]
     assert [message.topic for message in sender.sent] == ["orders.staged"]
-    # The same once more would only be sent again by itself, had this one been lost.
+    # The claim sets a due time: were this event lost, the retry would be due then.
     (claimed,) = [line for line in world.failures.waiting() if line["order_number"] == "JOO-00002"]
     assert claimed["next_retry_at"] is not None
     world.promote(*world.arrive(sender.events()))
@@ -193,23 +194,23 @@ def test_several_sizes_of_an_order_are_sent_once(world: World, settings: Setting
     world.add(row(1))
     (event,) = world.stage(*world.passed())
     world.record(world.refuse(event, size_label="S"), world.refuse(event, size_label="M"))
-    failures_command.again(
+    failures_command.retry(
         settings, failures_command.Filters(code="ColumnValueException"), dry_run=False, progress=lambda done, of: None
     )
     assert len(sender.sent) == 1
 
 
-def test_what_was_refused_is_detected_again_as_the_source_has_it_now(
+def test_a_refused_version_is_detected_again_as_its_row_is_now(
     world: World, settings: Settings, sender: Sender
 ) -> None:
     world.add(row(1, **{"CUSTOMER PRICE": "cheap"}), row(2))
     world.flow()
     assert world.flow() == []
-    assert again(settings, customer="GREYSON") == {"JOO-00001": Way.DETECT}
+    assert retry(settings, customer="GREYSON") == {"JOO-00001": Way.DETECT}
     assert sender.sent == []
     (event,) = world.flow()
     assert event.record_uuid == identity(1)
-    # Nothing was mended: the newest failure counts, and there is one.
+    # The row is still wrong: only the newest failure is open.
     assert [(line["version"], line["resolution"]) for line in world.errors()] == [
         (1, "SUPERSEDED"),
         (event.version, None),
@@ -217,19 +218,21 @@ def test_what_was_refused_is_detected_again_as_the_source_has_it_now(
     assert world.states() == {identity(1): SyncState.FAILED, identity(2): SyncState.IN_SYNC}
 
 
-def test_what_no_retry_helps_is_left_alone_with_the_reason(world: World, settings: Settings, sender: Sender) -> None:
+def test_a_failure_that_no_retry_helps_is_left_alone_with_the_reason(
+    world: World, settings: Settings, sender: Sender
+) -> None:
     world.add(row(1) | {"record_uuid": None}, row(2))
     world.flow()
     origin = Origin("orders.changed", 3, 7)
     world.failures.poison([Poison(origin=origin, key="", size=1, begins="x", error="no event")])
-    done = failures_command.again(settings, failures_command.Filters(), dry_run=False, progress=lambda done, of: None)
+    done = failures_command.retry(settings, failures_command.Filters(), dry_run=False, progress=lambda done, of: None)
     assert {verdict.way for _, verdict in done} == {Way.NOT}
     whys = {str(row["error_code"]): verdict.why for row, verdict in done}
     assert "correct the row" in whys["NO_IDENTITY"] and "dismiss" in whys["UNDECODABLE"]
     assert sender.sent == []
 
 
-def test_an_order_that_moved_on_is_left_alone(world: World, settings: Settings, sender: Sender) -> None:
+def test_an_order_with_a_newer_version_is_left_alone(world: World, settings: Settings, sender: Sender) -> None:
     failed(world, 1)
     rows = world.failures.waiting()
     world.edit(1, {"PO NUMBER": "4756"})
@@ -245,11 +248,11 @@ def test_a_dry_run_changes_nothing(world: World, settings: Settings, sender: Sen
     world.add(row(2, **{"CUSTOMER PRICE": "cheap"}))
     world.flow()
     before = world.errors(), world.query("SELECT * FROM ORDERS_UNIFIED_SNAPSHOT")
-    assert again(settings, dry_run=True) == {"JOO-00001": Way.SEND, "JOO-00002": Way.DETECT}
+    assert retry(settings, dry_run=True) == {"JOO-00001": Way.SEND, "JOO-00002": Way.DETECT}
     assert (world.errors(), world.query("SELECT * FROM ORDERS_UNIFIED_SNAPSHOT")) == before and sender.sent == []
     shown = run(settings, "retry", "--all", "--dry-run")
     assert shown.exit_code == 0
-    assert "1 would be sent again" in shown.output and "1 would be detected again" in shown.output
+    assert "1 would be re-emitted" in shown.output and "1 would be detected again" in shown.output
 
 
 @pytest.mark.parametrize(
@@ -262,8 +265,8 @@ def test_a_dry_run_changes_nothing(world: World, settings: Settings, sender: Sen
         (["errors", "--age", "old"], 2, "90s"),
         (["errors", "--kind", "BATCH"], 2, "SIZE"),
         (["trace", "NOBODY"], 2, "NOBODY"),
-        (["errors"], 0, "no failure waits"),
-        (["retry", "--all"], 0, "no failure waits"),
+        (["errors"], 0, "no open failure"),
+        (["retry", "--all"], 0, "no open failure"),
     ],
 )
 def test_usage(settings: Settings, sender: Sender, arguments: list[str], status: int, told: str) -> None:
@@ -272,9 +275,9 @@ def test_usage(settings: Settings, sender: Sender, arguments: list[str], status:
     assert told in shown.output
 
 
-def test_an_id_that_nobody_knows_is_said(settings: Settings, sender: Sender) -> None:
+def test_an_unknown_id_is_an_error(settings: Settings, sender: Sender) -> None:
     with pytest.raises(Exception, match="no open failure 5: `ordersync errors` lists them"):
-        again(settings, ids=(5,))
+        retry(settings, ids=(5,))
     with pytest.raises(Exception, match="no open failure 5"):
         failures_command.dismiss(settings, 5, "because")
 
@@ -286,7 +289,7 @@ def test_errors_as_a_table_as_json_and_dismissed(world: World, settings: Setting
     assert str(waiting["err_id"]) in shown and "GREYSON CLOTHIERS" in shown and "invalid value" in shown
     assert f"ordersync retry {waiting['err_id']}" in waiting["next"]
     assert run(settings, "errors", "--dismiss", str(waiting["err_id"]), "--reason", "gone").exit_code == 0
-    assert run(settings, "errors").output.strip() == "no failure waits"
+    assert run(settings, "errors").output.strip() == "no open failure"
     (line,) = world.errors()
     assert (line["resolution"], line["resolution_reason"], line["resolved_by"]) == (
         "DISMISSED",

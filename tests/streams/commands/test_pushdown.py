@@ -1,4 +1,4 @@
-"""detect --oracle: what it finds when the server leaves out what it must not, or takes rows for one another."""
+"""detect --oracle: it finds changes that the server leaves out, and rows that the server confuses."""
 
 import random
 from collections.abc import Iterator
@@ -30,14 +30,14 @@ def of(world: World) -> pushdown_command.PushdownTrial:
     return pushdown_command.PushdownTrial(world.orders, watched, hashing.row_hash, random.Random(5))
 
 
-def test_both_ways_agree_before_and_after_the_hashes_are_noted(world: World) -> None:
-    assert of(world).look(100) == pushdown_command.Verdict(20, 20, ())
+def test_both_sides_agree_before_and_after_the_hashes_are_noted(world: World) -> None:
+    assert of(world).check(100) == pushdown_command.Verdict(20, 20, ())
     world.flow(source=orders.Orders(world.db, world.clock))
-    assert of(world).look(100) == pushdown_command.Verdict(20, 0, ())
+    assert of(world).check(100) == pushdown_command.Verdict(20, 0, ())
     world.passed()
     world.edit(3, {"NOTES": "new"})
-    assert of(world).look(100) == pushdown_command.Verdict(20, 1, ())
-    assert of(world).look(7).rows == 7
+    assert of(world).check(100) == pushdown_command.Verdict(20, 1, ())
+    assert of(world).check(7).rows == 7
 
 
 def test_a_change_that_the_server_leaves_out_is_wrong(world: World) -> None:
@@ -47,36 +47,36 @@ def test_a_change_that_the_server_leaves_out_is_wrong(world: World) -> None:
         *["OTHER"] * 2,
         identity(4),
     )
-    verdict = of(world).look(100)
-    assert verdict.wrong == (f"{identity(4)} differs from its snapshot, and the server leaves it out",)
+    verdict = of(world).check(100)
+    assert verdict.wrong == (f"{identity(4)} differs from its snapshot row, and the server leaves it out",)
 
 
-def test_rows_that_the_server_takes_for_one_another_are_wrong(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_different_rows_with_one_server_hash_are_wrong(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {name: kind for name, kind in world.orders.columns()}
     blind = pushdown.expression([("S", kinds["S"]), ("CUSTOMER NAME", kinds["CUSTOMER NAME"])])
     monkeypatch.setattr(pushdown, "expression", lambda columns: blind)
-    wrong = of(world).look(100).wrong
-    assert len(wrong) == 19 and "differ, and the server takes one for the other" in wrong[0]
+    wrong = of(world).check(100).wrong
+    assert len(wrong) == 19 and "differ, and the server hashes them alike" in wrong[0]
 
 
-def test_rows_that_only_the_server_tells_apart_are_wrong(world: World) -> None:
-    seeing_less = replace(of(world), row_hash=lambda text: "one for all")
-    found = seeing_less.look(100)
-    assert any("are equal, and the server tells them apart" in wrong for wrong in found.wrong)
+def test_equal_rows_with_two_server_hashes_are_wrong(world: World) -> None:
+    blind = replace(of(world), row_hash=lambda text: "one for all")
+    found = blind.check(100)
+    assert any("are equal, and the server hashes them differently" in wrong for wrong in found.wrong)
 
 
-def test_a_row_that_is_edited_meanwhile_is_asked_about_again(world: World) -> None:
+def test_a_row_that_is_edited_meanwhile_is_checked_once_more(world: World) -> None:
     world.flow()
 
     class Edited:
-        """The order table, of which somebody edits a row between the two statements."""
+        """The order table, with an edit of a row between the two statements."""
 
         def __getattr__(self, name: str) -> object:
             if name == "hashed":
                 world.edit(6, {"NOTES": "meanwhile"})
             return getattr(world.orders, name)
 
-    assert replace(of(world), source=Edited()).look(100) == pushdown_command.Verdict(20, 1, ())
+    assert replace(of(world), source=Edited()).check(100) == pushdown_command.Verdict(20, 1, ())
 
 
 def test_every_row_is_as_likely_as_any_other_in_a_sample() -> None:
@@ -90,8 +90,8 @@ def test_every_row_is_as_likely_as_any_other_in_a_sample() -> None:
     assert pushdown_command.sample(uuids, 20, rng) == uuids
 
 
-def test_the_command_ends_with_1_when_the_ways_do_not_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = ("A differs from its snapshot, and the server leaves it out",)
+def test_the_command_ends_with_1_when_the_sides_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = ("A differs from its snapshot row, and the server leaves it out",)
     for found, code in ((pushdown_command.Verdict(5, 2, wrong), 1), (pushdown_command.Verdict(5, 2, ()), 0)):
         monkeypatch.setattr(detect, "trial", lambda settings, rows, found=found: found)
         result = CliRunner().invoke(cli.app, ["detect", "--oracle", "5"])
@@ -102,10 +102,10 @@ def test_the_command_ends_with_1_when_the_ways_do_not_agree(monkeypatch: pytest.
 def test_a_trial_needs_a_server_and_no_other_option() -> None:
     assert CliRunner().invoke(cli.app, ["detect", "--oracle", "5", "--accept"]).exit_code == 2
     result = CliRunner().invoke(cli.app, ["detect", "--oracle", "5"])
-    assert "there is no server whose compare could be tried" in str(result.exception)
+    assert "there is no server whose comparison could be checked" in str(result.exception)
 
 
-@pytest.mark.parametrize("way", ["server", "somewhere"])
-def test_a_way_that_there_is_not_is_refused(way: str) -> None:
-    result = CliRunner().invoke(cli.app, ["detect", "--hash", way])
+@pytest.mark.parametrize("side", ["server", "somewhere"])
+def test_an_impossible_side_is_refused(side: str) -> None:
+    result = CliRunner().invoke(cli.app, ["detect", "--hash", side])
     assert "detect_hash" in str(result.exception)

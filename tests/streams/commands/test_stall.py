@@ -1,4 +1,4 @@
-"""A command waits as long as something moves, and says why nothing does; time is told."""
+"""A command waits as long as something moves, and then gives the reason; the test sets the clock."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,16 +11,16 @@ NOW = fakes.Clock()()
 
 
 class Way:
-    """Orders on their way, and time that passes when somebody waits."""
+    """Orders on their way, and a clock that a wait advances."""
 
     def __init__(self) -> None:
         self.waiting, self.unsettled, self.seconds = 100, 100, 0.0
-        self.heard: list[int] = []
+        self.reports: list[int] = []
         self.wait = stall.StallDetector(
             lambda: self.waiting,
             lambda: self.unsettled,
             10.0,
-            self.heard.append,
+            self.reports.append,
             self._sleep,
             lambda: self.seconds,
         )
@@ -29,20 +29,20 @@ class Way:
         self.seconds += seconds
 
     def lasts(self) -> float:
-        """For how long it waits while nothing changes."""
+        """Seconds that it waits while nothing changes."""
         began = self.seconds
         while self.wait():
             assert self.seconds - began < 100
         return self.seconds - began
 
 
-def test_it_waits_so_long_and_then_tells_that_there_is_no_use() -> None:
+def test_it_waits_so_long_and_then_stops() -> None:
     way = Way()
     assert way.lasts() == 10.0
-    assert set(way.heard) == {100}
+    assert set(way.reports) == {100}
 
 
-def test_whatever_moves_gives_it_new_patience() -> None:
+def test_any_progress_starts_the_wait_over() -> None:
     way = Way()
     way.lasts()
     way.waiting = 99
@@ -53,14 +53,14 @@ def test_whatever_moves_gives_it_new_patience() -> None:
     assert way.lasts() == 10.0
 
 
-def test_what_others_add_moves_nothing() -> None:
+def test_mutations_of_other_processes_are_no_progress() -> None:
     way = Way()
     way.lasts()
     way.unsettled = 5000
     assert not way.wait()
 
 
-class Facts(dict[str, Any]):
+class Store(dict[str, Any]):
     def all_of(self, family: str) -> dict[str, Any]:
         assert family == "worker"
         return self
@@ -74,11 +74,11 @@ def worker(name: str, *, quiet: float = 0.0, role: str = "worker", **holding: st
     return {name: state.model_dump(mode="json")}
 
 
-def test_why_nothing_moves_is_what_the_workers_tell() -> None:
+def test_the_reason_comes_from_the_heartbeats_of_the_workers() -> None:
     dead = worker("w1", quiet=31.0, sync="a token") | worker("poller", role="poller")
-    assert stall.stall_reason(Facts(dead), NOW, 120) == (
+    assert stall.stall_reason(Store(dead), NOW, 120) == (
         "nothing moved for 120 s, and no worker runs: `ordersync run` starts one"
     )
-    holds = Facts(dead | worker("w2", sync="the token was refused"))
-    assert "w2 holds sync: the token was refused" in stall.stall_reason(holds, NOW, 120)
-    assert "the log of the worker" in stall.stall_reason(Facts(worker("w3")), NOW, 120)
+    holds = Store(dead | worker("w2", sync="the token was refused"))
+    assert "w2 pauses sync: the token was refused" in stall.stall_reason(holds, NOW, 120)
+    assert "the log of the worker" in stall.stall_reason(Store(worker("w3")), NOW, 120)

@@ -1,4 +1,4 @@
-"""trace: what SQL remembers of one order, in the order of time."""
+"""trace: the history of one order, in the order of time."""
 
 import json
 from collections.abc import Iterator
@@ -38,24 +38,24 @@ def grant(world: World) -> Grant:
 
 
 def write(world: World, grant: Grant, key: str, event: events.OrderEvent, *others: int) -> None:
-    """A request that makes the item of this order, and items of others; the board confirms it."""
-    made = [items.CreateItem(record_uuid=event.record_uuid, name="item", group_name="G", columns={})]
-    made += [items.CreateItem(record_uuid=identity(n), name="item", group_name="G", columns={}) for n in others]
-    versions = {one.record_uuid: event.version for one in made}
-    request = Request(key=key, body="{}", mutations=tuple(made), versions=versions, first_sent_at=world.clock())
+    """A request that creates the item of this order, and items of others; the board confirms it."""
+    mutations = [items.CreateItem(record_uuid=event.record_uuid, name="item", group_name="G", columns={})]
+    mutations += [items.CreateItem(record_uuid=identity(n), name="item", group_name="G", columns={}) for n in others]
+    versions = {one.record_uuid: event.version for one in mutations}
+    request = Request(key=key, body="{}", mutations=tuple(mutations), versions=versions, first_sent_at=world.clock())
     world.journal.open(request, grant)
-    told = entity(int(event.record_uuid[:8], 16), item_id="77")
+    created = entity(int(event.record_uuid[:8], 16), item_id="77")
     world.journal.close(
-        key, [(told, event.version)], {}, grant, outcome="DONE", request_id=f"req-{key}", http_status=200
+        key, [(created, event.version)], {}, grant, outcome="DONE", request_id=f"req-{key}", http_status=200
     )
 
 
-def life(settings: Settings, text: str) -> trace.Life:
+def history(settings: Settings, text: str) -> trace.OrderHistory:
     (order,) = trace.find(settings, text)
     return trace.trace(settings, order)
 
 
-def told(seen: trace.Life, what: str) -> list[dict[str, Any]]:
+def details(seen: trace.OrderHistory, what: str) -> list[dict[str, Any]]:
     return [moment.details for moment in seen.moments if moment.what == what]
 
 
@@ -64,7 +64,7 @@ def run(settings: Settings, *arguments: str) -> Any:
     return testing.CliRunner().invoke(cli.app, given, env={"COLUMNS": "250"})
 
 
-def test_the_whole_life_of_an_order_in_the_order_of_time(world: World, settings: Settings, grant: Grant) -> None:
+def test_the_whole_history_of_an_order_in_the_order_of_time(world: World, settings: Settings, grant: Grant) -> None:
     world.add(row(1), row(2))
     first = world.passed()
     staged = world.stager.run(first, [Origin("orders.changed", 3, offset) for offset in (40, 41)])
@@ -75,18 +75,18 @@ def test_the_whole_life_of_an_order_in_the_order_of_time(world: World, settings:
     write(world, grant, "K2", staged[1])
     world.promote(*world.arrive([again]))
     world.edit(1, {"PO NUMBER": "4756", "S": 9})
-    seen = life(settings, identity(1))
+    seen = history(settings, identity(1))
     whats = [moment.what for moment in seen.moments]
     assert whats == ["detected", "staged", "failed", "sent to the board", "settled", "failure resolved"]
     assert [moment.at for moment in seen.moments] == sorted(moment.at for moment in seen.moments)
     assert {moment.version for moment in seen.moments} == {1}
-    (detected,), (staging,) = told(seen, "detected"), told(seen, "staged")
+    (detected,), (staging,) = details(seen, "detected"), details(seen, "staged")
     assert (detected["pass"], detected["by"], detected["batch"]) == (1, "ordersync detect", first[0].batch_id)
     assert (staging["orders.changed partition"], staging["sizes"]) == ("3, offset 40", 2)
-    (sent,) = told(seen, "sent to the board")
+    (sent,) = details(seen, "sent to the board")
     assert (sent["key"], sent["request id"], sent["http"], sent["outcome"]) == ("K1", "req-K1", 200, "DONE")
     assert (sent["attempts"], sent["mutations"]) == (1, "1 create_item")
-    (failure,), (resolved,) = told(seen, "failed"), told(seen, "failure resolved")
+    (failure,), (resolved,) = details(seen, "failed"), details(seen, "failure resolved")
     assert (failure["code"], failure["size"]) == ("UNSETTLED", "M")
     assert (resolved["by"], resolved["reason"]) == ("ordersync", "version 1 arrived")
     assert {(cell.column, cell.settled, cell.source) for cell in seen.differences} == {
@@ -96,7 +96,7 @@ def test_the_whole_life_of_an_order_in_the_order_of_time(world: World, settings:
     assert seen.now[0].startswith("state    IN_SYNC: newest version 1, 1 settled")
     assert seen.now[1].startswith("board    item 77")
     assert seen.now[2].startswith("settled  version 1, since 2026-")
-    assert seen.now[3] == "source   the row differs from what is settled in 2 columns"
+    assert seen.now[3] == "source   the row differs from the settled version in 2 columns"
 
 
 def test_an_order_is_found_by_identity_number_or_po_in_any_case_of_the_identity(
@@ -115,35 +115,35 @@ def test_several_matches_are_listed_and_nothing_is_traced(world: World, settings
     world.flow()
     shown = run(settings, "trace", "4755")
     assert shown.exit_code == 1
-    assert identity(1) in shown.output and identity(2) in shown.output and "say which" in shown.output
+    assert identity(1) in shown.output and identity(2) in shown.output and "name one by its record_uuid" in shown.output
 
 
-def test_an_order_that_left_is_still_known(world: World, settings: Settings) -> None:
+def test_a_deleted_order_still_has_its_history(world: World, settings: Settings) -> None:
     world.add(row(1), row(2))
     world.flow()
     world.remove(1)
     world.flow()
-    seen = life(settings, "JOO-00001")
+    seen = history(settings, "JOO-00001")
     assert seen.order.state == "left the source"
-    assert [moment.what for moment in seen.moments][-1] == "settled: it left the board"
-    assert seen.now[-1] == "source   the row is not there any more" and "no row in production" in seen.now[-2]
+    assert [moment.what for moment in seen.moments][-1] == "settled: removed from the board"
+    assert seen.now[-1] == "source   the row does not exist any more" and "no row in production" in seen.now[-2]
 
 
-def test_what_is_on_its_way_in_kafka_is_told_too(world: World, settings: Settings) -> None:
+def test_a_version_that_is_not_staged_yet_is_in_the_history(world: World, settings: Settings) -> None:
     world.add(row(1))
     (event,) = world.passed()
-    seen = life(settings, "JOO-00001")
+    seen = history(settings, "JOO-00001")
     assert [(moment.what, moment.version) for moment in seen.moments] == [("detected, its event is on its way", 1)]
     assert seen.moments[0].details["hash"] == event.row_hash
-    assert seen.now[-1] == "source   the row is there, and nothing of it is settled"
+    assert seen.now[-1] == "source   the row exists, and no version of it is settled"
 
 
-def test_a_refused_order_tells_why_and_a_settled_one_that_nothing_differs(world: World, settings: Settings) -> None:
+def test_a_refused_order_has_its_reason_and_a_settled_one_no_difference(world: World, settings: Settings) -> None:
     world.add(row(1, **{"CUSTOMER PRICE": "cheap"}), row(2))
     world.flow()
-    (staging,) = told(life(settings, "JOO-00001"), "staged")
+    (staging,) = details(history(settings, "JOO-00001"), "staged")
     assert "[CUSTOMER PRICE] is 'cheap'" in staging["refused"]
-    assert life(settings, "JOO-00002").now[-1] == "source   the row is what is settled"
+    assert history(settings, "JOO-00002").now[-1] == "source   the row equals the settled version"
 
 
 def test_as_a_table_and_as_json(world: World, settings: Settings) -> None:
@@ -167,6 +167,6 @@ def test_a_request_about_others_or_of_another_version_is_not_its_own(
     world.edit(1, {"PO NUMBER": "4756"})
     (newer,) = world.stage(*world.passed())
     write(world, grant, "NEWER", newer)
-    seen = life(settings, "JOO-00001")
+    seen = history(settings, "JOO-00001")
     sent = [(m.version, m.details["key"]) for m in seen.moments if m.what == "sent to the board"]
     assert sent == [(1, "BOTH"), (2, "NEWER")]

@@ -1,4 +1,4 @@
-"""validate on a server that hashes: what it cannot hash, and which way is quicker. SQLite carries out its T-SQL."""
+"""validate on a server that hashes: the columns it cannot hash, and the faster side. SQLite runs its T-SQL."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -27,11 +27,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def validated(world: World, found: tuple[str, ...] = (), **given: str) -> validate.Validation:
-    """What validate says of push-down, of a server whose tables are those of `world`."""
-    told = Settings(database="mssql://u@h/d", database_password=SecretStr("p"), **given)
-    parts = resources.Resources(told)
+    """The report of validate about push-down detection, with the tables of `world` as the server's."""
+    given_settings = Settings(database="mssql://u@h/d", database_password=SecretStr("p"), **given)
+    parts = resources.Resources(given_settings)
     parts.__dict__["db"] = world.db
-    return validate.compare_ways(parts, list(found))
+    return validate.check_pushdown(parts, list(found))
 
 
 def check(world: World, clock: Callable[[], float]) -> pushdown.PushdownCheck:
@@ -58,9 +58,9 @@ def test_every_watched_column_that_cannot_be_hashed_is_named(world: World) -> No
     assert (found.mistakes, sorted(found.notes)) == ([], sorted(said))
 
 
-def test_on_sqlite_there_is_nothing_to_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Settings(home=tmp_path)
-    with connect.database(told) as parts:
+def test_on_sqlite_there_is_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    local = Settings(home=tmp_path)
+    with connect.database(local) as parts:
         parts.db.apply_schema(utcnow())
     board = parts.mappings.board
     of_board = {
@@ -68,25 +68,25 @@ def test_on_sqlite_there_is_nothing_to_say(tmp_path: Path, monkeypatch: pytest.M
         board.board.subitem_board_id: [board.subitem.size, board.subitem.quantity],
     }
 
-    class NoTrouble:
+    class SoundTopics:
         """Topics that are as they should be."""
 
         def compare(self, specs: object) -> list[str]:
             return []
 
     monkeypatch.setattr(connect, "everything", connect.database)
-    monkeypatch.setattr(resources.Resources, "admin", NoTrouble())
+    monkeypatch.setattr(resources.Resources, "admin", SoundTopics())
     monkeypatch.setattr(
         validate, "_columns", lambda _, board_id: [(one.id, one.title, one.type) for one in of_board[board_id]]
     )
-    assert validate.validate(told) == validate.Validation([], [])
+    assert validate.validate(local) == validate.Validation([], [])
     of_board[board.board.id].pop()
-    (mistake,) = validate.validate(told).mistakes
+    (mistake,) = validate.validate(local).mistakes
     assert "has no key column" in mistake
 
 
-def test_both_ways_are_timed_on_a_sample(world: World) -> None:
-    assert validated(world).notes == ["ORDERS_UNIFIED is empty: nothing was timed"]
+def test_both_sides_are_measured_on_a_sample(world: World) -> None:
+    assert validated(world).notes == ["ORDERS_UNIFIED is empty: nothing was measured"]
     world.add(*(row(n) for n in range(30)))
     found = validated(world)
     assert found.mistakes == []
@@ -129,14 +129,14 @@ def test_the_server_hashes_each_row_of_the_sample(world: World) -> None:
         (2.1, 2.0, True, None, "detect_hash is not set, the server compares", ""),
     ],
 )
-def test_the_ratio_is_told_with_what_the_setting_chooses(
+def test_the_ratio_is_printed_with_the_side_that_the_setting_chooses(
     server: float, client: float, on_server: bool, setting: str | None, chosen: str, quicker: str
 ) -> None:
-    said = pushdown.Timing(1000, server, client).told(on_server=on_server, setting=setting)
+    said = pushdown.Timing(1000, server, client).describe(on_server=on_server, setting=setting)
     assert said == (
         f"a sample of 1,000 rows: the server compares them in {server:.3f} s, the client in {client:.3f} s "
         f"({server / client:.2f} times as long on the server); {chosen}"
-        + (f"; `detect_hash: {quicker}` would be quicker" if quicker else "")
+        + (f"; `detect_hash: {quicker}` would be faster" if quicker else "")
     )
 
 
