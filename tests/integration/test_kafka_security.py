@@ -161,7 +161,7 @@ def test_a_ca_file_that_is_none_is_named(secure: Secure, tmp_path: Path, content
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(errors.Misconfigured, match=f"^kafka_ca_file {file}: .*Name a PEM file that holds the CA$"):
+    with pytest.raises(errors.Misconfigured, match=f"^kafka_ca_file {file}: .*Name a PEM file with the CA$"):
         parts_of(secure.settings("TLS", tmp_path, kafka_ca_file=file)).ensure_topics()
 
 
