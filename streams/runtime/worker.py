@@ -122,7 +122,7 @@ def _rounds(parts: Resources, writing: board_writer.BoardWriter) -> verify_timer
 
     return verify_timer.Rounds(
         parts.state,
-        lambda: parts.verifier().look(thorough=False).summary,
+        lambda: parts.verifier().check(thorough=False).summary,
         board,
         every=parts.settings.verify_every,
         board_every=parts.settings.verify_board_every,
