@@ -6,5 +6,5 @@ from collections.abc import Callable
 Progress = Callable[[str, int, int | None], None]
 
 
-def silent(what: str, done: int, total: int | None) -> None:
+def silent(work: str, done: int, total: int | None) -> None:
     """Reports nothing."""

@@ -23,7 +23,7 @@ START_WITHIN = 120.0
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The addresses of broker and board. `revive` restarts the ended ones and returns a line for each."""
+    """The addresses of broker and board. `revive` restarts those that have ended, and returns a line for each."""
 
     bootstrap: str
     monday_url: str
@@ -165,7 +165,10 @@ class Simulator:
 
 
 def _running(folder: Path) -> tuple[str, processes.Identity | None]:
-    """Address and process of the folder's board; the file stays when the owner is killed, "" and None without it."""
+    """Address and process of the folder's last board, as its file holds them; "" and None without the file.
+
+    The file stays when the owner is killed.
+    """
     try:
         url, _, identity = (folder / "running").read_text().partition(" ")
     except FileNotFoundError:

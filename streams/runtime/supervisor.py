@@ -138,7 +138,7 @@ def ordersync(*arguments: str) -> list[str]:
 class Supervisor:
     """Keeps services running from `start` to `stop`.
 
-    `revive` restarts the ended embedded servers that this process owns, and returns a line for each.
+    `revive` restarts the embedded servers that have ended, and returns a line for each.
     """
 
     def __init__(
