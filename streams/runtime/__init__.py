@@ -15,7 +15,6 @@
     connect.py       the connectors of a command or process
     embedded.py      the embedded broker and board: attach to them, or start them
     status.py        the values that `ordersync status` shows
-    progress.py      how a long command reports its progress
 
 Imports: every other package of streams but commands, demo and cli; connectors, mappings, schemas; imported by:
 streams.commands, streams.demo, streams.cli.
