@@ -139,7 +139,7 @@ async def measure(*, orders: int, seed: int, minute: float, points: int) -> Figu
 async def _sync(parts: Resources, waiting: Sequence[events.OrderStaged]) -> None:
     """Write the orders to the board, wired as in the worker."""
     async with board_writer.open_board_writer(parts, health.Health()) as writer:
-        lease = asyncio.create_task(writer.keep(lambda: True))
+        lease = asyncio.create_task(writer.hold_lease(lambda: True))
         for batch in _batches(waiting, TAKE):
             for event in await writer.step(list(batch)):
                 assert isinstance(event, events.OrderSynced), event

@@ -42,7 +42,7 @@ class Sync(Protocol):
         Raises Transient, Misconfigured or LeaseLost.
         """
 
-    async def settle_doubts(self, *, owns: bool) -> None:
+    async def advance_in_doubt(self, *, owns: bool) -> None:
         """Ends in-doubt requests while no event arrives. `owns`: this worker has the partition of `orders.staged`.
 
         Raises what `step` raises.
@@ -102,7 +102,7 @@ def build(resources: Resources, state: health.Health, sync: Sync, member: str, w
     async def settle_doubts() -> None:
         staged = topics.named(topics.STAGED, prefix)
         await deliver.repeat(
-            "settle_doubts", lambda: sync.settle_doubts(owns=faust_app.owns(app, staged)), DOUBTS_EVERY
+            "settle_doubts", lambda: sync.advance_in_doubt(owns=faust_app.owns(app, staged)), DOUBTS_EVERY
         )
 
     async def clean_up() -> None:

@@ -83,12 +83,12 @@ class FixLoop:
         concerned = sorted(never_settled | reemitted | refused | extra)
         held = self._repairer.on_hold(concerned, holds.holds(self.parts.state))
         self.held |= held
-        changed = self._repairer.again(sorted((reemitted | refused) - held))
+        changed = self._repairer.resend_events(sorted((reemitted | refused) - held))
         unknown = reemitted - held - {event.record_uuid for event in changed}
         if never_settled - held or unknown:
             self.parts.repairs.detect_again(sorted((never_settled - held) | unknown))
             self._detect()
-        return changed + self._repairer.leaving(dict.fromkeys(sorted(extra - held), ""))
+        return changed + self._repairer.removal_events(dict.fromkeys(sorted(extra - held), ""))
 
     def emit(self, changed: Sequence[events.OrderChanged], *, wait: bool) -> int:
         """Emits these events within the admission window. Returns how many it emitted.

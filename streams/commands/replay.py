@@ -68,7 +68,7 @@ def run(
         wait = fix.stall_detector(
             parts, repairer, within, lambda waiting: progress("waiting for room in the window", waiting, None)
         )
-        parts.state.set(asked.name, found.came.model_dump(mode="json"))
+        parts.state.set(asked.name, found.run.model_dump(mode="json"))
         done, total = 0, len(found.places)
         for portion in repair.portions(replayer.events(found)):
             publish = _publisher(parts, found, portion)
@@ -90,7 +90,7 @@ def _publisher(parts: Resources, found: replay.Found, portion: Sequence[replay.R
         messages = consumer.outgoing(changed, parts.settings.topic_prefix)
         parts.producer.send_all(
             [
-                dataclasses.replace(message, headers=_headers(found.came, offsets[event.record_uuid]))
+                dataclasses.replace(message, headers=_headers(found.run, offsets[event.record_uuid]))
                 for message, event in zip(messages, changed, strict=True)
             ]
         )
@@ -158,15 +158,15 @@ def _opened(
                 say=say,
                 progress=lambda done, total: progress("reading the log", done, total),
             )
-            came, resumed = replayer.came(asked, anew=anew)
-            found = replayer.find(asked, came, again=resumed)
+            replay_run, resumed = replayer.resume_or_start(asked, anew=anew)
+            found = replayer.find(asked, replay_run, resumed=resumed)
             if resumed:
                 say(_resume_text(found))
             yield parts, replayer, found
 
 
 def _resume_text(found: replay.Found) -> str:
-    began, total = f"{found.came.began:%Y-%m-%d %H:%M:%S} UTC", found.before + len(found.places)
+    began, total = f"{found.run.began:%Y-%m-%d %H:%M:%S} UTC", found.before + len(found.places)
     at = ""
     if found.places:
         partition, offset, _ = found.places[0]
@@ -177,8 +177,8 @@ def _resume_text(found: replay.Found) -> str:
     )
 
 
-def _headers(came: replay.ReplayRun, offset: int) -> dict[str, str]:
-    return {replay.ID: came.replay_id, replay.ORIGIN: str(offset)}
+def _headers(replay_run: replay.ReplayRun, offset: int) -> dict[str, str]:
+    return {replay.ID: replay_run.replay_id, replay.ORIGIN: str(offset)}
 
 
 # The difference of an order that the board does not show: field, expected, shown.

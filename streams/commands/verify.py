@@ -81,7 +81,7 @@ def run(
 
 
 def _check(parts: Resources, board: bool, progress: Progress) -> Result:
-    verified = parts.verifier().look(thorough=True)
+    verified = parts.verifier().check(thorough=True)
     parts.state.set(verify_timer.LAST, verified.summary)
     return Result(verified, asyncio.run(_audit(parts, progress)) if board else None)
 

@@ -1,8 +1,11 @@
-"""audit: the board, page by page, against production. What is missing, extra, there twice, or edited, and where.
+"""audit compares every item of the board with production and reports each difference as drift.
 
-An item is an order's own if production says so, whatever a person did to its key; else by its key. Lines without an
-identity belong to people: they are counted and left alone, like the columns that people own. Orders that are on their
-way, or whose newest version the API refused, are left to the next audit: the board may show one thing or the other.
+Reads: the board page by page, MON_* tables, snapshot rows, ERR rows, ORDERS_UNIFIED. Writes: nothing. Emits: nothing.
+Runs in: the worker's verify timer and `ordersync verify --board`. Runs twice: the second run reports the same drift.
+
+Invariant: an item belongs to the order that production names for it, even if a user changed its key; otherwise to the
+order that its key names. Items without an identity belong to users: the audit only counts them. An order that moved
+during the audit, or whose newest version the API refused, waits for the next audit: the board may show either version.
 """
 
 import asyncio
@@ -23,7 +26,8 @@ from schemas.batches import SyncState
 from schemas.failures import FailureType
 from streams.reconcile import compare, fields
 
-NOTHING = ("(item)", "")
+# Drift.field where the difference is the whole item.
+ITEM = "(item)"
 
 
 class Kind(StrEnum):
@@ -38,7 +42,7 @@ class Kind(StrEnum):
 class Drift(Model):
     """One difference. `field`: a column's title, or (name), (group), (quantity), (item). `size` "" is the item itself.
 
-    `expected` is None where nothing shall be, `shown` is None where nothing is.
+    `expected` is None where production has no value, `shown` is None where the board has none.
     """
 
     kind: Kind
@@ -51,7 +55,7 @@ class Drift(Model):
 
 
 class BoardReport(Model):
-    """What was found. `compared` orders were looked at; `unkeyed` items belong to people."""
+    """The result of one audit. `compared`: orders that were compared; `unkeyed`: items that belong to users."""
 
     items: int
     compared: int
@@ -60,67 +64,81 @@ class BoardReport(Model):
 
     @property
     def orders(self) -> dict[str, Kind]:
-        """The orders that differ, each by the first of its differences."""
-        found: dict[str, Kind] = {}
+        """The orders that differ, each with the kind of its first difference."""
+        kinds: dict[str, Kind] = {}
         for one in self.drift:
-            found.setdefault(one.record_uuid, one.kind)
-        return found
+            kinds.setdefault(one.record_uuid, one.kind)
+        return kinds
 
     def summary(self, at: datetime) -> dict[str, Any]:
-        """What status shows of it."""
+        """The part that `ordersync status` shows, as JSON values."""
         kinds = Counter(kind.value for kind in self.orders.values())
         return {"at": at.isoformat(), "items": self.items, "wrong": len(self.orders), "kinds": dict(kinds)}
 
 
 class Production(Protocol):
-    """What the board shall show (connectors.tables.row_states.Standings)."""
+    """The values that the board shall show (connectors.tables.row_states.RowStates)."""
 
-    def production_items(self) -> dict[str, tuple[str, int]]: ...
-    def production(self, record_uuids: Sequence[str]) -> tuple[list[dict[str, Cell]], list[dict[str, Cell]]]: ...
+    def production_items(self) -> dict[str, tuple[str, int]]:
+        """Item id and version of each order in production, by identity. Raises Transient."""
+
+    def production(self, record_uuids: Sequence[str]) -> tuple[list[dict[str, Cell]], list[dict[str, Cell]]]:
+        """The rows of these orders and of their sizes. Raises Transient."""
 
 
 class Tables(Protocol):
-    """Where orders stand (connectors.tables.repairs.Repairs)."""
+    """The snapshot rows and the source (connectors.tables.repairs.Repairs)."""
 
-    def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]: ...
-    def in_source(self, record_uuids: Sequence[str]) -> set[str]: ...
+    def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]:
+        """By identity, without orders that were never detected. Raises Transient."""
+
+    def in_source(self, record_uuids: Sequence[str]) -> set[str]:
+        """Those of these orders that the source has now. Raises Transient."""
 
 
 class Failures(Protocol):
     """The ERR tables (connectors.tables.failures.Failures)."""
 
-    def waiting(self) -> list[dict[str, Any]]: ...
+    def waiting(self) -> list[dict[str, Any]]:
+        """The open ERR rows. Raises Transient."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Orders that the API refused: in a version that is not settled, or while they were repaired at the settled one."""
+    """Orders that the API refused: `ahead` in a version that is not settled, `repairs` at the settled version."""
 
     ahead: frozenset[str]
     repairs: frozenset[str]
 
     @classmethod
     def of(cls, failures: Failures, tables: Tables) -> "Refused":
-        """As the ERR rows say now. A validation error never reached the board."""
+        """Reads the ERR rows. Leaves out validation errors, which never reached the board. Raises Transient."""
         rows = [row for row in failures.waiting() if row["error_type"] != FailureType.VALIDATION_ERROR]
-        named = {str(row["record_uuid"]): int(row["version"] or 0) for row in rows if row["record_uuid"]}
-        settled = tables.settled(list(named))
-        at_settled = {uuid for uuid, version in named.items() if uuid in settled and version <= settled[uuid].version}
-        return cls(frozenset(named.keys() - at_settled), frozenset(at_settled))
+        failed = {str(row["record_uuid"]): int(row["version"] or 0) for row in rows if row["record_uuid"]}
+        settled = tables.settled(list(failed))
+        at_settled = {uuid for uuid, version in failed.items() if uuid in settled and version <= settled[uuid].version}
+        return cls(frozenset(failed.keys() - at_settled), frozenset(at_settled))
 
 
 @dataclass
-class _Seen:
+class _AuditState:
+    """One audit on its way. `production`: item id and version by order; `order_of`: order by item id.
+
+    `found`: orders whose own item is on the board; `foreign`: ids of other items that carry an order's key, by order.
+    """
+
+    production: Mapping[str, tuple[str, int]]
+    order_of: Mapping[str, str]
     items: int = 0
     unkeyed: int = 0
-    own: set[str] = field(default_factory=set)
-    others: dict[str, list[str]] = field(default_factory=dict)
+    found: set[str] = field(default_factory=set)
+    foreign: dict[str, list[str]] = field(default_factory=dict)
     drift: list[Drift] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Auditor:
-    """Reads the board and the tables; writes nothing. `refused` gives the orders that the API refused in part."""
+    """Reads the board and the tables; writes nothing. `refused` returns the orders that the API refused in part."""
 
     production: Production
     tables: Tables
@@ -132,88 +150,88 @@ class Auditor:
         pages: AsyncIterator[Sequence[board_values.BoardItem]],
         progress: Callable[[int], None] = lambda items: None,
     ) -> BoardReport:
-        """Raises what reading the board raises. `progress` is told how many items there were so far."""
-        known = await asyncio.to_thread(self.production.production_items)
-        seen = _Seen()
-        order_of = {item_id: uuid for uuid, (item_id, _) in known.items()}
+        """Compares all pages. Calls `progress` after each page with the number of items so far.
+
+        Raises what the board client raises, and Transient from the tables.
+        """
+        production = await asyncio.to_thread(self.production.production_items)
+        state = _AuditState(production, {item_id: uuid for uuid, (item_id, _) in production.items()})
         async for page in pages:
-            await asyncio.to_thread(self._page, page, known, order_of, seen)
-            progress(seen.items)
-        for uuid, item_ids in seen.others.items():
-            seen.drift += [_foreign(uuid, item_id, known, seen) for item_id in item_ids]
-        missing = [uuid for uuid in known if uuid not in seen.own and uuid not in seen.others]
-        seen.drift += [_drift(Kind.MISSING, uuid, known[uuid][0], *NOTHING, "one item") for uuid in missing]
-        drift = await asyncio.to_thread(self._steady, seen.drift, known)
-        return BoardReport(items=seen.items, compared=len(seen.own), unkeyed=seen.unkeyed, drift=tuple(drift))
+            await asyncio.to_thread(self._compare_page, page, state)
+            progress(state.items)
+        for uuid, item_ids in state.foreign.items():
+            state.drift += [_foreign_item(uuid, item_id, state) for item_id in item_ids]
+        missing = [uuid for uuid in production if uuid not in state.found and uuid not in state.foreign]
+        state.drift += [_of_item(Kind.MISSING, uuid, production[uuid][0], expected="one item") for uuid in missing]
+        drift = await asyncio.to_thread(self._unmoved, state.drift, production)
+        return BoardReport(items=state.items, compared=len(state.found), unkeyed=state.unkeyed, drift=tuple(drift))
 
-    def _page(
-        self,
-        page: Sequence[board_values.BoardItem],
-        known: Mapping[str, tuple[str, int]],
-        order_of: Mapping[str, str],
-        seen: _Seen,
-    ) -> None:
-        ours: dict[str, board_values.BoardItem] = {}
+    def _compare_page(self, page: Sequence[board_values.BoardItem], state: _AuditState) -> None:
+        items_of_orders: dict[str, board_values.BoardItem] = {}
         for item in page:
-            seen.items += 1
+            state.items += 1
             key = fields.key_of(item, self.mappings)
-            if item.id in order_of:
-                ours[order_of[item.id]] = item
+            if item.id in state.order_of:
+                items_of_orders[state.order_of[item.id]] = item
             elif key:
-                seen.others.setdefault(key if key in known else key.upper(), []).append(item.id)
+                state.foreign.setdefault(key if key in state.production else key.upper(), []).append(item.id)
             else:
-                seen.unkeyed += 1
-        seen.own |= ours.keys()
-        people = columns.owned_by_people(self.mappings)
-        expected = fields.of_production(*self.production.production(sorted(ours)), self.mappings, people=people)
-        whose = {item.id: uuid for uuid, item in ours.items()}
-        told = fields.of_board(ours.values(), self.mappings, people=people, whose=whose)
-        times = Counter(fact[:3] for fact in told)
-        for one in compare.differences(compare.frame(expected), compare.frame(told)):
-            # A second fact of one field: the size is there twice.
-            twice = one.left is None and times[one.record_uuid, one.size, one.field] > 1
-            kind = Kind.DUPLICATE if twice else Kind.EDITED
-            item_id = ours[one.record_uuid].id
-            title = fields.title(one.field, self.mappings)
-            seen.drift.append(_drift(kind, one.record_uuid, item_id, title, one.size, one.left, one.right))
+                state.unkeyed += 1
+        state.found |= items_of_orders.keys()
+        state.drift += self._field_drift(items_of_orders)
 
-    def _steady(self, drift: Sequence[Drift], known: Mapping[str, tuple[str, int]]) -> list[Drift]:
-        """What is true of orders that stood still meanwhile."""
+    def _field_drift(self, items_of_orders: Mapping[str, board_values.BoardItem]) -> list[Drift]:
+        """The fields in which these items differ from production."""
+        people = columns.owned_by_people(self.mappings)
+        rows, sizes = self.production.production(sorted(items_of_orders))
+        expected = fields.of_production(rows, sizes, self.mappings, people=people)
+        order_of = {item.id: uuid for uuid, item in items_of_orders.items()}
+        shown = fields.of_board(items_of_orders.values(), self.mappings, people=people, whose=order_of)
+        times = Counter(value[:3] for value in shown)
+        drift: list[Drift] = []
+        for one in compare.differences(compare.frame(expected), compare.frame(shown)):
+            # Two values of one field: the item has two subitems of this size.
+            twice = one.left is None and times[one.record_uuid, one.size, one.field] > 1
+            drift.append(
+                Drift(
+                    kind=Kind.DUPLICATE if twice else Kind.EDITED,
+                    record_uuid=one.record_uuid,
+                    item_id=items_of_orders[one.record_uuid].id,
+                    field=fields.title(one.field, self.mappings),
+                    size=one.size,
+                    expected=one.left,
+                    shown=one.right,
+                )
+            )
+        return drift
+
+    def _unmoved(self, drift: Sequence[Drift], production: Mapping[str, tuple[str, int]]) -> list[Drift]:
+        """The drift of orders that did not move during the audit."""
         uuids = sorted({one.record_uuid for one in drift})
         settled, refused = self.tables.settled(uuids), self.refused()
-        new = self.tables.in_source([uuid for uuid in uuids if uuid not in settled])
+        undetected = self.tables.in_source([uuid for uuid in uuids if uuid not in settled])
         removes = self.mappings.board.board.removal is not items.Removal.KEEP
 
-        def holds(one: Drift) -> bool:
-            now = settled.get(one.record_uuid)
+        def unmoved(one: Drift) -> bool:
+            order = settled.get(one.record_uuid)
+            waits = order is not None and order.state is SyncState.WAITING
             if one.kind is Kind.EXTRA:
-                left = now is None or now.state is SyncState.EXCLUDED or now.known_hash == detection.DELETED
-                waits = now is not None and now.state is SyncState.WAITING
-                return removes and left and not waits and one.record_uuid not in new
-            stood = now is not None and now.version == known[one.record_uuid][1] and now.state is not SyncState.WAITING
-            return stood and one.record_uuid not in refused
+                gone = order is None or order.state is SyncState.EXCLUDED or order.known_hash == detection.DELETED
+                return removes and gone and not waits and one.record_uuid not in undetected
+            same = order is not None and order.version == production[one.record_uuid][1]
+            return same and not waits and one.record_uuid not in refused
 
-        return [one for one in drift if holds(one)]
-
-
-def _foreign(uuid: str, item_id: str, known: Mapping[str, tuple[str, int]], seen: _Seen) -> Drift:
-    """An item that carries an order's key and is not the one that production knows."""
-    if uuid not in known:
-        return _drift(Kind.EXTRA, uuid, item_id, *NOTHING, None, item_id)
-    if uuid in seen.own or seen.others[uuid][0] != item_id:
-        return _drift(Kind.DUPLICATE, uuid, item_id, *NOTHING, None, item_id)
-    return _drift(Kind.EDITED, uuid, item_id, *NOTHING, known[uuid][0], item_id)
+        return [one for one in drift if unmoved(one)]
 
 
-def _drift(
-    kind: Kind,
-    uuid: str,
-    item_id: str,
-    field_title: str,
-    size: str,
-    expected: str | None = None,
-    seen: str | None = None,
-) -> Drift:
-    return Drift(
-        kind=kind, record_uuid=uuid, item_id=item_id, field=field_title, size=size, expected=expected, shown=seen
-    )
+def _foreign_item(uuid: str, item_id: str, state: _AuditState) -> Drift:
+    """The drift of an item that carries the key of an order and is not the item that production names for it."""
+    if uuid not in state.production:
+        return _of_item(Kind.EXTRA, uuid, item_id, shown=item_id)
+    if uuid in state.found or state.foreign[uuid][0] != item_id:
+        return _of_item(Kind.DUPLICATE, uuid, item_id, shown=item_id)
+    return _of_item(Kind.EDITED, uuid, item_id, expected=state.production[uuid][0], shown=item_id)
+
+
+def _of_item(kind: Kind, uuid: str, item_id: str, *, expected: str | None = None, shown: str | None = None) -> Drift:
+    return Drift(kind=kind, record_uuid=uuid, item_id=item_id, field=ITEM, expected=expected, shown=shown)

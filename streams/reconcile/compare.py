@@ -1,4 +1,4 @@
-"""Two sides as tables of facts, and where they differ, row by row."""
+"""compare puts field values into tables and finds the rows in which two tables differ."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ KEYS = ["record_uuid", "size", "field"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One fact on which two sides do not agree; None: that side does not have it."""
+    """One field that two sides show differently; None: that side does not have it."""
 
     record_uuid: str
     size: str
@@ -26,18 +26,18 @@ class Difference:
     right: str | None
 
 
-def frame(told: Iterable[fields.FieldValue]) -> "pd.DataFrame":
-    """Facts as a table."""
+def frame(values: Iterable[fields.FieldValue]) -> "pd.DataFrame":
+    """Field values as a table of four text columns: the KEYS and `value`."""
     # A worker imports this module, and needs pandas only when it audits the board: not at its start.
     import pandas as pd  # noqa: PLC0415
 
-    return pd.DataFrame(told, columns=[*KEYS, "value"], dtype="str")
+    return pd.DataFrame(values, columns=[*KEYS, "value"], dtype="str")
 
 
 def differences(left: "pd.DataFrame", right: "pd.DataFrame") -> list[Difference]:
-    """Every fact that the two frames do not share, duplicates of one side among them."""
+    """Every field value that only one frame has. A value that one side has twice is one of them."""
     left, right = left.copy(), right.copy()
-    # The same fact twice on one side is a difference too: number them.
+    # Numbers tell repeated values of one side apart, so that a second one finds no partner on the other side.
     for side in (left, right):
         side["n"] = side.groupby(KEYS).cumcount()
     joined = left.merge(right, how="outer", on=[*KEYS, "n"], suffixes=("_left", "_right"))
@@ -49,19 +49,19 @@ def differences(left: "pd.DataFrame", right: "pd.DataFrame") -> list[Difference]
 
 
 def duplicates(items: Iterable[board_values.BoardItem], mappings: Mappings) -> list[str]:
-    """Identities that several items carry, and sizes that an item has twice."""
-    seen: dict[str, int] = {}
-    found: list[str] = []
+    """One line for each identity that several items carry, and for each size that an item has twice."""
+    times: dict[str, int] = {}
+    lines: list[str] = []
     for item in items:
         record_uuid = fields.key_of(item, mappings)
         if not record_uuid:
-            continue  # People may write what they like into lines of their own.
-        seen[record_uuid] = seen.get(record_uuid, 0) + 1
+            continue  # The item belongs to users, who may write anything into it.
+        times[record_uuid] = times.get(record_uuid, 0) + 1
         sizes = [cells.text_of(subitem, mappings.board.subitem.size.id) for subitem in item.subitems]
-        # Lines without a size are people's own too.
+        # Subitems without a size belong to users too.
         twice = sorted(size for size in set(sizes) if size and sizes.count(size) > 1)
-        found += [f"{record_uuid} has size {size} {sizes.count(size)} times" for size in twice]
-    return found + [f"{uuid} has {n} items" for uuid, n in seen.items() if n > 1]
+        lines += [f"{record_uuid} has size {size} {sizes.count(size)} times" for size in twice]
+    return lines + [f"{uuid} has {n} items" for uuid, n in times.items() if n > 1]
 
 
 def _none(value: Any) -> str | None:

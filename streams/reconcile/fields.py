@@ -1,7 +1,7 @@
-"""What each side says of an order, as facts of one form: record_uuid, size ("" for the item itself), field, value.
+"""fields reads an order from source, production or board as field values: record_uuid, size, field, value.
 
-Two sides agree on a fact when their values are the same text. Numbers are in one form, so 28.8600 and 28.86 are the
-same, and so are a blank quantity and 0. `people` are the columns that people own: what the board shows there is theirs.
+Size "" is the item itself. Two sides agree on a field when their values are the same text. All numbers have one form:
+28.8600 equals 28.86, and a blank quantity equals 0. `people` are columns that users own: no side is read there.
 """
 
 import re
@@ -16,22 +16,24 @@ from schemas.orders import Order
 from streams.sync import cells
 
 NAME, GROUP, QUANTITY = "(name)", "(group)", "(quantity)"
-NOBODY: frozenset[str] = frozenset()
+NO_COLUMNS: frozenset[str] = frozenset()
 
+# record_uuid, size, field, value.
 FieldValue = tuple[str, str, str, str]
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def of_source(
-    record_uuid: str, order: Order, mappings: Mappings, *, people: Collection[str] = NOBODY
+    record_uuid: str, order: Order, mappings: Mappings, *, people: Collection[str] = NO_COLUMNS
 ) -> list[FieldValue]:
-    """What the board and production shall say of a valid order."""
+    """The values that board and production shall show for a valid order."""
     columns = mapped.board_columns(order.values, record_uuid, mappings)
-    facts = _of_item(record_uuid, order.item_name, order.group_name, columns, mappings, people)
+    values = _of_item(record_uuid, order.item_name, order.group_name)
+    values += _of_columns(record_uuid, columns, mappings, people)
     for size, quantity in order.sizes.items():
-        facts += _of_size(record_uuid, size, mapped.subitem_name(size, mappings), str(quantity))
-    return facts
+        values += _of_size(record_uuid, size, mapped.subitem_name(size, mappings), str(quantity))
+    return values
 
 
 def of_production(
@@ -39,84 +41,82 @@ def of_production(
     sizes: Iterable[Mapping[str, Cell]],
     mappings: Mappings,
     *,
-    people: Collection[str] = NOBODY,
+    people: Collection[str] = NO_COLUMNS,
 ) -> list[FieldValue]:
-    """What the MON tables say. A size of 0 says nothing: the order does not have it."""
-    facts: list[FieldValue] = []
+    """The values of rows of the MON tables. A size of 0 gives no value: the order does not have it."""
+    values: list[FieldValue] = []
     for row in master:
         record_uuid = str(row["source_uuid"])
         columns = mapped.board_columns(row, record_uuid, mappings)
-        facts += _of_item(record_uuid, str(row["Title"]), str(row["Group"]), columns, mappings, people)
+        values += _of_item(record_uuid, str(row["Title"]), str(row["Group"]))
+        values += _of_columns(record_uuid, columns, mappings, people)
     for row in sizes:
         size = str(row["size_label"])
-        facts += _of_size(
+        values += _of_size(
             str(row["record_uuid"]), size, mapped.subitem_name(size, mappings), cells.number(str(row["Order Qty"]))
         )
-    return facts
+    return values
 
 
 def of_board(
     items: Iterable[board_values.BoardItem],
     mappings: Mappings,
     *,
-    people: Collection[str] = NOBODY,
+    people: Collection[str] = NO_COLUMNS,
     whose: Mapping[str, str] | None = None,
 ) -> list[FieldValue]:
-    """What the board shows of the items that carry an identity, in the columns that are ours.
+    """The values of the items that carry an identity, in the columns that ordersync writes.
 
-    `whose` tells the identity of items by id, for those whose key a person has changed.
+    `whose` gives the identity by item id; it takes precedence over the key, which a user may have changed.
     """
     board = mappings.board
-    ours = {column.id for column in board.columns} | {board.key.id}
-    facts: list[FieldValue] = []
+    written = {column.id for column in board.columns} | {board.key.id}
+    values: list[FieldValue] = []
     for item in items:
         record_uuid = (whose or {}).get(item.id) or key_of(item, mappings)
         if not record_uuid:
             continue
-        columns = {name: cell.text for name, cell in item.columns.items() if name in ours and cell.text}
-        facts += _of_item(record_uuid, item.name, item.group_title, columns, mappings, people)
+        columns = {name: cell.text for name, cell in item.columns.items() if name in written and cell.text}
+        values += _of_item(record_uuid, item.name, item.group_title)
+        values += _of_columns(record_uuid, columns, mappings, people)
         sizes = Counter(cells.text_of(subitem, board.subitem.size.id) for subitem in item.subitems)
         for subitem in item.subitems:
-            size, quantity = (
-                cells.text_of(subitem, board.subitem.size.id),
-                cells.text_of(subitem, board.subitem.quantity.id),
-            )
+            size = cells.text_of(subitem, board.subitem.size.id)
+            quantity = cells.text_of(subitem, board.subitem.quantity.id)
             if size:
-                facts += _of_size(record_uuid, size, subitem.name, cells.number(quantity), alone=sizes[size] == 1)
-    return facts
+                values += _of_size(record_uuid, size, subitem.name, cells.number(quantity), alone=sizes[size] == 1)
+    return values
 
 
 def key_of(item: board_values.BoardItem, mappings: Mappings) -> str:
-    """The identity that an item carries; "" for a line of people's own, whatever they wrote into the key column."""
+    """The identity that an item carries; "" for an item of users, whose key column may hold any text."""
     written = cells.text_of(item, mappings.board.key.id)
     return written if _UUID.fullmatch(written) else ""
 
 
 def title(field: str, mappings: Mappings) -> str:
-    """The title of the column that a fact is about; what is no column names itself."""
+    """The title of the column with this id; any other field, such as (name), is its own title."""
     board = mappings.board
     titles = {column.id: column.title for column in board.columns} | {board.key.id: board.key.title}
     return titles.get(field, field)
 
 
 def _of_size(record_uuid: str, size: str, name: str, quantity: str, *, alone: bool = True) -> list[FieldValue]:
-    """A size of 0 says nothing, as long as it is there once."""
+    """A size of 0 gives no value, unless the item has a second subitem of this size."""
     if quantity == "0" and alone:
         return []
     return [(record_uuid, size, NAME, name), (record_uuid, size, QUANTITY, quantity)]
 
 
-def _of_item(
-    record_uuid: str,
-    name: str,
-    group: str,
-    columns: Mapping[str, ColumnValue],
-    mappings: Mappings,
-    people: Collection[str],
+def _of_item(record_uuid: str, name: str, group: str) -> list[FieldValue]:
+    return [(record_uuid, "", NAME, name), (record_uuid, "", GROUP, group)]
+
+
+def _of_columns(
+    record_uuid: str, columns: Mapping[str, ColumnValue], mappings: Mappings, people: Collection[str]
 ) -> list[FieldValue]:
     as_numbers = cells.numbers(mappings)
-    facts = [(record_uuid, "", NAME, name), (record_uuid, "", GROUP, group)]
-    return facts + [
+    return [
         (record_uuid, "", column, cells.number(cells.text(value)) if column in as_numbers else cells.text(value))
         for column, value in columns.items()
         if column not in people

@@ -1,11 +1,18 @@
-"""repair: whatever is to be mended travels as an event on the ordinary way, and the ordinary steps do the work.
+"""repair builds events that bring differing orders back to their settled version, and emits them in portions.
 
-An order that differs somewhere is told once more, in the version that is settled, of cause REPLAY: `sync` plans that
-against the board itself, and `settle` promotes it anew. An item whose order is not in the source is told to leave. What
-is emitted counts in the window like any change, so a large repair comes in portions and live changes go between them.
+Reads: snapshot rows, STG tables, unsettled mutations. Writes: snapshot rows, batches. Emits: OrderChanged of cause
+REPLAY on orders.changed. Runs in: `ordersync verify --fix`; replay uses `emit` too. Runs twice: the second event of an
+order finds nothing to do.
+
+An order that differs gets an event at its settled version: `sync` plans it against the board itself, and `settle`
+promotes it once more. An item without a source row gets a DELETED event.
+
+Invariant: repairs count in the admission window like any change. So a large repair is emitted in portions, and live
+changes pass between them.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,49 +25,64 @@ from streams.detect import step as detect
 
 T = TypeVar("T")
 
-# Orders of one portion: as many as one call of the board tells about.
+# Orders of one portion: as many as one call of the API reads from the board.
 PORTION = 100
 STARTED_BY = "ordersync verify"
-# The customer of an item that nobody knows.
-NOBODY = "UNKNOWN"
+# The customer of an item whose order no table names.
+UNKNOWN_CUSTOMER = "UNKNOWN"
 
-# Returns once Kafka has confirmed every event.
+# Returns once Kafka has confirmed every event. Raises Transient.
 Publish = Callable[[Sequence[events.OrderChanged]], None]
-# Waits a moment; False when there is no use in waiting on (streams.commands.stall).
+# Waits a moment; False when waiting has become pointless (streams.commands.stall).
 Wait = Callable[[], bool]
 
 
 class Tables(Protocol):
     """connectors.tables.repairs.Repairs."""
 
-    def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]: ...
-    def wait_again(self, settled: Sequence[versions.Version]) -> None: ...
-    def still_waiting(self, record_uuids: Sequence[str]) -> int: ...
+    def settled(self, record_uuids: Sequence[str]) -> dict[str, Settled]:
+        """By identity, without orders that were never detected. Raises Transient."""
+
+    def wait_again(self, settled: Sequence[versions.Version]) -> None:
+        """Marks orders as WAITING at their settled versions. Raises Transient."""
+
+    def still_waiting(self, record_uuids: Sequence[str]) -> int:
+        """How many of these orders are WAITING. Raises Transient."""
 
 
 class Orders(Protocol):
     """connectors.tables.orders.Orders."""
 
-    def unsettled_mutations(self) -> int: ...
-    def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None: ...
+    def unsettled_mutations(self) -> int:
+        """The number of planned mutations that are not settled. Raises Transient."""
+
+    def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
+        """Writes these snapshot rows in one transaction. Raises Transient."""
 
 
 class Store(Protocol):
     """connectors.tables.state.State."""
 
-    def next_number(self, name: str) -> int: ...
+    def next_number(self, name: str) -> int:
+        """A number that no other call returns. Raises Transient."""
 
 
 class Batches(Protocol):
     """connectors.tables.batches.Batches."""
 
-    def open(self, batches: Sequence[tuple[str, str, int]], *, version: int, started_by: str) -> None: ...
-    def confirm(self, batch_ids: Collection[str]) -> None: ...
+    def open(self, batches: Sequence[tuple[str, str, int]], *, version: int, started_by: str) -> None:
+        """Creates batches: id, customer, number of orders. Raises Transient."""
+
+    def confirm(self, batch_ids: Collection[str]) -> None:
+        """Records that Kafka has confirmed the events of these batches. Raises Transient."""
 
 
 @dataclass
 class Repairer:
-    """`window`: mutations that may be unsettled; `size_columns` of the source as it is now."""
+    """Every method raises Transient when SQL does not answer.
+
+    `window`: the mutations that may be unsettled; `size_columns`: those of the source now; `now` is UTC.
+    """
 
     tables: Tables
     orders: Orders
@@ -73,33 +95,91 @@ class Repairer:
     new_id: Callable[[], str]
     _sent: list[list[str]] = field(default_factory=list, init=False)
 
-    def again(self, record_uuids: Sequence[str]) -> list[events.OrderChanged]:
-        """The events that tell what is settled of these orders once more; none for an order of which nothing is."""
+    def resend_events(self, record_uuids: Sequence[str]) -> list[events.OrderChanged]:
+        """The events that re-emit the settled versions of these orders; none for an order without a settled version."""
         settled = self.tables.settled(record_uuids)
-        return [self._again(one) for one in settled.values() if one.staged is not None]
+        return [self._resend_event(order) for order in settled.values() if order.staged is not None]
 
-    def leaving(self, items: Mapping[str, str]) -> list[events.OrderChanged]:
-        """Identity and customer of items that no order of the source stands behind: the events that take them away.
+    def removal_events(self, items: Mapping[str, str]) -> list[events.OrderChanged]:
+        """The events that remove items without a source row. `items`: identity → customer, "" if unknown.
 
-        One that left before is told so once more; of any other it is news, in a batch of its own for each customer.
+        If the settled version is a removal already, its event is re-emitted. Any other removal is a new version, in one
+        batch for each customer; the batches are created here.
         """
         settled = self.tables.settled(list(items))
-        known = {uuid: one for uuid, one in settled.items() if one.staged is not None and one.staged.removed}
-        news = [uuid for uuid in items if uuid not in known]
-        told = [self._again(one) for one in known.values()]
-        if not news:
-            return told
+        removed = {uuid: one for uuid, one in settled.items() if one.staged is not None and one.staged.removed}
+        resends = [self._resend_event(order) for order in removed.values()]
+        rest = {uuid: customer for uuid, customer in items.items() if uuid not in removed}
+        return resends + self._new_removals(rest, settled) if rest else resends
+
+    def emit(self, changed: Sequence[events.OrderChanged], publish: Publish, wait: Wait | None = None) -> int:
+        """Emits portion by portion, each as soon as the admission window allows it. Returns how many were emitted.
+
+        Without `wait` it stops when the window is full; with it, when `wait` returns False.
+        """
+        emitted = 0
+        while emitted < len(changed):
+            portion = changed[emitted : emitted + PORTION]
+            while not self._fits(len(portion)):
+                if wait is None or not wait():
+                    return emitted
+            settled = self.tables.settled([event.record_uuid for event in portion])
+            resends = [event for event in portion if _is_resend(event, settled)]
+            removals = [e for e in portion if e.change is events.Change.DELETED and not _is_resend(e, settled)]
+            # The rows wait before their events leave, so that the sweep finds an event that gets lost on its way.
+            self.tables.wait_again([versions.Version(event.record_uuid, event.version) for event in resends])
+            publish(portion)
+            self.orders.move_snapshots([_removal_snapshot(event) for event in removals])
+            self.batches.confirm({event.batch_id for event in removals})
+            self._sent.append([event.record_uuid for event in portion])
+            emitted += len(portion)
+        return emitted
+
+    def on_hold(self, record_uuids: Sequence[str], held: Collection[str]) -> set[str]:
+        """Those of these orders whose customer is one of `held`: they are repaired after the release."""
+        settled = self.tables.settled(record_uuids) if held else {}
+        return {uuid for uuid, order in settled.items() if order.customer in held}
+
+    def waiting(self) -> int:
+        """How many of the orders emitted here have not arrived yet."""
+        return sum(self.tables.still_waiting(uuids) for uuids in self._sent)
+
+    def _fits(self, orders: int) -> bool:
+        """At most one portion waits while another is worked, so a live change waits for these two at most."""
+        waiting = sum(self.tables.still_waiting(uuids) for uuids in self._sent[-2:])
+        unsettled = self.orders.unsettled_mutations()
+        return waiting <= PORTION and (unsettled + orders <= self.window or unsettled == 0)
+
+    def _resend_event(self, order: Settled) -> events.OrderChanged:
+        assert order.staged is not None
+        row = {name: cell for name, cell in order.staged.row.items() if cell is not None and name != self.key_column}
+        return events.OrderChanged(
+            customer=order.staged.customer,
+            record_uuid=order.record_uuid,
+            version=order.version,
+            row_hash=order.staged.row_hash,
+            batch_id=order.staged.batch_id,
+            change=events.Change.DELETED if order.staged.removed else events.Change.UPDATED,
+            cause=events.Cause.REPLAY,
+            position=(order.staged.stg_id >> 11) & (events.POSITIONS - 1),
+            detected_at=self.now(),
+            row={name: cell for name, cell in row.items() if name not in self.size_columns},
+            sizes={name: cell for name, cell in row.items() if name in self.size_columns},
+        )
+
+    def _new_removals(self, items: Mapping[str, str], settled: Mapping[str, Settled]) -> list[events.OrderChanged]:
         version, batches = self.store.next_number(detect.PASS), dict[str, str]()
-        for position, uuid in enumerate(news):
-            before = settled.get(uuid)
-            customer = (before.customer if before is not None else items[uuid]) or NOBODY
-            excluded = before is not None and before.state is SyncState.EXCLUDED
-            told.append(
+        removals: list[events.OrderChanged] = []
+        for position, (uuid, item_customer) in enumerate(items.items()):
+            order = settled.get(uuid)
+            customer = (order.customer if order is not None else item_customer) or UNKNOWN_CUSTOMER
+            excluded = order is not None and order.state is SyncState.EXCLUDED
+            removals.append(
                 events.OrderChanged(
                     customer=customer,
                     record_uuid=uuid,
                     version=version,
-                    row_hash=before.known_hash if before is not None and excluded else detection.DELETED,
+                    row_hash=order.known_hash if order is not None and excluded else detection.DELETED,
                     batch_id=batches.setdefault(customer, self.new_id()),
                     change=events.Change.DELETED,
                     cause=events.Cause.REPLAY,
@@ -109,86 +189,30 @@ class Repairer:
                     sizes={},
                 )
             )
-        fresh = [event for event in told if event.version == version]
-        totals = {batch: sum(event.batch_id == batch for event in fresh) for batch in batches.values()}
+        totals = Counter(event.batch_id for event in removals)
         self.batches.open(
             [(batch, customer, totals[batch]) for customer, batch in batches.items()],
             version=version,
             started_by=STARTED_BY,
         )
-        return told
-
-    def emit(self, changed: Sequence[events.OrderChanged], publish: Publish, wait: Wait | None = None) -> int:
-        """Emits a portion as soon as the window has room for it. How many events were emitted.
-
-        Without `wait`, it ends when the window is full; with it, when there is no use in waiting for room.
-        """
-        emitted = 0
-        while emitted < len(changed):
-            some = changed[emitted : emitted + PORTION]
-            while not self._room(len(some)):
-                if wait is None or not wait():
-                    return emitted
-            settled = self.tables.settled([event.record_uuid for event in some])
-            again = {uuid for uuid, one in settled.items() if one.version > 0}
-            news = [
-                event
-                for event in some
-                if event.record_uuid not in again
-                or not versions.is_settled(event.version, settled[event.record_uuid].version)
-            ]
-            # Before they leave: what is lost on the way is then found like anything that waits.
-            self.tables.wait_again([versions.Version(e.record_uuid, e.version) for e in some if e not in news])
-            publish(some)
-            removed = [event for event in news if event.change is events.Change.DELETED]
-            self.orders.move_snapshots([_snapshot(event) for event in removed])
-            self.batches.confirm({event.batch_id for event in removed})
-            self._sent.append([event.record_uuid for event in some])
-            emitted += len(some)
-        return emitted
-
-    def on_hold(self, record_uuids: Sequence[str], held: Collection[str]) -> set[str]:
-        """Those of these orders whose customer is on hold: whatever differs there is nobody's to mend now."""
-        settled = self.tables.settled(record_uuids) if held else {}
-        return {uuid for uuid, one in settled.items() if one.customer in held}
-
-    def waiting(self) -> int:
-        """How many of the orders that were emitted are on their way still."""
-        return sum(self.tables.still_waiting(uuids) for uuids in self._sent)
-
-    def _room(self, orders: int) -> bool:
-        """At most one portion waits while another is worked: a live change has no more than these before it."""
-        mine = sum(self.tables.still_waiting(uuids) for uuids in self._sent[-2:])
-        unsettled = self.orders.unsettled_mutations()
-        return mine <= PORTION and (unsettled + orders <= self.window or unsettled == 0)
-
-    def _again(self, one: Settled) -> events.OrderChanged:
-        assert one.staged is not None
-        row = {name: cell for name, cell in one.staged.row.items() if cell is not None and name != self.key_column}
-        return events.OrderChanged(
-            customer=one.staged.customer,
-            record_uuid=one.record_uuid,
-            version=one.version,
-            row_hash=one.staged.row_hash,
-            batch_id=one.staged.batch_id,
-            change=events.Change.DELETED if one.staged.removed else events.Change.UPDATED,
-            cause=events.Cause.REPLAY,
-            position=(one.staged.stg_id >> 11) & (events.POSITIONS - 1),
-            detected_at=self.now(),
-            row={name: cell for name, cell in row.items() if name not in self.size_columns},
-            sizes={name: cell for name, cell in row.items() if name in self.size_columns},
-        )
+        return removals
 
 
-def portions(some: Iterable[T]) -> Iterator[list[T]]:
-    """As they are emitted together; no more than one of them is made at a time."""
-    rest = iter(some)
+def portions(items: Iterable[T]) -> Iterator[list[T]]:
+    """Lists of up to PORTION items; only one of them is in memory at a time."""
+    rest = iter(items)
     while portion := list(itertools.islice(rest, PORTION)):
         yield portion
 
 
-def _snapshot(event: events.OrderChanged) -> detection.Snapshot:
-    """What is known of an order from now on that was never detected: that it leaves."""
+def _is_resend(event: events.OrderChanged, settled: Mapping[str, Settled]) -> bool:
+    """Whether the event carries a version that is settled already."""
+    order = settled.get(event.record_uuid)
+    return order is not None and order.version > 0 and versions.is_settled(event.version, order.version)
+
+
+def _removal_snapshot(event: events.OrderChanged) -> detection.Snapshot:
+    """The snapshot row of an order that is being removed, which no pass may ever have detected."""
     return detection.Snapshot(
         record_uuid=event.record_uuid,
         row_hash=event.row_hash,

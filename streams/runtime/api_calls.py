@@ -1,4 +1,4 @@
-"""Calls of the API's day, as far as anyone has told: they belong to the token, whoever makes them."""
+"""The API calls of a UTC day. The limit belongs to the token, so calls of the worker and of commands count together."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,27 +12,32 @@ READS = "api.reads"
 class Store(Protocol):
     """connectors.tables.state.State."""
 
-    def get(self, name: str) -> Any: ...
-    def set(self, name: str, value: Any) -> None: ...
-    def all_of(self, family: str) -> dict[str, Any]: ...
+    def get(self, name: str) -> Any:
+        """The named value; None if it was never stored. Raises Transient."""
+
+    def set(self, name: str, value: Any) -> None:
+        """Stores a named value. Raises Transient."""
+
+    def all_of(self, family: str) -> dict[str, Any]:
+        """The named values of a family, by the rest of their names. Raises Transient."""
 
 
 def calls_today(store: Store, writes_since: Callable[[datetime], int], now: datetime) -> float:
-    """Of this UTC day: what the journal knows or a worker counted, whichever is more; and what commands have read."""
+    """The calls since midnight UTC: the journal's or a worker's count, whichever is higher, plus reads of commands."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    told = [
+    counted = [
         float(worker["budget"]["calls_today"])
         for worker in store.all_of(heartbeat.FAMILY).values()
         if worker.get("budget") and datetime.fromisoformat(worker["at"]) >= midnight
     ]
-    return max([float(writes_since(midnight)), *told]) + _read(store, now)
+    return max([float(writes_since(midnight)), *counted]) + _reads(store, now)
 
 
 def note(store: Store, calls: int, now: datetime) -> None:
-    """A command has made so many."""
-    store.set(READS, {"day": now.date().isoformat(), "calls": _read(store, now) + calls})
+    """Adds the calls that a command has sent."""
+    store.set(READS, {"day": now.date().isoformat(), "calls": _reads(store, now) + calls})
 
 
-def _read(store: Store, now: datetime) -> int:
-    told = store.get(READS) or {}
-    return int(told["calls"]) if told.get("day") == now.date().isoformat() else 0
+def _reads(store: Store, now: datetime) -> int:
+    stored = store.get(READS) or {}
+    return int(stored["calls"]) if stored.get("day") == now.date().isoformat() else 0

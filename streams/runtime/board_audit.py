@@ -1,4 +1,4 @@
-"""The audit of the whole board, within what is left of the day's calls. The worker and `verify --board` use it."""
+"""The audit of the whole board within the API calls left of the day, for the worker and for `verify --board`."""
 
 import asyncio
 import math
@@ -13,16 +13,19 @@ from streams.reconcile import audit
 from streams.resources import Resources, utcnow
 from streams.runtime import verify_timer
 
-# Items of one page; the API takes 500, and a page that is too complex is asked for again at half its size.
+# Items of one page. The API allows 500; the client repeats a request that is too complex with half the page.
 PAGE = 200
-# Of a day's calls so many stay for the writer, whatever a person wants to know.
+# The share of a day's calls that audits may use up; the rest stays for the writer.
 SHARE = 0.9
 
 
 async def audited(
     parts: Resources, client: clients.Client, report: progress.Progress = progress.silent
 ) -> audit.BoardReport:
-    """The whole board, within what is left of the day, and of the minute that all share: each answer tells its rest."""
+    """Audits the whole board and stores the summary for `status`.
+
+    Raises Misconfigured when the calls of the day would not suffice, and what SQL and the API raise.
+    """
     known = await asyncio.to_thread(parts.production.count)
     used, limit = client.budget.snapshot().calls_today, parts.limits.calls_per_day
     calls = math.ceil(known / PAGE) + 1
@@ -36,6 +39,6 @@ async def audited(
     pages: AsyncIterator[list[board_values.BoardItem]] = boards.Board(client, parts.mappings.board.board.id).items(
         columns=ids, page=PAGE
     )
-    found = await parts.auditor().run(pages, lambda items: report("reading the board", items, known))
-    await asyncio.to_thread(parts.state.set, verify_timer.BOARD, found.summary(utcnow()))
-    return found
+    board_report = await parts.auditor().run(pages, lambda items: report("reading the board", items, known))
+    await asyncio.to_thread(parts.state.set, verify_timer.BOARD, board_report.summary(utcnow()))
+    return board_report

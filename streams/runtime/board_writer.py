@@ -1,7 +1,8 @@
-"""The writer of this process: made when the first event comes, for as long as the board's partition is ours.
+"""The worker's writer: created with the first batch of events, kept while the board's partition is assigned here.
 
-Two rights are needed to write. Kafka gives one worker the partition; the lease in SQL gives one process the board.
-The lease follows the partition: it is taken with the first batch, and given back when the partition moves on.
+A writer needs two rights: Kafka assigns the partition to one worker, and the lease in SQL gives the board to one
+process. The lease follows the partition: the first batch acquires it, and the worker releases it when the partition
+moves on.
 """
 
 import asyncio
@@ -27,13 +28,18 @@ from streams.sync import step as sync
 log = logging.getLogger(__name__)
 
 SYNC = topics.STAGED.name
+# Seconds between two checks of the lease.
 LOOK = 1.0
+# Seconds between two attempts to acquire the lease.
 ASK_EVERY = 0.5
 
 
 @contextlib.asynccontextmanager
 async def open_board_writer(parts: Resources, state: health.Health) -> AsyncIterator["BoardWriter"]:
-    """The sync step's side of a worker, with the client's connections and, at the end, without a lease."""
+    """The sync step of a worker, with the client's connections. At the end it releases the lease.
+
+    Raises what SQL raises.
+    """
     used = await asyncio.to_thread(api_calls.calls_today, parts.state, parts.journal.calls_since, utcnow())
     client = parts.board_client(
         calls_today=used,
@@ -41,17 +47,17 @@ async def open_board_writer(parts: Resources, state: health.Health) -> AsyncIter
         api_pause=state.sleeper(SYNC, "the API asked to wait"),
     )
     async with client:
-        made = BoardWriter(parts, state, client)
-        await asyncio.to_thread(made.inherit)
+        board_writer = BoardWriter(parts, state, client)
+        await asyncio.to_thread(board_writer.free_previous_lease)
         try:
-            yield made
+            yield board_writer
         finally:
             with contextlib.suppress(errors.OrdersyncError):
-                await made.give_back()
+                await board_writer.release_lease()
 
 
 class BoardWriter:
-    """`step` works batches; `keep` looks after the lease meanwhile."""
+    """`step` works batches of events; `hold_lease` renews the lease meanwhile."""
 
     def __init__(self, parts: Resources, state: health.Health, client: clients.Client) -> None:
         self._parts = parts
@@ -62,16 +68,19 @@ class BoardWriter:
         self._grant: lease.Grant | None = None
         self._syncer: sync.Syncer | None = None
         self._busy = asyncio.Lock()
-        # The grant of this worker's name, for its next life.
+        # The grant of this worker's name, for the next process of that name.
         self._note = parts.settings.home / "locks" / f"{parts.settings.worker}.lease"
 
     @property
     def writes(self) -> bool:
-        """Is the right to write this worker's?"""
+        """Whether this worker is the lease holder."""
         return self._grant is not None
 
     async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]:
-        """Brings the board to what is staged. What `_begin` reached before it raised is used by the next try."""
+        """Brings the board to the staged orders. A retry goes on with the lease that a failed call has acquired.
+
+        Raises LeaseLost, and what the API and SQL raise; Misconfigured when the board is not set up.
+        """
         async with self._busy:
             grant = self._grant = self._grant or await self._acquire()
             if self._syncer is None:
@@ -79,10 +88,10 @@ class BoardWriter:
             self._state.progress(SYNC)
             return await self._syncer.run(staged)
 
-    async def settle_doubts(self, *, owns: bool) -> None:
-        """Goes on with requests in doubt and parked orders while no event arrives, if the partition is ours.
+    async def advance_in_doubt(self, *, owns: bool) -> None:
+        """Goes on with in-doubt requests and parked orders while no event arrives, if this worker owns the partition.
 
-        SQL is asked each time: another worker may have left them, or have parked orders late. Raises what `step` does.
+        Reads SQL each time: another worker may have left them, or have parked orders late. Raises what `step` raises.
         """
         if owns and not self._busy.locked() and await asyncio.to_thread(self._in_doubt) and not self._busy.locked():
             await self.step([])
@@ -90,22 +99,23 @@ class BoardWriter:
     def _in_doubt(self) -> bool:
         return bool(self._parts.journal.unfinished() or self._parts.state.all_of(PARKED))
 
-    def inherit(self) -> None:
-        """Frees the lease of an earlier life of this worker, which is surely over: we hold the lock on its name.
+    def free_previous_lease(self) -> None:
+        """Releases the lease of the previous process of this name. It has ended: this process holds the name's lock.
 
-        At the start, for the partition may go to another worker, and it should not wait until that lease runs out.
+        Called at the start: the partition may move to another worker, which need not wait until that lease ends.
+        Raises what SQL raises.
         """
         try:
-            left = lease.Grant.model_validate_json(self._note.read_text())
+            previous = lease.Grant.model_validate_json(self._note.read_text())
         except (FileNotFoundError, ValueError):
-            return  # It gave the lease back, or it died while it wrote: then the lease runs out by itself.
-        self._lease.release(left)
+            return  # That process released its lease, or ended while it wrote the note: then the lease runs out.
+        self._lease.release(previous)
         self._note.unlink()
 
-    async def keep(self, owns: Callable[[], bool]) -> None:
-        """Renews the lease three times in its life; gives it back once the partition is not ours any more.
+    async def hold_lease(self, owns: Callable[[], bool]) -> None:
+        """Renews the lease three times in its duration, and releases it once `owns` says that the partition moved on.
 
-        Raises LeaseLost: whoever runs this ends the process, because the writer may be in the midst of a batch.
+        Never returns. Raises LeaseLost: the caller ends the process, because the writer may be in the midst of a batch.
         """
         loop = asyncio.get_running_loop()
         renewed: dict[int, float] = {}
@@ -116,21 +126,21 @@ class BoardWriter:
                 continue
             if not owns() and not self._busy.locked():
                 async with self._busy:
-                    await self.give_back()
+                    await self.release_lease()
                 continue
             if now - renewed.setdefault(grant.token, now) < self._parts.settings.lease_seconds / 3:
                 continue
             renewed = {grant.token: now}
             try:
-                kept = await asyncio.to_thread(self._lease.renew, grant)
+                is_renewed = await asyncio.to_thread(self._lease.renew, grant)
             except errors.Transient as error:
                 log.warning("the lease of the board was not renewed: %s", error)
                 continue
-            if not kept and self._grant is grant:
+            if not is_renewed and self._grant is grant:
                 raise errors.LeaseLost("the lease of the board ran out or went to another process")
 
-    async def give_back(self) -> None:
-        """Lets the next writer in at once."""
+    async def release_lease(self) -> None:
+        """Releases the lease, so that the next writer need not wait for its end. Raises what SQL raises."""
         grant, self._grant, self._syncer = self._grant, None, None
         if grant is not None:
             await asyncio.to_thread(self._lease.release, grant)
@@ -151,7 +161,7 @@ class BoardWriter:
                 await asyncio.sleep(ASK_EVERY)
 
     async def _begin(self, grant: lease.Grant) -> sync.Syncer:
-        """The syncer, with what the board has now. Raises Misconfigured when the board is not set up."""
+        """Reads columns and groups of the board and builds the syncer. Raises Misconfigured without a key column."""
         parts = self._parts
         board = boards.Board(self.client, parts.mappings.board.board.id)
         key = parts.mappings.board.key.id
@@ -162,22 +172,10 @@ class BoardWriter:
             )
         await asyncio.to_thread(parts.ledger.remember_groups, await board.groups())
         view = board_view.BoardView(board, parts.mappings)
-        board_lookup = lookup.BoardLookup(view, self._state.sleeper(SYNC, "looking on the board for a lost answer"))
-        write = writer.Writer(
-            client=self.client,
-            journal=parts.journal,
-            ledger=parts.ledger,
-            board_lookup=board_lookup,
-            board_id=board.board_id,
-            grant=grant,
-            batch_size=parts.settings.batch_size,
-            minute=parts.settings.monday_minute,
-            budget_left=self.budget.mutations_left,
-            now=utcnow,
-            sleep=self._state.sleeper(SYNC, "the API does not answer"),
-            new_key=new_id,
-            progress=lambda: self._state.progress(SYNC),
+        board_lookup = lookup.BoardLookup(
+            view, self._state.sleeper(SYNC, "looking up an in-doubt request on the board")
         )
+        write = self._writer(board.board_id, grant, board_lookup)
         return sync.Syncer(
             grant=grant,
             refresher=refresh.Refresher(view, parts.ledger, parts.repairs, parts.mappings),
@@ -188,4 +186,22 @@ class BoardWriter:
             labels=board_view.LabelBook(columns),
             mappings=parts.mappings,
             now=utcnow,
+        )
+
+    def _writer(self, board_id: str, grant: lease.Grant, board_lookup: lookup.BoardLookup) -> writer.Writer:
+        parts = self._parts
+        return writer.Writer(
+            client=self.client,
+            journal=parts.journal,
+            ledger=parts.ledger,
+            board_lookup=board_lookup,
+            board_id=board_id,
+            grant=grant,
+            batch_size=parts.settings.batch_size,
+            minute=parts.settings.monday_minute,
+            budget_left=self.budget.mutations_left,
+            now=utcnow,
+            sleep=self._state.sleeper(SYNC, "the API does not answer"),
+            new_key=new_id,
+            progress=lambda: self._state.progress(SYNC),
         )

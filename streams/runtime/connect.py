@@ -1,4 +1,4 @@
-"""The start of every command and process: its connectors, the broker's topics, one question to the board."""
+"""The start of every command and process: the connectors, the broker's topics, one read of the board."""
 
 import contextlib
 import getpass
@@ -26,9 +26,12 @@ ASK_EVERY = 1.0
 
 @contextmanager
 def everything(settings: Settings) -> Iterator[Resources]:
-    """The connectors, with the broker and the board that the settings name, or the embedded ones."""
+    """The connectors, with the broker and the board that the settings name, or the embedded ones.
+
+    Raises Misconfigured for a broken mapping, or when an embedded server cannot start.
+    """
     with database(settings) as parts:
-        # A broken mapping is reported before anything is started.
+        # Loading the mapping first reports a broken one before anything starts.
         log.debug("the mapping of board %s is sound", parts.mappings.board.board.id)
         with embedded.endpoints(settings, parts.limits) as ends:
             parts.bootstrap, parts.monday_url = ends.bootstrap, ends.monday_url
@@ -37,7 +40,7 @@ def everything(settings: Settings) -> Iterator[Resources]:
 
 @contextmanager
 def database(settings: Settings) -> Iterator[Resources]:
-    """The connectors of commands that only read SQL: no broker, no board."""
+    """The connectors of commands that need SQL only: no broker, no board."""
     parts = Resources(settings)
     try:
         yield parts
@@ -46,21 +49,21 @@ def database(settings: Settings) -> Iterator[Resources]:
 
 
 async def ask_board(parts: Resources, ask: Callable[[boards.Board], Awaitable[T]], board_id: str | None = None) -> T:
-    """What the board answers to `ask`; or another board of the account. Raises what the client raises."""
+    """The result of `ask` on the configured board, or on the board of this id. Raises what the client raises."""
     async with parts.board_client() as client:
         return await ask(boards.Board(client, board_id or parts.mappings.board.board.id))
 
 
 async def read_items(board: boards.Board) -> list[board_values.BoardItem]:
-    """Every active item with its subitems."""
+    """Every active item with its subitems. Raises what the client raises."""
     return [item async for page in board.items() for item in page]
 
 
 def wait_for_topics(ensure: Callable[[], object], state: health.Health, stopped: Callable[[float], bool]) -> bool:
-    """Creates the topics that are missing. Blocks until the broker answers; False when `stopped` said so before.
+    """Creates missing topics. Blocks until the broker answers; returns False if `stopped` returned True before.
 
-    A broker that is away at the start is waited for here: a process that ended would only be started again. `stopped`
-    waits so many seconds and returns whether to stop. Raises Misconfigured when login or rights are refused.
+    `stopped` waits the given seconds and returns whether to stop. The process waits here because a restart would only
+    wait once more. Raises Misconfigured when the broker refuses login or rights.
     """
     with contextlib.ExitStack() as waiting:
         while True:
@@ -76,8 +79,8 @@ def wait_for_topics(ensure: Callable[[], object], state: health.Health, stopped:
 
 
 def operator() -> str:
-    """The user who gives this command, as far as the machine knows."""
+    """The name of the user who runs this process, or the number of a user without a name."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # A container may run as a user without a name.
+    except (KeyError, OSError):  # A container may run under a user id without a name.
         return f"user {os.getuid()}"

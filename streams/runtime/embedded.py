@@ -1,6 +1,6 @@
-"""The embedded broker and the bundled board: attached to where they run already, started where they do not.
+"""The embedded broker and board: a process attaches to the running ones of its home folder, or starts them.
 
-Whoever starts one owns it and ends it. So every command works by itself, and two commands in two terminals share.
+The process that starts a server owns it and stops it. So every command works alone, and two commands share one server.
 """
 
 import json
@@ -17,13 +17,13 @@ from connectors.monday import limits as monday_limits
 from connectors.simulator import config
 from streams.settings import Settings
 
-# A machine that does other work too takes its time; a start that failed is told at once.
+# Seconds. A busy machine takes this long; a failed start is reported at once.
 START_WITHIN = 120.0
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the broker and the board answer. `revive` starts again what this process owns and what died."""
+    """The addresses of broker and board. `revive` restarts those that have ended, and returns a line for each."""
 
     bootstrap: str
     monday_url: str
@@ -32,7 +32,7 @@ class Endpoints:
 
 @contextmanager
 def endpoints(settings: Settings, limits: monday_limits.Limits) -> Iterator[Endpoints]:
-    """Both, for the time of a command. Raises Misconfigured, in one line, when one cannot be had."""
+    """Both for the duration of a command. Raises Misconfigured, in one line, when one of them cannot start."""
     with ExitStack() as stack:
         revivers: list[Callable[[], str | None]] = []
         bootstrap, monday_url = settings.kafka_bootstrap_servers, settings.monday_url
@@ -46,15 +46,18 @@ def endpoints(settings: Settings, limits: monday_limits.Limits) -> Iterator[Endp
         if not monday_url:
             simulator = Simulator(settings, limits)
             stack.callback(simulator.stop)
-            board = Shared("the bundled board", lambda: Simulator.attach(settings.home), simulator.start)
+            board = Shared("the embedded board", lambda: Simulator.attach(settings.home), simulator.start)
             monday_url = board.had()
             revivers.append(board.revive)
-        yield Endpoints(bootstrap, monday_url, lambda: [said for one in revivers if (said := one()) is not None])
+        yield Endpoints(bootstrap, monday_url, lambda: [line for revive in revivers if (line := revive()) is not None])
 
 
 @dataclass
 class Shared:
-    """What one process of a home folder runs and the others use. Whoever finds that it is gone becomes its owner."""
+    """A server that one process of a home folder runs and the others use. Any of them may restart it.
+
+    `attach` returns the address of the running server, or None; `start` starts it and returns its address.
+    """
 
     name: str
     attach: Callable[[], str | None]
@@ -62,24 +65,27 @@ class Shared:
     address: str = ""
 
     def had(self) -> str:
-        """Its address: where it runs already, or where it was started now."""
+        """The address of the running server, or of the one started here. Raises Misconfigured when it cannot start."""
         deadline = time.monotonic() + START_WITHIN
         while True:
-            found = self.attach()
-            if found is not None:
-                self.address = found
-                return found
+            address = self.attach()
+            if address is not None:
+                self.address = address
+                return address
             try:
                 self.address = self.start()
                 return self.address
             except errors.Misconfigured as error:
-                # Its owner is about to start it, or about to end.
+                # Another process has the lock: it is about to start the server, or about to end.
                 if error.code != "LOCKED" or time.monotonic() > deadline:
                     raise
             time.sleep(0.1)
 
     def revive(self) -> str | None:
-        """Starts it again if it ended, at its old address. What was done, if anything was."""
+        """Restarts an ended server at its old address and returns a line for the log; None if nothing was done.
+
+        Raises Misconfigured when it cannot start, or answers at another address.
+        """
         if self.attach() is not None:
             return None
         try:
@@ -89,12 +95,12 @@ class Shared:
                 return None
             raise
         if address != self.address:
-            raise errors.Misconfigured(f"{self.name} answers at {address} now: stop everything and start again")
+            raise errors.Misconfigured(f"{self.name} answers at {address} now: stop everything, then start again")
         return f"{self.name} had ended: started again"
 
 
 class Simulator:
-    """The bundled board as a child process on one folder, with one owner. Its address survives a restart."""
+    """The embedded board as a child process on one folder, with one owner. A restart keeps the address."""
 
     def __init__(self, settings: Settings, limits: monday_limits.Limits) -> None:
         self._folder = (settings.home / "board").resolve()
@@ -104,7 +110,7 @@ class Simulator:
 
     @staticmethod
     def attach(home: Path) -> str | None:
-        """The address of the board that a living owner runs in this home folder."""
+        """The address of the board that a running owner has in this home folder; None without one."""
         folder = (home / "board").resolve()
         url, identity = _running(folder)
         if locks.owner(folder / "lock") is None or identity is None or not identity.alive():
@@ -112,7 +118,10 @@ class Simulator:
         return url
 
     def start(self) -> str:
-        """Its address, once it answers: the last one again, unless it was stopped in order since."""
+        """Starts the board and returns its address once it answers; the address of a killed board is used once more.
+
+        Raises Misconfigured with code LOCKED while another process owns it, or with the reason of a failed start.
+        """
         self._lock.acquire()
         port = _running(self._folder)[0].rsplit(":", 1)[-1].split("/")[0]
         output = self._folder / "simulator.log"
@@ -135,7 +144,7 @@ class Simulator:
         return url
 
     def stop(self) -> None:
-        """Ends it and lets the folder go; nothing happens if it is another's."""
+        """Ends the board and unlocks the folder; does nothing if another process owns it."""
         if not self._lock.held:
             return
         if self._child is not None:
@@ -151,12 +160,15 @@ class Simulator:
                     return str(json.loads(line)["url"])
             time.sleep(0.05)
         child.stop(0)
-        said = output.read_text().splitlines() or ["it said nothing"]
-        raise errors.Misconfigured(f"the bundled board did not start: {said[-1]} ({output})")
+        lines = output.read_text().splitlines() or ["no output"]
+        raise errors.Misconfigured(f"the embedded board did not start: {lines[-1]} ({output})")
 
 
 def _running(folder: Path) -> tuple[str, processes.Identity | None]:
-    """Where the folder's board answers, or did when its owner was killed, and which process it is."""
+    """Address and process of the folder's last board, as its file holds them; "" and None without the file.
+
+    The file stays when the owner is killed.
+    """
     try:
         url, _, identity = (folder / "running").read_text().partition(" ")
     except FileNotFoundError:

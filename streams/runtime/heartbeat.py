@@ -1,4 +1,4 @@
-"""Tells SQL how this process is doing, so that `ordersync status` sees it from anywhere, also while Kafka is away."""
+"""Writes the state of this process to SQL, so that `ordersync status` shows it on any machine, also without Kafka."""
 
 import asyncio
 import logging
@@ -16,33 +16,37 @@ log = logging.getLogger(__name__)
 
 FAMILY = "worker"
 BROKER = "kafka"
+# Seconds between two reports.
 EVERY = 2.0
-# What did not change is told again after this, so that a reader can tell an idle worker from a dead one.
-AGAIN = 10.0
+# Seconds after which an unchanged state is written once more, so that readers recognise a process that has ended.
+REPEAT_AFTER = 10.0
 
 
 class Store(Protocol):
-    """Named facts (connectors.tables.state.State)."""
+    """connectors.tables.state.State."""
 
-    def set(self, name: str, value: Any) -> None: ...
+    def set(self, name: str, value: Any) -> None:
+        """Stores a named value. Raises Transient, and Misconfigured when the disk is full."""
 
 
 class Budget(Protocol):
     """The API's budget (connectors.monday.budget.Budget)."""
 
-    def snapshot(self) -> Any: ...
+    def snapshot(self) -> Any:
+        """Complexity in points, times in seconds, calls of this UTC day."""
 
 
 class Broker(Protocol):
-    """Since when the broker does not answer (connectors.kafka.BrokerNoise)."""
+    """The reachability of the broker (connectors.kafka.BrokerNoise)."""
 
     @property
-    def since(self) -> datetime | None: ...
+    def since(self) -> datetime | None:
+        """The time (UTC) since when the broker does not answer; None while it does."""
 
 
 @dataclass
 class Reporter:
-    """`tell` writes the state when it changed or grew old. `now` is UTC; a poller has no `address` and no `budget`."""
+    """`report` writes a state that is new or old. `now` is UTC; a poller has no `address` and no `budget`."""
 
     store: Store
     health: health.Health
@@ -53,10 +57,10 @@ class Reporter:
     role: str = "worker"
     address: str = ""
     budget: Budget | None = None
-    _told: workers.WorkerState | None = field(default=None, init=False)
+    _reported: workers.WorkerState | None = field(default=None, init=False)
 
     def state(self) -> workers.WorkerState:
-        """How the process is doing now."""
+        """The state of this process now."""
         holding, trouble = dict(self.health.holding), set(self.health.trouble)
         away = self.broker.since
         if away is not None:
@@ -75,40 +79,40 @@ class Reporter:
         )
 
     async def run(self) -> None:
-        """Tells for as long as the worker lives."""
+        """Reports until the task is cancelled."""
         while True:
-            await asyncio.to_thread(self.try_to_tell)
+            await asyncio.to_thread(self.try_report)
             await asyncio.sleep(EVERY)
 
-    def try_to_tell(self) -> None:
-        """A database that is busy, or full, hears of it the next time."""
+    def try_report(self) -> None:
+        """Reports; a database that is busy or full gets the next report."""
         try:
-            self.tell()
+            self.report()
         except errors.OrdersyncError as error:
-            log.debug("how %s is doing was not told: %s", self.name, error)
+            log.debug("the state of %s was not stored: %s", self.name, error)
 
-    def tell(self) -> bool:
-        """Writes the state if there is news. Whether it did."""
-        state, told = self.state(), self._told
-        if told is not None and (state.at - told.at).total_seconds() < AGAIN and _same(state, told):
+    def report(self) -> bool:
+        """Writes the state if it changed or was written long ago. Returns whether it wrote. Raises what SQL raises."""
+        state, reported = self.state(), self._reported
+        if reported is not None and (state.at - reported.at).total_seconds() < REPEAT_AFTER and _same(state, reported):
             return False
         self.store.set(f"{FAMILY}.{self.name}", state.model_dump(mode="json"))
-        self._told = state
+        self._reported = state
         return True
 
 
-def _budget(seen: Any) -> workers.ApiBudget:
+def _budget(snapshot: Any) -> workers.ApiBudget:
     return workers.ApiBudget(
-        complexity_spent=seen.complexity_spent,
-        complexity_limit=seen.complexity_limit,
-        resets_in=seen.resets_in,
-        throttled=seen.throttled,
-        calls_today=seen.calls_today,
-        calls_limit=seen.calls_limit,
-        calls_run_out_at=seen.calls_run_out_at,
+        complexity_spent=snapshot.complexity_spent,
+        complexity_limit=snapshot.complexity_limit,
+        resets_in=snapshot.resets_in,
+        throttled=snapshot.throttled,
+        calls_today=snapshot.calls_today,
+        calls_limit=snapshot.calls_limit,
+        calls_run_out_at=snapshot.calls_run_out_at,
     )
 
 
 def _same(one: workers.WorkerState, other: workers.WorkerState) -> bool:
-    """Do they tell a person the same? What merely counts up does not matter."""
+    """Whether both states mean the same to an operator; counters do not matter."""
     return (one.holding, one.trouble) == (other.holding, other.trouble)

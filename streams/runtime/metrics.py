@@ -1,8 +1,8 @@
-"""GET /metrics: what the worker knows, for Prometheus; every name, its unit and what it means.
+"""GET /metrics: the metrics of a worker for Prometheus, each with its name, unit and meaning.
 
-What is in memory is told as it is. What stands in SQL and in Kafka is asked at most every `KEEP` seconds and in the
-thread of the scrape, so that a scrape never costs the pipeline; where it cannot be had, its names are missing and
-`ordersync_readable` says so.
+Values in memory are current. Values in SQL and Kafka are read in the thread of the scrape, at most every `KEEP`
+seconds, so that a scrape never delays the lanes. Without an answer their metrics are missing, and `ordersync_readable`
+is 0.
 """
 
 import logging
@@ -36,12 +36,13 @@ T = TypeVar("T")
 class Reporter(Protocol):
     """streams.runtime.heartbeat.Reporter."""
 
-    def state(self) -> workers.WorkerState: ...
+    def state(self) -> workers.WorkerState:
+        """The state of the worker now."""
 
 
 @dataclass
 class Cached(Generic[T]):
-    """An answer that is asked for again after `keep` seconds; None while it cannot be had."""
+    """The result of `ask`, read once more after `keep` seconds."""
 
     ask: Callable[[], T]
     keep: float = KEEP
@@ -51,6 +52,7 @@ class Cached(Generic[T]):
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def get(self) -> T | None:
+        """The newest result; None if the newest read raised an OrdersyncError."""
         with self._lock:
             if self._asked is None or self.clock() - self._asked >= self.keep:
                 try:
@@ -64,7 +66,7 @@ class Cached(Generic[T]):
 
 @dataclass(frozen=True)
 class Tables:
-    """What SQL tells: the same as `ordersync status`, since when the oldest change waits, the epoch of the lease."""
+    """The values from SQL: those of `ordersync status`, the time of the oldest waiting change, the lease's epoch."""
 
     status: statuses.Status
     waiting_since: datetime | None
@@ -73,7 +75,7 @@ class Tables:
 
 @dataclass(frozen=True, eq=False)
 class Metrics(Collector):
-    """One worker's metrics. `lag` is what its group has yet to read, by topic without the prefix."""
+    """The metrics of one worker. `lag`: the events that its group has yet to read, by topic without prefix."""
 
     state: health.Health
     reporter: Reporter
@@ -81,42 +83,44 @@ class Metrics(Collector):
     lag: Cached[Mapping[str, int]]
 
     def render(self) -> bytes:
-        """The page. Blocks while SQL and Kafka are asked."""
+        """The page. Blocks while it reads SQL and Kafka."""
         registry = prometheus_client.CollectorRegistry(auto_describe=False)
         registry.register(self)
         return prometheus_client.generate_latest(registry)
 
     def collect(self) -> Iterable[Metric]:
         """Every metric."""
-        told = self.reporter.state()
-        yield from self._worker(told)
-        if told.budget is not None:
-            yield from _budget(told.budget)
+        worker = self.reporter.state()
+        yield from self._worker(worker)
+        if worker.budget is not None:
+            yield from _budget(worker.budget)
         tables = self.tables.get()
-        # A broker that is away keeps who asks it waiting.
-        lag = None if heartbeat.BROKER in told.trouble else self.lag.get()
+        # A request to a broker that is away would block until its timeout.
+        lag = None if heartbeat.BROKER in worker.trouble else self.lag.get()
         readable = {"tables": tables is not None, "kafka": lag is not None}
-        yield _gauge("readable", "1 if the metrics that come from there could be had", readable, "source")
+        yield _gauge("readable", "1 if the metrics of this source could be read", readable, "source")
         if tables is not None:
             yield from _orders(tables)
             yield from _flow(tables)
         if lag is not None:
             yield _gauge("topic_lag_events", "Events of a topic that the group has yet to read", lag, "topic")
 
-    def _worker(self, told: workers.WorkerState) -> Iterable[Metric]:
+    def _worker(self, worker: workers.WorkerState) -> Iterable[Metric]:
         lanes = {topic.name for topic in topics.ALL}
         worked = CounterMetricFamily(
             "ordersync_events_worked", "Events worked and acknowledged by this worker since its start", labels=["lane"]
         )
         for lane in sorted(lanes):
-            worked.add_metric([lane], told.events.get(lane, 0))
+            worked.add_metric([lane], worker.events.get(lane, 0))
         yield worked
-        # Whatever else holds or is in trouble, such as the broker, counts as a lane of its own.
-        every = sorted(lanes | told.holding.keys() | set(told.trouble) | {heartbeat.BROKER})
-        yield _gauge("lane_holding", "1 while the lane waits on purpose", {n: n in told.holding for n in every}, "lane")
-        yield _gauge("lane_in_trouble", "1 while it waits for a person", {n: n in told.trouble for n in every}, "lane")
+        # Other names that hold or are in trouble, such as the broker, count as lanes too.
+        names = sorted(lanes | worker.holding.keys() | set(worker.trouble) | {heartbeat.BROKER})
+        holding = {name: name in worker.holding for name in names}
+        trouble = {name: name in worker.trouble for name in names}
+        yield _gauge("lane_holding", "1 while the lane waits on purpose", holding, "lane")
+        yield _gauge("lane_in_trouble", "1 while the lane waits for an operator or the broker", trouble, "lane")
         idle = {lane: self.state.idle(lane) for lane in lanes}
-        yield _gauge("lane_idle_seconds", "Time since the lane last got anywhere", idle, "lane")
+        yield _gauge("lane_idle_seconds", "Time since the lane last made progress", idle, "lane")
         yield _gauge("loop_idle_seconds", "Time since the event loop last ran", self.state.clock() - self.state.ticked)
 
 
@@ -128,10 +132,10 @@ def of_worker(parts: Resources, state: health.Health, reporter: Reporter, group:
         return Tables(statuses.collect(parts), parts.orders.waiting_since(), parts.lease_status.epoch())
 
     def lag() -> dict[str, int]:
-        found = dict.fromkeys(by_topic.values(), 0)
+        lags = dict.fromkeys(by_topic.values(), 0)
         for (topic, _), events in parts.admin.lag(group, list(by_topic)).items():
-            found[by_topic[topic]] += events
-        return found
+            lags[by_topic[topic]] += events
+        return lags
 
     return Metrics(state, reporter, Cached(tables), Cached(lag))
 
@@ -147,46 +151,46 @@ def _budget(budget: workers.ApiBudget) -> Iterable[Metric]:
 
 
 def _orders(tables: Tables) -> Iterable[Metric]:
-    seen = tables.status
-    orders = GaugeMetricFamily(
-        "ordersync_orders", "Orders of the source by where they stand", labels=["customer", "state"]
-    )
-    for one in seen.customers:
-        for state, count in one.orders.items():
-            orders.add_metric([one.customer, state.value], count)
+    status = tables.status
+    orders = GaugeMetricFamily("ordersync_orders", "Orders of the source by state", labels=["customer", "state"])
+    for customer in status.customers:
+        for state, count in customer.orders.items():
+            orders.add_metric([customer.customer, state.value], count)
     yield orders
-    yield _gauge("source_rows", "Rows of ORDERS_UNIFIED", seen.source_rows)
-    yield _gauge("undetected_rows", "Rows that no pass has let in yet", seen.undetected)
-    yield _gauge("refused_rows", "Rows without an identity of their own", seen.refused)
-    yield _gauge("failures_open", "Failures that wait, by code", seen.failures, "code")
-    age = 0.0 if tables.waiting_since is None else (seen.at - tables.waiting_since).total_seconds()
-    yield _gauge("oldest_waiting_seconds", "Time since the oldest change that waits was found", max(0.0, age))
-    yield _gauge("customers_on_hold", "Customers whose changes wait for a person", len(seen.holds))
+    yield _gauge("source_rows", "Rows of ORDERS_UNIFIED", status.source_rows)
+    yield _gauge("undetected_rows", "Rows that no pass has admitted yet", status.undetected)
+    yield _gauge("refused_rows", "Rows without an identity of their own", status.refused)
+    yield _gauge("failures_open", "Open failures by code", status.failures, "code")
+    age = 0.0 if tables.waiting_since is None else (status.at - tables.waiting_since).total_seconds()
+    yield _gauge("oldest_waiting_seconds", "Time since the oldest waiting change was detected", max(0.0, age))
+    yield _gauge("customers_on_hold", "Customers on hold", len(status.holds))
 
 
 def _flow(tables: Tables) -> Iterable[Metric]:
-    seen = tables.status
-    mutations = {"unsettled": seen.unsettled_mutations, "window": seen.window}
-    yield _gauge("mutations", "Mutations that are planned and unsettled, and how many may be", mutations, "what")
-    yield _gauge("batches_open", "Batches that have not ended", len(seen.open_batches))
-    yield _gauge("guard_holds", "1 while the guard stops detection", seen.held is not None)
+    status = tables.status
+    mutations = {"unsettled": status.unsettled_mutations, "window": status.window}
+    yield _gauge(
+        "mutations", "Planned mutations that are unsettled, and the limit of the admission window", mutations, "what"
+    )
+    yield _gauge("batches_open", "Batches that have not ended", len(status.open_batches))
+    yield _gauge("guard_holds", "1 while the guard stops detection", status.held is not None)
     yield _gauge("lease_epoch", "Epoch of the board's lease: it rises with every new writer", tables.epoch)
-    yield _gauge("writer_present", "1 while some worker holds the lease", seen.writer is not None)
-    if seen.last_pass is not None:
-        last = seen.last_pass
+    yield _gauge("writer_present", "1 while some worker holds the lease", status.writer is not None)
+    if status.last_pass is not None:
+        last = status.last_pass
         yield CounterMetricFamily("ordersync_passes", "Detection passes so far", value=last.number)
         yield _gauge("last_pass_timestamp_seconds", "When the last pass ended", last.finished_at.timestamp())
         took = (last.finished_at - last.started_at).total_seconds()
-        yield _gauge("last_pass_duration_seconds", "How long it took", took)
-        yield _gauge("last_pass_scanned_rows", "Rows that it compared", last.scanned)
-        yield _gauge("last_pass_deferred_rows", "Changes that found no room in the window", last.deferred)
+        yield _gauge("last_pass_duration_seconds", "Duration of the last pass", took)
+        yield _gauge("last_pass_scanned_rows", "Rows that the last pass compared", last.scanned)
+        yield _gauge("last_pass_deferred_rows", "Changes that the last pass deferred", last.deferred)
 
 
-def _gauge(name: str, says: str, value: float | Mapping[str, float], label: str = "") -> Metric:
-    """One gauge; with a label, one value for each of its values."""
+def _gauge(name: str, meaning: str, value: float | Mapping[str, float], label: str = "") -> Metric:
+    """A gauge; with a label, one sample for each value of the label."""
     if not isinstance(value, Mapping):
-        return GaugeMetricFamily(f"ordersync_{name}", says, value=float(value))
-    found = GaugeMetricFamily(f"ordersync_{name}", says, labels=[label])
+        return GaugeMetricFamily(f"ordersync_{name}", meaning, value=float(value))
+    gauge = GaugeMetricFamily(f"ordersync_{name}", meaning, labels=[label])
     for key in sorted(value):
-        found.add_metric([key], float(value[key]))
-    return found
+        gauge.add_metric([key], float(value[key]))
+    return gauge

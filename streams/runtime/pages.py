@@ -1,6 +1,6 @@
-"""The worker's pages: /health, 200 while all is well and 503 with the reason otherwise, and /metrics for Prometheus.
+"""The worker's pages: /health (200, or 503 with the reason) and /metrics for Prometheus.
 
-On loopback, unless `web_bind` says otherwise: they ask for no login.
+The pages ask for no login, so they listen on loopback unless `web_bind` names another address.
 """
 
 import asyncio
@@ -16,28 +16,32 @@ from schemas import workers
 from streams.delivery import health
 
 HOST = "127.0.0.1"
-# A loop that has not run for so long answers nothing anyway; a lane that holds answers with its reason.
+# Seconds. /health answers 503 when the event loop has not run for so long before this request.
 HUNG = 30.0
 
 
 class App(Protocol):
-    """The part of a Faust app that is used."""
+    """The part of a Faust app that the pages need."""
 
     @property
-    def web(self) -> Any: ...
+    def web(self) -> Any:
+        """The app's web server."""
 
-    def page(self, path: str) -> Any: ...
+    def page(self, path: str) -> Any:
+        """A decorator for the handler of this path."""
 
 
 class Reporter(Protocol):
     """streams.runtime.heartbeat.Reporter."""
 
-    def state(self) -> workers.WorkerState: ...
+    def state(self) -> workers.WorkerState:
+        """The state of the worker now."""
 
 
 def listening(wanted: int, host: str = HOST) -> socket.socket:
-    """A socket that listens on `wanted`, or on another free port of `host` when it is taken: a second worker on a
-    machine is no mistake. Raises Misconfigured when this machine cannot listen on `host` at all.
+    """A socket that listens on port `wanted` of `host`, or on a free port when another worker has that one.
+
+    Raises Misconfigured when this machine cannot listen on `host` at all.
     """
     with contextlib.suppress(OSError):
         return socket.create_server((host, wanted))
@@ -49,9 +53,9 @@ def listening(wanted: int, host: str = HOST) -> socket.socket:
 
 
 async def show(app: App, listener: socket.socket) -> None:
-    """Opens the pages, before anything else is started: they tell why nothing else starts.
+    """Opens the pages. The worker calls this first, so that /health can give the reason of a start that waits.
 
-    `listener` listens already: a port that is only known to be free, another worker may take at the same moment.
+    `listener` listens already, because another worker could take a port that is merely free.
     """
     app.web._transport_handlers["tcp"] = lambda: SockSite(app.web._runner, listener)
     await app.web.maybe_start()
@@ -61,13 +65,13 @@ def declare(app: App, state: health.Health, reporter: Reporter) -> None:
     """Adds the pages to the app's own web server."""
 
     async def show_health(web: Any, request: Any) -> Any:
-        seen = reporter.state()
-        still = state.clock() - state.ticked
-        well = seen.well and still < HUNG
+        worker = reporter.state()
+        idle = state.clock() - state.ticked
+        well = worker.well and idle < HUNG
         body = {
             "status": "ok" if well else "holding",
-            "why": {lane: seen.holding.get(lane, "") for lane in seen.trouble},
-            **seen.model_dump(mode="json"),
+            "why": {lane: worker.holding.get(lane, "") for lane in worker.trouble},
+            **worker.model_dump(mode="json"),
         }
         return web.json(body, status=200 if well else 503)
 
@@ -75,7 +79,7 @@ def declare(app: App, state: health.Health, reporter: Reporter) -> None:
 
 
 def declare_metrics(app: App, render: Callable[[], bytes], content_type: str) -> None:
-    """Adds the page that Prometheus reads. `render` may block."""
+    """Adds /metrics. `render` may block: it runs in a thread."""
 
     async def show_metrics(web: Any, request: Any) -> Any:
         body = await asyncio.to_thread(render)

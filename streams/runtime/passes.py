@@ -1,4 +1,4 @@
-"""A detection pass of this machine: one at a time, with the events on Kafka before the snapshots move."""
+"""Runs passes one at a time on this machine, and publishes their events before the snapshot rows move."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,14 +15,14 @@ from streams.resources import Resources
 def one_pass(
     parts: Resources, detector: Detector, chosen: detection.Filters | None = None, *, accept: bool = False
 ) -> detection.PassReport:
-    """One pass at a time on this machine: two at once would emit every change twice, harmlessly but in vain."""
+    """Runs a pass alone on this machine: two at once would emit every change twice. Raises what the detector raises."""
     with alone(parts):
         return detector.run(chosen, accept=accept)
 
 
 @contextmanager
 def alone(parts: Resources) -> Iterator[None]:
-    """While no pass runs on this machine."""
+    """Holds the lock of this machine's passes. Blocks until no other process holds it."""
     lock = locks.FileLock(parts.settings.home / "locks" / "detect")
     lock.acquire(wait=True)
     try:
@@ -32,10 +32,10 @@ def alone(parts: Resources) -> Iterator[None]:
 
 
 def publisher(parts: Resources) -> Publish:
-    """Returns once Kafka has confirmed every event.
+    """A function that sends events and returns once Kafka has confirmed all of them. It raises Transient.
 
-    Raises Transient when the topic was made anew since the first one. A broker that lost its data gives producer ids
-    out a second time, and may take events under an old one for repetitions of another's: confirmed and not stored.
+    It also raises Transient when the topic was created again after its first call. A broker that has lost its data
+    assigns producer ids once more, and may confirm new events without storing them: it takes them for repeated ones.
     """
     name = topics.named(topics.CHANGED, parts.settings.topic_prefix)
     ids: dict[str, str] = {}
@@ -44,8 +44,8 @@ def publisher(parts: Resources) -> Publish:
         if not ids:
             ids.update(parts.admin.topic_ids([name]))
         parts.producer.send_all(consumer.outgoing(changed, parts.settings.topic_prefix))
-        # After it was sent and before the snapshot moves: what is in doubt is emitted again by a process of its own.
+        # Checked after sending and before the snapshot rows move: the restarted process then emits the events again.
         if parts.admin.topic_ids([name]) != ids:
-            raise errors.Transient(f"{name} was deleted or made anew")
+            raise errors.Transient(f"{name} was deleted or created again")
 
     return publish

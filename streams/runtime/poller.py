@@ -1,4 +1,4 @@
-"""The poller process: detection passes, and between them the archive, roll backs and the search for lost events."""
+"""The poller process runs passes, and between them the archive, roll backs and the lost-event sweep."""
 
 import logging
 import signal
@@ -16,21 +16,24 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 POLLER = "poller"
-# Seconds between two looks for what was lost with the log.
+# Seconds between two moves of the lost-event sweep.
 SWEEP_EVERY = 2.0
 
 
 def poll(settings: Settings, every: float) -> None:
-    """Passes with a pause between them, until SIGTERM or SIGINT. What it cannot get over ends the process."""
+    """Runs passes with a pause of `every` seconds between them, until SIGTERM or SIGINT.
+
+    Trouble that a restart may cure ends the process. Raises Misconfigured when it cannot begin.
+    """
     stop = threading.Event()
 
-    def told(*_: object) -> None:
+    def request_stop(*_: object) -> None:
         if not stop.is_set():
             stop.set()
             exits.end_within()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
+        signal.signal(number, request_stop)
     with connect.everything(settings) as parts:
         state = health.Health()
         reporter = heartbeat.Reporter(
@@ -42,21 +45,21 @@ def poll(settings: Settings, every: float) -> None:
 
 
 def between_passes(parts: Resources) -> wiring.BetweenPasses:
-    """The poller's work between two passes: archive and roll backs."""
+    """The work between two passes: archive and roll backs."""
     return wiring.BetweenPasses(parts, passes.publisher(parts), lambda: passes.alone(parts))
 
 
 def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
     detector, sweep, between = parts.detector(passes.publisher(parts)), parts.lost_event_sweep(), between_passes(parts)
-    held: str | None = None
+    guard_stop: str | None = None
     while not stop.is_set():
         try:
             report = passes.one_pass(parts, detector)
-            if report.held is not None and report.held != held:
-                log.error("the guard holds: %s", report.held)
-            held = report.held
+            if report.held is not None and report.held != guard_stop:
+                log.error("the guard stopped detection: %s", report.held)
+            guard_stop = report.held
             between.go_on()
-            # What was deferred is let in as soon as the window has room again.
+            # A short pause, so that deferred changes are admitted soon after the admission window has room.
             _pause(parts, sweep, between, min(every, 1.0) if report.deferred else every, stop)
         except errors.OrdersyncError as error:
             exits.end_process(exits.EXIT_AGAIN, f"detect: {error}")
@@ -65,21 +68,21 @@ def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
 def _pause(
     parts: Resources, sweep: LostEventSweep, between: wiring.BetweenPasses, seconds: float, stop: threading.Event
 ) -> None:
-    """Archives first. Returns early when orders were found whose events are lost: they are detected again."""
-    until = time.monotonic() + seconds
-    between.archive(lambda: not stop.is_set() and time.monotonic() < until)
-    while (left := until - time.monotonic()) > 0 and not stop.wait(min(left, SWEEP_EVERY)):
+    """Archives, then sweeps. Returns early when the sweep found lost events: the next pass detects their orders."""
+    deadline = time.monotonic() + seconds
+    between.archive(lambda: not stop.is_set() and time.monotonic() < deadline)
+    while (left := deadline - time.monotonic()) > 0 and not stop.wait(min(left, SWEEP_EVERY)):
         try:
             if sweep.advance():
                 return
         except kafka.TopicMissing as error:
-            log.warning("%s: making it again", error)
+            log.warning("%s: creating it again", error)
             parts.ensure_topics()
         except errors.Transient as error:
-            # A pass that finds nothing new needs no broker; one that does will say so.
+            # A pass without changes needs no broker; a pass with changes reports this trouble itself.
             log.debug("sweep: %s", error)
 
 
 def _report(reporter: heartbeat.Reporter, stop: threading.Event) -> None:
     while not stop.wait(heartbeat.EVERY):
-        reporter.try_to_tell()
+        reporter.try_report()

@@ -1,4 +1,4 @@
-"""Where everything stands, read out of SQL alone."""
+"""Collects the values that `ordersync status` shows, from SQL alone."""
 
 from datetime import datetime
 from typing import Any
@@ -15,17 +15,17 @@ from streams.runtime import heartbeat, verify_timer
 
 
 class CustomerState(Model):
-    """One customer's orders by state."""
+    """The number of one customer's orders by state."""
 
     customer: str
     orders: dict[SyncState, int]
 
 
 class Status(Model):
-    """What `ordersync status` shows. All states, `undetected` and `refused` add up to `source_rows`.
+    """The values of `ordersync status`. All states, `undetected` and `refused` add up to `source_rows`.
 
-    `unarchived` are customers whose newest snapshot is not in the archive yet; `rows` counts the tables that grow with
-    every change.
+    `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
+    customer holds; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day.
     """
 
     source_rows: int
@@ -53,28 +53,27 @@ class Status(Model):
 
     @property
     def total(self) -> dict[SyncState, int]:
-        """All customers together."""
+        """The orders of all customers by state."""
         return {state: sum(one.orders.get(state, 0) for one in self.customers) for state in SyncState}
 
     @property
     def settled(self) -> bool:
-        """Every row of the source reached an end, and nothing is on its way."""
+        """Whether every source row has reached an end state, and nothing is on its way."""
         rolling_back = not all(one.complete for one in self.holds)
         on_the_way = self.total[SyncState.WAITING] or self.leaving or self.unsettled_mutations
         return not (on_the_way or self.undetected or rolling_back)
 
 
 def collect(parts: Resources) -> Status:
-    """Asks the tables."""
+    """Reads the tables. Raises Transient."""
     customers = hold.states(parts.state, parts.orders, parts.customers, parts.mappings)
     source_rows = parts.orders.source_rows()
     known = sum(sum(states.values()) for states in customers.values())
     last = parts.state.get(detect.LAST)
-    refused: dict[str, int] = {}
+    failures: dict[str, int] = {}
     for failure in parts.failures.waiting():
-        refused[failure["error_code"]] = refused.get(failure["error_code"], 0) + 1
+        failures[failure["error_code"]] = failures.get(failure["error_code"], 0) + 1
     retries = retry.read_breaker(parts.state)
-    limits, holder = parts.limits, parts.lease_status.holder()
     return Status(
         source_rows=source_rows,
         undetected=max(0, source_rows - known - (last or {}).get("refused", 0)),
@@ -90,14 +89,14 @@ def collect(parts: Resources) -> Status:
         verified=parts.state.get(verify_timer.LAST),
         audited=parts.state.get(verify_timer.BOARD),
         open_batches=tuple(parts.batches.active()),
-        failures=refused,
+        failures=failures,
         retries_paused=None if retries.code is None else str(retries),
         rows=parts.cleanup.rows(),
         calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),
-        calls_limit=limits.calls_per_day,
-        writer=holder,
+        calls_limit=parts.limits.calls_per_day,
+        writer=parts.lease_status.holder(),
         workers=tuple(
-            workers.WorkerState.model_validate(told) for told in parts.state.all_of(heartbeat.FAMILY).values()
+            workers.WorkerState.model_validate(state) for state in parts.state.all_of(heartbeat.FAMILY).values()
         ),
         at=utcnow(),
     )

@@ -1,7 +1,7 @@
-"""The parent of `ordersync run`: starts poller and worker, and starts them again whenever they end.
+"""The parent process of `ordersync run`: it starts poller and worker, and restarts them whenever they end.
 
-Crash only: a child that meets what it does not know ends at once, so starting again is the cure for everything. A
-child that keeps ending is started at growing pauses.
+A child ends at once when it meets an unknown error, so a restart is the one cure. The pauses before the restarts of a
+child that keeps ending grow.
 """
 
 import logging
@@ -20,53 +20,51 @@ from streams.delivery import exits
 
 log = logging.getLogger(__name__)
 
-# What lived this long had started and worked: its next end is its first. A child that keeps ending costs some 1.5 s
-# of CPU each time.
+# All times are seconds. A child that ran this long had started and worked: the pauses begin from the first one again.
+# Each start costs some 1.5 s of CPU.
 WELL_AFTER = 5.0
-# A standby is loaded as soon as the former one has gone on. The first start needs the CPU more: so long after it.
+# A standby loads its modules as soon as the last one took over. The first child needs the CPU itself: this much later.
 STANDBY_AFTER = 2.0
-LOOK = 0.1
+CHECK_EVERY = 0.1
+# The time that a child has to stop in order.
 GRACE = 8.0
-# A log that has grown beyond this makes room at the next start; one older log is kept.
+# The size at which a log moves to `.log.1` at the next start of its child.
 LOG_BYTES = 10_000_000
 TAIL_BYTES = 4096
 
 
 @dataclass
 class Pauses:
-    """When to start again what ended: at once, then at growing pauses, until it has been well for a while."""
+    """The pauses before the restarts of one child: none at first, then growing ones until it runs for WELL_AFTER."""
 
     clock: Callable[[], float] = time.monotonic
     ends: int = 0
     _started: float = 0.0
-    _again_at: float | None = None
+    _restart_at: float | None = None
 
     def started(self) -> None:
-        """It runs, as far as we know."""
-        self._started, self._again_at = self.clock(), None
+        """Notes a start."""
+        self._started, self._restart_at = self.clock(), None
 
     def ended(self) -> float | None:
-        """The pause before its next start, when this end is told for the first time; else None."""
-        if self._again_at is not None:
+        """Notes an end and returns the pause before the restart in seconds; None when this end is noted already."""
+        if self._restart_at is not None:
             return None
         now = self.clock()
         self.ends = 0 if now - self._started > WELL_AFTER else self.ends
         pause = backoff.RESTART_PAUSES[min(self.ends, len(backoff.RESTART_PAUSES) - 1)]
-        self.ends, self._again_at = self.ends + 1, now + pause
+        self.ends, self._restart_at = self.ends + 1, now + pause
         return pause
 
     @property
     def over(self) -> bool:
-        """Whether it may be started now."""
-        return self._again_at is None or self.clock() >= self._again_at
+        """Whether the pause has passed, so that a restart is due."""
+        return self._restart_at is None or self.clock() >= self._restart_at
 
 
 @dataclass
 class Service:
-    """One supervised command.
-
-    With `standby` a second process has everything loaded and waits: when the first one ends, it goes on at once.
-    """
+    """One supervised command. With `standby` a second process with all modules loaded waits to take over."""
 
     name: str
     command: Sequence[str]
@@ -77,49 +75,51 @@ class Service:
     child: processes.Child | None = None
     restarts: int = 0
     pauses: Pauses = field(init=False)
-    _next: processes.Child | None = field(default=None, init=False)
-    _next_at: float = field(default=0.0, init=False)
+    _standby_child: processes.Child | None = field(default=None, init=False)
+    _standby_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self.pauses = Pauses(self.clock)
 
     def start(self) -> None:
-        """Starts the child."""
+        """Starts the child: the standby takes over if it runs, otherwise a new process starts."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
-            # Not moved: the standby has opened it.
+            # Copied and truncated, because the standby has opened this file.
             shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
             os.truncate(self.log, 0)
         self.pauses.started()
-        ready, self._next = self._next, None
-        self._next_at = self.clock()
+        ready, self._standby_child = self._standby_child, None
+        self._standby_at = self.clock()
         if ready is not None and ready.running:
             self.child = ready
             ready.take_over()
         else:
             self.child = processes.Child(self.command, log=self.log, environment=self.environment)
-            self._next_at += STANDBY_AFTER
+            self._standby_at += STANDBY_AFTER
 
-    def look(self) -> None:
-        """Starts it again when it ended and its pause is over; sees to its standby while it runs."""
+    def check(self) -> None:
+        """Restarts an ended child when its pause has passed; starts a standby beside a running one."""
         if self.child is None:
             return
         if self.child.running:
-            if self.standby and self._next is None and self.clock() >= self._next_at:
-                self._next = processes.Child(self.command, log=self.log, environment=self.environment, standby=True)
+            if self.standby and self._standby_child is None and self.clock() >= self._standby_at:
+                self._standby_child = processes.Child(
+                    self.command, log=self.log, environment=self.environment, standby=True
+                )
             return
         pause = self.pauses.ended()
         if pause is not None:
             when = f"in {pause:g} s" if pause else "at once"
-            log.warning("%s ended (%s), again %s: %s", self.name, self.child.wait(0), when, self._last_line())
+            log.warning("%s ended (%s), restart %s: %s", self.name, self.child.wait(0), when, self._last_line())
         if self.pauses.over:
             self.restarts += 1
             self.start()
 
     def stop(self) -> None:
-        """In order, within a few seconds."""
-        if self._next is not None:
-            self._next.stop(0)
+        """Stops child and standby within GRACE seconds; kills a child that does not stop."""
+        if self._standby_child is not None:
+            self._standby_child.stop(0)
         if self.child is not None:
             self.child.stop(GRACE)
 
@@ -127,17 +127,18 @@ class Service:
         with self.log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
-        return lines[-1] if lines else f"it said nothing in {self.log}"
+        return lines[-1] if lines else f"no output in {self.log}"
 
 
 def ordersync(*arguments: str) -> list[str]:
-    """The command line of one of our own commands."""
+    """The command line of an ordersync command."""
     return [sys.executable, "-m", "streams", *arguments]
 
 
 class Supervisor:
-    """Keeps services alive from `start` to `stop`. `revive` sees to what this process owns itself, broker and board,
-    and says what it did.
+    """Keeps services running from `start` to `stop`.
+
+    `revive` restarts the embedded servers that have ended, and returns a line for each.
     """
 
     def __init__(
@@ -155,13 +156,13 @@ class Supervisor:
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
     def start(self) -> None:
-        """Starts all of them, and a thread that looks after them."""
+        """Starts all services, and a thread that checks them."""
         for service in self.services.values():
             service.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops all of them, the last one started first."""
+        """Stops all services, the last one started first."""
         self._stop.set()
         self._thread.join()
         for service in reversed(self.services.values()):
@@ -175,23 +176,23 @@ class Supervisor:
 
     def _watch(self) -> None:
         try:
-            while not self._stop.wait(LOOK):
-                self._see_to_ours()
+            while not self._stop.wait(CHECK_EVERY):
+                self._revive_servers()
                 for service in self.services.values():
-                    service.look()
+                    service.check()
         except BaseException as error:
-            # Nobody would look after the children any more. They end with this process; who started it starts it again.
+            # The children would run unsupervised. They end with this process, which its own supervisor restarts.
             log.exception("supervisor: unknown error")
             self._end(exits.EXIT_UNKNOWN, f"supervisor: {type(error).__name__}")
 
-    def _see_to_ours(self) -> None:
+    def _revive_servers(self) -> None:
         if not self._revival.over:
             return
         self._revival.started()
         try:
-            for said in self._revive():
-                log.warning("%s", said)
+            for line in self._revive():
+                log.warning("%s", line)
         except errors.OrdersyncError as error:
-            log.error("%s; again in %g s", error, self._revival.ended() or 0.0)
+            log.error("%s; next attempt in %g s", error, self._revival.ended() or 0.0)
         else:
             self._revival.ends = 0

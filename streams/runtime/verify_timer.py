@@ -1,7 +1,7 @@
-"""The worker's own verify: how every row stands, each minute; and the whole board now and then, if a setting says so.
+"""The worker's periodic verify of the tables and, if a setting says so, of the whole board.
 
-It only looks and tells: the facts `verify.last` and `verify.board` are what status shows. Of several workers, whoever
-comes first does it. To mend is for a person to ask (`ordersync verify --fix`).
+The results are the named values `verify.last` and `verify.board`, which `status` shows. Of several workers, the first
+one whose check is due runs it. The timer repairs nothing: the operator does, with `ordersync verify --fix`.
 """
 
 import asyncio
@@ -16,24 +16,28 @@ from connectors import errors
 log = logging.getLogger(__name__)
 
 LAST, BOARD = "verify.last", "verify.board"
-# Seconds between two looks at the time.
-LOOK = 5.0
+# Seconds between two checks whether a verify is due.
+CHECK_EVERY = 5.0
 
+# The result of a verify as JSON values, among them `at` (UTC) and `wrong`, a number of orders.
 Summary = dict[str, Any]
 
 
 class Store(Protocol):
     """connectors.tables.state.State."""
 
-    def get(self, name: str) -> Any: ...
-    def set(self, name: str, value: Any) -> None: ...
+    def get(self, name: str) -> Any:
+        """The named value; None if it was never stored. Raises Transient."""
+
+    def set(self, name: str, value: Any) -> None:
+        """Stores a named value. Raises Transient."""
 
 
 @dataclass(frozen=True)
-class Rounds:
-    """`tables` and `board` look and give what to tell, `board` None when this worker is not the one that writes.
+class VerifyTimer:
+    """Runs `tables` and `board`, each when it is due. `board` returns None while this worker is not the lease holder.
 
-    The pauses are seconds; with 0 the board is never read.
+    `every` and `board_every` are seconds; 0 for the board means never. `now` is UTC.
     """
 
     store: Store
@@ -44,29 +48,29 @@ class Rounds:
     now: Callable[[], datetime]
 
     async def run(self) -> None:
-        """For as long as the worker lives. A database or an API that is away is asked the next time."""
+        """Runs until the task is cancelled. An OrdersyncError is logged, and the check is due once more."""
         while True:
-            await asyncio.sleep(min(LOOK, self.every))
+            await asyncio.sleep(min(CHECK_EVERY, self.every))
             try:
                 await self.step()
             except errors.OrdersyncError as error:
                 log.warning("verify: %s", error)
 
     async def step(self) -> None:
-        """What is due now."""
+        """Runs the checks that are due now. Raises what they raise."""
         if await self._due(LAST, self.every):
-            await self._tell(LAST, await asyncio.to_thread(self.tables))
+            await self._store(LAST, await asyncio.to_thread(self.tables))
         if self.board_every and await self._due(BOARD, self.board_every):
-            seen = await self.board()
-            if seen is not None:
-                await self._tell(BOARD, seen)
+            summary = await self.board()
+            if summary is not None:
+                await self._store(BOARD, summary)
 
     async def _due(self, name: str, every: float) -> bool:
         last = await asyncio.to_thread(self.store.get, name)
         return last is None or self.now() - datetime.fromisoformat(last["at"]) >= timedelta(seconds=every)
 
-    async def _tell(self, name: str, seen: Summary) -> None:
+    async def _store(self, name: str, summary: Summary) -> None:
         before = await asyncio.to_thread(self.store.get, name) or {}
-        if seen["wrong"] and seen["wrong"] != before.get("wrong"):
-            log.error("verify: %d orders are not as they shall be: `ordersync verify` lists them", seen["wrong"])
-        await asyncio.to_thread(self.store.set, name, seen)
+        if summary["wrong"] and summary["wrong"] != before.get("wrong"):
+            log.error("verify: %d orders are wrong: `ordersync verify` lists them", summary["wrong"])
+        await asyncio.to_thread(self.store.set, name, summary)

@@ -1,4 +1,4 @@
-"""One worker process: the app, the writer with its lease, the watchdog; from start to an orderly or a hard end."""
+"""The worker process: it starts the Faust app with its lanes, watches it, and stops it in order or ends hard."""
 
 import asyncio
 import contextlib
@@ -15,9 +15,9 @@ from streams.runtime import board_writer, connect, heartbeat, metrics, pages, ve
 
 log = logging.getLogger(__name__)
 
-# The watchdog looks after a worker that has started; this is for one that does not.
+# Seconds that Faust may take to start. The watchdog covers only a worker that has started.
 START_WITHIN = 60.0
-# After SIGTERM: how long Faust may take to stop.
+# Seconds that Faust may take to stop after SIGTERM.
 STOP_WITHIN = 3.0
 
 
@@ -29,100 +29,124 @@ async def work(parts: Resources) -> None:
     with locks.FileLock(folder / settings.worker, purpose=f"the worker name {settings.worker!r}"):
         member = membership.Member(folder / f"{settings.worker}.member", settings.worker)
         state = health.Health()
-        async with board_writer.open_board_writer(parts, state) as writing:
-            in_order = await _run(parts, state, writing, member, stop)
+        async with board_writer.open_board_writer(parts, state) as writer:
+            worker = _Worker(parts, state, writer, member, stop)
+            in_order = True
+            if await worker.start():
+                await worker.watch()
+                in_order = await worker.stop()
         if not in_order:
-            exits.end_process(0, "Faust did not stop in time: what is in work comes again")
+            exits.end_process(0, "Faust did not stop in time: unfinished events are delivered once more")
 
 
-async def _run(
-    parts: Resources,
-    state: health.Health,
-    writing: board_writer.BoardWriter,
-    member: membership.Member,
-    stop: asyncio.Event,
-) -> bool:
-    """From start to stop. Whether it stopped in order."""
-    prefix = parts.settings.topic_prefix
-    staged = topics.named(topics.STAGED, prefix)
-    listener = pages.listening(parts.settings.web_port, parts.settings.web_bind)
-    port = listener.getsockname()[1]
-    app = apps.build(parts, state, writing, member.name, port)
-    address = f"http://{pages.HOST}:{port}/health"
-    reporter = heartbeat.Reporter(
-        parts.state,
-        state,
-        parts.noise,
-        name=parts.settings.worker,
-        bootstrap=parts.bootstrap,
-        address=address,
-        budget=writing.budget,
-        now=utcnow,
-    )
-    pages.declare(app, state, reporter)
-    shown = metrics.of_worker(parts, state, reporter, app.conf.id)
-    pages.declare_metrics(app, shown.render, metrics.CONTENT_TYPE)
-    parts.noise.attach("aiokafka", "faust", "mode")
-    await pages.show(app, listener)
-    telling = asyncio.create_task(exits.guarded("report", reporter.run()))
+class _Worker:
+    """The Faust app of this process and the tasks beside it."""
 
-    def stopped(seconds: float) -> bool:
-        time.sleep(seconds)
-        return stop.is_set()
+    def __init__(
+        self,
+        parts: Resources,
+        state: health.Health,
+        writer: board_writer.BoardWriter,
+        member: membership.Member,
+        stop: asyncio.Event,
+    ) -> None:
+        self._parts = parts
+        self._state = state
+        self._writer = writer
+        self._member = member
+        self._stop = stop
+        self._listener = pages.listening(parts.settings.web_port, parts.settings.web_bind)
+        port = self._listener.getsockname()[1]
+        self._app = apps.build(parts, state, writer, member.name, port)
+        self._reporter = heartbeat.Reporter(
+            parts.state,
+            state,
+            parts.noise,
+            name=parts.settings.worker,
+            bootstrap=parts.bootstrap,
+            address=f"http://{pages.HOST}:{port}/health",
+            budget=writer.budget,
+            now=utcnow,
+        )
+        self._lanes = {topic.name: topics.named(topic, parts.settings.topic_prefix) for topic in topics.ALL}
+        self._topic_ids: dict[str, str] = {}
+        self._tasks: list[asyncio.Task[None]] = []
 
-    if not await asyncio.to_thread(connect.wait_for_topics, parts.ensure_topics, state, stopped):
+    async def start(self) -> bool:
+        """Opens the pages, waits for the broker and starts Faust. False when the process was stopped before."""
+        app, parts = self._app, self._parts
+        pages.declare(app, self._state, self._reporter)
+        worker_metrics = metrics.of_worker(parts, self._state, self._reporter, app.conf.id)
+        pages.declare_metrics(app, worker_metrics.render, metrics.CONTENT_TYPE)
+        parts.noise.attach("aiokafka", "faust", "mode")
+        await pages.show(app, self._listener)
+        self._tasks.append(asyncio.create_task(exits.guarded("report", self._reporter.run())))
+
+        def stopped(seconds: float) -> bool:
+            time.sleep(seconds)
+            return self._stop.is_set()
+
+        if not await asyncio.to_thread(connect.wait_for_topics, parts.ensure_topics, self._state, stopped):
+            return False
+        # Read before Faust starts, so that a topic that is created again meanwhile shows as another one.
+        self._topic_ids = await asyncio.to_thread(parts.admin.topic_ids, list(self._lanes.values()))
+        try:
+            await asyncio.wait_for(faust_app.start(app), START_WITHIN)
+        except TimeoutError:
+            self._member.end(exits.EXIT_AGAIN, f"Faust did not start within {START_WITHIN:g} s")
         return True
-    lanes = {topic.name: topics.named(topic, prefix) for topic in topics.ALL}
-    # Before Faust looks: what is made anew while it starts shall not seem to have been there.
-    topic_ids = await asyncio.to_thread(parts.admin.topic_ids, list(lanes.values()))
-    try:
-        await asyncio.wait_for(faust_app.start(app), START_WITHIN)
-    except TimeoutError:
-        member.end(exits.EXIT_AGAIN, f"Faust did not start within {START_WITHIN:g} s")
 
-    def owns_board() -> bool:
-        return app.rebalancing or faust_app.owns(app, staged)
+    async def watch(self) -> None:
+        """Runs verify timer, lease and watchdog until the process is stopped. Ends it if Faust stops by itself."""
+        timer = _verify_timer(self._parts, self._writer)
+        self._tasks += [
+            asyncio.create_task(exits.guarded("verify", timer.run())),
+            asyncio.create_task(exits.guarded("sync", self._writer.hold_lease(self._owns_board))),
+        ]
+        dog = self._watchdog()
+        dog.start()
+        log.info("worker %s works", self._parts.settings.worker)
+        if await self._app.wait_for_stopped(self._stop.wait()):
+            exits.end_process(exits.EXIT_AGAIN, f"Faust stopped by itself: {self._app.crash_reason!r}")
+        dog.stop()
 
-    looking = asyncio.create_task(exits.guarded("verify", _rounds(parts, writing).run()))
-    keeping = asyncio.create_task(exits.guarded("sync", writing.keep(owns_board)))
-    dog = watchdog.Watchdog(
-        state,
-        parts.admin,
-        group=app.conf.id,
-        lanes=lanes,
-        topic_ids=topic_ids,
-        assigned=lambda: faust_app.assigned(app),
-        rebalancing=lambda: bool(app.rebalancing),
-        end=member.end,
-    )
-    dog.start()
-    log.info("worker %s works", parts.settings.worker)
-    if await app.wait_for_stopped(stop.wait()):
-        exits.end_process(exits.EXIT_AGAIN, f"Faust stopped by itself: {app.crash_reason!r}")
-    dog.stop()
-    keeping.cancel()
-    looking.cancel()
-    telling.cancel()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(faust_app.stop(app, holding=bool(state.holding)), STOP_WITHIN)
-        return True
-    return False
+    async def stop(self) -> bool:
+        """Stops the tasks and Faust. Whether Faust stopped within STOP_WITHIN seconds."""
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(faust_app.stop(self._app, holding=bool(self._state.holding)), STOP_WITHIN)
+            return True
+        return False
+
+    def _owns_board(self) -> bool:
+        return self._app.rebalancing or faust_app.owns(self._app, self._lanes[topics.STAGED.name])
+
+    def _watchdog(self) -> watchdog.Watchdog:
+        lanes = watchdog.WatchedLanes(
+            group=self._app.conf.id,
+            topics=self._lanes,
+            topic_ids=self._topic_ids,
+            assigned=lambda: faust_app.assigned(self._app),
+            rebalancing=lambda: bool(self._app.rebalancing),
+        )
+        return watchdog.Watchdog(self._state, self._parts.admin, lanes, end=self._member.end)
 
 
-def _rounds(parts: Resources, writing: board_writer.BoardWriter) -> verify_timer.Rounds:
-    """Verify, as this worker does it beside its work."""
+def _verify_timer(parts: Resources, writer: board_writer.BoardWriter) -> verify_timer.VerifyTimer:
+    """The verify timer of this worker."""
 
     async def board() -> verify_timer.Summary | None:
-        if not writing.writes:
+        if not writer.writes:
             return None
-        # Tables of facts are what a worker needs for nothing else.
+        # A worker that never audits does not load this module.
         from streams.runtime import board_audit
 
-        return (await board_audit.audited(parts, writing.client)).summary(utcnow())
+        return (await board_audit.audited(parts, writer.client)).summary(utcnow())
 
-    return verify_timer.Rounds(
+    return verify_timer.VerifyTimer(
         parts.state,
-        lambda: parts.verifier().look(thorough=False).summary,
+        lambda: parts.verifier().check(thorough=False).summary,
         board,
         every=parts.settings.verify_every,
         board_every=parts.settings.verify_board_every,
@@ -131,15 +155,15 @@ def _rounds(parts: Resources, writing: board_writer.BoardWriter) -> verify_timer
 
 
 def _stop_on_signal() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT. From then on the process has so many seconds, whatever hangs."""
+    """An event that SIGTERM and SIGINT set. The process then ends within exits.END_WITHIN seconds at the latest."""
     stop = asyncio.Event()
 
-    def told() -> None:
+    def request_stop() -> None:
         if stop.is_set():
             return
         stop.set()
         exits.end_within()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told)
+        asyncio.get_running_loop().add_signal_handler(number, request_stop)
     return stop

@@ -84,7 +84,7 @@ def test_every_row_stands_somewhere(world: World) -> None:
     world.passed()
     standings = row_states.RowStates(world.db, world.production.columns)
     verifier = verify.Verifier(standings, world.orders, world.state, world.mappings, world.clock)
-    found = verifier.look(thorough=True)
+    found = verifier.check(thorough=True)
     assert sum(found.total.values()) == 7, found.total
     assert standings.edited() == set()
     world.run("UPDATE MON_CustMasterSchedule SET [COLOR] = ? WHERE source_uuid = ?", "other", identity(1))

@@ -111,14 +111,14 @@ async def main(folder: Path) -> None:
     dog = watchdog.Watchdog(
         state,
         admin,
-        group=app.conf.id,
-        lanes={topics.CHANGED.name: changed},
-        topic_ids=topic_ids,
-        assigned=lambda: faust_app.assigned(app),
-        rebalancing=lambda: bool(app.rebalancing),
-        tick=plan.get("tick", 30.0),
-        stuck=plan["stuck"],
-        every=0.5,
+        watchdog.WatchedLanes(
+            group=app.conf.id,
+            topics={topics.CHANGED.name: changed},
+            topic_ids=topic_ids,
+            assigned=lambda: faust_app.assigned(app),
+            rebalancing=lambda: bool(app.rebalancing),
+        ),
+        watchdog.Limits(tick=plan.get("tick", 30.0), stuck=plan["stuck"], every=0.5),
         end=member.end,
     )
     dog.start()

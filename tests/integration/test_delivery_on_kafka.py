@@ -153,7 +153,7 @@ def test_a_worker_ends_by_itself_when_the_topics_are_made_anew_and_works_after_i
     lane.delete_topics()
     lane.make_topics()
     assert lane.ended() == 75
-    assert f"watchdog: {lane.topic(topics.CHANGED)} was deleted or made anew" in lane.log.read_text()
+    assert f"watchdog: {lane.topic(topics.CHANGED)} was deleted or created again" in lane.log.read_text()
     lane.send(range(5, 15))
     lane.start()
     lane.until(lambda: set(lane.worked()) == set(orders(range(15))), "all are worked")

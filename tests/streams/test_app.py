@@ -47,7 +47,7 @@ class Nothing:
     async def step(self, staged: list[events.OrderStaged]) -> list[events.OrderEvent]:
         return []
 
-    async def settle_doubts(self, *, owns: bool) -> None:
+    async def advance_in_doubt(self, *, owns: bool) -> None:
         pass
 
 

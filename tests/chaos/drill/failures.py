@@ -57,7 +57,7 @@ class Questions:
         self.wrong += [f"asked for the {self.asked}th time: {said}" for said in seen["wrong"]]
 
     def _module(self) -> None:
-        found: verify.TablesReport = self.at.parts.verifier().look(thorough=self.asked % THOROUGH == 0)
+        found: verify.TablesReport = self.at.parts.verifier().check(thorough=self.asked % THOROUGH == 0)
         self._seen: dict[str, Any] = found.model_dump(mode="json")
 
     def _command(self) -> None:
@@ -169,7 +169,7 @@ def _way_back(at: stand.Stand, source: Source) -> None:
     at.ordersync("retry", "--all")
     at.settles()
     at.wrong += [f"still open: {row}" for retryable in (True, False) for row in _open(at, retryable=retryable)]
-    seen = at.parts.verifier().look(thorough=True)
+    seen = at.parts.verifier().check(thorough=True)
     at.wrong += [str(one) for one in seen.wrong]
     if left := seen.total[SyncState.FAILED] + seen.total[SyncState.WAITING]:
         at.wrong.append(f"{left} orders are not in sync in the end")

@@ -173,7 +173,7 @@ class Story:
                 staged = topics.named(topics.STAGED, parts.settings.topic_prefix)
                 return app.rebalancing or faust_app.owns(app, staged)
 
-            keeping = asyncio.create_task(exits.guarded("sync", writing.keep(owns_board), life.end))
+            keeping = asyncio.create_task(exits.guarded("sync", writing.hold_lease(owns_board), life.end))
             rejoining = asyncio.create_task(self._rejoin(life, app))
             crashed = asyncio.create_task(app.crashed.wait())
             stopping = asyncio.create_task(life.stopping.wait())

@@ -61,7 +61,7 @@ def test_findings_are_listed_and_the_exit_code_is_1(desk: Desk) -> None:
     desk.world.run("DELETE FROM MON_CustMasterSchedule WHERE source_uuid = ?", identity(1))
     shown = desk.type("verify")
     assert shown.exit_code == 1
-    assert f"✗ {GREYSON} {identity(1)}: marked as in sync, and production has not the version" in shown.output
+    assert f"✗ {GREYSON} {identity(1)}: marked as in sync, but production does not have the settled" in shown.output
     result = json.loads(desk.type("verify", "--json").output)
     assert [(one["record_uuid"], one["said"].startswith(GREYSON)) for one in result["wrong"]] == [(identity(1), True)]
     assert not result["sound"]

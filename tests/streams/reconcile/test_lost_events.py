@@ -10,7 +10,7 @@ import pytest
 from connectors.tables import lost_events, repairs
 from schemas import events
 from streams.detect import step as detect
-from streams.reconcile import lost_events as sweep
+from streams.reconcile import lost_events as sweeps
 from streams.sync import in_doubt
 from tests.support import factories
 from tests.support.factories import World, row
@@ -62,9 +62,9 @@ def log() -> Log:
 
 
 @pytest.fixture
-def look(world: World, log: Log) -> sweep.LostEventSweep:
+def sweep(world: World, log: Log) -> sweeps.LostEventSweep:
     tables = lost_events.LostEvents(world.db, numbers=detect.PASS, again=timedelta(minutes=1), now=world.clock)
-    return sweep.LostEventSweep(log, tables, "group", LANES)
+    return sweeps.LostEventSweep(log, tables, "group", LANES)
 
 
 class Writer:
@@ -86,30 +86,30 @@ class Writer:
 
 
 @pytest.fixture
-def writer(world: World, log: Log, look: sweep.LostEventSweep) -> Writer:
+def writer(world: World, log: Log, sweep: sweeps.LostEventSweep) -> Writer:
     """One order has arrived at the sync step, and the watermark waits there for it."""
     world.add(row(1))
     (event,) = world.passed()
     log.emitted("changed")
     log.worked("changed")
     log.emitted("staged")
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     return Writer(world, log, world.stage(event))
 
 
-def test_nothing_waits_and_kafka_is_not_asked(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+def test_nothing_waits_and_kafka_is_not_asked(world: World, log: Log, sweep: sweeps.LostEventSweep) -> None:
     world.add(row(1))
     world.flow()
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     assert log.asked == 0
 
 
-def test_an_order_whose_event_is_on_its_way_is_left_alone(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+def test_an_order_whose_event_is_on_its_way_is_left_alone(world: World, log: Log, sweep: sweeps.LostEventSweep) -> None:
     world.add(row(1))
     world.passed()
     log.emitted("changed")
     for topic, follows in (("changed", "staged"), ("staged", "synced"), ("synced", None)):
-        assert look.advance() == 0
+        assert sweep.advance() == 0
         assert world.passed() == []
         log.worked(topic)
         if follows:
@@ -118,77 +118,77 @@ def test_an_order_whose_event_is_on_its_way_is_left_alone(world: World, log: Log
 
 
 def test_an_order_whose_events_have_expired_is_detected_again(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1))
     world.passed()
     for topic in ("changed", "staged"):
         log.emitted(topic, 3)
         log.expired(topic)
-    assert look.advance() == 1
+    assert sweep.advance() == 1
     assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
 
 
 def test_an_order_that_no_lane_has_any_more_is_detected_again(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1), row(2))
     (first, second) = world.passed()
     world.settle(second)
     log.emitted("changed", 2)
     log.worked("changed")
-    assert look.advance() == 1
+    assert sweep.advance() == 1
     (again,) = world.passed()
     assert (again.record_uuid, again.change) == (first.record_uuid, events.Change.CREATED)
     assert again.version > first.version
     world.settle(again)
     assert set(world.states().values()) == {"IN_SYNC"}
-    assert look.advance() == 0
+    assert sweep.advance() == 0
 
 
-def test_a_parked_order_is_not_lost(log: Log, look: sweep.LostEventSweep, writer: Writer) -> None:
+def test_a_parked_order_is_not_lost(log: Log, sweep: sweeps.LostEventSweep, writer: Writer) -> None:
     for _ in range(2):
         writer.parks()
-        assert look.advance() == look.advance() == 0
+        assert sweep.advance() == sweep.advance() == 0
         writer.releases()
-        assert look.advance() == 0
+        assert sweep.advance() == 0
     log.worked("staged")
     log.emitted("synced")
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     log.worked("synced")
-    assert look.advance() == 1
+    assert sweep.advance() == 1
 
 
-def test_an_order_that_was_parked_between_two_looks_is_not_lost(look: sweep.LostEventSweep, writer: Writer) -> None:
+def test_an_order_that_was_parked_between_two_looks_is_not_lost(sweep: sweeps.LostEventSweep, writer: Writer) -> None:
     writer.parks()
     writer.releases()
-    assert look.advance() == 0
+    assert sweep.advance() == 0
 
 
 def test_a_watermark_does_not_start_while_an_order_is_parked(
-    log: Log, look: sweep.LostEventSweep, writer: Writer
+    log: Log, sweep: sweeps.LostEventSweep, writer: Writer
 ) -> None:
     writer.parks()
     # The poller starts again.
-    look._mark = None
-    assert look.advance() == 0
+    sweep._watermark = None
+    assert sweep.advance() == 0
     writer.releases()
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     log.worked("staged")
-    assert look.advance() == 1
+    assert sweep.advance() == 1
 
 
 def test_a_parked_order_whose_event_was_lost_after_it_was_emitted_is_found(
-    log: Log, look: sweep.LostEventSweep, writer: Writer
+    log: Log, sweep: sweeps.LostEventSweep, writer: Writer
 ) -> None:
     writer.parks()
     writer.releases()
     log.ends = dict.fromkeys(P, 0)
-    assert look.advance() == 1
+    assert sweep.advance() == 1
 
 
 def test_an_order_that_was_staged_before_its_poller_died_and_left_since_is_taken_off_the_board(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1), row(2))
     (first, second) = world.passed()
@@ -198,16 +198,16 @@ def test_an_order_that_was_staged_before_its_poller_died_and_left_since_is_taken
     world.remove(1)
     log.emitted("changed", 2)
     log.worked("changed")
-    assert look.advance() == 1
+    assert sweep.advance() == 1
     (gone,) = world.passed()
     assert (gone.record_uuid, gone.change) == (first.record_uuid, events.Change.DELETED)
     world.settle(gone)
     world.check_batches()
-    assert look.advance() == 0
+    assert sweep.advance() == 0
 
 
 def test_an_older_version_that_was_lost_ends_when_the_newest_one_failed(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1))
     (first,) = world.passed()
@@ -217,55 +217,55 @@ def test_an_older_version_that_was_lost_ends_when_the_newest_one_failed(
     world.settle(second)
     log.emitted("changed", 2)
     log.worked("changed")
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     assert world.staged(1) == {first.version: "SUPERSEDED", second.version: "API_FAILED"}
     world.check_batches()
 
 
 def test_a_watermark_waits_for_the_slowest_lane_and_no_longer_than_for_what_was_before_it(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1))
     world.passed()
     log.emitted("changed")
     log.emitted("staged", 5)
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     log.worked("changed")
-    assert look.advance() == 0, "what stage made of it may be among the five"
+    assert sweep.advance() == 0, "what stage made of it may be among the five"
     log.worked("staged")
     # News in the first lane is none of its business.
     log.emitted("changed", 100)
-    assert look.advance() == 1
+    assert sweep.advance() == 1
 
 
 def test_topics_that_were_made_anew_are_passed_though_their_old_ends_are_never_reached(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1))
     world.passed()
     log.emitted("changed", 7)
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     log.ends = dict.fromkeys(P, 0)
-    assert look.advance() == 1
+    assert sweep.advance() == 1
 
 
 def test_what_was_emitted_after_the_watermark_is_not_its_business(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1))
     world.passed()
     log.emitted("changed")
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     world.add(row(2))
     world.passed()
     log.worked("changed")
     log.emitted("changed")
-    assert look.advance() == 1
+    assert sweep.advance() == 1
     assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
 
 
 def test_an_order_that_is_told_once_more_after_the_watermark_is_not_its_business_either(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1), row(2))
     world.flow()
@@ -274,33 +274,33 @@ def test_an_order_that_is_told_once_more_after_the_watermark_is_not_its_business
     tables.wait_again([(factories.identity(1), known[factories.identity(1)])])
     log.emitted("changed")
     world.clock.advance(60)
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     # The same version as ever, and its event is not among those that the watermark waits for.
     world.clock.advance(1)
     tables.wait_again([(factories.identity(2), known[factories.identity(2)])])
     log.worked("changed")
     log.emitted("changed")
-    assert look.advance() == 1
+    assert sweep.advance() == 1
     assert [event.record_uuid for event in world.passed()] == [factories.identity(1)]
     # Its turn comes, and it is found when its own event is lost.
     world.clock.advance(60)
     log.worked("changed")
-    assert look.advance() >= 1
+    assert sweep.advance() >= 1
     assert world.snapshot(2)["row_hash"] == ""
 
 
-def test_an_order_waits_before_its_event_has_left(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+def test_an_order_waits_before_its_event_has_left(world: World, log: Log, sweep: sweeps.LostEventSweep) -> None:
     world.add(row(1))
     world.flow()
     tables = repairs.Repairs(world.db, now=world.clock)
     (one,) = tables.settled([factories.identity(1)]).values()
     tables.wait_again([(one.record_uuid, one.version)])
-    assert look.advance() == 0
+    assert sweep.advance() == 0
     assert world.snapshot(1)["row_hash"]
 
 
 def test_a_deletion_that_was_lost_is_told_again_and_the_guard_lets_it_pass(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     numbers = range(1, 101)
     world.add(*(row(n) for n in numbers))
@@ -310,41 +310,41 @@ def test_a_deletion_that_was_lost_is_told_again_and_the_guard_lets_it_pass(
     assert len(world.topic.take()) == 0
     world.detect(accept=True)
     assert len(world.topic.take()) == 60
-    assert look.advance() == 60
+    assert sweep.advance() == 60
     again = world.passed()
     assert {event.change for event in again} == {events.Change.DELETED}
     assert len(again) == 60
 
 
 def test_a_batch_of_lost_events_ends_when_their_successors_arrive(
-    world: World, log: Log, look: sweep.LostEventSweep
+    world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1), row(2), row(3))
     first, second, third = world.passed()
     world.settle(first)
     staged = world.stage(second)
     assert staged
-    assert look.advance() == 2
+    assert sweep.advance() == 2
     world.settle(*world.passed())
     world.check_batches()
     assert world.batch(first.batch_id)["status"] == "PROMOTED"
     assert world.query("SELECT * FROM VW_MON_ActiveBatches") == []
 
 
-def test_a_retry_whose_dead_letter_was_lost_becomes_due(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+def test_a_retry_whose_dead_letter_was_lost_becomes_due(world: World, log: Log, sweep: sweeps.LostEventSweep) -> None:
     world.add(row(1))
     (event,) = world.passed()
     (staged,) = world.stage(event)
     world.record(world.refuse(staged, retryable=True))
     assert world.retries.claim_due(world.clock(), 10) == []
-    look.advance()
+    sweep.advance()
     world.clock.advance(61)
     (again,) = world.retries.claim_due(world.clock(), 10)
     assert again.record_uuid == event.record_uuid
 
 
-def test_how_many_were_found_is_a_fact(world: World, log: Log, look: sweep.LostEventSweep) -> None:
+def test_how_many_were_found_is_a_fact(world: World, log: Log, sweep: sweeps.LostEventSweep) -> None:
     world.add(row(1))
     world.passed()
-    look.advance()
+    sweep.advance()
     assert world.query("SELECT value FROM SYNC_State WHERE name = ?", lost_events.FOUND) == [{"value": "1"}]

@@ -21,8 +21,8 @@ GREYSON, OTHER, NEIGHBOUR = "GREYSON CLOTHIERS", "RHONE", "JOHNNIE O"
 PARTITION = {name: kafka_replay.partition_of(name, 2) for name in (GREYSON, OTHER, NEIGHBOUR)}
 
 
-class Facts(dict[str, Any]):
-    """Facts in memory."""
+class Store(dict[str, Any]):
+    """Named values in memory."""
 
     def set(self, name: str, value: Any) -> None:
         self[name] = value
@@ -50,7 +50,7 @@ class Log:
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self.bootstrap, self.topic = bootstrap, topic
-        self.facts, self.tables = Facts(), Settlements({})
+        self.store, self.tables = Store(), Settlements({})
         self.readers: list[kafka_replay.TopicReader] = []
         self.held: set[str] = set()
         self.kept_since, self.said = NOON + timedelta(days=30), list[str]()
@@ -73,7 +73,7 @@ class Log:
         self.readers.append(kafka_replay.TopicReader(self.bootstrap, self.topic))
         return replay.Replayer(
             self.readers[-1],
-            self.facts,
+            self.store,
             self.tables,
             self.held,
             self.kept_since,
@@ -85,8 +85,8 @@ class Log:
     def find(self, *customers: str, anew: bool = False, **asked: Any) -> tuple[replay.Found, list[tuple[int, int]]]:
         """What is found, and which order and version are told."""
         made, question = self.replayer(), replay.Asked(customers=customers, **asked)
-        came, again = made.came(question, anew=anew)
-        found = made.find(question, came, again=again)
+        run, resumed = made.resume_or_start(question, anew=anew)
+        found = made.find(question, run, resumed=resumed)
         told = [one.event for one in made.events(found)]
         assert all(event.cause is events.Cause.REPLAY for event in told)
         return found, [(int(event.record_uuid[:8], 16), event.version) for event in told]
@@ -94,10 +94,10 @@ class Log:
     def begin(self, **asked: Any) -> replay.Asked:
         """A replay that begins, and does nothing more."""
         question = replay.Asked(customers=(GREYSON,), **asked)
-        self.facts.set(question.name, self.replayer().came(question)[0].model_dump(mode="json"))
+        self.store.set(question.name, self.replayer().resume_or_start(question)[0].model_dump(mode="json"))
         return question
 
-    def tell(self, number: int, version: int, offset: int, replay_id: str = "replay-1") -> None:
+    def emit(self, number: int, version: int, offset: int, replay_id: str = "replay-1") -> None:
         """What a replay sends."""
         told = changed(number, version).model_copy(update={"cause": events.Cause.REPLAY})
         self.write(told, headers={"replay-id": replay_id, "origin-offset": str(offset)})
@@ -177,13 +177,13 @@ def test_a_quiet_partition_is_no_reason_to_refuse_what_is_too_young_to_have_expi
 def test_stopped_half_way_it_goes_on_with_what_was_not_told(log: Log) -> None:
     log.write(*(changed(n, 1) for n in range(1, 5)))
     log.begin()
-    log.tell(1, 1, 0)
-    log.tell(3, 1, 2)
-    log.tell(4, 1, 3, replay_id="another")
+    log.emit(1, 1, 0)
+    log.emit(3, 1, 2)
+    log.emit(4, 1, 3, replay_id="another")
     log.write(changed(9, 3))
     found, told = log.find(GREYSON)
     # Neither what was told, nor what came since it began.
-    assert (told, found.before, found.came.replay_id) == ([(2, 1), (4, 1)], 2, "replay-1")
+    assert (told, found.before, found.run.replay_id) == ([(2, 1), (4, 1)], 2, "replay-1")
     found, told = log.find(GREYSON, from_offset=1)
     assert (sorted(told), found.before) == ([(1, 1), (2, 1), (3, 1), (4, 1), (9, 3)], 0), "another question"
     found, told = log.find(GREYSON, anew=True)
@@ -194,6 +194,6 @@ def test_a_log_that_was_lost_meanwhile_begins_anew(log: Log) -> None:
     log.write(*(changed(n, 1) for n in range(1, 5)))
     question = replay.Asked(customers=(GREYSON,))
     before = replay.ReplayRun(replay_id="old", began=NOON, spans={PARTITION[GREYSON]: (0, 99)})
-    log.facts.set(question.name, before.model_dump(mode="json"))
+    log.store.set(question.name, before.model_dump(mode="json"))
     found, told = log.find(GREYSON)
-    assert (found.came.replay_id, len(told)) == ("replay-1", 4)
+    assert (found.run.replay_id, len(told)) == ("replay-1", 4)

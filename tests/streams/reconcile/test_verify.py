@@ -21,10 +21,12 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def look(world: World, *, thorough: bool = True) -> verify.TablesReport:
-    """One look; the states add up to the rows, whatever it sees."""
-    standings = row_states.RowStates(world.db, world.production.columns)
-    found = verify.Verifier(standings, world.orders, world.state, world.mappings, world.clock).look(thorough=thorough)
+def check(world: World, *, thorough: bool = True) -> verify.TablesReport:
+    """One check; the states add up to the rows, whatever it finds."""
+    row_state_reader = row_states.RowStates(world.db, world.production.columns)
+    found = verify.Verifier(row_state_reader, world.orders, world.state, world.mappings, world.clock).check(
+        thorough=thorough
+    )
     assert found.source_rows == world.query("SELECT COUNT(*) AS n FROM ORDERS_UNIFIED")[0]["n"]
     assert sum(found.total.values()) == found.source_rows
     return found
@@ -47,20 +49,20 @@ def test_every_way_that_a_row_can_stand_is_counted_once(world: World) -> None:
     world.flow()
     world.add(row(10))
     world.edit(5, {"PO NUMBER": "4756"})
-    found = look(world)
+    found = check(world)
     # 1 and 7 arrived, 5 and 10 changed since; refused: the one bad price, two of one identity, two of none.
     assert states(found) == {"IN_SYNC": 2, "WAITING": 2, "FAILED": 5, "EXCLUDED": 1}
     assert (found.undetected, found.refused, found.wrong) == (2, 4, ())
 
 
-def test_what_is_on_its_way_waits_and_a_quick_look_takes_the_last_pass_for_the_source(world: World) -> None:
+def test_what_is_on_its_way_waits_and_a_quick_check_takes_the_last_pass_for_the_source(world: World) -> None:
     world.add(row(1), row(2, CUSTOMER_NAME=JOHNNIE))
     world.flow()
     world.edit(1, {"NOTES": "new"})
-    assert states(look(world, thorough=False)) == {"IN_SYNC": 2}
-    assert states(look(world)) == {"IN_SYNC": 1, "WAITING": 1}
+    assert states(check(world, thorough=False)) == {"IN_SYNC": 2}
+    assert states(check(world)) == {"IN_SYNC": 1, "WAITING": 1}
     world.passed()
-    found = look(world)
+    found = check(world)
     assert found.customers == {GREYSON: {SyncState.WAITING: 1}, JOHNNIE: {SyncState.IN_SYNC: 1}}
     assert found.undetected == 0
 
@@ -71,7 +73,7 @@ def test_a_customer_on_hold_is_held_with_all_its_rows(world: World) -> None:
     world.state.set(f"hold.{GREYSON}", {"by": "test"})
     world.add(row(3))
     world.edit(1, {"NOTES": "new"})
-    assert look(world).customers == {GREYSON: {SyncState.HELD: 2}, JOHNNIE: {SyncState.IN_SYNC: 1}}
+    assert check(world).customers == {GREYSON: {SyncState.HELD: 2}, JOHNNIE: {SyncState.IN_SYNC: 1}}
 
 
 def test_rows_marked_as_in_sync_that_never_arrived_are_named(world: World) -> None:
@@ -81,7 +83,7 @@ def test_rows_marked_as_in_sync_that_never_arrived_are_named(world: World) -> No
     world.passed()
     world.run("UPDATE ORDERS_UNIFIED_SNAPSHOT SET sync_state = 'IN_SYNC'")
     world.run("DELETE FROM MON_CustMasterSchedule WHERE source_uuid = ?", identity(2))
-    found = look(world, thorough=False)
+    found = check(world, thorough=False)
     assert kinds(found) == [
         (verify.Kind.NEVER_SENT, identity(1)),
         (verify.Kind.NOT_IN_PRODUCTION, identity(2)),
@@ -101,9 +103,9 @@ def test_rows_marked_as_in_sync_that_never_arrived_are_named(world: World) -> No
 def test_production_edited_by_hand_is_found(world: World, edit: str) -> None:
     world.add(row(1), row(2, NOTES=None))
     world.flow()
-    assert look(world).wrong == ()
+    assert check(world).wrong == ()
     world.run(edit, identity(2))
-    found = look(world)
+    found = check(world)
     assert kinds(found) == [(verify.Kind.PRODUCTION_EDITED, identity(2))]
     assert states(found) == {"IN_SYNC": 1, "WAITING": 1}
 
@@ -111,9 +113,9 @@ def test_production_edited_by_hand_is_found(world: World, edit: str) -> None:
 def test_a_failure_that_nobody_explains_is_named(world: World) -> None:
     world.add(row(1, CUSTOMER_PRICE="a lot"))
     world.flow()
-    assert look(world).wrong == ()
+    assert check(world).wrong == ()
     world.run("DELETE FROM ERR_MON_CustMasterSchedule")
-    assert kinds(look(world)) == [(verify.Kind.UNEXPLAINED, identity(1))]
+    assert kinds(check(world)) == [(verify.Kind.UNEXPLAINED, identity(1))]
 
 
 def test_it_adds_up_after_every_step_of_every_order(world: World) -> None:
@@ -123,13 +125,13 @@ def test_it_adds_up_after_every_step_of_every_order(world: World) -> None:
             world.edit(n, {"NOTES": f"{numbers}"})
         world.edit(8, {"CUSTOMER PRICE": "a lot"})
         for event in world.passed():
-            look(world)
+            check(world)
             for emitted in world.stage(event):
-                look(world)
+                check(world)
                 if isinstance(emitted, events.OrderFailed):
                     world.record(emitted)
                 else:
                     world.promote(*world.arrive([emitted]))
         world.remove(max(numbers))
-        look(world)
-    assert states(look(world)) == {"IN_SYNC": 4, "FAILED": 1}
+        check(world)
+    assert states(check(world)) == {"IN_SYNC": 4, "FAILED": 1}

@@ -191,16 +191,16 @@ async def test_what_is_in_doubt_is_ended_by_the_owner_of_the_partition_though_no
         first.parts.journal.open(request, grant)
         first.dies()
     async with ready.worker("worker-1") as again:
-        await again.writing.settle_doubts(owns=False)
+        await again.writing.advance_in_doubt(owns=False)
         assert ready.holder() is None
-        await again.writing.settle_doubts(owns=True)
+        await again.writing.advance_in_doubt(owns=True)
         assert await epoch(ready) == 2
         assert again.writing._syncer is not None
         recovery = again.writing._syncer.in_doubt
         assert list(recovery._searches) == ["k"]
         # It was never sent, so it is looked for until the end, and sent then.
         recovery._searches["k"].checks_due.clear()
-        await again.writing.settle_doubts(owns=True)
+        await again.writing.advance_in_doubt(owns=True)
         assert again.parts.journal.unfinished() == []
         assert not recovery._searches
 
@@ -210,10 +210,10 @@ async def test_a_parked_order_is_emitted_by_the_owner_of_the_partition_though_no
         producer = mock.Mock()
         worker.parts.__dict__["producer"] = producer
         worker.parts.state.set(f"{PARKED}.1", desk.event(desk.order(1)).model_dump(mode="json"))
-        await worker.writing.settle_doubts(owns=False)
+        await worker.writing.advance_in_doubt(owns=False)
         producer.send_all.assert_not_called()
         for _ in range(2):
-            await worker.writing.settle_doubts(owns=True)
+            await worker.writing.advance_in_doubt(owns=True)
         (sent,) = producer.send_all.call_args_list
         assert sent.args == (consumer.outgoing([desk.event(desk.order(1))], ""),)
         assert worker.parts.state.all_of(PARKED) == {}
@@ -222,7 +222,7 @@ async def test_a_parked_order_is_emitted_by_the_owner_of_the_partition_though_no
 async def test_the_lease_is_renewed_while_the_partition_is_ours(ready: Office, until: Any) -> None:
     async with ready.worker("worker-1", lease_seconds=9.0) as worker:
         await worker.works()
-        keeping = asyncio.create_task(worker.writing.keep(lambda: worker.owns))
+        keeping = asyncio.create_task(worker.writing.hold_lease(lambda: worker.owns))
         first = ready.holder()
         await asyncio.to_thread(until, lambda: ready.holder() != first, "it is renewed")
         assert await epoch(ready) == 1
@@ -235,7 +235,7 @@ async def test_the_lease_is_given_back_when_the_partition_moves_on_and_taken_aga
 ) -> None:
     async with ready.worker("worker-1") as worker:
         await worker.works()
-        keeping = asyncio.create_task(worker.writing.keep(lambda: worker.owns))
+        keeping = asyncio.create_task(worker.writing.hold_lease(lambda: worker.owns))
         worker.owns = False
         await asyncio.to_thread(until, lambda: ready.holder() is None, "it is given back")
         async with ready.worker("worker-2") as other:
@@ -252,4 +252,4 @@ async def test_a_lease_that_went_to_another_process_is_told_at_once(ready: Offic
         with worker.parts.db.write() as session:
             session.execute("UPDATE SYNC_Lease SET token = token + 1, owner = 'somebody'")
         with pytest.raises(errors.LeaseLost):
-            await asyncio.wait_for(worker.writing.keep(lambda: True), 60)
+            await asyncio.wait_for(worker.writing.hold_lease(lambda: True), 60)

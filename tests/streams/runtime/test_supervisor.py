@@ -65,7 +65,7 @@ def test_a_killed_child_is_started_again_at_once(
         assert (one.restarts, other.restarts) == (1, 0)
         assert other.child.pid == neighbour
         children = [processes.Identity.of(each.child.pid) for each in (one, other) if each.child is not None]
-    assert "worker ended (-9), again at once: begins" in caplog.messages
+    assert "worker ended (-9), restart at once: begins" in caplog.messages
     assert not [child for child in children if child is not None and child.alive()]
 
 
@@ -79,15 +79,15 @@ def test_a_child_that_keeps_ending_is_started_at_growing_pauses_and_says_its_las
     for n in range(1, len(backoff.RESTART_PAUSES) + 2):
         assert one.child is not None
         one.child.wait(60)
-        one.look()
+        one.check()
         began = now
         while one.restarts < n:
             now += 0.25
-            one.look()
+            one.check()
         waited.append(now - began)
     one.stop()
     assert waited == [0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 5.0]
-    assert caplog.messages[1] == "worker ended (1), again in 0.2 s: no token"
+    assert caplog.messages[1] == "worker ended (1), restart in 0.2 s: no token"
     assert len(caplog.messages) == len(waited), "one line for each end"
 
 
@@ -238,9 +238,9 @@ def test_what_the_parent_owns_is_revived_and_its_trouble_is_no_flood(
     assert tries[2] - tries[1] >= 0.2
     assert tries[3] - tries[2] >= 0.5
     assert caplog.messages[:4] == [
-        "the embedded Kafka did not start; again in 0 s",
-        "the embedded Kafka did not start; again in 0.2 s",
-        "the embedded Kafka did not start; again in 0.5 s",
+        "the embedded Kafka did not start; next attempt in 0 s",
+        "the embedded Kafka did not start; next attempt in 0.2 s",
+        "the embedded Kafka did not start; next attempt in 0.5 s",
         "the embedded Kafka had ended: started again",
     ]
 

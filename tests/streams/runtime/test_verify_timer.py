@@ -1,4 +1,4 @@
-"""The worker's own looks: when they are due, whoever comes first; and the calls of a day that commands share."""
+"""The verify timer: each check when it is due, by the first worker; and the calls of a day that commands share."""
 
 import asyncio
 import threading
@@ -13,8 +13,8 @@ from streams.runtime import api_calls, verify_timer
 from tests.support import factories, fakes
 
 
-class Looks:
-    """Counts the looks. `trouble` is what the next look at the tables meets."""
+class Checks:
+    """Counts the checks. `trouble` is raised by the next check of the tables."""
 
     def __init__(self, clock: fakes.Clock) -> None:
         self.clock, self.tables_seen, self.boards_seen = clock, 0, 0
@@ -35,31 +35,31 @@ class Looks:
 
 
 @pytest.mark.parametrize(("board_every", "boards"), [(0.0, 0), (3600.0, 2)])
-def test_each_look_is_made_when_it_is_due(tmp_path: Path, board_every: float, boards: int) -> None:
+def test_each_check_runs_when_it_is_due(tmp_path: Path, board_every: float, boards: int) -> None:
     with factories.world(tmp_path) as world:
-        looks = Looks(world.clock)
+        checks = Checks(world.clock)
 
-        def worker() -> verify_timer.Rounds:
-            return verify_timer.Rounds(world.state, looks.tables, looks.board, 60.0, board_every, world.clock)
+        def worker() -> verify_timer.VerifyTimer:
+            return verify_timer.VerifyTimer(world.state, checks.tables, checks.board, 60.0, board_every, world.clock)
 
         for seconds in (0, 30, 30, 3600):
             world.clock.advance(seconds)
             asyncio.run(worker().step())
             asyncio.run(worker().step())
-        assert (looks.tables_seen, looks.boards_seen) == (3, boards)
+        assert (checks.tables_seen, checks.boards_seen) == (3, boards)
         assert world.state.get(verify_timer.LAST)["wrong"] == 0
 
 
 async def test_a_database_that_is_away_is_asked_the_next_time(tmp_path: Path) -> None:
     with factories.world(tmp_path) as world:
-        looks = Looks(world.clock)
-        looks.trouble = errors.Transient("busy")
-        made = verify_timer.Rounds(world.state, looks.tables, looks.board, 0.01, 0.0, world.clock)
+        checks = Checks(world.clock)
+        checks.trouble = errors.Transient("busy")
+        made = verify_timer.VerifyTimer(world.state, checks.tables, checks.board, 0.01, 0.0, world.clock)
         running = asyncio.create_task(made.run())
         async with asyncio.timeout(60):
-            await asyncio.to_thread(looks.seen.wait, 60)
+            await asyncio.to_thread(checks.seen.wait, 60)
         running.cancel()
-        assert (looks.trouble, looks.tables_seen) == (None, 1)
+        assert (checks.trouble, checks.tables_seen) == (None, 1)
 
 
 def test_the_calls_of_a_day_are_those_of_the_writer_and_of_commands_together(tmp_path: Path) -> None:

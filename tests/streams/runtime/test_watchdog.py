@@ -37,14 +37,14 @@ class World:
         self.dog = watchdog.Watchdog(
             self.health,
             self,
-            group="ordersync",
-            lanes={"sync": "orders.staged", "promote": "orders.synced"},
-            topic_ids=dict(self.ids),
-            assigned=lambda: self.ours,
-            rebalancing=lambda: self.rebalances,
-            tick=30,
-            stuck=90,
-            every=0.001,
+            watchdog.WatchedLanes(
+                group="ordersync",
+                topics={"sync": "orders.staged", "promote": "orders.synced"},
+                topic_ids=dict(self.ids),
+                assigned=lambda: self.ours,
+                rebalancing=lambda: self.rebalances,
+            ),
+            watchdog.Limits(tick=30, stuck=90, every=0.001),
             end=lambda code, why: self.ended.append((code, why)),
         )
 
@@ -66,7 +66,7 @@ class World:
             self.now += 5
             self.health.tick()
             each()
-            if (reason := self.dog.hangs() or self.dog.look()) is not None:
+            if (reason := self.dog.check_loop() or self.dog.check_log()) is not None:
                 return reason
         return None
 
@@ -147,19 +147,19 @@ def test_a_rebalance_without_end_ends_the_process() -> None:
 
 
 @pytest.mark.parametrize("now", [{"orders.synced": "second"}, {"orders.staged": "third", "orders.synced": "second"}])
-def test_a_topic_that_was_deleted_or_made_anew_ends_the_process_at_the_next_look(now: dict[str, str]) -> None:
+def test_a_topic_that_was_deleted_or_created_again_ends_the_process_at_the_next_check(now: dict[str, str]) -> None:
     world = World()
     assert world.passes(1000) is None
     world.ids = now
-    assert world.passes(5) == "orders.staged was deleted or made anew"
+    assert world.passes(5) == "orders.staged was deleted or created again"
 
 
 def test_a_loop_that_stands_still_is_told_with_the_place_where_it_stands() -> None:
     world = World()
     world.now += 29
-    assert world.dog.hangs() is None
+    assert world.dog.check_loop() is None
     world.now += 2
-    reason = world.dog.hangs()
+    reason = world.dog.check_loop()
     assert reason is not None
     assert reason.startswith("the event loop has not run for 31 s, it is in _where, ")
 
