@@ -410,7 +410,7 @@ def test_the_batch_of_a_dead_poller_closes_with_what_arrived(world: World) -> No
     world.stage(*first[:100])
     world.passed()
     batch = world.batch(first[0].batch_id)
-    assert batch["total_records"] == 100 and "detected again" in batch["processing_notes"]
+    assert batch["total_records"] == 100 and "detected once more" in batch["processing_notes"]
     world.settle(*first[:100])
     assert world.batch(first[0].batch_id)["status"] == "PROMOTED"
     world.check_batches()
