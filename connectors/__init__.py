@@ -9,7 +9,7 @@
     kafka/        producer, admin client, reader and embedded broker
     monday/       the client of the Monday.com API
     archive/      the snapshot archive: Parquet files in PostgreSQL
-    simulator/    the embedded board, which plays the Monday.com API
+    simulator/    the bundled board, which plays the Monday.com API
     samples/      sample rows of ORDERS_UNIFIED, and sample changes of them
 
 Imports: schemas, sql; imported by: streams.

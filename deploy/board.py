@@ -1,4 +1,4 @@
-"""Runs the embedded board in a container: the simulator, open to the other containers."""
+"""Runs the bundled board in a container: the simulator, open to the other containers."""
 
 import asyncio
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from connectors.simulator import faults
 from schemas import base
 
-# The token of the embedded board.
+# The token of the bundled board.
 TOKEN = "simulator"
 
 

@@ -157,7 +157,7 @@ def status(
 def board(
     context: typer.Context,
     search: Annotated[str | None, typer.Argument(help="Part of a group's or an item's name.")] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Run the embedded board until it is stopped.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Run the bundled board until it is stopped.")] = False,
 ) -> None:
     """Shows the board: its groups, or the items and sizes whose name contains the given text."""
     if serve:
@@ -174,7 +174,7 @@ def demo(
     minute: Annotated[float, typer.Option(min=0.5, help="Length of the board's minute, in seconds.")] = 3.0,
     keep: Annotated[bool, typer.Option(help="Leave everything running at the end.")] = False,
 ) -> None:
-    """Runs everything on this machine, from empty tables to a proof: a real Kafka, real workers, an embedded board."""
+    """Runs everything on this machine, from empty tables to a proof: a real Kafka, real workers, an bundled board."""
     if not lazy.demo.run(context.obj(), orders=orders, seed=seed, minute=minute, keep=keep):
         raise typer.Exit(1)
 

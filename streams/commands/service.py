@@ -55,7 +55,7 @@ def run(settings: Settings) -> None:
 
 
 def serve_board(settings: Settings) -> None:
-    """Runs the embedded board until SIGTERM or SIGINT, and prints its address."""
+    """Runs the bundled board until SIGTERM or SIGINT, and prints its address."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

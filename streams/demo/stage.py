@@ -1,4 +1,4 @@
-"""The demo's stage: a real broker, the embedded board, a supervised poller and worker, and sample orders.
+"""The demo's stage: a real broker, the bundled board, a supervised poller and worker, and sample orders.
 
 streams/cli/demo.py runs the demo on it; the integration tests run other scenarios.
 """
@@ -38,11 +38,11 @@ class Stage:
     supervisor: supervise.Supervisor
 
     def stats(self) -> dict[str, Any]:
-        """The counters of the embedded board."""
+        """The counters of the bundled board."""
         return self.ask("stats")
 
     def ask(self, page: str) -> dict[str, Any]:
-        """One admin page of the embedded board: `stats`, `board`, …"""
+        """One admin page of the bundled board: `stats`, `board`, …"""
         root = self.parts.monday_url.rsplit("/", 1)[0]
         with urllib.request.urlopen(f"{root}/admin/{page}", timeout=10) as answer:
             content: dict[str, Any] = json.load(answer)
@@ -55,7 +55,7 @@ class Stage:
 
 
 def settings_of(base: Settings, *, minute: float) -> Settings:
-    """The demo's settings: its own home folder, the embedded board, and the broker and SQL Server of `base`.
+    """The demo's settings: its own home folder, the bundled board, and the broker and SQL Server of `base`.
 
     `minute`: seconds of the board's minute.
     """

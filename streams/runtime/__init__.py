@@ -1,6 +1,6 @@
 """The processes of ordersync, and the parts that processes and commands share.
 
-    supervisor.py    the parent of `ordersync run`: restarts poller, worker, embedded broker and embedded board
+    supervisor.py    the parent of `ordersync run`: restarts poller, worker, embedded broker and bundled board
     poller.py        the poller: passes, and between them the archive, roll backs and the lost-event sweep
     worker.py        the worker: the Faust app with its lanes, from start to stop
     board_writer.py  the worker's writer and its lease

@@ -46,7 +46,7 @@ def endpoints(settings: Settings, limits: monday_limits.Limits) -> Iterator[Endp
         if not monday_url:
             simulator = Simulator(settings, limits)
             stack.callback(simulator.stop)
-            board = Shared("the embedded board", lambda: Simulator.attach(settings.home), simulator.start)
+            board = Shared("the bundled board", lambda: Simulator.attach(settings.home), simulator.start)
             monday_url = board.had()
             revivers.append(board.revive)
         yield Endpoints(bootstrap, monday_url, lambda: [line for revive in revivers if (line := revive()) is not None])
@@ -100,7 +100,7 @@ class Shared:
 
 
 class Simulator:
-    """The embedded board as a child process on one folder, with one owner. A restart keeps the address."""
+    """The bundled board as a child process on one folder, with one owner. A restart keeps the address."""
 
     def __init__(self, settings: Settings, limits: monday_limits.Limits) -> None:
         self._folder = (settings.home / "board").resolve()
@@ -161,7 +161,7 @@ class Simulator:
             time.sleep(0.05)
         child.stop(0)
         lines = output.read_text().splitlines() or ["no output"]
-        raise errors.Misconfigured(f"the embedded board did not start: {lines[-1]} ({output})")
+        raise errors.Misconfigured(f"the bundled board did not start: {lines[-1]} ({output})")
 
 
 def _running(folder: Path) -> tuple[str, processes.Identity | None]:

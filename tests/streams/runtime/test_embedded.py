@@ -1,4 +1,4 @@
-"""The embedded broker and the embedded board: one owner in a home folder, and never a gap without one."""
+"""The embedded broker and the bundled board: one owner in a home folder, and never a gap without one."""
 
 import os
 import subprocess
@@ -150,7 +150,7 @@ def test_a_board_that_is_anothers_is_not_stopped_by_us(board: embedded.Simulator
 def test_a_board_that_cannot_start_is_one_line_with_its_reason(board: embedded.Simulator, tmp_path: Path) -> None:
     (tmp_path / "board" / "board.db").mkdir()
     with pytest.raises(
-        errors.Misconfigured, match="the embedded board did not start: .*unable to open.*simulator.log"
+        errors.Misconfigured, match="the bundled board did not start: .*unable to open.*simulator.log"
     ) as failed:
         board.start()
     assert "\n" not in str(failed.value)
