@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from connectors import database, samples
-from connectors.tables import orders, orders_pushdown
+from connectors.tables import chunks, orders, orders_pushdown
 from mappings import columns, hashing, loading, sizes
 from schemas import detection
 from schemas.batches import SyncState
@@ -67,7 +67,7 @@ def prepare(db: database.Database, *, rows: int, seed: int) -> Bench:
     pushed = orders_pushdown.PushdownOrders(db, _now, hashing.row_hash)
     bench = Bench(db, pushed, client, columns.watched(mappings, size_columns))
     known = [(uuid, hashing.row_hash(text)) for uuid, _, text, _ in client.scan(bench.watched)]
-    for chunk in orders.batched(known, CHUNK):
+    for chunk in chunks.batched(known, CHUNK):
         client.move_snapshots([_snapshot(uuid, row_hash) for uuid, row_hash in chunk])
     for _ in range(0, rows, orders_pushdown.AFTER_SCAN):
         bench.on_server()
