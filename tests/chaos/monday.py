@@ -148,7 +148,7 @@ class Player:
             try:
                 await step
                 self.world.met["woke up and went on"] += 1
-            except (errors.Misconfigured, errors.Transient, Killed) as end:
+            except (errors.LeaseLost, errors.Misconfigured, errors.Transient, Killed) as end:
                 self.world.met[f"woke up: {type(end).__name__}"] += 1
             await life.end(orderly=False)
 
@@ -162,7 +162,7 @@ class Player:
         assert {type(event) for event in emitted} == {events.OrderSynced}, f"not every order arrived: {emitted}"
         statuses = self.world.staging.versions(sorted(last))
         for uuid, event in last.items():
-            assert statuses[uuid][event.version] is StagingStatus.API_SUCCESS
+            assert statuses[uuid][event.version].status is StagingStatus.API_SUCCESS
         await self._end(orderly=True)
 
     async def _end(self, *, orderly: bool) -> None:

@@ -19,7 +19,7 @@ from connectors.tables import journal, lease, ledger, repairs, staging, state
 from connectors.tables.journal import Request
 from connectors.tables.lost_events import PARKED
 from mappings import loading
-from schemas import events, items
+from schemas import events, items, versions
 from streams.sync import board as board_view
 from streams.sync import in_doubt, lookup, refresh, writer
 from streams.sync import step as sync
@@ -154,15 +154,28 @@ class _Journal(journal.Journal):
         super().close(key, entities, groups, *args, **kw)
         self._die_at(Point.AFTER_CLOSE)
 
-    def finish(self, ends: Sequence[tuple[str, int, str | None]]) -> None:
-        self._die_at(Point.BEFORE_FINISH)
-        super().finish(ends)
-        self._die_at(Point.AFTER_FINISH)
-
     def _die_at(self, point: Point) -> None:
-        strike = self._points.passed(point)
-        if strike is not None and not strike.frozen:
-            raise Killed(strike)
+        _die_at(self._points, point)
+
+
+class _Staging(staging.Staging):
+    """The real staging tables, with points to die at."""
+
+    def __init__(self, world: World, db: SqliteDatabase) -> None:
+        names = [column.staging for column in world.mappings.board.columns]
+        super().__init__(db, names, board_id=world.mappings.board.board.id, now=world.clock.now)
+        self._points = world.points
+
+    def finish(self, ends: Sequence[versions.ConfirmedVersion]) -> None:
+        _die_at(self._points, Point.BEFORE_FINISH)
+        super().finish(ends)
+        _die_at(self._points, Point.AFTER_FINISH)
+
+
+def _die_at(points: Points, point: Point) -> None:
+    strike = points.passed(point)
+    if strike is not None and not strike.frozen:
+        raise Killed(strike)
 
 
 class _Client:
@@ -279,12 +292,7 @@ class Life:
         return sync.Syncer(
             grant=self._grant,
             refresher=refresh.Refresher(view, books, repairs.Repairs(self._db, world.clock.now), world.mappings),
-            staging=staging.Staging(
-                self._db,
-                [column.staging for column in world.mappings.board.columns],
-                board_id=board.board_id,
-                now=world.clock.now,
-            ),
+            staging=_Staging(world, self._db),
             ledger=books,
             writer=write,
             in_doubt=in_doubt.InDoubtRequests(
