@@ -28,6 +28,7 @@ from connectors.monday import budget, client
 from connectors.simulator.config import TOKEN
 from mappings import columns, sizes
 from schemas import events
+from schemas.versions import Version
 from streams.delivery import health
 from streams.resources import Resources
 from streams.runtime import board_writer
@@ -149,7 +150,7 @@ async def _sync(parts: Resources, waiting: Sequence[events.OrderStaged]) -> None
 
 def _check(board: dict[str, Any], parts: Resources, waiting: Sequence[events.OrderStaged]) -> None:
     """Speed is worth nothing if something is missing, or there twice."""
-    loaded = parts.staging.load([(event.record_uuid, event.version) for event in waiting])
+    loaded = parts.staging.load([Version(event.record_uuid, event.version) for event in waiting])
     wanted = {uuid: sorted(f"Size {size}" for size in order.sizes) for (uuid, _), order in loaded.items()}
     key = parts.mappings.board.key.id
     shown = [(item["columns"][key], sorted(one["name"] for one in item["subitems"])) for item in board["items"]]

@@ -221,7 +221,12 @@ def _times(settings: Settings, count: int) -> tuple[float, float]:
     topic = topics.named(topics.STAGED, settings.topic_prefix)
     consumer.assign([confluent_kafka.TopicPartition(topic, n, 0) for n in range(topics.STAGED.partitions)])
     times: list[int] = []
-    _until(lambda: times.extend(m.timestamp()[1] for m in consumer.consume(500, 0.1)) or len(times) >= count, "read")
+
+    def all_read() -> bool:
+        times.extend(message.timestamp()[1] for message in consumer.consume(500, 0.1))
+        return len(times) >= count
+
+    _until(all_read, "read")
     consumer.close()
     return min(times) / 1000, max(times) / 1000
 

@@ -50,7 +50,7 @@ def texts(node: Any) -> list[str]:
 
 def variables() -> dict[str, str]:
     """Every environment variable that a setting has, with the setting's name."""
-    found = {}
+    found: dict[str, str] = {}
     for name, setting in settings.Settings.model_fields.items():
         alias = setting.validation_alias
         names = [f"ORDERSYNC_{name.upper()}"] if alias is None else [str(one) for one in alias.choices]  # type: ignore[union-attr]

@@ -86,7 +86,7 @@ def test_the_certificate_that_is_made_is_the_servers_and_is_kept(tmp_path: Path)
     keys, trust = tmp_path / "keys", tmp_path / "trust"
     keys.mkdir()
     trust.mkdir()
-    command = ["sh", ROOT / "deploy/sqlserver/certificates.sh", "sqlserver", keys, trust]
+    command: list[str | Path] = ["sh", ROOT / "deploy/sqlserver/certificates.sh", "sqlserver", keys, trust]
     said = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)]
     assert said == ["made the certificate of sqlserver\n", "the certificate of sqlserver is there\n"]
     assert sorted(path.name for path in tmp_path.glob("*/*")) == ["ca.pem", "server.key", "server.pem"]

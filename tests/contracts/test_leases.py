@@ -9,6 +9,7 @@ from connectors import errors
 from connectors.tables import lease
 from connectors.tables.journal import Request
 from schemas import items
+from schemas.versions import ConfirmedVersion, LeftSizes, Version
 from tests.contracts.engines import BATCH_1, BATCH_2
 from tests.support import factories
 from tests.support.factories import World, entity, identity
@@ -230,14 +231,14 @@ def test_an_item_that_is_gone_takes_its_sizes_along(world: World) -> None:
 
 
 def test_a_version_that_was_superseded_while_it_was_written_still_has_its_item(world: World) -> None:
-    (order,) = world.staging.load([(identity(1), 1)]).values()
+    (order,) = world.staging.load([Version(identity(1), 1)]).values()
     world.batches.open([(BATCH_2, "GREYSON CLOTHIERS", 1)], version=2, started_by="test")
     world.stage(changed(1, 2, batch_id=BATCH_2))
     assert world.staged() == {1: "SUPERSEDED", 2: "PENDING"}
     world.journal.open(request(world), taken(world, "one"))
     assert world.staged() == {1: "INFLIGHT", 2: "PENDING"}
     world.check_batches()
-    world.staging.finish([(order.record_uuid, 1, "77")])
+    world.staging.finish([ConfirmedVersion(order.record_uuid, 1, "77")])
     assert world.staged() == {1: "API_SUCCESS", 2: "PENDING"}
     world.check_batches()
 
@@ -245,7 +246,7 @@ def test_a_version_that_was_superseded_while_it_was_written_still_has_its_item(w
 def test_a_size_that_left_is_staged_as_zero_once(world: World) -> None:
     stg_id = changed(1).stg_id
     for _ in range(2):
-        world.staging.stage_left_sizes([(stg_id, identity(1), 1, ["XL", "S"])])
+        world.staging.stage_left_sizes([LeftSizes(stg_id, Version(identity(1), 1), ["XL", "S"])])
     lines = world.query("SELECT * FROM STG_MON_CustMasterSchedule_Subitems ORDER BY stg_id")
     assert [(line["stg_size_label"], line["Order Qty"]) for line in lines] == [("S", 1), ("M", 2), ("XL", 0)]
     left = lines[-1]
@@ -262,7 +263,7 @@ def test_what_the_board_told_of_its_groups_replaces_what_was_known(world: World)
 def test_a_second_run_may_find_other_sizes_to_have_left(world: World) -> None:
     stg_id = changed(1).stg_id
     for sizes in (["XL"], ["L", "XL"], ["3XL", "L", "XL"]):
-        world.staging.stage_left_sizes([(stg_id, identity(1), 1, sizes)])
+        world.staging.stage_left_sizes([LeftSizes(stg_id, Version(identity(1), 1), sizes)])
     query = "SELECT stg_id, stg_size_label AS size FROM STG_MON_CustMasterSchedule_Subitems WHERE [Order Qty] = 0"
     rows = world.query(query)
     assert sorted(row["size"] for row in rows) == ["3XL", "L", "XL"]

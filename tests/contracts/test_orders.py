@@ -45,7 +45,7 @@ def test_the_text_is_the_one_that_python_builds_whatever_a_cell_holds(world: Wor
 
 
 def test_a_date_is_read_as_iso_text(world: World) -> None:
-    world.add(row(1, **{"EX FACTORY DATE": "2026-02-28"}))
+    world.add(row(1, EX_FACTORY_DATE="2026-02-28"))
     assert [found[2] for found in world.orders.scan(["EX FACTORY DATE"])] == ['["2026-02-28"]']
 
 
@@ -62,7 +62,7 @@ def test_more_orders_than_a_statement_takes_are_read_in_turns(world: World) -> N
 
 def test_a_snapshot_tells_people_what_the_order_is(world: World) -> None:
     long = "x" * 400
-    world.add(row(1, **{"CUSTOMER ALT PO": long}))
+    world.add(row(1, CUSTOMER_ALT_PO=long))
     (event,) = world.passed()
     found = world.snapshot(1)
     told = {name: found[name] for name in ("AAG ORDER NUMBER", "CUSTOMER STYLE", "PO NUMBER", "TOTAL_QTY", "customer")}

@@ -18,7 +18,7 @@ from streams.commands import pushdown as pushdown_command
 from tests.contracts import engines
 from tests.mappings import test_hashing
 from tests.sql import test_pushdown as test_cells
-from tests.support import transpiled
+from tests.support import factories, transpiled
 from tests.support.factories import World, identity, row
 
 UPDATED = events.Change.UPDATED
@@ -116,7 +116,8 @@ def test_the_server_writes_every_type_as_its_stand_in_does(sqlserver: str) -> No
 def test_the_first_and_the_last_size_and_a_date_are_seen(world: World) -> None:
     world.add(row(1), row(2), row(3), row(4))
     world.flow()
-    for n, cells in enumerate([{"XXXS": 1}, {"ONE SIZE": 1}, {"EX FACTORY DATE": "2026-02-28"}], 1):
+    edits: list[factories.Row] = [{"XXXS": 1}, {"ONE SIZE": 1}, {"EX FACTORY DATE": "2026-02-28"}]
+    for n, cells in enumerate(edits, 1):
         world.edit(n, cells)
     assert {event.record_uuid for event in world.flow()} == {identity(1), identity(2), identity(3)}
     world.edit(3, {"EX FACTORY DATE": "2026-03-01"})
@@ -141,7 +142,12 @@ def count_compared(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts of rows that travelled, from now on."""
     compared: list[str] = []
     assert isinstance(world.orders, orders_pushdown.PushdownOrders)
-    monkeypatch.setattr(world.orders, "_row_hash", lambda text: (compared.append(text), hashing.row_hash(text))[1])
+
+    def noting(text: str) -> str:
+        compared.append(text)
+        return hashing.row_hash(text)
+
+    monkeypatch.setattr(world.orders, "_row_hash", noting)
     return compared
 
 
@@ -218,7 +224,9 @@ def test_a_row_that_is_edited_while_it_is_told_is_seen_again(world: World) -> No
 
 def test_a_trial_finds_that_both_ways_agree(world: World) -> None:
     world.add(*(row(n, NOTES=f"note {n % 7}", S=n) for n in range(10)))
-    trial = pushdown_command.PushdownTrial(world.orders, watched(world), hashing.row_hash, random.Random(5))
+    trial = pushdown_command.PushdownTrial(
+        transpiled.orders_of(world), watched(world), hashing.row_hash, random.Random(5)
+    )
     assert trial.look(100) == pushdown_command.Verdict(10, 10, ())
     world.flow()
     world.edit(3, {"NOTES": "note 4"})
@@ -263,7 +271,7 @@ def test_the_guard_stops_an_emptied_source_and_counts_what_changed(world: World)
 
 def test_a_column_that_cannot_be_hashed_is_named(tmp_path: Path) -> None:
     with transpiled.world(tmp_path) as world:
-        world.db.types["NOTES"] = "XML"
+        transpiled.database_of(world).types["NOTES"] = "XML"
         with pytest.raises(errors.Misconfigured, match=r"\[NOTES\] \(XML\).* set detect_hash to client"):
             world.detect()
 
@@ -272,7 +280,7 @@ def test_a_column_of_another_type_is_no_storm(tmp_path: Path, monkeypatch: pytes
     with transpiled.world(tmp_path) as world:
         world.add(*(row(n) for n in range(9)))
         world.flow()
-        world.db.types["S"] = "BIGINT"
+        transpiled.database_of(world).types["S"] = "BIGINT"
         compared = count_compared(world, monkeypatch)
         assert world.detect().quiet and len(compared) == 9
         assert world.detect().quiet and len(compared) == 9

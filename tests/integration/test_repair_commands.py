@@ -19,7 +19,6 @@ from typing import Any
 
 import confluent_kafka.admin
 import pytest
-from click.testing import Result
 from typer import testing
 
 from connectors import errors, processes
@@ -70,7 +69,7 @@ class Plant:
         command = ["env", "--default-signal=INT", *supervisor.ordersync(*arguments)]
         return processes.Child(command, log=path, environment=environment, folder=ROOT)
 
-    def type(self, *arguments: str) -> Result:
+    def type(self, *arguments: str) -> testing.Result:
         return testing.CliRunner(env=self.environment).invoke(cli.app, list(arguments))
 
     def settles(self) -> None:

@@ -1,5 +1,7 @@
 """plan: the difference between what shall be and what is, and that carrying it out leaves none."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,7 +146,7 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(wishes: list[items.Des
         assert known is not None
         assert (known.name, known.group_name, known.columns) == (wish.name, wish.group_name, wish.columns)
         assert plan.plan_item(wish, known) == []
-        arguments = {"columns_of": columns_of, "name_of": str}
+        arguments: dict[str, Any] = {"columns_of": columns_of, "name_of": str}
         for mutation in plan.plan_sizes(wish, "7", list(held.values()), **arguments):
             label = mutation.size_label  # type: ignore[union-attr]
             held[label] = plan.apply(held.get(label), mutation, items.Done(id=label, board_id="200"), board_id=BOARD)

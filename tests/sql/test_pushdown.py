@@ -1,7 +1,7 @@
 """The hash that the server computes: the text it hashes, and that its T-SQL keeps the server's limits."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
 import pytest
@@ -50,13 +50,13 @@ def engine() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def run(engine: sqlite3.Connection, expression: str, cells: dict[str, object]) -> object:
+def run(engine: sqlite3.Connection, expression: str, cells: Mapping[str, object]) -> object:
     row = ", ".join(f"? AS [{name}]" for name in cells)
     statement = f"SELECT {expression} FROM (SELECT {row}) AS s"
     return engine.execute(transpiled.to_sqlite(statement), list(cells.values())).fetchone()[0]
 
 
-def text(engine: sqlite3.Connection, kinds: Sequence[tuple[str, str]], cells: dict[str, object]) -> str:
+def text(engine: sqlite3.Connection, kinds: Sequence[tuple[str, str]], cells: Mapping[str, object]) -> str:
     """What is hashed, behind what it was made with."""
     inner = pushdown.expression(kinds).removeprefix("HASHBYTES('SHA2_256', ").removesuffix(")")
     made_with, _, found = str(run(engine, inner, cells)).partition(":")

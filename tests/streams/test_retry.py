@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors import database
+from connectors.database import sqlite
 from connectors.tables import retries
 from schemas import events
 from sql import tables
@@ -112,7 +113,7 @@ def test_two_processes_take_each_failure_once(world: World) -> None:
     gate = threading.Barrier(2)
 
     def take() -> None:
-        mine = factories.sqlite.SqliteDatabase(world.path)
+        mine = sqlite.SqliteDatabase(world.path)
         try:
             gate.wait()
             again_at = world.clock() + timedelta(hours=1)

@@ -4,12 +4,15 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from schemas import events
+from connectors.tables import journal
+from schemas import events, items
 from schemas.batches import SyncState
 from schemas.failures import FailureType
+from schemas.versions import LeftSizes, Version
 from sql import tables
 from streams import settle
 from tests.support import factories
@@ -25,8 +28,8 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def staged(world: World, version: int, **cells: factories.Row) -> events.OrderEvent:
-    (event,) = world.stage(changed(1, version, batch_id=f"BATCH-{version}", **cells))  # type: ignore[arg-type]
+def staged(world: World, version: int, **cells: Any) -> events.OrderEvent:
+    (event,) = world.stage(changed(1, version, batch_id=f"BATCH-{version}", **cells))
     return event
 
 
@@ -64,10 +67,8 @@ def test_a_size_carries_the_ids_that_the_board_gave_it(world: World) -> None:
     event = staged(world, 1)
     grant = world.lease("writer").acquire()
     assert grant is not None
-    create = factories.items.CreateSubitem(
-        record_uuid=identity(1), size_label="S", parent_item_id="5", name="Size S", columns={}
-    )
-    request = factories.journal.Request(
+    create = items.CreateSubitem(record_uuid=identity(1), size_label="S", parent_item_id="5", name="Size S", columns={})
+    request = journal.Request(
         key="K", body="{}", mutations=(create,), versions={identity(1): 1}, first_sent_at=world.clock()
     )
     world.journal.open(request, grant)
@@ -112,7 +113,7 @@ def test_a_size_that_went_to_zero_is_in_production_with_zero(world: World) -> No
     world.settle(changed(1, 1, sizes={"S": 1, "M": 2}))
     event = staged(world, 2, sizes={"M": 2})
     stg_id = changed(1, 2).stg_id
-    world.staging.stage_left_sizes([(stg_id, identity(1), 2, ["S"])])
+    world.staging.stage_left_sizes([LeftSizes(stg_id, Version(identity(1), 2), ["S"])])
     world.promote(*world.arrive([event]))
     lines = world.query("SELECT size_label, [Order Qty] AS n FROM MON_CustMasterSchedule_Subitems ORDER BY 1")
     assert [(line["size_label"], line["n"]) for line in lines] == [("M", "2"), ("S", "0")]
@@ -320,7 +321,7 @@ def test_a_replayed_version_that_the_board_confirmed_anew_is_promoted_anew(world
     world.promote(first)
     world.run("UPDATE MON_CustMasterSchedule SET NOTES = 'edited by hand'")
     assert world.promote(first) == (0, 1)
-    world.staging.begin_again([(event.record_uuid, 1)])
+    world.staging.begin_again([Version(event.record_uuid, 1)])
     (again,) = world.arrive([event])
     assert again.item_id != first.item_id
     assert world.promote(again) == (1, 0)

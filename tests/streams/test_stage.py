@@ -10,6 +10,7 @@ import pytest
 from schemas import events
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
+from schemas.versions import Version
 from tests.support import factories
 from tests.support.factories import World, changed, identity, row
 
@@ -64,9 +65,9 @@ def test_an_order_without_sizes_is_staged_too(world: World) -> None:
 
 def test_what_was_staged_is_loaded_as_it_was(world: World) -> None:
     world.stage(changed(1, sizes={"S": 3}), changed(2, 1, DELETED))
-    loaded = world.staging.load([(identity(1), 1), (identity(2), 1), (identity(3), 1)])
+    loaded = world.staging.load([Version(identity(n), 1) for n in (1, 2, 3)])
     assert loaded.keys() == {(identity(1), 1), (identity(2), 1)}
-    order, gone = loaded[identity(1), 1], loaded[identity(2), 1]
+    order, gone = loaded[Version(identity(1), 1)], loaded[Version(identity(2), 1)]
     assert (order.item_name, order.sizes, order.removed) == ("MFA24K79 ARCTIC JOO-00001", {"S": 3}, False)
     assert order.values["CUSTOMER PRICE"] == "12.5000" and order.values["CUSTOMER"] == "GREYSON CLOTHIERS"
     assert (gone.removed, gone.sizes, gone.values.get("STYLE")) == (True, {}, None)
@@ -92,7 +93,8 @@ def test_an_invalid_order_tells_everything_that_is_wrong_and_keeps_its_row(world
     assert line["stg_error_message"] == failed.message and line["AAG ORDER NUMBER"] == "JOO-00001"
     assert json.loads(line["source_row"])["S"] == -1
     assert sizes_of(world) == {}
-    assert world.staging.load([(identity(1), 1)])[identity(1), 1].problems
+    version = Version(identity(1), 1)
+    assert world.staging.load([version])[version].problems
 
 
 def test_a_bad_order_does_not_hold_up_its_neighbours(world: World) -> None:

@@ -20,6 +20,7 @@ from schemas import detection, events, items
 from schemas.base import Cell
 from schemas.batches import BatchStatus, StagingStatus
 from schemas.failures import FailureType
+from schemas.versions import ConfirmedVersion, Version
 from sql import identifiers, tables
 from streams import retry, settle, stage
 from streams.detect import guard
@@ -192,13 +193,19 @@ class World:
     def arrive(self, staged: Sequence[events.OrderEvent]) -> list[events.OrderSynced]:
         """The board shows these orders: what sync leaves in the tables, and emits."""
         ends = []
-        for (record_uuid, version), order in self.staging.load([(e.record_uuid, e.version) for e in staged]).items():
-            ends.append((record_uuid, version, None if order.removed else str(next(self._item_ids))))
+        for (record_uuid, version), order in self.staging.load(
+            [Version(e.record_uuid, e.version) for e in staged]
+        ).items():
+            item_id = None if order.removed else str(next(self._item_ids))
+            ends.append(ConfirmedVersion(record_uuid, version, item_id))
         self.staging.finish(ends)
-        items = {end[:2]: end[2] for end in ends}
+        items = {end.version: end.item_id for end in ends}
         return [
             events.OrderSynced(
-                **event.identity, item_id=items[event.record_uuid, event.version], mutations=1, synced_at=self.clock()
+                **event.identity,
+                item_id=items[Version(event.record_uuid, event.version)],
+                mutations=1,
+                synced_at=self.clock(),
             )
             for event in staged
             if (event.record_uuid, event.version) in items

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,11 @@ def test_a_refused_login_is_told_as_such_and_at_once(own: Own) -> None:
         # Mended without a restart, as when the broker's side is: the same producer works again.
         producer._producer.set_sasl_credentials("alice", "right")
         producer.send_all([message])
-    for ask in (lambda admin: admin.reachable(1), lambda admin: admin.end_offsets(["login"])):
+    asks: list[Callable[[kafka.Admin], object]] = [
+        lambda admin: admin.reachable(1),
+        lambda admin: admin.end_offsets(["login"]),
+    ]
+    for ask in asks:
         with pytest.raises(errors.Misconfigured, match="Authentication failed"):
             ask(kafka.Admin(own.login, alice | {"sasl.password": "wrong"}, timeout=1))
     assert time.monotonic() - began < 10

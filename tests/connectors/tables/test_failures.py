@@ -12,6 +12,7 @@ from schemas import codec, events
 from schemas.base import Origin
 from schemas.batches import SyncState
 from schemas.failures import Poison
+from schemas.versions import Version
 from sql import tables
 from streams import topics
 from streams.delivery import consumer, dead_letters
@@ -58,7 +59,7 @@ def test_a_newer_version_arrives(world: World) -> None:
 
 
 def test_the_source_is_mended(world: World) -> None:
-    world.add(row(1, **{"CUSTOMER PRICE": "cheap"}))
+    world.add(row(1, CUSTOMER_PRICE="cheap"))
     world.flow()
     assert world.states() == {identity(1): SyncState.FAILED} and len(world.failures.waiting()) == 1
     world.edit(1, {"CUSTOMER PRICE": "12.5000"})
@@ -69,7 +70,7 @@ def test_the_source_is_mended(world: World) -> None:
 
 
 def test_the_order_leaves_the_source(world: World) -> None:
-    world.add(row(1, **{"CUSTOMER PRICE": "cheap"}), row(2))
+    world.add(row(1, CUSTOMER_PRICE="cheap"), row(2))
     world.flow()
     world.remove(1)
     world.flow()
@@ -166,7 +167,7 @@ def test_what_was_resolved_and_fails_again_at_the_same_version_is_opened_again(w
     assert (again.cause, again.version) == (events.Cause.REPLAY, event.version), (
         "settled is only done again as a replay"
     )
-    world.staging.begin_again([(again.record_uuid, again.version)])
+    world.staging.begin_again([Version(again.record_uuid, again.version)])
     world.promote(*world.arrive([again]))
     assert world.failures.waiting() == [] and world.states() == {identity(1): SyncState.IN_SYNC}
     assert [end[1] for end in ends(world)] == ["RESOLVED"]

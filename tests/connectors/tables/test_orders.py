@@ -47,7 +47,7 @@ def test_the_text_that_sql_builds_is_the_one_that_python_builds(
     names, kinds = watched(lasting), dict(lasting.orders.columns())
     labels = [name for name in names if name in ("XXXS", "M", "TOTAL QTY")]
     written = [name for name in names if kinds[name] == "TEXT"][: len(texts)]
-    cells: dict[str, Cell] = dict(zip(written, texts, strict=True)) | dict(zip(labels, counts, strict=True))
+    cells: dict[str, Cell] = {**dict(zip(written, texts, strict=True)), **dict(zip(labels, counts, strict=True))}
     lasting.edit(1, dict.fromkeys(names) | cells)
     ((record_uuid, _, text, former),) = lasting.orders.scan(names, former=["NOTES", None, "M"])
     assert record_uuid == identity(1)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet
 import pytest
-from click.testing import Result
 from typer import testing
 
 from connectors.archive import snapshots as archived_snapshots
@@ -41,7 +40,7 @@ class Desk:
         for customer in archiver.ready():
             archiver.archive(customer)
 
-    def type(self, *arguments: str) -> Result:
+    def type(self, *arguments: str) -> testing.Result:
         runner = testing.CliRunner(env={"COLUMNS": "200", "ORDERSYNC_HOME": str(self.folder)})
         return runner.invoke(cli.app, ["--database", str(self.world.path), *arguments])
 

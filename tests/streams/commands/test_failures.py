@@ -94,7 +94,7 @@ def again(settings: Settings, *, dry_run: bool = False, **chosen: Any) -> dict[s
 def test_filters_choose_by_customer_type_code_kind_and_age(world: World, settings: Settings) -> None:
     failed(world, 1)
     failed(world, 2, size_label="M", code="InvalidColumnIdException")
-    world.add(row(3, **{"CUSTOMER NAME": "EXOTIC", "CUSTOMER PRICE": "cheap"}))
+    world.add(row(3, CUSTOMER_NAME="EXOTIC", CUSTOMER_PRICE="cheap"))
     world.flow()
 
     def orders(**chosen: Any) -> set[str]:
@@ -148,7 +148,7 @@ def test_a_retry_that_the_breaker_holds_back_says_so() -> None:
 
 def test_of_a_customer_on_hold_it_says_when_what_is_mended_is_seen(world: World, settings: Settings) -> None:
     failed(world, 1)
-    world.add(row(2, **{"CUSTOMER NAME": "EXOTIC", "CUSTOMER PRICE": "cheap"}))
+    world.add(row(2, CUSTOMER_NAME="EXOTIC", CUSTOMER_PRICE="cheap"))
     world.flow()
     put_on_hold(world)
     told = {line["order_number"]: line for line in json.loads(run(settings, "errors", "--json").output)}
@@ -163,7 +163,7 @@ def test_a_retry_of_a_customer_on_hold_sends_what_was_emitted_and_detects_after_
     world: World, settings: Settings, sender: Sender
 ) -> None:
     (refused,) = failed(world, 1)
-    world.add(row(2, **{"CUSTOMER PRICE": "cheap"}))
+    world.add(row(2, CUSTOMER_PRICE="cheap"))
     world.flow()
     put_on_hold(world)
     shown = run(settings, "retry", "--all").output
@@ -202,7 +202,7 @@ def test_several_sizes_of_an_order_are_sent_once(world: World, settings: Setting
 def test_what_was_refused_is_detected_again_as_the_source_has_it_now(
     world: World, settings: Settings, sender: Sender
 ) -> None:
-    world.add(row(1, **{"CUSTOMER PRICE": "cheap"}), row(2))
+    world.add(row(1, CUSTOMER_PRICE="cheap"), row(2))
     world.flow()
     assert world.flow() == []
     assert again(settings, customer="GREYSON") == {"JOO-00001": Way.DETECT}
@@ -242,7 +242,7 @@ def test_an_order_that_moved_on_is_left_alone(world: World, settings: Settings, 
 
 def test_a_dry_run_changes_nothing(world: World, settings: Settings, sender: Sender) -> None:
     failed(world, 1)
-    world.add(row(2, **{"CUSTOMER PRICE": "cheap"}))
+    world.add(row(2, CUSTOMER_PRICE="cheap"))
     world.flow()
     before = world.errors(), world.query("SELECT * FROM ORDERS_UNIFIED_SNAPSHOT")
     assert again(settings, dry_run=True) == {"JOO-00001": Way.SEND, "JOO-00002": Way.DETECT}

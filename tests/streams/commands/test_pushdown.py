@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -27,7 +28,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def of(world: World) -> pushdown_command.PushdownTrial:
     watched = columns.watched(world.mappings, sizes.size_columns(world.orders.columns(), world.mappings.board.sizes))
-    return pushdown_command.PushdownTrial(world.orders, watched, hashing.row_hash, random.Random(5))
+    return pushdown_command.PushdownTrial(transpiled.orders_of(world), watched, hashing.row_hash, random.Random(5))
 
 
 def test_both_ways_agree_before_and_after_the_hashes_are_noted(world: World) -> None:
@@ -71,12 +72,13 @@ def test_a_row_that_is_edited_meanwhile_is_asked_about_again(world: World) -> No
     class Edited:
         """The order table, of which somebody edits a row between the two statements."""
 
-        def __getattr__(self, name: str) -> object:
+        def __getattr__(self, name: str) -> Any:
             if name == "hashed":
                 world.edit(6, {"NOTES": "meanwhile"})
             return getattr(world.orders, name)
 
-    assert replace(of(world), source=Edited()).look(100) == pushdown_command.Verdict(20, 1, ())
+    edited: Any = Edited()
+    assert replace(of(world), source=edited).look(100) == pushdown_command.Verdict(20, 1, ())
 
 
 def test_every_row_is_as_likely_as_any_other_in_a_sample() -> None:

@@ -102,7 +102,7 @@ def test_the_whole_life_of_an_order_in_the_order_of_time(world: World, settings:
 def test_an_order_is_found_by_identity_number_or_po_in_any_case_of_the_identity(
     world: World, settings: Settings
 ) -> None:
-    world.add(row(1), row(2, **{"PO NUMBER": " 9000 "}))
+    world.add(row(1), row(2, PO_NUMBER=" 9000 "))
     for text, number in ((identity(1).lower(), 1), ("JOO-00002", 2), ("9000", 2)):
         assert [order.record_uuid for order in trace.find(settings, text)] == [identity(number)]
     assert trace.find(settings, "4756") == []
@@ -139,7 +139,7 @@ def test_what_is_on_its_way_in_kafka_is_told_too(world: World, settings: Setting
 
 
 def test_a_refused_order_tells_why_and_a_settled_one_that_nothing_differs(world: World, settings: Settings) -> None:
-    world.add(row(1, **{"CUSTOMER PRICE": "cheap"}), row(2))
+    world.add(row(1, CUSTOMER_PRICE="cheap"), row(2))
     world.flow()
     (staging,) = told(life(settings, "JOO-00001"), "staged")
     assert "[CUSTOMER PRICE] is 'cheap'" in staging["refused"]

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -26,7 +27,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def validated(world: World, found: tuple[str, ...] = (), **given: str) -> validate.Validation:
+def validated(world: World, found: tuple[str, ...] = (), **given: Any) -> validate.Validation:
     """What validate says of push-down, of a server whose tables are those of `world`."""
     told = Settings(database="mssql://u@h/d", database_password=SecretStr("p"), **given)
     parts = resources.Resources(told)
@@ -35,7 +36,9 @@ def validated(world: World, found: tuple[str, ...] = (), **given: str) -> valida
 
 
 def check(world: World, clock: Callable[[], float]) -> pushdown.PushdownCheck:
-    return pushdown.PushdownCheck(world.orders, orders.Orders(world.db, world.clock), hashing.row_hash, clock)
+    return pushdown.PushdownCheck(
+        transpiled.orders_of(world), orders.Orders(world.db, world.clock), hashing.row_hash, clock
+    )
 
 
 def watched(world: World) -> tuple[str, ...]:
@@ -43,7 +46,11 @@ def watched(world: World) -> tuple[str, ...]:
 
 
 def test_every_watched_column_that_cannot_be_hashed_is_named(world: World) -> None:
-    world.db.types = {"NOTES": "XML", "EX FACTORY DATE": "DATETIMEOFFSET", "record_uuid": "SQL_VARIANT"}
+    transpiled.database_of(world).types = {
+        "NOTES": "XML",
+        "EX FACTORY DATE": "DATETIMEOFFSET",
+        "record_uuid": "SQL_VARIANT",
+    }
     said = [
         "the server cannot hash [NOTES] of ORDERS_UNIFIED, which is XML",
         "the server cannot hash [EX FACTORY DATE] of ORDERS_UNIFIED, which is DATETIMEOFFSET",
@@ -63,7 +70,7 @@ def test_on_sqlite_there_is_nothing_to_say(tmp_path: Path, monkeypatch: pytest.M
     with connect.database(told) as parts:
         parts.db.apply_schema(utcnow())
     board = parts.mappings.board
-    of_board = {
+    of_board: dict[str, list[Any]] = {
         board.board.id: [*board.columns, board.key],
         board.board.subitem_board_id: [board.subitem.size, board.subitem.quantity],
     }
@@ -114,9 +121,10 @@ def test_the_sample_ends_where_it_should(world: World, monkeypatch: pytest.Monke
 
 def test_the_server_hashes_each_row_of_the_sample(world: World) -> None:
     world.add(*(row(n, NOTES=f"note {n}") for n in range(6)))
-    uuids = list(world.orders.identities())
-    assert world.orders.hasher(watched(world))(uuids) == 6
-    assert world.orders.hasher(watched(world))(uuids[:2]) == 2
+    uuids = list(transpiled.orders_of(world).identities())
+    hash_rows = transpiled.orders_of(world).hasher(watched(world))
+    assert hash_rows(uuids) == 6
+    assert hash_rows(uuids[:2]) == 2
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,7 @@ async def test_a_timers_work_goes_on_until_the_stop_under_the_same_law() -> None
     assert process.ended == []
 
     process, step = Process(tries=1), Step(errors.Transient("busy"), errors.Transient("busy"))
-    await process.delivery.repeat("retry_failures", lambda: step([]), every=0.001)  # type: ignore[arg-type]
+    await process.delivery.repeat("retry_failures", lambda: step([]), every=0.001)  # type: ignore[return-value,arg-type]
     assert process.ended == [(75, "retry_failures: busy")]
 
 

@@ -1,6 +1,7 @@
 """announce: from admitted changes to events and snapshots."""
 
 import itertools
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from mappings import hashing, items, loading
@@ -24,7 +25,7 @@ def text(*cells: Cell) -> str:
 
 def told(
     candidates: list[tuple[str, str, events.Change, SyncState | None]],
-    rows: dict[str, tuple[str | None, str | None, str]],
+    rows: Mapping[str, tuple[str | None, str | None, str]],
 ) -> Told:
     """Customer, identity, change and former state of each candidate."""
     ids = itertools.count()

@@ -33,7 +33,7 @@ def seen(emitted: Sequence[events.OrderChanged]) -> dict[str, events.Change]:
 
 
 def test_a_new_row_is_created_with_its_watched_cells_and_nothing_that_is_null(world: World) -> None:
-    world.add(row(1, {"S": 3, "XXL": 0}, **{"PLANNER": "nobody reads this", "NOTES": None}))
+    world.add(row(1, {"S": 3, "XXL": 0}, PLANNER="nobody reads this", NOTES=None))
     (event,) = world.passed()
     assert (event.record_uuid, event.change, event.customer) == (identity(1), CREATED, "GREYSON CLOTHIERS")
     assert event.row["AAG ORDER NUMBER"] == "JOO-00001" and event.row["CUSTOMER PRICE"] == "12.5000"
@@ -235,8 +235,8 @@ def test_a_customer_without_an_order_is_a_mistake_that_is_told(world: World) -> 
     ],
 )
 def test_rows_are_chosen_by_order_and_season(world: World, chosen: detection.Filters) -> None:
-    chosen_row = row(1, **{"PO NUMBER": "99", "AAG SEASON": "2026 SPRING", "CUSTOMER SEASON": "SS26"})
-    world.add(chosen_row, row(2), row(3, **{"PO NUMBER": None}))
+    chosen_row = row(1, PO_NUMBER="99", AAG_SEASON="2026 SPRING", CUSTOMER_SEASON="SS26")
+    world.add(chosen_row, row(2), row(3, PO_NUMBER=None))
     world.detect(chosen)
     assert set(seen(world.topic.take())) == {identity(1)}
 
@@ -428,7 +428,7 @@ def test_276_sizes_work_and_a_text_column_among_them_is_none(world: World) -> No
     at = [name for name, _ in live].index("TOTAL QTY")
     world.reshape([*live[:at], *extra, *live[at:]])
     assert len(sizes.size_columns(world.orders.columns(), world.mappings.board.sizes)) == 276
-    world.add(row(1, {"S": 1, "EXTRA 114": 7}, **{"INFOR COLOUR CODE": "100"}))
+    world.add(row(1, {"S": 1, "EXTRA 114": 7}, INFOR_COLOUR_CODE="100"))
     (event,) = world.flow()
     assert event.sizes == {"S": 1, "EXTRA 114": 7}
     lines = world.query("SELECT size_label, [Order Qty] AS n FROM MON_CustMasterSchedule_Subitems ORDER BY 1")
@@ -455,7 +455,7 @@ def test_a_new_size_column_is_no_storm_but_its_quantities_and_true_changes_are_e
 
 
 def test_a_column_that_the_mapping_reads_from_now_on_is_no_storm(world: World) -> None:
-    world.add(*(row(n, PLANNER="P", **{"MONTH": "MAY"}) for n in range(100)))
+    world.add(*(row(n, PLANNER="P", MONTH="MAY") for n in range(100)))
     world.flow()
     board = world.mappings.board
     more = board.columns[0].model_copy(

@@ -13,6 +13,7 @@ from connectors.monday import board_values
 from connectors.tables import repairs
 from schemas import events
 from schemas.orders import Order, StagedOrder
+from schemas.versions import Version
 from streams.reconcile import compare, fields
 from streams.sync import cells, refresh
 from tests.support import people
@@ -136,7 +137,7 @@ def on_their_way(at: Desk, *orders: StagedOrder) -> None:
                 "sync_state = 'IN_SYNC' WHERE record_uuid = ?",
                 (one.record_uuid,),
             )
-    marks = [(one.record_uuid, one.version) for one in orders]
+    marks = [Version(one.record_uuid, one.version) for one in orders]
     repairs.Repairs(at.world.db, at.world.clock.now).wait_again(marks)
 
 
