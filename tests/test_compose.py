@@ -149,7 +149,7 @@ def test_the_command_exists_with_its_options(name: str) -> None:
     # Options are read, and refused, before help is given.
     shown = testing.CliRunner().invoke(cli.app, [*words, "--help"])
     assert shown.exit_code == 0, shown.output
-    assert f" {[word for word in words if word.isalpha()][0]} " in shown.output
+    assert f" {next(word for word in words if word.isalpha())} " in shown.output
 
 
 def test_the_broker_is_the_version_that_is_embedded() -> None:

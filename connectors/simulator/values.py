@@ -17,7 +17,7 @@ STATUS_LABEL_LENGTH = 30
 LINKED_ITEMS = 750
 # Listed for reading only; writing them is an error.
 READ_ONLY = frozenset(
-    ("auto_number", "button", "creation_log", "formula", "item_id") + ("last_updated", "mirror", "progress", "subtasks")
+    ("auto_number", "button", "creation_log", "formula", "item_id", "last_updated", "mirror", "progress", "subtasks")
 )
 # Whole-text search does not know these.
 NOT_SEARCHABLE = READ_ONLY | {"board_relation"}

@@ -1,5 +1,6 @@
 """Settings: one frozen model, every mistake in one readable message, secrets never told."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,6 @@ from tests.support import fakes
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    import os
-
     for name in list(os.environ):
         if name.startswith(("ORDERSYNC_", "KAFKA_", "MONDAY_")):
             monkeypatch.delenv(name)

@@ -172,7 +172,7 @@ def test_without_its_line_the_schema_is_not_whole(
 
 
 def test_a_lost_connection_is_transient_and_is_replaced(db: SqlServerDatabase, driver: Driver) -> None:
-    with pytest.raises(errors.Transient, match="h/d: .*link failure"), db.read() as session:
+    with pytest.raises(errors.Transient, match=r"h/d: .*link failure"), db.read() as session:
         driver.made[0].dead = True
         session.query("SELECT 1 AS n")
     assert driver.made[0].closed

@@ -124,7 +124,7 @@ def test_a_broker_that_is_away_is_told_within_the_deadline(caplog: pytest.LogCap
     noise = kafka.BrokerNoise()
     began = time.monotonic()
     with kafka.Producer(NOBODY, timeout=1, noise=noise) as producer:
-        with pytest.raises(errors.Transient, match="orders.changed"):
+        with pytest.raises(errors.Transient, match=r"orders\.changed"):
             producer.send_all([outgoing("orders.changed", "k", str(n)) for n in range(10)])
         assert time.monotonic() - began < 5
         assert noise.since is not None

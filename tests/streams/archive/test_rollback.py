@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connectors import errors
+from connectors.archive import parquet
 from connectors.archive import snapshots as archived_snapshots
 from connectors.tables import customers, lost_events
 from schemas import events
@@ -380,6 +381,4 @@ class _Lacking(archived_snapshots.Archive):
     """An archive whose files know of nothing but their own columns."""
 
     def payload(self, entry: archived_snapshots.Entry) -> bytes:
-        from connectors.archive import parquet
-
         return parquet.write([], [("S", "INT")]).payload

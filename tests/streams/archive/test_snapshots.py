@@ -1,5 +1,6 @@
 """archive: what a pass changed is archived as the source has it, whatever dies or is away in between."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -198,7 +199,7 @@ def test_of_too_many_those_go_that_tell_least() -> None:
     assert len(left) == 100
     assert left[0] == 1 and left[-1] == 400
     ages = [401 - one for one in left]
-    gaps = [older - newer for older, newer in zip(ages, ages[1:], strict=False)]
+    gaps = [older - newer for older, newer in itertools.pairwise(ages)]
     assert max(gaps[-30:]) < 5 < gaps[0]
     assert sum(age > 200 for age in ages) >= 5
 

@@ -58,7 +58,7 @@ def test_setup_tells_at_once_that_the_archive_does_not_answer(world: World, monk
     monkeypatch.setattr(runtime_connect, "everything", runtime_connect.database)
     wrong = SecretStr("postgresql://me:hunter2@127.0.0.1:1/archive")
     given = settings.Settings(home=world.path.parent, database=str(world.path), archive=wrong)
-    with pytest.raises(errors.Transient, match="127.0.0.1:1/archive does not answer") as told:
+    with pytest.raises(errors.Transient, match=r"127\.0\.0\.1:1/archive does not answer") as told:
         setup.setup(given, sample_orders=0, seed=1)
     assert "hunter2" not in str(told.value)
 

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer import testing
 
+from connectors.database import sqlite
 from streams.cli import main as cli
 
 ROOT = Path(__file__).parents[3]
@@ -98,10 +100,6 @@ def test_a_broker_that_is_not_there_is_said_in_one_line_with_its_address(tmp_pat
 
 
 def test_status_reads_as_json(tmp_path: Path) -> None:
-    from datetime import UTC, datetime
-
-    from connectors.database import sqlite
-
     (tmp_path / ".ordersync").mkdir()
     database = sqlite.SqliteDatabase(tmp_path / ".ordersync" / "orders.db")
     database.apply_schema(datetime.now(UTC))

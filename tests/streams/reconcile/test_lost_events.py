@@ -321,7 +321,7 @@ def test_a_batch_of_lost_events_ends_when_their_successors_arrive(
     world: World, log: Log, look: sweep.LostEventSweep
 ) -> None:
     world.add(row(1), row(2), row(3))
-    first, second, third = world.passed()
+    first, second, _ = world.passed()
     world.settle(first)
     staged = world.stage(second)
     assert staged
