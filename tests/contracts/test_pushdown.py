@@ -16,9 +16,7 @@ from schemas.batches import SyncState
 from sql import identifiers, pushdown
 from streams.commands import pushdown as pushdown_command
 from tests.contracts import engines
-from tests.mappings import test_hashing
-from tests.sql import test_pushdown as test_cells
-from tests.support import factories, transpiled
+from tests.support import factories, hashed, transpiled
 from tests.support.factories import World, identity, row
 
 UPDATED = events.Change.UPDATED
@@ -54,7 +52,7 @@ def watched(world: World) -> tuple[str, ...]:
 
 def note(world: World, version: int) -> None:
     """The snapshot of every row becomes what it is now, as after a pass that emitted it."""
-    uuids = [identity(n) for n in range(len(test_hashing.ROWS))]
+    uuids = [identity(n) for n in range(len(hashed.ROWS))]
     rows = world.orders.rows(uuids, COLUMNS)
     world.orders.move_snapshots(
         [
@@ -74,25 +72,25 @@ def note(world: World, version: int) -> None:
 
 
 def test_every_row_of_the_hash_tests_is_told_from_every_other(world: World) -> None:
-    for n, cells in enumerate(test_hashing.ROWS):
+    for n, cells in enumerate(hashed.ROWS):
         world.add({"record_uuid": identity(n), **told_apart(cells)})
     server_hashes = set()
     names = identifiers.listed(COLUMNS, suffix=" = ?")
-    for n, cells in enumerate(test_hashing.ROWS):
+    for n, cells in enumerate(hashed.ROWS):
         with world.db.write() as session:
             session.execute(f"UPDATE ORDERS_UNIFIED SET {names}", tuple(told_apart(cells).values()))
         note(world, n + 1)
         assert list(world.orders.scan(COLUMNS)) == [], "the second look sees nothing"
-        assert world.orders.left_out() == len(test_hashing.ROWS)
+        assert world.orders.left_out() == len(hashed.ROWS)
         server_hashes |= {
             line["row_hash_bin"] for line in world.query("SELECT row_hash_bin FROM ORDERS_UNIFIED_SNAPSHOT")
         }
-        edits = [(*told_apart(changed).values(), identity(other)) for other, changed in enumerate(test_hashing.ROWS)]
+        edits = [(*told_apart(changed).values(), identity(other)) for other, changed in enumerate(hashed.ROWS)]
         with world.db.write() as session:
             session.execute_many(f"UPDATE ORDERS_UNIFIED SET {names} WHERE record_uuid = ?", edits)
         seen = {uuid for uuid, *_ in world.orders.scan(COLUMNS)}
-        assert seen == {identity(other) for other in range(len(test_hashing.ROWS)) if other != n}, repr(cells)
-    assert len(server_hashes) == len(test_hashing.ROWS)
+        assert seen == {identity(other) for other in range(len(hashed.ROWS)) if other != n}, repr(cells)
+    assert len(server_hashes) == len(hashed.ROWS)
 
 
 @pytest.mark.sqlserver
@@ -104,12 +102,12 @@ def test_the_server_writes_every_type_as_its_stand_in_does(sqlserver: str) -> No
             inner = pushdown.expression([("A", kind)]).removeprefix("HASHBYTES('SHA2_256', ").removesuffix(")")
             return str(session.value(f"SELECT {inner} FROM (SELECT CAST(? AS {kind}) AS [A]) AS s", (cell,)))
 
-        for kind, cell, expected in test_cells.CELLS:
+        for kind, cell, expected in hashed.CELLS:
             assert told(kind, cell).partition(":")[2] == expected
-        for kind, one, other in test_cells.PRECISE:
+        for kind, one, other in hashed.PRECISE:
             assert told(kind, one) != told(kind, other)
-        hashed = pushdown.expression([("A", "NVARCHAR(9)")])
-        found = session.value(f"SELECT {hashed} FROM (SELECT CAST(? AS NVARCHAR(9)) AS [A]) AS s", ("é",))
+        expression = pushdown.expression([("A", "NVARCHAR(9)")])
+        found = session.value(f"SELECT {expression} FROM (SELECT CAST(? AS NVARCHAR(9)) AS [A]) AS s", ("é",))
         assert isinstance(found, bytes) and len(found) == 32
 
 

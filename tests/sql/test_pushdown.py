@@ -14,33 +14,9 @@ import sql
 from mappings import columns, loading, sizes
 from sql import pushdown, script, tables
 from tests.support import transpiled
+from tests.support.hashed import CELLS, PRECISE
 
 LIVE = [(column.name, column.type) for column in tables.get(tables.SOURCE).columns]
-
-
-# What SQL Server itself writes, too (tests/contracts/test_pushdown.py): type, cell, text.
-CELLS: list[tuple[str, str | int | None, str]] = [
-    ("NVARCHAR(MAX)", None, ":"),
-    ("NVARCHAR(MAX)", "", "0:"),
-    ("NVARCHAR(255)", "NULL", "8:NULL"),
-    ("NVARCHAR(MAX)", "a ", "4:a "),
-    ("nvarchar(10)", "\N{SPOOL OF THREAD}", "4:\N{SPOOL OF THREAD}"),
-    ("VARCHAR(10)", "é", "2:é"),
-    ("INT", None, ","),
-    ("INT", -7, "-7,"),
-    ("BIGINT", 2**63 - 1, "9223372036854775807,"),
-    ("BIT", 0, "0,"),
-    ("DECIMAL(18,4)", "12.5000", "12.5000,"),
-    ("NUMERIC(5,0)", "12", "12,"),
-    ("DATE", "2026-02-28", "2026-02-28,"),
-    ("DATE", None, ","),
-]
-# How it writes these is its own affair, as long as no two share a text.
-PRECISE = [
-    ("DATETIME2", "2026-02-28T10:00:00.000001", "2026-02-28T10:00:00.000002"),
-    ("DATETIME2", "2026-02-28T10:00:00", "2026-02-28T10:00:00.000001"),
-    ("FLOAT", "0.1", "0.10000000000000002"),
-]
 
 
 @pytest.fixture(scope="module")

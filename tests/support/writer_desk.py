@@ -178,7 +178,7 @@ async def desk(
     mappings: Callable[[BoardMapping], BoardMapping] = lambda same: same,
     **schedule: Any,
 ) -> AsyncIterator[Desk]:
-    """A fresh board and a fresh database. `schedule` are fields of tests.chaos.script.Schedule."""
+    """A fresh board and a fresh database. `schedule` are fields of tests.support.board_script.Schedule."""
     template = folder / "empty.db"
     db = SqliteDatabase(template)
     db.apply_schema(virtual.START, with_source=False)

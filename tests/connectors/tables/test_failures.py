@@ -16,9 +16,9 @@ from schemas.versions import Version
 from sql import tables
 from streams import topics
 from streams.delivery import consumer, dead_letters
-from tests.streams.delivery.test_consumer import Event, Message, Process, Stream
 from tests.support import factories
 from tests.support.factories import World, changed, identity, row
+from tests.support.faust_stream import Event, Message, Process, Stream
 
 DELETED = events.Change.DELETED
 

@@ -14,8 +14,8 @@ from schemas.orders import StagedOrder
 from sql import tables
 from streams import settle
 from streams.reconcile import audit
-from tests.streams.sync.test_refresh import column, wrong
 from tests.support import people
+from tests.support.board_facts import column, wrong
 from tests.support.virtual import timeless
 from tests.support.writer_desk import Desk, desk, order, uuid
 
