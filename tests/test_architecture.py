@@ -103,7 +103,8 @@ def imports(path: Path) -> tuple[str, ...]:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0 and node.module is not None, f"{path} imports relatively"
+            assert node.level == 0, f"{path} imports relatively"
+            assert node.module is not None
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             found += [name if name in modules() else node.module for name in names]
     return tuple(dict.fromkeys(found))

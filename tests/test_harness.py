@@ -18,7 +18,7 @@ DIES = "__import__('ctypes').CDLL(None).abort()"
 ENDS = """
 import faulthandler, os, signal, subprocess, sys, threading
 import pytest
-from streams import delivery
+from streams.delivery import exits
 
 def test_at_once():
     os._exit(0)
@@ -31,10 +31,10 @@ def test_swallowed():
 
 def test_the_product():
     with pytest.raises(AssertionError):
-        delivery.end_process(0, "enough")
+        exits.end_process(0, "enough")
 
 def test_a_thread():
-    delivery.end_within(0.0)
+    exits.end_within(0.0)
     [last] = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)] or [None]
     if last:
         last.join()
@@ -91,7 +91,7 @@ def test_what_would_end_the_process_fails_its_test_and_the_others_run(tmp_path: 
     assert "4 failed, 3 passed" in done.stdout, done.stdout
     assert done.returncode == 1
     for call in ("os._exit(0,)", "os.kill(", "faulthandler.dump_traceback_later("):
-        assert f"{call}" in done.stdout
+        assert call in done.stdout
     assert "would have ended the process that runs the tests" in done.stdout
 
 

@@ -4,6 +4,8 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = ("streams", "connectors", "schemas", "sql", "mappings")
@@ -42,8 +44,6 @@ def test_it_can_never_be_uploaded_by_mistake() -> None:
 
 
 def test_the_locked_versions_fit_the_declared_bounds() -> None:
-    from packaging.requirements import Requirement
-
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"]
     locked = {name.lower().replace("_", "-"): version for name, version in (line.split("==") for line in lines)}
     extras = PROJECT["project"]["optional-dependencies"].values()

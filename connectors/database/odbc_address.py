@@ -84,7 +84,8 @@ def connect(address: Address, *, token: Callable[[], str] | None = None) -> "pyo
 def entra_token() -> str:
     """A fresh token for the Entra ID identity of this process; the driver has no such login of its own on Linux."""
     try:
-        from azure import identity
+        # Imported here: it is an extra that may not be installed.
+        from azure import identity  # noqa: PLC0415
     except ImportError as error:
         raise errors.Misconfigured(
             f"login=entra needs azure-identity ({error}): pip install 'ordersync[sqlserver]'", code="DRIVER"

@@ -22,7 +22,8 @@ _GET_ONE = (
 def load() -> Any:
     """Imports pyodbc. Raises Misconfigured without an ODBC driver manager, which its import needs."""
     try:
-        import pyodbc
+        # Imported here: without a driver manager the import fails, and SQLite needs none.
+        import pyodbc  # noqa: PLC0415
     except ImportError as error:
         raise errors.Misconfigured(
             f"SQL Server needs an ODBC driver manager, and pyodbc finds none ({error}): {_INSTALL}",

@@ -69,8 +69,8 @@ def _fetch(complete: Path) -> None:
 
 def _download(repository: Path) -> list[Path]:
     """The path of every jar that the coordinates need at run time, in the versions that Maven would choose."""
-    # Imported here, because it takes longer than all other imports together and is needed once on a machine.
-    from jgo import maven
+    # This import takes longer than all others together, and is needed once on a machine.
+    from jgo import maven  # noqa: PLC0415
 
     context = maven.MavenContext(repo_cache=repository, timeout=_TIMEOUT)
     chosen, transitive = context.resolver.resolve([context.create_dependency(text) for text in COORDINATES])

@@ -17,7 +17,7 @@ STATUS_LABEL_LENGTH = 30
 LINKED_ITEMS = 750
 # Types that the API only reads.
 READ_ONLY = frozenset(
-    ("auto_number", "button", "creation_log", "formula", "item_id") + ("last_updated", "mirror", "progress", "subtasks")
+    ("auto_number", "button", "creation_log", "formula", "item_id", "last_updated", "mirror", "progress", "subtasks")
 )
 # Types that a search by text does not cover.
 NOT_SEARCHABLE = READ_ONLY | {"board_relation"}

@@ -11,7 +11,7 @@ from streams import app as apps
 from streams import topics
 from streams.delivery import exits, faust_app, health, membership
 from streams.resources import Resources, utcnow
-from streams.runtime import board_writer, connect, heartbeat, metrics, pages, verify_timer, watchdog
+from streams.runtime import board_audit, board_writer, connect, heartbeat, metrics, pages, verify_timer, watchdog
 
 log = logging.getLogger(__name__)
 
@@ -139,9 +139,6 @@ def _verify_timer(parts: Resources, writer: board_writer.BoardWriter) -> verify_
     async def board() -> verify_timer.Summary | None:
         if not writer.writes:
             return None
-        # A worker that never audits does not load this module.
-        from streams.runtime import board_audit
-
         return (await board_audit.audited(parts, writer.client)).summary(utcnow())
 
     return verify_timer.VerifyTimer(

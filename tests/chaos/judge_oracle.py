@@ -49,7 +49,8 @@ def look(world: World, version: int) -> Verdict:
             found.duplicates.append(f"{uuid} has the items {[item['id'] for item in some]}")
     for uuid, order in newest.items():
         found.lost += [
-            f"after pass {version}: {said}" for said in _differences(world, order, (by_uuid.get(uuid) or [None])[0])
+            f"after pass {version}: {said}"
+            for said in _differences(world, order, next(iter(by_uuid.get(uuid, ())), None))
         ]
     for item in active:
         sizes = Counter(_size(world, one) for one in item["subitems"] if one["state"] == "active")

@@ -5,10 +5,12 @@ on real processes finds fault without any bug: such a trial would prove nothing.
 """
 
 import argparse
+import functools
 import importlib
 import logging
 import sys
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
@@ -34,13 +36,13 @@ def main(given: list[str] | None = None) -> int:
         simulated = _simulated(name, told.seed) if told.level != "real" else None
         by_real = None
         if simulated is None and told.level != "simulated":
-            by_real = _timed(name, lambda name=name: real.caught(name, told.seed))
+            by_real = _timed(name, functools.partial(real.caught, name, told.seed))
             tried.append(real.TRIALS.get(name, real.schedules))
         if simulated is None and by_real is None:
             missed.append(name)
         table.add_row(name, planted.PLANTS[name].what, _cell(simulated), _cell(by_real))
     for trial in dict.fromkeys(tried):
-        if fault := _timed(f"no bug: {trial.__name__}", lambda trial=trial: trial("", told.seed)):
+        if fault := _timed(f"no bug: {trial.__name__}", functools.partial(trial, "", told.seed)):
             missed.append(f"no bug, and yet {trial.__name__} finds: {fault}")
     Console(width=180).print(table)
     print(f"bugs={len(names)} missed={len(missed)}")
@@ -50,11 +52,11 @@ def main(given: list[str] | None = None) -> int:
 
 def _simulated(name: str, seed: int) -> str | None:
     """Imported here: `--level real` needs nothing of it."""
-    caught = importlib.import_module(SIMULATED).caught
+    caught: Callable[..., str | None] = importlib.import_module(SIMULATED).caught
     return _timed(f"{name}, simulated", lambda: caught(name, n=SCHEDULES, seed=seed))
 
 
-def _timed(what: str, trial) -> str | None:
+def _timed(what: str, trial: Callable[[], str | None]) -> str | None:
     began = time.monotonic()
     found = trial()
     print(f"{what}: {_cell(found)} ({time.monotonic() - began:.0f} s)", flush=True)

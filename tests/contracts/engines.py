@@ -80,7 +80,8 @@ def given_server() -> Iterator[str]:
     if given:
         yield given
         return
-    from testcontainers.community.mssql import SqlServerContainer
+    # Docker's client, 0.3 s to import: most runs have no use for it.
+    from testcontainers.community.mssql import SqlServerContainer  # noqa: PLC0415
 
     driver = odbc_driver.find(odbc_driver.load().drivers())
     password = f"Aa1-{secrets.token_hex(12)}"

@@ -16,9 +16,7 @@ from schemas.batches import SyncState
 from sql import identifiers, pushdown
 from streams.commands import pushdown as pushdown_command
 from tests.contracts import engines
-from tests.mappings import test_hashing
-from tests.sql import test_pushdown as test_cells
-from tests.support import transpiled
+from tests.support import factories, hashed, transpiled
 from tests.support.factories import World, identity, row
 
 UPDATED = events.Change.UPDATED
@@ -54,7 +52,7 @@ def watched(world: World) -> tuple[str, ...]:
 
 def note(world: World, version: int) -> None:
     """The snapshot of every row becomes what it is now, as after a pass that emitted it."""
-    uuids = [identity(n) for n in range(len(test_hashing.ROWS))]
+    uuids = [identity(n) for n in range(len(hashed.ROWS))]
     rows = world.orders.rows(uuids, COLUMNS)
     world.orders.move_snapshots(
         [
@@ -74,25 +72,25 @@ def note(world: World, version: int) -> None:
 
 
 def test_every_row_of_the_hash_tests_differs_from_every_other(world: World) -> None:
-    for n, cells in enumerate(test_hashing.ROWS):
+    for n, cells in enumerate(hashed.ROWS):
         world.add({"record_uuid": identity(n), **told_apart(cells)})
     server_hashes = set()
     names = identifiers.listed(COLUMNS, suffix=" = ?")
-    for n, cells in enumerate(test_hashing.ROWS):
+    for n, cells in enumerate(hashed.ROWS):
         with world.db.write() as session:
             session.execute(f"UPDATE ORDERS_UNIFIED SET {names}", tuple(told_apart(cells).values()))
         note(world, n + 1)
         assert list(world.orders.scan(COLUMNS)) == [], "the second scan yields nothing"
-        assert world.orders.left_out() == len(test_hashing.ROWS)
+        assert world.orders.left_out() == len(hashed.ROWS)
         server_hashes |= {
             line["row_hash_bin"] for line in world.query("SELECT row_hash_bin FROM ORDERS_UNIFIED_SNAPSHOT")
         }
-        edits = [(*told_apart(changed).values(), identity(other)) for other, changed in enumerate(test_hashing.ROWS)]
+        edits = [(*told_apart(changed).values(), identity(other)) for other, changed in enumerate(hashed.ROWS)]
         with world.db.write() as session:
             session.execute_many(f"UPDATE ORDERS_UNIFIED SET {names} WHERE record_uuid = ?", edits)
         seen = {uuid for uuid, *_ in world.orders.scan(COLUMNS)}
-        assert seen == {identity(other) for other in range(len(test_hashing.ROWS)) if other != n}, repr(cells)
-    assert len(server_hashes) == len(test_hashing.ROWS)
+        assert seen == {identity(other) for other in range(len(hashed.ROWS)) if other != n}, repr(cells)
+    assert len(server_hashes) == len(hashed.ROWS)
 
 
 @pytest.mark.sqlserver
@@ -104,19 +102,21 @@ def test_the_server_writes_every_type_as_its_stand_in_does(sqlserver: str) -> No
             inner = pushdown.expression([("A", kind)]).removeprefix("HASHBYTES('SHA2_256', ").removesuffix(")")
             return str(session.value(f"SELECT {inner} FROM (SELECT CAST(? AS {kind}) AS [A]) AS s", (cell,)))
 
-        for kind, cell, expected in test_cells.CELLS:
+        for kind, cell, expected in hashed.CELLS:
             assert told(kind, cell).partition(":")[2] == expected
-        for kind, one, other in test_cells.PRECISE:
+        for kind, one, other in hashed.PRECISE:
             assert told(kind, one) != told(kind, other)
-        hashed = pushdown.expression([("A", "NVARCHAR(9)")])
-        found = session.value(f"SELECT {hashed} FROM (SELECT CAST(? AS NVARCHAR(9)) AS [A]) AS s", ("é",))
-        assert isinstance(found, bytes) and len(found) == 32
+        expression = pushdown.expression([("A", "NVARCHAR(9)")])
+        found = session.value(f"SELECT {expression} FROM (SELECT CAST(? AS NVARCHAR(9)) AS [A]) AS s", ("é",))
+        assert isinstance(found, bytes)
+        assert len(found) == 32
 
 
 def test_the_first_and_the_last_size_and_a_date_are_seen(world: World) -> None:
     world.add(row(1), row(2), row(3), row(4))
     world.flow()
-    for n, cells in enumerate([{"XXXS": 1}, {"ONE SIZE": 1}, {"EX FACTORY DATE": "2026-02-28"}], 1):
+    edits: list[factories.Row] = [{"XXXS": 1}, {"ONE SIZE": 1}, {"EX FACTORY DATE": "2026-02-28"}]
+    for n, cells in enumerate(edits, 1):
         world.edit(n, cells)
     assert {event.record_uuid for event in world.flow()} == {identity(1), identity(2), identity(3)}
     world.edit(3, {"EX FACTORY DATE": "2026-03-01"})
@@ -141,7 +141,12 @@ def count_compared(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts of rows that travelled, from now on."""
     compared: list[str] = []
     assert isinstance(world.orders, orders_pushdown.PushdownOrders)
-    monkeypatch.setattr(world.orders, "_row_hash", lambda text: (compared.append(text), hashing.row_hash(text))[1])
+
+    def noting(text: str) -> str:
+        compared.append(text)
+        return hashing.row_hash(text)
+
+    monkeypatch.setattr(world.orders, "_row_hash", noting)
     return compared
 
 
@@ -156,7 +161,8 @@ def test_snapshots_of_a_detection_that_was_not_pushed_down_are_adopted_without_a
     travelled = []
     for _ in range(4):
         report = world.detect()
-        assert report.quiet and report.scanned == 25
+        assert report.quiet
+        assert report.scanned == 25
         travelled.append(len(compared))
         compared.clear()
     assert travelled == [25, 15, 5, 0], "memory is bounded: the rest is noted after the next scan"
@@ -220,7 +226,9 @@ def test_a_row_edited_while_its_event_is_sent_is_detected_once_more(world: World
 
 def test_a_trial_finds_that_both_ways_agree(world: World) -> None:
     world.add(*(row(n, NOTES=f"note {n % 7}", S=n) for n in range(10)))
-    trial = pushdown_command.PushdownTrial(world.orders, watched(world), hashing.row_hash, random.Random(5))
+    trial = pushdown_command.PushdownTrial(
+        transpiled.orders_of(world), watched(world), hashing.row_hash, random.Random(5)
+    )
     assert trial.check(100) == pushdown_command.Verdict(10, 10, ())
     world.flow()
     world.edit(3, {"NOTES": "note 4"})
@@ -265,7 +273,7 @@ def test_the_guard_stops_an_emptied_source_and_counts_the_changes(world: World) 
 
 def test_a_column_that_cannot_be_hashed_is_named(tmp_path: Path) -> None:
     with transpiled.world(tmp_path) as world:
-        world.db.types["NOTES"] = "XML"
+        transpiled.database_of(world).types["NOTES"] = "XML"
         with pytest.raises(errors.Misconfigured, match=r"\[NOTES\] \(XML\).* set detect_hash to client"):
             world.detect()
 
@@ -274,7 +282,9 @@ def test_a_column_of_another_type_is_no_storm(tmp_path: Path, monkeypatch: pytes
     with transpiled.world(tmp_path) as world:
         world.add(*(row(n) for n in range(9)))
         world.flow()
-        world.db.types["S"] = "BIGINT"
+        transpiled.database_of(world).types["S"] = "BIGINT"
         compared = count_compared(world, monkeypatch)
-        assert world.detect().quiet and len(compared) == 9
-        assert world.detect().quiet and len(compared) == 9
+        assert world.detect().quiet
+        assert len(compared) == 9
+        assert world.detect().quiet
+        assert len(compared) == 9

@@ -52,7 +52,7 @@ class Secure:
     ca_file: Path
 
     def settings(self, listener: str, home: Path, **more: Any) -> settings.Settings:
-        chosen = {
+        chosen: dict[str, Any] = {
             "home": home,
             "kafka_bootstrap_servers": f"{HOST}:{self.ports[listener]}",
             "kafka_security_protocol": LISTENERS[listener],
@@ -145,7 +145,8 @@ def test_a_broker_that_cannot_prove_who_it_is_is_refused(secure: Secure, tmp_pat
     with pytest.raises(errors.Misconfigured) as refused:
         parts.ensure_topics()
     assert str(refused.value).startswith(f"Kafka at {HOST}:{secure.ports[listener]}, connecting: ")
-    assert "certificate" in str(refused.value) and "\n" not in str(refused.value)
+    assert "certificate" in str(refused.value)
+    assert "\n" not in str(refused.value)
     with pytest.raises(errors.Misconfigured, match="certificate"):
         parts.producer.send_all([kafka.OutgoingMessage("orders.changed", "GREYSON", b"value")])
     parts.close()
@@ -230,10 +231,15 @@ def test_a_wrong_password_ends_every_command_at_its_start_in_one_line(
         environment(secure.settings("BOTH", tmp_path, kafka_sasl_mechanism=mechanism, monday_url=board), WRONG)
         for mechanism in ("PLAIN", "SCRAM-SHA-512")
     )
-    commanded = [(plain, "work"), (scram, "work"), (scram, "detect", "--every", "1"), (plain, "validate")]
+    commanded = [
+        (plain, ["work"]),
+        (scram, ["work"]),
+        (scram, ["detect", "--every", "1"]),
+        (plain, ["validate"]),
+    ]
 
     def run(number: int) -> "subprocess.CompletedProcess[str]":
-        told, *words = commanded[number]
+        told, words = commanded[number]
         own = told | {"ORDERSYNC_WORKER": f"worker-{number}", "ORDERSYNC_WEB_PORT": "0"}
         return subprocess.run(
             supervisor.ordersync(*words), env=own, cwd=ROOT, capture_output=True, text=True, timeout=120

@@ -257,4 +257,4 @@ def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(
         assert not status.collect(plant.parts).settled
         plant.add_key_column()
         plant.settled()
-        assert plant.log().read_text().count("holds:") == 1
+        assert plant.log().read_text().count("is paused:") == 1

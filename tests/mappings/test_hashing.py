@@ -7,70 +7,7 @@ from hypothesis import strategies as st
 
 from mappings import hashing
 from schemas.base import Cell
-
-LONG = "long text " * 2000
-
-# Each row has to be told from every other one.
-ROWS: list[tuple[Cell, ...]] = [
-    (None, None),
-    ("", None),
-    (None, ""),
-    ("", ""),
-    ("NULL", None),
-    ("null", None),
-    ("None", None),
-    (" ", None),
-    ("  ", None),
-    ("\N{NO-BREAK SPACE}", None),
-    ("\t", None),
-    ("\n", None),
-    ("\r\n", None),
-    ("a ", None),
-    (" a", None),
-    ("a", None),
-    ("A", None),
-    ("1|2", "3"),
-    ("1", "2|3"),
-    ("1,2", "3"),
-    ("1", "2,3"),
-    ('1","2', "3"),
-    ("1", '2","3'),
-    ("[1,2]", None),
-    ('["1","2"]', None),
-    ("null,null", None),
-    ("\\", None),
-    ("\\\\", None),
-    ('"', None),
-    ('\\"', None),
-    ("\\u0041", None),
-    ("\\n", None),
-    (0, None),
-    ("0", None),
-    (None, 0),
-    (1, None),
-    ("1", None),
-    (-1, None),
-    (10, None),
-    ("12.5000", None),
-    ("12.5", None),
-    ("e", None),
-    ("\N{LATIN SMALL LETTER E WITH ACUTE}", None),
-    ("e\N{COMBINING ACUTE ACCENT}", None),
-    ("\N{LATIN CAPITAL LETTER E WITH ACUTE}", None),
-    ("ß", None),
-    ("ss", None),
-    ("\N{SPOOL OF THREAD}", None),
-    ("\N{SPOOL OF THREAD}\N{VARIATION SELECTOR-16}", None),
-    ("\x00", None),
-    ("a\x00b", None),
-    ("a\x00c", None),
-    ("\x1f", None),
-    ("\x7f", None),
-    ("\N{LINE SEPARATOR}", None),
-    (LONG + "a", None),
-    (LONG + "b", None),
-    (LONG, None),
-]
+from tests.support.hashed import ROWS
 
 
 def test_no_two_of_these_rows_share_a_text_or_a_hash() -> None:

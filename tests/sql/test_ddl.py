@@ -62,9 +62,9 @@ def test_committed_script_is_current(engine: str) -> None:
 def test_every_statement_parses(engine: str) -> None:
     for statement in statements(engine):
         if not statement.startswith("SET QUOTED_IDENTIFIER"):
-            trees = sqlglot.parse(statement, read=DIALECTS[engine])
-            assert len(trees) == 1 and trees[0] is not None, statement
-            assert not list(trees[0].find_all(exp.Command)), statement
+            [tree] = sqlglot.parse(statement, read=DIALECTS[engine])
+            assert tree is not None, statement
+            assert not list(tree.find_all(exp.Command)), statement
 
 
 @pytest.mark.parametrize("name", SQLSERVER_TABLES)
@@ -72,7 +72,8 @@ def test_sqlserver_columns_are_the_declared_ones(name: str) -> None:
     table = tables.get(name)
     tree = sqlglot.parse_one(ddl.create_table(table, "sqlserver"), read="tsql")
     guard = tree.find(exp.ObjectId)
-    assert guard is not None and guard.this.name == f"dbo.{name}"
+    assert guard is not None
+    assert guard.this.name == f"dbo.{name}"
     found = list(tree.find_all(exp.ColumnDef))
     assert [column.name for column in found] == list(table.names)
     for column, declared in zip(found, table.columns, strict=True):
@@ -222,8 +223,11 @@ def test_an_indexed_column_stays_and_is_reported(database: sqlite3.Connection) -
     found = ddl.Live({**whole.columns, table.name: older}, whole.others)
     assert list(ddl.missing("sqlserver", found, with_source=True, outdated=False)) == []
     mistakes = list(live_checks.mistakes(found))
-    assert len(mistakes) == 2 and "[stg_id]" in mistakes[0] and "IDENTITY" in mistakes[0]
-    assert "[Size]" in mistakes[1] and "an index uses it" in mistakes[1]
+    assert len(mistakes) == 2
+    assert "[stg_id]" in mistakes[0]
+    assert "IDENTITY" in mistakes[0]
+    assert "[Size]" in mistakes[1]
+    assert "an index uses it" in mistakes[1]
     assert list(live_checks.mistakes(whole)) == []
 
 

@@ -1,7 +1,7 @@
 """The hash that the server computes: the hashed text, and the limits of its T-SQL."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
 import pytest
@@ -14,33 +14,9 @@ import sql
 from mappings import columns, loading, sizes
 from sql import pushdown, script, tables
 from tests.support import transpiled
+from tests.support.hashed import CELLS, PRECISE
 
 LIVE = [(column.name, column.type) for column in tables.get(tables.SOURCE).columns]
-
-
-# What SQL Server itself writes, too (tests/contracts/test_pushdown.py): type, cell, text.
-CELLS: list[tuple[str, str | int | None, str]] = [
-    ("NVARCHAR(MAX)", None, ":"),
-    ("NVARCHAR(MAX)", "", "0:"),
-    ("NVARCHAR(255)", "NULL", "8:NULL"),
-    ("NVARCHAR(MAX)", "a ", "4:a "),
-    ("nvarchar(10)", "\N{SPOOL OF THREAD}", "4:\N{SPOOL OF THREAD}"),
-    ("VARCHAR(10)", "é", "2:é"),
-    ("INT", None, ","),
-    ("INT", -7, "-7,"),
-    ("BIGINT", 2**63 - 1, "9223372036854775807,"),
-    ("BIT", 0, "0,"),
-    ("DECIMAL(18,4)", "12.5000", "12.5000,"),
-    ("NUMERIC(5,0)", "12", "12,"),
-    ("DATE", "2026-02-28", "2026-02-28,"),
-    ("DATE", None, ","),
-]
-# How it writes these is its own affair, as long as no two share a text.
-PRECISE = [
-    ("DATETIME2", "2026-02-28T10:00:00.000001", "2026-02-28T10:00:00.000002"),
-    ("DATETIME2", "2026-02-28T10:00:00", "2026-02-28T10:00:00.000001"),
-    ("FLOAT", "0.1", "0.10000000000000002"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +26,13 @@ def engine() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def run(engine: sqlite3.Connection, expression: str, cells: dict[str, object]) -> object:
+def run(engine: sqlite3.Connection, expression: str, cells: Mapping[str, object]) -> object:
     row = ", ".join(f"? AS [{name}]" for name in cells)
     statement = f"SELECT {expression} FROM (SELECT {row}) AS s"
     return engine.execute(transpiled.to_sqlite(statement), list(cells.values())).fetchone()[0]
 
 
-def text(engine: sqlite3.Connection, kinds: Sequence[tuple[str, str]], cells: dict[str, object]) -> str:
+def text(engine: sqlite3.Connection, kinds: Sequence[tuple[str, str]], cells: Mapping[str, object]) -> str:
     """The hashed text without its prefix."""
     inner = pushdown.expression(kinds).removeprefix("HASHBYTES('SHA2_256', ").removesuffix(")")
     made_with, _, found = str(run(engine, inner, cells)).partition(":")
@@ -79,7 +55,8 @@ def test_the_last_digit_counts(engine: sqlite3.Connection, kind: str, one: str, 
 def test_a_type_that_has_no_one_text_is_refused_by_name(kind: str) -> None:
     with pytest.raises(pushdown.Unhashable) as refused:
         pushdown.expression([("S", "INT"), ("WHEN", kind)])
-    assert f"[WHEN] ({kind})" in str(refused.value) and "[S]" not in str(refused.value)
+    assert f"[WHEN] ({kind})" in str(refused.value)
+    assert "[S]" not in str(refused.value)
 
 
 def test_another_list_of_columns_gives_another_hash_of_the_same_text(engine: sqlite3.Connection) -> None:
@@ -113,7 +90,8 @@ def test_rows_have_one_hash_only_if_they_are_equal(one: tuple[object, ...], othe
         hashes = [
             run(engine, pushdown.expression(KINDS), dict(zip(names, row, strict=True))) for row in (one, other, one)
         ]
-    assert hashes[0] == hashes[2] and (hashes[0] == hashes[1]) == (one == other)
+    assert hashes[0] == hashes[2]
+    assert (hashes[0] == hashes[1]) == (one == other)
 
 
 def watched(extra: int) -> list[tuple[str, str]]:

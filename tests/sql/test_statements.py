@@ -131,7 +131,7 @@ def test_expand_quotes_names_and_counts_marks() -> None:
     ],
 )
 def test_expand_refuses_values_of_the_wrong_shape(text: str, values: dict[str, object]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"were given|cannot be filled with"):
         sql.expand(text, **values)  # type: ignore[arg-type]
 
 

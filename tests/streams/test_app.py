@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from connectors import errors, kafka
 from schemas import codec, events, failures
@@ -89,13 +90,14 @@ async def test_a_login_is_handed_on_to_faust(tmp_path: Path) -> None:
         kafka_security_protocol="SASL_SSL",
         kafka_sasl_mechanism="SCRAM-SHA-512",
         kafka_username="alice",
-        kafka_password="secret",  # type: ignore[arg-type]
+        kafka_password=SecretStr("secret"),
     )
     found = faust_app.create_app(chosen, "a:9092,b:9092", "worker-1.1").conf
     assert [str(url) for url in found.broker] == ["aiokafka://a:9092", "aiokafka://b:9092"]
-    assert (found.broker_credentials.username, found.broker_credentials.password) == ("alice", "secret")
-    assert found.broker_credentials.mechanism.value == "SCRAM-SHA-512"
-    assert found.broker_credentials.ssl_context is not None
+    login: Any = found.broker_credentials
+    assert (login.username, login.password) == ("alice", "secret")
+    assert login.mechanism.value == "SCRAM-SHA-512"
+    assert login.ssl_context is not None
 
 
 class Stream:

@@ -62,7 +62,7 @@ def test_settled_versions_go_by_age_and_the_newest_of_what_the_source_has_stays(
 
 
 def test_what_failed_or_has_not_ended_stays(world: World) -> None:
-    world.add(row(1), row(2, **{"CUSTOMER PRICE": "cheap"}))
+    world.add(row(1), row(2, CUSTOMER_PRICE="cheap"))
     world.flow()
     world.edit(1, {"PO NUMBER": "4756"})
     world.stage(*world.passed())
@@ -149,7 +149,7 @@ def test_it_goes_in_small_steps_once_a_day_whichever_worker_looks_first(
 
 
 def test_how_the_tables_grow_is_counted(world: World) -> None:
-    world.add(row(1, {"S": 1, "M": 2}), row(2, **{"CUSTOMER PRICE": "cheap"}))
+    world.add(row(1, {"S": 1, "M": 2}), row(2, CUSTOMER_PRICE="cheap"))
     world.flow()
     assert growth.Cleanup(world.db, now=world.clock).rows() == {
         "STG_MON_CustMasterSchedule": 2,

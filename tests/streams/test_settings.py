@@ -1,5 +1,6 @@
 """Settings: one frozen model, every mistake in one readable message, secrets never told."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,6 @@ from tests.support import fakes
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    import os
-
     for name in list(os.environ):
         if name.startswith(("ORDERSYNC_", "KAFKA_", "MONDAY_")):
             monkeypatch.delenv(name)
@@ -41,7 +40,8 @@ def test_every_mistake_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERSYNC_GUARD_ROWS", "many")
     with pytest.raises(errors.Misconfigured) as caught:
         settings.load()
-    assert "poll_every" in str(caught.value) and "guard_rows" in str(caught.value)
+    assert "poll_every" in str(caught.value)
+    assert "guard_rows" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -71,7 +71,8 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(secret: str) -> None:
     settings.FILE.write_text(f"{secret}: hunter2\n")
     with pytest.raises(errors.Misconfigured) as caught:
         settings.load()
-    assert secret in str(caught.value) and "hunter2" not in str(caught.value)
+    assert secret in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_password_in_the_database_of_the_file_is_refused_and_not_repeated() -> None:

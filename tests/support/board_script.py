@@ -1,6 +1,7 @@
 """A schedule: what happens to a few orders, and what goes wrong meanwhile. Everything follows from the seed."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -130,7 +131,7 @@ def _pass(rng: random.Random, orders: list[_Order], version: int, *, last: bool)
     person = None
     if version > 1 and rng.random() < 0.2:
         person = (rng.choice(list(Person)), rng.choice(orders).number)
-    staged = []
+    staged: list[StagedOrder] = []
     for order in orders:
         touched = person is not None and person[1] == order.number
         if version == 1 or last or touched or rng.random() < 0.6:
@@ -189,7 +190,7 @@ def _staged(order: _Order, version: int, *, position: int) -> StagedOrder:
 
 
 # Each draws a rule that strikes the given requests.
-TROUBLE = (
+TROUBLE: tuple[Callable[[random.Random, tuple[int, ...]], Rule], ...] = (
     lambda rng, at: Rule(kind=Kind.LOST_RESPONSE, at=at),
     lambda rng, at: Rule(kind=Kind.ERROR_500_BEFORE, at=at),
     lambda rng, at: Rule(kind=Kind.ERROR_500_AFTER, at=at),

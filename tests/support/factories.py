@@ -20,6 +20,7 @@ from schemas import detection, events, items, versions
 from schemas.base import Cell
 from schemas.batches import BatchStatus, StagingStatus
 from schemas.failures import FailureType
+from schemas.versions import Version
 from sql import identifiers, tables
 from streams import retry, settle, stage
 from streams.detect import guard
@@ -201,7 +202,10 @@ class World:
         items = {end.version: end.item_id for end in ends}
         return [
             events.OrderSynced(
-                **event.identity, item_id=items[event.record_uuid, event.version], mutations=1, synced_at=self.clock()
+                **event.identity,
+                item_id=items[Version(event.record_uuid, event.version)],
+                mutations=1,
+                synced_at=self.clock(),
             )
             for event in staged
             if (event.record_uuid, event.version) in items

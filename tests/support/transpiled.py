@@ -154,6 +154,18 @@ class World(factories.World):
         super().reshape([(name, "INTEGER" if kind.startswith("INT") else "TEXT") for name, kind in columns])
 
 
+def database_of(world: factories.World) -> Transpiled:
+    """The database of a world that was made here."""
+    assert isinstance(world.db, Transpiled)
+    return world.db
+
+
+def orders_of(world: factories.World) -> orders_pushdown.PushdownOrders:
+    """The order table of a world whose changes are found by its database."""
+    assert isinstance(world.orders, orders_pushdown.PushdownOrders)
+    return world.orders
+
+
 def world(folder: Path) -> AbstractContextManager[factories.World]:
     """A world in `folder`, its tables made."""
     return factories.world(folder, World)

@@ -113,7 +113,7 @@ class Log:
 
     def read(self) -> list[str]:
         """All events since the last look. Those that lie elsewhere, in words."""
-        found = []
+        found: list[str] = []
         consumer = self._consumer()
         try:
             ends = self._ends(consumer)
@@ -122,7 +122,8 @@ class Log:
             consumer.assign(new)
             left = {(place.topic, place.partition) for place in new}
             while left:
-                message = consumer.poll(10.0)
+                # Any: its fields are None only where it tells of an error.
+                message: Any = consumer.poll(10.0)
                 if message is None or message.error():
                     raise RuntimeError(f"the log cannot be read: {message and message.error()}, {left} is left")
                 place = (message.topic(), message.partition())

@@ -16,7 +16,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         if bug := os.environ["CHAOS_PLANT"]:
             # Imported by those processes alone that need it.
-            from tests.chaos import planted
+            from tests.chaos import planted  # noqa: PLC0415
 
             stack.enter_context(planted.PLANTS[bug].planted())
         name = os.environ["CHAOS_PROCESS"]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition, admin
 
@@ -208,7 +209,7 @@ def happens(scene: Scene, act: Act, *, busy: bool) -> None:
 
 
 @contextmanager
-def scenes(folder: Path, seed: int, *, workers: int, **changed: object) -> Iterator[Callable[[], Scene]]:
+def scenes(folder: Path, seed: int, *, workers: int, **changed: Any) -> Iterator[Callable[[], Scene]]:
     """A stage where everything has settled, for one scene or for several, one after the other."""
     with stage(folder, orders=ORDERS, seed=seed, workers=workers, prepare=oracle.watch, **changed) as made:
         demo.settle(made, on_look=lambda seen: None)

@@ -46,7 +46,8 @@ class Life:
         """Runs `main` as this process."""
         PROCESS.set(self)
         try:
-            asyncio.create_task(self._main(main))
+            # `tasks` holds it until it has ended (loop._task).
+            asyncio.create_task(self._main(main))  # noqa: RUF006
         finally:
             PROCESS.set(None)
 

@@ -50,7 +50,12 @@ def crc(key: str, partitions: int) -> int:
     return zlib.crc32(key.encode()) % partitions
 
 
-PARTITIONERS = {"murmur2_random": murmur, "murmur2": murmur, "consistent_random": crc, "consistent": crc}
+PARTITIONERS: dict[str, Callable[[str, int], int]] = {
+    "murmur2_random": murmur,
+    "murmur2": murmur,
+    "consistent_random": crc,
+    "consistent": crc,
+}
 
 
 def partitioner_of_production() -> Callable[[str, int], int]:

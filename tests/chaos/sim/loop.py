@@ -27,7 +27,7 @@ class Process(Protocol):
     """What runs in the loop and may die (life.Life)."""
 
     frozen_until: float
-    tasks: "set[asyncio.Task[Any]]"
+    tasks: dict[asyncio.Task[Any], None]
 
     def check(self) -> None:
         """Raises what ends a process that is dead."""
@@ -74,7 +74,9 @@ class SimLoop(asyncio.SelectorEventLoop):
         """The moment, in UTC."""
         return START + timedelta(seconds=self.elapsed)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> "asyncio.Future[Any]":
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         process = PROCESS.get()
         if process is not None:
             process.check()

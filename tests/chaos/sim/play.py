@@ -8,6 +8,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from connectors import errors
 from streams import app as apps
@@ -15,7 +16,7 @@ from streams import topics
 from streams.delivery import exits, faust_app, health
 from streams.runtime import board_writer, passes, supervisor
 from tests.chaos import judge
-from tests.chaos.sim import bad
+from tests.chaos.sim import bad, faust
 from tests.chaos.sim import world as worlds
 from tests.chaos.sim.life import Killed, Life
 from tests.chaos.sim.script import SIZES, Edit, Outage, Schedule
@@ -166,12 +167,14 @@ class Story:
         parts = self.world.parts(life)
         state = health.Health(clock=self.world.loop.time)
         async with board_writer.open_board_writer(parts, state) as writing:
-            app = apps.build(parts, state, writing, life.name)
+            # The stand-in of tests.chaos.sim.faust, which world.standing_in has put in Faust's place.
+            built = apps.build(parts, state, writing, life.name)
+            app = cast(faust.App, built)
             app.start()
 
             def owns_board() -> bool:
                 staged = topics.named(topics.STAGED, parts.settings.topic_prefix)
-                return app.rebalancing or faust_app.owns(app, staged)
+                return app.rebalancing or faust_app.owns(built, staged)
 
             keeping = asyncio.create_task(exits.guarded("sync", writing.hold_lease(owns_board), life.end))
             rejoining = asyncio.create_task(self._rejoin(life, app))
@@ -185,7 +188,7 @@ class Story:
             except TimeoutError:
                 life.end(0, "Faust did not stop in time")
 
-    async def _rejoin(self, life: Life, app: "faust_app.App") -> None:
+    async def _rejoin(self, life: Life, app: faust.App) -> None:
         """A member that was frozen finds that it is one no more, and joins again."""
         group = self.world.group
         while True:

@@ -245,8 +245,8 @@ def played(world: World) -> Iterator[None]:
         (apps, "DOUBTS_EVERY", DOUBTS_EVERY),
         (faust_app, "create_app", lambda s, bootstrap, member, web_port=0: _app(world, member)),
         (consumer, "Delivery", functools.partial(consumer.Delivery, end=end, pauses=pauses)),
-        (resources.budgets, "Budget", functools.partial(budget.Budget, clock=clock, utcnow=now)),
-        (resources.clients, "Client", functools.partial(client.Client, clock=clock, rng=rng, post=world.board.post)),
+        (budget, "Budget", functools.partial(budget.Budget, clock=clock, utcnow=now)),
+        (client, "Client", functools.partial(client.Client, clock=clock, rng=rng, post=world.board.post)),
         (identifiers, "quote", _quote),
     )
     with ExitStack() as stack:

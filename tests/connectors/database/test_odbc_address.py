@@ -131,7 +131,7 @@ def test_a_token_travels_as_the_driver_wants_it(monkeypatch: pytest.MonkeyPatch)
 def test_a_refused_login_says_where_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeDriver("28000", f"[28000] {LONG}Login failed for user 'sync'. (18456) (SQLDriverConnect)")
     monkeypatch.setattr(odbc_driver, "load", lambda: fake)
-    with pytest.raises(errors.Misconfigured, match="h/d: .*Login failed.*check the user") as caught:
+    with pytest.raises(errors.Misconfigured, match=r"h/d: .*Login failed.*check the user") as caught:
         odbc_address.connect(odbc_address.parse("mssql://sync@h/d", "hunter2"))
     assert "hunter2" not in str(caught.value)
 
@@ -145,7 +145,8 @@ def test_a_database_that_is_not_there_is_no_wrong_password(numbers: tuple[int, .
     }
     text = "; ".join(f"[42000] {LONG}{said[number]} ({number}) (SQLDriverConnect)" for number in numbers)
     found = odbc_errors.named(("42000", text), "h/orders")
-    assert isinstance(found, errors.Misconfigured) and found.code == "DATABASE"
+    assert isinstance(found, errors.Misconfigured)
+    assert found.code == "DATABASE"
     assert str(found).endswith(
         "create that database, or let this login open it: setup creates tables, never a database"
     )
@@ -170,7 +171,7 @@ def test_a_library_that_cannot_be_loaded_says_why(tmp_path: Path, monkeypatch: p
     library = tmp_path / "libmsodbcsql-18.so"
     library.write_bytes(b"no library")
     monkeypatch.setattr(odbc_driver, "in_wheel", lambda: library)
-    with pytest.raises(errors.Misconfigured, match="cannot be loaded .*libmsodbcsql-18.so"):
+    with pytest.raises(errors.Misconfigured, match=r"cannot be loaded .*libmsodbcsql-18\.so"):
         odbc_driver.find([])
 
 

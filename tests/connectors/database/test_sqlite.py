@@ -211,7 +211,7 @@ def test_execute_many_takes_none_and_generators(db: database.Database) -> None:
     "wrong", [1.5, Decimal("1.50"), uuid.UUID(int=1), NOW, [1], float("nan")], ids=lambda wrong: type(wrong).__name__
 )
 def test_value_that_an_engine_would_reshape_is_refused(db: database.Database, wrong: object) -> None:
-    with pytest.raises(TypeError, match="parameter 1 is .*decimals as text"), db.write() as session:
+    with pytest.raises(TypeError, match=r"parameter 1 is .*decimals as text"), db.write() as session:
         session.execute(SET, (wrong, "a"))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="parameter 1 is"), db.write() as session:
         session.execute_many(SET, [("a2", "a"), (wrong, "a")])  # type: ignore[list-item]

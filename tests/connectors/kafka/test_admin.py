@@ -87,7 +87,7 @@ def test_offsets_and_lag(kafka_topics: Any) -> None:
 
 def remade(kafka_topics: Any, name: str, until: Callable[..., Any]) -> str:
     """The topic, deleted and recreated."""
-    topic = kafka_topics.name(name)
+    topic: str = kafka_topics.name(name)
     client = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka_topics.bootstrap, "log_level": 0})
     client.delete_topics([topic])[topic].result(60)
     until(lambda: not kafka_topics.admin.topic_ids([topic]), "the topic is gone")
@@ -134,7 +134,7 @@ def test_reachable(kafka_topics: Any) -> None:
 @pytest.mark.timeout(60)
 def test_a_broker_that_is_away_is_reported_within_the_deadline() -> None:
     admin = kafka.Admin(NOBODY, timeout=0.5)
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: admin.ensure([kafka.TopicSpec("orders.changed", 1)]),
         lambda: admin.compare([kafka.TopicSpec("orders.changed", 1)]),
         lambda: admin.end_offsets(["orders.changed"]),

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from connectors import errors, kafka, locks, processes
 from connectors.kafka import embedded, embedded_node
@@ -127,7 +127,11 @@ def test_a_refused_login_is_reported_as_such_and_at_once(own: Own, until: Until)
             return False
 
         until(sent, "it works again")
-    for ask in (lambda admin: admin.reachable(NEVER), lambda admin: admin.end_offsets(["login"])):
+    asks: list[Callable[[kafka.Admin], object]] = [
+        lambda admin: admin.reachable(NEVER),
+        lambda admin: admin.end_offsets(["login"]),
+    ]
+    for ask in asks:
         with pytest.raises(errors.Misconfigured, match="Authentication failed"):
             ask(kafka.Admin(own.login, alice | {"sasl.password": "wrong"}, timeout=NEVER))
     right = kafka.Admin(own.login, alice | {"sasl.password": "right"}, timeout=PATIENCE)
@@ -160,7 +164,8 @@ def epoch(own: Own) -> int:
     led = TopicPartition("led", 0)
     kafka.Admin(own.bootstrap, timeout=PATIENCE).end_offsets([led.topic])
     asked = AdminClient({"bootstrap.servers": own.bootstrap, "log_level": 0})
-    return int(asked.list_offsets({led: OffsetSpec.latest()})[led].result(PATIENCE).leader_epoch)
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    return int(asked.list_offsets({led: latest})[led].result(PATIENCE).leader_epoch)
 
 
 def leaders_change(own: Own) -> None:

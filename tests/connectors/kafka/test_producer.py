@@ -24,7 +24,8 @@ def read_all(bootstrap: str, topic: str) -> list[confluent_kafka.Message]:
         found: list[confluent_kafka.Message] = []
         while len(found) < sum(ends.values()):
             message = consumer.poll(60)
-            assert message is not None and message.error() is None
+            assert message is not None
+            assert message.error() is None
             found.append(message)
     finally:
         consumer.close()
@@ -124,7 +125,7 @@ def test_a_topic_that_does_not_exist_is_named(kafka_topics: Any) -> None:
 def test_a_broker_that_is_away_is_reported_within_the_deadline(caplog: pytest.LogCaptureFixture) -> None:
     noise = kafka.BrokerNoise()
     with kafka.Producer(NOBODY, timeout=1, noise=noise) as producer:
-        with pytest.raises(errors.Transient, match="orders.changed"):
+        with pytest.raises(errors.Transient, match=r"orders\.changed"):
             producer.send_all([outgoing("orders.changed", "k", str(n)) for n in range(10)])
         assert noise.since is not None
     assert [message.split(":")[0][:17] for message in caplog.messages] == ["broker away since"]

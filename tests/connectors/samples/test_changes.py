@@ -9,6 +9,7 @@ from connectors import samples
 from connectors.samples import catalogue, cells
 from connectors.samples import changes as sample_changes
 from mappings import columns, items, loading
+from schemas.orders import Order
 from sql import tables
 
 SOURCE = tables.get(tables.SOURCE)
@@ -34,6 +35,13 @@ def convert(row: cells.Row) -> items.Conversion:
     return items.convert(row, size_columns=SIZES, mappings=loading.load(), target_lengths=LENGTHS)
 
 
+def order(row: cells.Row) -> Order:
+    """What a row that is an order is on the board."""
+    found = convert(row).order
+    assert found is not None
+    return found
+
+
 def verdict(row: cells.Row) -> samples.Expected:
     if items.is_excluded(row, loading.load()):
         return samples.Expected.EXCLUDED
@@ -51,11 +59,20 @@ def day() -> list[sample_changes.SourceChange]:
     return sample_changes.script(rows, seed=11, size_columns=SIZES)
 
 
-def changed(day: list[sample_changes.SourceChange], table: dict[str, cells.Row], kind: Kind) -> list[tuple]:
+def changed(
+    day: list[sample_changes.SourceChange], table: dict[str, cells.Row], kind: Kind
+) -> list[tuple[cells.Row, cells.Row]]:
     """Each order of this kind before and after."""
     found = [change for change in day if change.kind is kind]
     assert found
-    return [(table[change.record_uuid], table[change.record_uuid] | change.cells) for change in found]
+    before = [named(table, change) for change in found]
+    return [(row, row | change.cells) for row, change in zip(before, found, strict=True)]
+
+
+def named(table: dict[str, cells.Row], change: sample_changes.SourceChange) -> cells.Row:
+    """The row that a change names."""
+    assert change.record_uuid is not None
+    return table[change.record_uuid]
 
 
 def test_the_day_has_every_kind_of_change_and_each_an_order_of_its_own(
@@ -74,14 +91,15 @@ def test_updates_change_what_they_name_and_nothing_that_is_not_a_column(
     for change in day:
         match change.operation:
             case Operation.UPDATE:
-                before = table[change.record_uuid]
+                before = named(table, change)
                 assert change.cells.keys() <= set(COLUMNS)
                 assert all(before[column] != cell for column, cell in change.cells.items() if column != "TOTAL QTY")
             case Operation.INSERT:
                 assert tuple(change.cells) == COLUMNS
                 assert change.cells["record_uuid"] == change.record_uuid
             case Operation.DELETE:
-                assert change.record_uuid in table and change.cells == {}
+                assert change.record_uuid in table
+                assert change.cells == {}
 
 
 def test_quantities_go_up_down_to_zero_and_to_a_new_size(
@@ -93,7 +111,10 @@ def test_quantities_go_up_down_to_zero_and_to_a_new_size(
             assert after["TOTAL QTY"] == sum(quantities(after).values())
             assert convert(after).order
             (label,) = (label for label in SIZES if before[label] != after[label])
-            found.append((before[label] or 0, after[label]))
+            was, becomes = before[label] or 0, after[label]
+            assert isinstance(was, int)
+            assert isinstance(becomes, int)
+            found.append((was, becomes))
         return found
 
     assert all(0 < before < after for before, after in moves(Kind.QUANTITY_UP))
@@ -106,17 +127,17 @@ def test_a_new_season_moves_the_order_to_another_group(
     day: list[sample_changes.SourceChange], table: dict[str, cells.Row]
 ) -> None:
     for before, after in changed(day, table, Kind.NEW_SEASON):
-        assert convert(before).order.group_name == "GREYSON CLOTHIERS 2025 FALL"
-        assert convert(after).order.group_name == "GREYSON CLOTHIERS 2026 FALL"
+        assert order(before).group_name == "GREYSON CLOTHIERS 2025 FALL"
+        assert order(after).group_name == "GREYSON CLOTHIERS 2026 FALL"
 
 
 def test_a_cancelled_order_keeps_its_quantities(
     day: list[sample_changes.SourceChange], table: dict[str, cells.Row]
 ) -> None:
     for before, after in changed(day, table, Kind.CANCELLED):
-        assert convert(before).order.values["ORDER STATUS"] == "RECEIVED"
-        assert convert(after).order.values["ORDER STATUS"] == "CANCELLED"
-        assert convert(after).order.sizes == convert(before).order.sizes
+        assert order(before).values["ORDER STATUS"] == "RECEIVED"
+        assert order(after).values["ORDER STATUS"] == "CANCELLED"
+        assert order(after).sizes == order(before).sizes
 
 
 def test_a_bad_price_makes_its_order_bad(day: list[sample_changes.SourceChange], table: dict[str, cells.Row]) -> None:
@@ -129,7 +150,8 @@ def test_an_unwatched_edit_touches_no_watched_column(
     watched = set(columns.watched(loading.load(), SIZES))
 
     for change in (change for change in day if change.kind is Kind.UNWATCHED):
-        assert change.cells and not change.cells.keys() & watched
+        assert change.cells
+        assert not change.cells.keys() & watched
 
 
 def test_inserted_rows_are_new_orders_or_have_no_identity_of_their_own(
@@ -142,7 +164,8 @@ def test_inserted_rows_are_new_orders_or_have_no_identity_of_their_own(
         assert change.cells["AAG ORDER NUMBER"] not in numbers
         match change.kind:
             case Kind.NEW_ORDER:
-                assert change.record_uuid not in table and verdict(change.cells) is samples.Expected.VALID
+                assert change.record_uuid not in table
+                assert verdict(change.cells) is samples.Expected.VALID
             case Kind.MISSING_UUID:
                 assert change.record_uuid is None
             case Kind.DUPLICATE_UUID:

@@ -1,13 +1,16 @@
 """The side door: edits by hand, counters, and the page for a person."""
 
 import re
+from typing import Any
+
+from tests.connectors.simulator.conftest import Api, Reply, Start
 
 
-async def _edit(api, **edit):
+async def _edit(api: Api, **edit: Any) -> Reply:
     return await api.admin("admin/edit", edit)
 
 
-async def test_a_person_sets_a_value(api):
+async def test_a_person_sets_a_value(api: Api) -> None:
     item_id = await api.item("Polo", {"text_mkr5wya6": "SO-1"})
     await _edit(api, action="set", item_id=item_id, column_id="text_mkr5wya6", value="by hand")
     await _edit(api, action="set", item_id=item_id, column_id="dropdown_mkr542p2", value={"labels": ["NEW"]})
@@ -20,7 +23,7 @@ async def test_a_person_sets_a_value(api):
     assert (await api.stats())["mutations"] == 1, "an edit is no request"
 
 
-async def test_a_person_deletes_archives_and_duplicates(api):
+async def test_a_person_deletes_archives_and_duplicates(api: Api) -> None:
     first, second = await api.item("one"), await api.item("two", {"text_mkr5wya6": "SO-2"})
     child = await api.subitem(second, {"numeric_mkra7j8e": "7"})
     gone = await api.subitem(second)
@@ -36,7 +39,7 @@ async def test_a_person_deletes_archives_and_duplicates(api):
     assert states == {child: "active", gone: "deleted", twin: "active"}
 
 
-async def test_a_person_moves_an_item_and_writes_lines_of_their_own(api):
+async def test_a_person_moves_an_item_and_writes_lines_of_their_own(api: Api) -> None:
     item_id = await api.item("Polo")
     await _edit(api, action="move", item_id=item_id, group="THEIRS")
     await _edit(api, action="move", item_id=item_id, group="THEIRS")
@@ -49,15 +52,16 @@ async def test_a_person_moves_an_item_and_writes_lines_of_their_own(api):
     assert [group["title"] for group in board["groups"]].count("THEIRS") == 1
 
 
-async def test_an_edit_that_makes_no_sense_is_refused(api):
+async def test_an_edit_that_makes_no_sense_is_refused(api: Api) -> None:
     item_id = await api.item()
     assert (await _edit(api, action="explode", item_id=item_id)).status == 400
     assert (await _edit(api, action="delete", item_id="1")).status == 400
     reply = await _edit(api, action="set", item_id=item_id, column_id="date_mkr5zp5", value="soon")
-    assert reply.status == 400 and "date" in reply.json["error"]
+    assert reply.status == 400
+    assert "date" in reply.json["error"]
 
 
-async def test_counters_can_start_again(start):
+async def test_counters_can_start_again(start: Start) -> None:
     api = await start(complexity_per_minute=60_000)
     await api.batch(["a", "b"])
     await api.create()
@@ -78,20 +82,25 @@ async def test_counters_can_start_again(start):
     assert stats["complexity"]["spent"] == 3_000, "the window in progress goes on"
 
 
-async def test_the_page_shows_the_board_and_escapes_it(api):
+async def test_the_page_shows_the_board_and_escapes_it(api: Api) -> None:
     parent = await api.item("<script>alert(1)</script>", {"text_mkr5wya6": 'SO "1" & 2'})
     await api.subitem(parent, {"dropdown_mkrak7qp": {"labels": ["O/S"]}, "numeric_mkra7j8e": "7"})
     page = (await api.admin("")).text
     assert page.startswith("<!doctype html>")
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
     assert "SO &quot;1&quot; &amp; 2" in page
     assert "O/S × 7" in page
     assert not re.search(r"(src|href)=\"(https?:)?//", page), "no external resources"
 
 
-async def test_the_page_is_paged(api):
+async def test_the_page_is_paged(api: Api) -> None:
     await api.batch([f"item {number:03}" for number in range(101)])
     first, second = (await api.admin("")).text, (await api.admin("?page=2")).text
-    assert "item 099" in first and "item 100" not in first and "/?page=2" in first
-    assert "item 100" in second and "item 099" not in second and "/?page=1" in second
+    assert "item 099" in first
+    assert "item 100" not in first
+    assert "/?page=2" in first
+    assert "item 100" in second
+    assert "item 099" not in second
+    assert "/?page=1" in second
     assert (await api.admin("?page=nonsense")).text == first

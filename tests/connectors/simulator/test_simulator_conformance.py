@@ -1,6 +1,7 @@
 """Our schema is a part of the official one: same fields, arguments and types, nothing invented."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import graphql
 import pytest
@@ -45,36 +46,36 @@ DOCUMENTS = {
 
 
 @pytest.fixture(scope="module")
-def official():
+def official() -> graphql.GraphQLSchema:
     if not OFFICIAL.exists():
         pytest.skip("the official schema is not beside this checkout")
     return graphql.build_schema(OFFICIAL.read_text("utf-8"), assume_valid=True)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
-def test_documents_fit_our_schema(document):
+def test_documents_fit_our_schema(document: str) -> None:
     assert graphql.validate(graph.schema(), graphql.parse(document)) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
-def test_documents_fit_the_official_schema(official, document):
+def test_documents_fit_the_official_schema(official: graphql.GraphQLSchema, document: str) -> None:
     assert graphql.validate(official, graphql.parse(document)) == []
 
 
-def test_the_documents_use_every_field_and_argument_we_offer():
+def test_the_documents_use_every_field_and_argument_we_offer() -> None:
     ours = graph.schema()
-    used = set()
+    used: set[tuple[str, ...]] = set()
     for document in map(graphql.parse, DOCUMENTS.values()):
         info = graphql.TypeInfo(ours)
 
         class Note(graphql.Visitor):
-            def enter_field(self, node, *_):
+            def enter_field(self, node: graphql.FieldNode, *_: object) -> None:
                 used.add((str(info.get_parent_type()), node.name.value))  # noqa: B023
                 for argument in node.arguments or ():
                     used.add((str(info.get_parent_type()), node.name.value, argument.name.value))  # noqa: B023
 
         graphql.visit(document, graphql.TypeInfoVisitor(info, Note()))
-    offered = set()
+    offered: set[tuple[str, ...]] = set()
     for name, kind in ours.type_map.items():
         values = name.endswith("Value") and name != "ColumnValue"  # read through the interface
         if isinstance(kind, graphql.GraphQLObjectType | graphql.GraphQLInterfaceType) and not values:
@@ -83,11 +84,12 @@ def test_the_documents_use_every_field_and_argument_we_offer():
     assert {each for each in offered if not each[0].startswith("__")} - used == set()
 
 
-def test_every_type_field_and_argument_of_ours_is_official(official):
-    wrong = []
+def test_every_type_field_and_argument_of_ours_is_official(official: graphql.GraphQLSchema) -> None:
+    wrong: list[str] = []
     for name, ours in graph.schema().type_map.items():
-        theirs = official.type_map.get(name)
-        if theirs is None or type(theirs) is not type(ours):
+        theirs = cast(Any, official.type_map.get(name))
+        of_one_kind = type(theirs) is type(ours)
+        if not of_one_kind:
             wrong.append(name)
         elif isinstance(ours, graphql.GraphQLEnumType):
             wrong += [f"{name}.{value}" for value in set(ours.values) - set(theirs.values)]
@@ -103,16 +105,17 @@ def test_every_type_field_and_argument_of_ours_is_official(official):
     assert wrong == []
 
 
-def test_what_is_required_there_is_offered_here(official):
+def test_what_is_required_there_is_offered_here(official: graphql.GraphQLSchema) -> None:
     """A field of ours leaves out no argument that the official one insists on."""
     for name, ours in graph.schema().type_map.items():
         if isinstance(ours, graphql.GraphQLObjectType) and not name.startswith("__"):
             for field_name, field in ours.fields.items():
-                for argument_name, argument in official.type_map[name].fields[field_name].args.items():
+                theirs = cast(Any, official.type_map[name]).fields[field_name]
+                for argument_name, argument in theirs.args.items():
                     assert argument_name in field.args or not graphql.is_required_argument(argument)
 
 
-def _different(owner, ours, theirs):
+def _different(owner: str, ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """Absent there, of another type, or with another default."""
     wrong = []
     for name, one in ours.items():
@@ -122,6 +125,6 @@ def _different(owner, ours, theirs):
     return wrong
 
 
-def _default(one):
+def _default(one: Any) -> str | None:
     node = getattr(one.ast_node, "default_value", None)
     return None if node is None else graphql.print_ast(node)

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from tests.connectors.simulator.conftest import Api, Start
 
-async def test_the_same_key_replays_the_answer_and_runs_nothing(api):
+
+async def test_the_same_key_replays_the_answer_and_runs_nothing(api: Api) -> None:
     first = await api.create(key="batch-1")
     again = await api.create(key="batch-1")
     assert again.text == first.text, "the request id too: it is the answer of the first"
@@ -15,7 +17,7 @@ async def test_the_same_key_replays_the_answer_and_runs_nothing(api):
     assert stats["complexity"]["spent"] == 30_000, "a replay is not charged"
 
 
-async def test_a_key_lives_30_minutes(start):
+async def test_a_key_lives_30_minutes(start: Start) -> None:
     api = await start(minute=2)
     await api.create(key="k")
     api.clock.advance(59)
@@ -26,13 +28,13 @@ async def test_a_key_lives_30_minutes(start):
     assert len(await api.names()) == 2
 
 
-async def test_without_a_key_nothing_is_remembered(api):
+async def test_without_a_key_nothing_is_remembered(api: Api) -> None:
     await api.create(key="")
     await api.create(key="")
     assert len(await api.names()) == 2
 
 
-async def test_a_key_with_another_body_replays_and_is_counted(api):
+async def test_a_key_with_another_body_replays_and_is_counted(api: Api) -> None:
     first = await api.create("Polo", key="k")
     other = await api.create("Shirt", key="k")
     assert other.text == first.text
@@ -40,7 +42,7 @@ async def test_a_key_with_another_body_replays_and_is_counted(api):
     assert (await api.stats())["keys_reused_with_other_body"] == 1
 
 
-async def test_a_duplicate_in_flight_is_409(start):
+async def test_a_duplicate_in_flight_is_409(start: Start) -> None:
     api = await start(latency=1.0)
     running = asyncio.create_task(api.create(key="k"))
     await api.clock.until_sleeping(1)
@@ -53,17 +55,18 @@ async def test_a_duplicate_in_flight_is_409(start):
     assert len(await api.names()) == 1
 
 
-async def test_a_throttled_request_leaves_its_key_unused(start):
+async def test_a_throttled_request_leaves_its_key_unused(start: Start) -> None:
     api = await start(complexity_per_minute=30_000)
     await api.create("a", key="a")
     assert (await api.create("b", key="b")).status == 429
     api.clock.advance(60)
     reply = await api.create("b", key="b")
-    assert reply.status == 200 and "Idempotency-Replayed" not in reply.headers
+    assert reply.status == 200
+    assert "Idempotency-Replayed" not in reply.headers
     assert await api.names() == ["a", "b"]
 
 
-async def test_partial_answers_are_remembered_too(api):
+async def test_partial_answers_are_remembered_too(api: Api) -> None:
     names = ["a", "n" * 300]
     first = await api.batch(names, key="k")
     assert first.codes == ["ItemNameTooLongException"]
@@ -72,7 +75,7 @@ async def test_partial_answers_are_remembered_too(api):
     assert await api.names() == ["a"]
 
 
-async def test_a_large_answer_is_not_remembered(start):
+async def test_a_large_answer_is_not_remembered(start: Start) -> None:
     api = await start(remembered_bytes=500)
     await api.batch(["a"], key="small")
     await api.batch(["b"] * 20, key="large")
@@ -80,7 +83,7 @@ async def test_a_large_answer_is_not_remembered(start):
     assert "Idempotency-Replayed" not in (await api.batch(["b"] * 20, key="large")).headers
 
 
-async def test_queries_ignore_the_key(api):
+async def test_queries_ignore_the_key(api: Api) -> None:
     query = "{ boards(ids: 9200517329) { items_count } }"
     assert (await api.post(query, key="k")).json["data"]["boards"][0]["items_count"] == 0
     await api.create()

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from tests.connectors.simulator.conftest import Api, Start
 
-async def test_complexity_is_charged_by_mutation_and_whole_again_a_minute_after_the_first(start):
+
+async def test_complexity_is_charged_by_mutation_and_whole_again_a_minute_after_the_first(start: Start) -> None:
     api = await start(complexity_per_minute=90_000)
     await api.create()
     api.clock.advance(40)
@@ -36,7 +38,7 @@ async def test_complexity_is_charged_by_mutation_and_whole_again_a_minute_after_
     assert [window["spent"] for window in complexity["windows"]] == [90_000]
 
 
-async def test_a_request_that_does_not_fit_the_rest_is_refused_whole(start):
+async def test_a_request_that_does_not_fit_the_rest_is_refused_whole(start: Start) -> None:
     api = await start(complexity_per_minute=90_000)
     await api.batch(["a", "b"])
     assert (await api.batch(["c", "d"])).codes == ["COMPLEXITY_BUDGET_EXHAUSTED"]
@@ -44,13 +46,13 @@ async def test_a_request_that_does_not_fit_the_rest_is_refused_whole(start):
     assert await api.names() == ["a", "b", "e"]
 
 
-async def test_a_failing_alias_is_mostly_refunded(start):
+async def test_a_failing_alias_is_mostly_refunded(start: Start) -> None:
     api = await start(complexity_per_minute=90_000)
     await api.create("n" * 300)
     assert (await api.stats())["complexity"]["spent"] == 3_000
 
 
-async def test_one_request_may_cost_five_million(api):
+async def test_one_request_may_cost_five_million(api: Api) -> None:
     reply = await api.batch(["x"] * 167)
     assert (reply.status, reply.codes) == (200, ["REQUEST_MAX_COMPLEXITY_EXCEEDED"])
     told = reply.json["errors"][0]["extensions"]
@@ -59,7 +61,7 @@ async def test_one_request_may_cost_five_million(api):
     assert len((await api.batch(["x"] * 166)).json["data"]) == 166
 
 
-async def test_complexity_tells_the_budget_around_this_request(api):
+async def test_complexity_tells_the_budget_around_this_request(api: Api) -> None:
     reply = await api.post(
         "mutation { complexity { before query after reset_in_x_seconds } "
         'create_item(board_id: 9200517329, item_name: "x") { id } }'
@@ -72,7 +74,7 @@ async def test_complexity_tells_the_budget_around_this_request(api):
     }
 
 
-async def test_reading_costs_what_was_measured_elsewhere(api):
+async def test_reading_costs_what_was_measured_elsewhere(api: Api) -> None:
     for name in "abc":
         await api.item(name)
     before = (await api.stats())["complexity"]["spent"]
@@ -84,7 +86,7 @@ async def test_reading_costs_what_was_measured_elsewhere(api):
     assert (await api.stats())["complexity"]["spent"] - before == 65
 
 
-async def test_requests_a_minute(start):
+async def test_requests_a_minute(start: Start) -> None:
     api = await start(requests_per_minute=2)
     await api.create("n" * 300)  # failed requests count
     await api.create()
@@ -95,7 +97,7 @@ async def test_requests_a_minute(start):
     assert (await api.create()).status == 200
 
 
-async def test_requests_at_once(start):
+async def test_requests_at_once(start: Start) -> None:
     api = await start(concurrency=2, latency=1.0)
     running = [asyncio.create_task(api.create(name)) for name in "ab"]
     await api.clock.until_sleeping(2)
@@ -109,7 +111,7 @@ async def test_requests_at_once(start):
     assert (stats["max_writes_in_flight"], stats["in_flight"], stats["throttled"]) == (2, 0, 1)
 
 
-async def test_calls_a_day_are_counted_in_tenths_until_midnight_utc(start):
+async def test_calls_a_day_are_counted_in_tenths_until_midnight_utc(start: Start) -> None:
     api = await start(calls_per_day=2, complexity_per_minute=30_000)
     await api.post("{ complexity { after } }")
     await api.create()
@@ -125,14 +127,14 @@ async def test_calls_a_day_are_counted_in_tenths_until_midnight_utc(start):
     assert (await api.stats())["calls_today"] == 1.0
 
 
-async def test_a_batch_is_one_call(api):
+async def test_a_batch_is_one_call(api: Api) -> None:
     await api.batch(["x"] * 25)
     stats = await api.stats()
     assert (stats["calls_today"], stats["mutations"], stats["mutation_requests"]) == (1.0, 25, 1)
 
 
 @pytest.mark.parametrize(("minute", "w", "t"), [(60, 60, 60), (2, 2, 2), (0.5, 1, 1)])
-async def test_the_minute_can_be_shorter(start, minute, w, t):
+async def test_the_minute_can_be_shorter(start: Start, minute: float, w: int, t: int) -> None:
     api = await start(minute=minute, complexity_per_minute=30_000)
     reply = await api.create()
     assert reply.headers["RateLimit-Policy"] == (
@@ -145,7 +147,7 @@ async def test_the_minute_can_be_shorter(start, minute, w, t):
     assert (await api.create()).status == 200
 
 
-async def test_every_answer_tells_the_limits_and_its_request_id(start):
+async def test_every_answer_tells_the_limits_and_its_request_id(start: Start) -> None:
     api = await start(token="secret", requests_per_minute=4)
     replies = [
         await api.create(token="secret"),
@@ -159,11 +161,12 @@ async def test_every_answer_tells_the_limits_and_its_request_id(start):
     ids = {reply.json["extensions"]["request_id"] for reply in replies}
     assert len(ids) == len(replies)
     for reply in replies:
-        assert "RateLimit" in reply.headers and "RateLimit-Policy" in reply.headers
+        assert "RateLimit" in reply.headers
+        assert "RateLimit-Policy" in reply.headers
         assert reply.headers["API-Version"] == "2026-10"
 
 
-async def test_a_refund_never_reaches_the_next_minute(start):
+async def test_a_refund_never_reaches_the_next_minute(start: Start) -> None:
     api = await start(complexity_per_minute=90_000, latency=30.0)
     failing = asyncio.create_task(api.create("n" * 300))
     await api.clock.until_sleeping(1)

@@ -1,15 +1,18 @@
 """What mutations do to the board."""
 
 import json
+from typing import Any
+
+from tests.connectors.simulator.conftest import Api, Start
 
 
-async def _item(api, item_id):
+async def _item(api: Api, item_id: str) -> Any:
     board = (await api.admin("admin/board")).json
     found = [each for item in board["items"] for each in (item, *item["subitems"])]
     return next(each for each in found if each["id"] == item_id)
 
 
-async def test_a_created_item_is_on_the_board_as_written(api):
+async def test_a_created_item_is_on_the_board_as_written(api: Api) -> None:
     columns = {"text_mkr5wya6": "SO-1", "color_mkr5yf27": {"label": "PCE"}, "numeric_mkr5cact": "12.5"}
     item_id = await api.item("Polo NAVY SO-1", columns)
     told = await _item(api, item_id)
@@ -23,13 +26,13 @@ async def test_a_created_item_is_on_the_board_as_written(api):
     }
 
 
-async def test_blind_creates_make_duplicates(api):
+async def test_blind_creates_make_duplicates(api: Api) -> None:
     first, second = await api.item("Polo"), await api.item("Polo")
     assert first != second
     assert await api.names() == ["Polo", "Polo"]
 
 
-async def test_subitems_live_on_their_own_board_with_its_column_ids(api):
+async def test_subitems_live_on_their_own_board_with_its_column_ids(api: Api) -> None:
     parent = await api.item()
     columns = {"dropdown_mkrak7qp": {"labels": ["M"]}, "numeric_mkra7j8e": "7"}
     reply = await api.post(
@@ -48,7 +51,7 @@ async def test_subitems_live_on_their_own_board_with_its_column_ids(api):
     assert wrong.codes == ["InvalidColumnIdException"]
 
 
-async def test_change_writes_only_the_columns_it_names_and_null_clears(api):
+async def test_change_writes_only_the_columns_it_names_and_null_clears(api: Api) -> None:
     item_id = await api.item("Polo", {"text_mkr5wya6": "SO-1", "text_mkr5ej2x": "PO-1"})
     values = {"text_mkr5ej2x": None, "numeric_mkr5cact": "", "name": "Polo 2"}
     reply = await api.post(
@@ -65,7 +68,7 @@ async def test_change_writes_only_the_columns_it_names_and_null_clears(api):
     assert read.json["data"]["items"][0]["column_values"] == [{"text": "0", "value": '"0"'}]
 
 
-async def test_archiving_and_deleting_take_the_subitems_along(api):
+async def test_archiving_and_deleting_take_the_subitems_along(api: Api) -> None:
     for mutation, state in (("archive_item", "archived"), ("delete_item", "deleted")):
         parent = await api.item()
         child = await api.subitem(parent)
@@ -74,7 +77,7 @@ async def test_archiving_and_deleting_take_the_subitems_along(api):
         assert (await _item(api, child))["state"] == state
 
 
-async def test_what_is_archived_or_deleted_cannot_be_written(api):
+async def test_what_is_archived_or_deleted_cannot_be_written(api: Api) -> None:
     archived, deleted = await api.item(), await api.item()
     await api.post(f"mutation {{ archive_item(item_id: {archived}) {{ id }} }}")
     await api.post(f"mutation {{ delete_item(item_id: {deleted}) {{ id }} }}")
@@ -91,7 +94,7 @@ async def test_what_is_archived_or_deleted_cannot_be_written(api):
     assert (await api.post(f"mutation {{ delete_item(item_id: {archived}) {{ id }} }}")).codes != []
 
 
-async def test_groups_are_made_by_name_and_items_move_between_them(api):
+async def test_groups_are_made_by_name_and_items_move_between_them(api: Api) -> None:
     make = 'mutation { create_group(board_id: 9200517329, group_name: "GREYSON CLOTHIERS 2026 SPRING") { id title } }'
     first, second = [(await api.post(make)).json["data"]["create_group"] for _ in range(2)]
     assert first["id"] != second["id"], "names of groups are not unique"
@@ -102,7 +105,7 @@ async def test_groups_are_made_by_name_and_items_move_between_them(api):
     assert (await api.post(move, {"i": item_id, "g": "nowhere"})).codes == ["ResourceNotFoundException"]
 
 
-async def test_record_uuid_is_not_there_until_it_is_made(api):
+async def test_record_uuid_is_not_there_until_it_is_made(api: Api) -> None:
     assert (await api.create(columns={"record_uuid": "a"})).codes == ["InvalidColumnIdException"]
     make = (
         'mutation { create_column(board_id: 9200517329, title: "record_uuid", column_type: text, '
@@ -117,7 +120,7 @@ async def test_record_uuid_is_not_there_until_it_is_made(api):
     ]
 
 
-async def test_aliases_fail_alone_and_their_neighbours_stay(api):
+async def test_aliases_fail_alone_and_their_neighbours_stay(api: Api) -> None:
     reply = await api.post(
         "mutation {"
         ' a: create_item(board_id: 9200517329, item_name: "first") { id }'
@@ -127,7 +130,8 @@ async def test_aliases_fail_alone_and_their_neighbours_stay(api):
     )
     assert reply.status == 200
     assert reply.json["data"]["b"] is None
-    assert reply.json["data"]["a"]["id"] and reply.json["data"]["c"]["id"]
+    assert reply.json["data"]["a"]["id"]
+    assert reply.json["data"]["c"]["id"]
     (error,) = reply.json["errors"]
     assert error["path"] == ["b"]
     assert error["extensions"]["code"] == "ColumnValueException"
@@ -137,21 +141,21 @@ async def test_aliases_fail_alone_and_their_neighbours_stay(api):
     assert await api.names() == ["first", "third"]
 
 
-async def test_a_failing_alias_leaves_no_label_behind(api):
+async def test_a_failing_alias_leaves_no_label_behind(api: Api) -> None:
     columns = {"dropdown_mkr542p2": {"labels": ["NEW"]}, "date_mkr5zp5": {"date": "soon"}}
     assert (await api.create(columns=columns, labels=True)).codes == ["ColumnValueException"]
     reply = await api.post('{ boards(ids: 9200517329) { columns(ids: "dropdown_mkr542p2") { settings } } }')
     assert reply.json["data"]["boards"][0]["columns"][0]["settings"] == {"labels": []}
 
 
-async def test_names_have_one_to_255_characters(api):
+async def test_names_have_one_to_255_characters(api: Api) -> None:
     assert (await api.create("n" * 255)).codes == []
     assert (await api.create("n" * 256)).codes == ["ItemNameTooLongException"]
     assert (await api.create(" ")).codes == ["InvalidArgumentException"]
     assert (await api.create("x", {"name": "n" * 256})).codes == ["ItemNameTooLongException"]
 
 
-async def test_an_item_holds_64_kilobytes(api):
+async def test_an_item_holds_64_kilobytes(api: Api) -> None:
     texts = ["text_mkr5wya6", "text_mkr5ej2x", "text_mkrh94rx"]
     item_id = await api.item(columns={column: "x" * 30_000 for column in texts[:2]})
     change = (
@@ -164,7 +168,7 @@ async def test_an_item_holds_64_kilobytes(api):
     assert reply.codes == []
 
 
-async def test_a_board_is_full_at_its_limit_of_items_and_subitems_together(start):
+async def test_a_board_is_full_at_its_limit_of_items_and_subitems_together(start: Start) -> None:
     api = await start(items_limit=2)
     parent = await api.item()
     await api.subitem(parent)
@@ -173,7 +177,7 @@ async def test_a_board_is_full_at_its_limit_of_items_and_subitems_together(start
     assert (await api.create()).codes == []
 
 
-async def test_unknown_boards_groups_and_items_are_refused_by_name(api):
+async def test_unknown_boards_groups_and_items_are_refused_by_name(api: Api) -> None:
     cases = {
         'create_item(board_id: 1, item_name: "x") { id }': "InvalidBoardIdException",
         'create_item(board_id: 9200517329, item_name: "x", group_id: "g") { id }': "ResourceNotFoundException",

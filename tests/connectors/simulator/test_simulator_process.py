@@ -5,18 +5,22 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
 
+Spawn = Callable[..., tuple[subprocess.Popen[str], str]]
+
 
 @pytest.fixture
-def spawn(tmp_path):
-    running = []
+def spawn(tmp_path: Path) -> Iterator[Spawn]:
+    running: list[subprocess.Popen[str]] = []
 
-    def run(*arguments):
+    def run(*arguments: str) -> tuple[subprocess.Popen[str], str]:
         command = [sys.executable, "-m", "connectors.simulator", "--state", str(tmp_path / "board.sqlite")]
         process = subprocess.Popen(
             [*command, "--latency-ms", "0", *arguments],
@@ -26,6 +30,7 @@ def spawn(tmp_path):
             text=True,
         )
         running.append(process)
+        assert process.stdout
         ready = json.loads(process.stdout.readline())
         assert ready["pid"] == process.pid
         return process, ready["url"]
@@ -34,18 +39,20 @@ def spawn(tmp_path):
     for process in running:
         process.kill()
         process.wait()
+        assert process.stdin
+        assert process.stdout
         process.stdin.close()
         process.stdout.close()
 
 
-def _post(url, query, key=None):
+def _post(url: str, query: str, key: str | None = None) -> tuple[Any, dict[str, str]]:
     headers = {"Authorization": "t", **({"Idempotency-Key": key} if key else {})}
     request = urllib.request.Request(url, json.dumps({"query": query}).encode(), headers)
     with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response), dict(response.headers)
 
 
-def _board(url):
+def _board(url: str) -> Any:
     with urllib.request.urlopen(url.replace("/v2", "/admin/board"), timeout=60) as response:
         return json.load(response)
 
@@ -57,7 +64,7 @@ CREATE = (
 )
 
 
-def test_after_kill_9_the_board_and_the_keys_are_as_they_were(spawn):
+def test_after_kill_9_the_board_and_the_keys_are_as_they_were(spawn: Spawn) -> None:
     process, url = spawn()
     first, _ = _post(url, CREATE, key="k")
     before = _board(url)
@@ -78,21 +85,23 @@ def test_after_kill_9_the_board_and_the_keys_are_as_they_were(spawn):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly_when_told(spawn, number):
+def test_it_ends_cleanly_when_told(spawn: Spawn, number: signal.Signals) -> None:
     process, url = spawn()
     _post(url, CREATE)
     process.send_signal(number)
     assert process.wait(timeout=60) == 0
+    assert process.stdout
     assert process.stdout.read() == "", "the ready line is the only one"
 
 
-def test_it_ends_with_its_parent_if_asked(spawn):
+def test_it_ends_with_its_parent_if_asked(spawn: Spawn) -> None:
     process, _ = spawn("--with-parent")
+    assert process.stdin
     process.stdin.close()
     assert process.wait(timeout=60) == 0
 
 
-def test_settings_and_faults_come_from_the_command_line(spawn, tmp_path):
+def test_settings_and_faults_come_from_the_command_line(spawn: Spawn, tmp_path: Path) -> None:
     rules = tmp_path / "faults.json"
     rules.write_text('[{"kind": "throttle_200", "at": [1], "seconds": 9}]', "utf-8")
     _, url = spawn("--faults", str(rules), "--minute", "2", "--complexity-per-minute", "90000", "--board", "77")
@@ -101,9 +110,10 @@ def test_settings_and_faults_come_from_the_command_line(spawn, tmp_path):
     assert '"complexityMinute";q=90000;w=2;' in headers["RateLimit-Policy"]
 
 
-def test_nonsense_on_the_command_line_is_told_in_a_line(tmp_path):
+def test_nonsense_on_the_command_line_is_told_in_a_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "connectors.simulator", "--state", str(tmp_path / "b"), "--faults"]
     for rules in ('[{"kind": "earthquake", "at": [1]}]', str(tmp_path / "absent.json")):
         done = subprocess.run([*command, rules], cwd=ROOT, capture_output=True, text=True, timeout=120)
         assert done.returncode == 2
-        assert "Traceback" not in done.stderr and done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stderr

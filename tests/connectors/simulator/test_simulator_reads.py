@@ -2,21 +2,24 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
+from tests.connectors.simulator.conftest import Api, Reply, Start
 
-async def _data(api, query, **variables):
+
+async def _data(api: Api, query: str, **variables: Any) -> Any:
     reply = await api.post(query, variables)
     assert "errors" not in reply.json, reply.text
     return reply.json["data"]
 
 
-def _names(page):
+def _names(page: Any) -> list[str]:
     return [item["name"] for item in page["items"]]
 
 
-async def test_a_board_tells_its_groups_columns_and_counts(api):
+async def test_a_board_tells_its_groups_columns_and_counts(api: Api) -> None:
     await api.item()
     (board,) = (
         await _data(
@@ -33,7 +36,7 @@ async def test_a_board_tells_its_groups_columns_and_counts(api):
     assert [each["label"] for each in status["settings"]["labels"]] == ["PCE", "PAIR", "SET", "PACK"]
 
 
-async def test_pages_follow_their_cursor_and_hold_active_items_only(api):
+async def test_pages_follow_their_cursor_and_hold_active_items_only(api: Api) -> None:
     ids = [await api.item(f"n{number}") for number in range(5)]
     await api.post(f"mutation {{ archive_item(item_id: {ids[1]}) {{ id }} }}")
     page = (await _data(api, "{ boards(ids: 9200517329) { items_page(limit: 2) { cursor items { name } } } }"))[
@@ -45,7 +48,7 @@ async def test_pages_follow_their_cursor_and_hold_active_items_only(api):
     assert (_names(page), page["cursor"]) == (["n3", "n4"], None)
 
 
-async def test_a_cursor_dies_an_hour_after_its_first_page(start):
+async def test_a_cursor_dies_an_hour_after_its_first_page(start: Start) -> None:
     api = await start(minute=1)
     for name in "abc":
         await api.item(name)
@@ -61,7 +64,7 @@ async def test_a_cursor_dies_an_hour_after_its_first_page(start):
     assert (await api.post(following, {"c": "nonsense"})).codes == ["InvalidArgumentException"]
 
 
-async def test_items_by_id_are_told_in_every_state(api):
+async def test_items_by_id_are_told_in_every_state(api: Api) -> None:
     ids = [await api.item(f"n{number}") for number in range(3)]
     await api.post(f"mutation {{ archive_item(item_id: {ids[0]}) {{ id }} }}")
     await api.post(f"mutation {{ delete_item(item_id: {ids[1]}) {{ id }} }}")
@@ -75,7 +78,7 @@ async def test_items_by_id_are_told_in_every_state(api):
     assert _names(told) == ["n2"]
 
 
-async def test_items_has_a_limit_of_25_unless_told_and_takes_100_ids(api):
+async def test_items_has_a_limit_of_25_unless_told_and_takes_100_ids(api: Api) -> None:
     reply = await api.batch(["x"] * 30)
     ids = [item["id"] for item in reply.json["data"].values()]
     assert len((await _data(api, "query ($i: [ID!]) { items(ids: $i) { id } }", i=ids))["items"]) == 25
@@ -87,7 +90,7 @@ async def test_items_has_a_limit_of_25_unless_told_and_takes_100_ids(api):
     assert reply.codes == ["InvalidArgumentException"]
 
 
-async def test_values_read_back_with_type_and_text(api):
+async def test_values_read_back_with_type_and_text(api: Api) -> None:
     item_id = await api.item(
         columns={"color_mkr5yf27": {"label": "PCE"}, "text_mkr5wya6": "SO-1", "date_mkr5zp5": {"date": "2026-06-15"}}
     )
@@ -117,7 +120,7 @@ async def test_values_read_back_with_type_and_text(api):
 
 
 @pytest.fixture
-async def stocked(api):
+async def stocked(api: Api) -> Api:
     """Three items: SO-1 PCE, so-2 PAIR with two dropdown labels, and a bare one."""
     await api.item("one", {"text_mkr5wya6": "SO-1", "color_mkr5yf27": {"label": "PCE"}}, labels=True)
     await api.item(
@@ -133,7 +136,7 @@ async def stocked(api):
     return api
 
 
-async def _found(api, *columns):
+async def _found(api: Api, *columns: tuple[str, list[str]]) -> Reply:
     query = (
         "query ($c: [ItemsPageByColumnValuesQuery!]) { items_page_by_column_values(board_id: 9200517329, "
         "columns: $c) { cursor items { name } } }"
@@ -142,13 +145,13 @@ async def _found(api, *columns):
     return await api.post(query, {"c": given})
 
 
-async def _found_names(api, *columns):
+async def _found_names(api: Api, *columns: tuple[str, list[str]]) -> list[str]:
     reply = await _found(api, *columns)
     assert reply.codes == [], reply.text
     return _names(reply.json["data"]["items_page_by_column_values"])
 
 
-async def test_a_search_by_values_ignores_case_and_matches_whole_texts(stocked):
+async def test_a_search_by_values_ignores_case_and_matches_whole_texts(stocked: Api) -> None:
     assert await _found_names(stocked, ("text_mkr5wya6", ["so-1", "SO-2"])) == ["one", "two"]
     assert await _found_names(stocked, ("text_mkr5wya6", ["SO-"])) == []
     assert await _found_names(stocked, ("text_mkr5wya6", ["SO-1"]), ("color_mkr5yf27", ["PAIR"])) == []
@@ -157,7 +160,7 @@ async def test_a_search_by_values_ignores_case_and_matches_whole_texts(stocked):
     assert await _found_names(stocked, ("dropdown_mkr5677f", ["navy"])) == ["two"], "a dropdown matches in part"
 
 
-async def test_a_search_refuses_what_the_api_does_not_search(stocked):
+async def test_a_search_refuses_what_the_api_does_not_search(stocked: Api) -> None:
     assert (await _found(stocked, ("lookup_mkrbrdr1", ["x"]))).codes == ["InvalidArgumentException"]
     assert (await _found(stocked, ("text_1", ["x"]))).codes == ["InvalidColumnIdException"]
     assert (await _found(stocked, ("dropdown_mkr5677f", ["a", "b"]))).codes == ["InvalidArgumentException"]
@@ -178,7 +181,9 @@ async def test_a_search_refuses_what_the_api_does_not_search(stocked):
         ([("name", "any_of", ["one"]), ("color_mkr5yf27", "any_of", [2])], "and", []),
     ],
 )
-async def test_rules_of_a_page(stocked, rules, operator, names):
+async def test_rules_of_a_page(
+    stocked: Api, rules: list[tuple[str, str, list[Any]]], operator: str, names: list[str]
+) -> None:
     params = {
         "operator": operator,
         "rules": [{"column_id": c, "operator": o, "compare_value": v} for c, o, v in rules],
@@ -188,7 +193,7 @@ async def test_rules_of_a_page(stocked, rules, operator, names):
     assert _names(told["boards"][0]["items_page"]) == names
 
 
-async def test_a_filtered_page_keeps_its_filter_across_the_cursor(stocked):
+async def test_a_filtered_page_keeps_its_filter_across_the_cursor(stocked: Api) -> None:
     query = (
         "query ($q: ItemsQuery) { boards(ids: 9200517329) { items_page(limit: 1, query_params: $q) "
         "{ cursor items { name } } } }"
@@ -200,7 +205,7 @@ async def test_a_filtered_page_keeps_its_filter_across_the_cursor(stocked):
     assert (_names(page), _names(rest), rest["cursor"]) == (["one"], ["two"], None)
 
 
-async def test_the_subitem_board_is_read_like_any_other(api):
+async def test_the_subitem_board_is_read_like_any_other(api: Api) -> None:
     parent = await api.item()
     child = await api.subitem(parent, {"dropdown_mkrak7qp": {"labels": ["M"]}, "numeric_mkra7j8e": "7"})
     query = "query ($b: [ID!]) { boards(ids: $b) { items_count items_page { items { id parent_item { id } } } } }"
@@ -214,7 +219,7 @@ async def test_the_subitem_board_is_read_like_any_other(api):
     assert told["items"][0]["subitems"] == [{"id": child, "column_values": [{"text": "M"}]}]
 
 
-async def test_searches_lag_behind_and_reads_by_id_do_not(start):
+async def test_searches_lag_behind_and_reads_by_id_do_not(start: Start) -> None:
     api = await start(lookup_lag=5.0)
     item_id = await api.item("one", {"text_mkr5wya6": "SO-1"})
     assert await _found_names(api, ("text_mkr5wya6", ["SO-1"])) == []
@@ -223,7 +228,7 @@ async def test_searches_lag_behind_and_reads_by_id_do_not(start):
     assert await _found_names(api, ("text_mkr5wya6", ["SO-1"])) == ["one"]
 
 
-async def test_limits_of_a_page(api):
+async def test_limits_of_a_page(api: Api) -> None:
     for limit in (0, 501):
         reply = await api.post(f"{{ boards(ids: 9200517329) {{ items_page(limit: {limit}) {{ cursor }} }} }}")
         assert reply.codes == ["InvalidArgumentException"]
@@ -233,13 +238,13 @@ async def test_limits_of_a_page(api):
     assert reply.codes == ["InvalidArgumentException"]
 
 
-async def test_me_and_the_daily_limit(api):
+async def test_me_and_the_daily_limit(api: Api) -> None:
     told = await _data(api, "{ me { id name } platform_api { daily_limit { base total } } }")
     assert told["platform_api"]["daily_limit"] == {"base": 10_000, "total": 10_000}
     assert told["me"]["id"] == "1"
 
 
-async def test_reads_overlap(start):
+async def test_reads_overlap(start: Start) -> None:
     api = await start(latency=1.0)
     running = [asyncio.create_task(api.post("{ me { id } }")) for _ in range(5)]
     await api.clock.until_sleeping(5)

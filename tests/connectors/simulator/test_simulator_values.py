@@ -1,27 +1,31 @@
 """The shape of a value per column type: what is written, what reads back, what is refused."""
 
+from pathlib import Path
+from typing import Any, ClassVar
+
 import pytest
 
-from connectors.simulator import labels, store, values
+from connectors.simulator import config, labels, seed, store, values
+from tests.connectors.simulator.conftest import Api, Start
 
 
 class Fixed:
     """Two labels, and no others."""
 
-    known = {"PCE": 1, "PAIR": 2}
+    known: ClassVar = {"PCE": 1, "PAIR": 2}
 
-    def id_of(self, label):
+    def id_of(self, label: str) -> int:
         if label not in self.known:
             raise values.Invalid("no such label")
         return self.known[label]
 
-    def label_of(self, label_id):
+    def label_of(self, label_id: int) -> str:
         if label_id not in self.known.values():
             raise values.Invalid("no such id")
         return next(label for label, known_id in self.known.items() if known_id == label_id)
 
 
-def _convert(column_type, sent):
+def _convert(column_type: str, sent: Any) -> store.Cell | None:
     return values.convert(store.Column(1, "c", "C", column_type), sent, Fixed())
 
 
@@ -76,18 +80,19 @@ def _convert(column_type, sent):
         ("board_relation", {"item_ids": [7]}, '{"linkedPulseIds":[{"linkedPulseId":7}]}', ""),
     ],
 )
-def test_a_value_reads_back(column_type, sent, value, text):
+def test_a_value_reads_back(column_type: str, sent: Any, value: str, text: str) -> None:
     cell = _convert(column_type, sent)
+    assert cell is not None
     assert (cell.value, cell.text) == (value, text)
 
 
 @pytest.mark.parametrize("column_type", sorted(values.CONVERTERS))
-def test_null_clears_every_writable_type(column_type):
+def test_null_clears_every_writable_type(column_type: str) -> None:
     assert _convert(column_type, None) is None
 
 
 @pytest.mark.parametrize("sent", [{"labels": []}, {"ids": []}])
-def test_an_empty_choice_clears(sent):
+def test_an_empty_choice_clears(sent: Any) -> None:
     assert _convert("dropdown", sent) is None
 
 
@@ -135,21 +140,19 @@ def test_an_empty_choice_clears(sent):
         ("mirror", None),
     ],
 )
-def test_a_wrong_shape_is_refused(column_type, sent):
+def test_a_wrong_shape_is_refused(column_type: str, sent: Any) -> None:
     with pytest.raises(values.Invalid) as refused:
         _convert(column_type, sent)
     assert refused.value.code == "ColumnValueException"
 
 
-def test_a_user_who_is_not_on_the_board_has_a_code_of_its_own():
+def test_a_user_who_is_not_on_the_board_has_a_code_of_its_own() -> None:
     with pytest.raises(values.Invalid) as refused:
         _convert("people", {"personsAndTeams": [{"id": 2, "kind": "person"}]})
     assert refused.value.code == "InvalidUserIdException"
 
 
-def test_every_column_of_the_boards_is_either_writable_or_read_only(tmp_path):
-    from connectors.simulator import config, seed
-
+def test_every_column_of_the_boards_is_either_writable_or_read_only(tmp_path: Path) -> None:
     state = store.Store(tmp_path / "board.sqlite")
     seed.seed(state, config.Config(state=tmp_path / "board.sqlite"))
     types = {column.type for columns in state.columns.values() for column in columns.values()}
@@ -157,7 +160,7 @@ def test_every_column_of_the_boards_is_either_writable_or_read_only(tmp_path):
     assert types <= set(values.CONVERTERS) | values.READ_ONLY | {"name"}
 
 
-async def test_labels_are_made_only_when_the_mutation_says_so(api):
+async def test_labels_are_made_only_when_the_mutation_says_so(api: Api) -> None:
     column = "dropdown_mkr5tgaa"
     assert (await api.create(columns={column: {"labels": ["S/M"]}})).codes == ["ColumnValueException"]
     assert (await api.create(columns={column: {"labels": ["S/M"]}}, labels=True)).codes == []
@@ -165,7 +168,7 @@ async def test_labels_are_made_only_when_the_mutation_says_so(api):
     assert (await api.create(columns={column: {"labels": ["S-M"]}})).codes == ["ColumnValueException"]
 
 
-async def test_a_dropdown_holds_so_many_labels_and_no_more(start):
+async def test_a_dropdown_holds_so_many_labels_and_no_more(start: Start) -> None:
     api = await start(dropdown_labels=3)
     column = "dropdown_mkr5tgaa"
     assert (await api.create(columns={column: {"labels": ["a", "b", "c"]}}, labels=True)).codes == []
@@ -173,7 +176,7 @@ async def test_a_dropdown_holds_so_many_labels_and_no_more(start):
     assert (await api.create(columns={column: {"labels": ["c"]}}, labels=True)).codes == []
 
 
-async def test_a_status_holds_40_labels(api):
+async def test_a_status_holds_40_labels(api: Api) -> None:
     column = "color_mkr5yf27"
     for number in range(36):  # four are there from the start
         reply = await api.create(columns={column: {"label": f"UNIT {number}"}}, labels=True)
@@ -182,7 +185,7 @@ async def test_a_status_holds_40_labels(api):
     assert reply.codes == ["ColumnValueException"]
 
 
-def test_labels_differ_by_their_exact_text(tmp_path):
+def test_labels_differ_by_their_exact_text(tmp_path: Path) -> None:
     state = store.Store(tmp_path / "board.sqlite")
     state.add_board(store.Board(1, "b", None))
     column = store.Column(1, "c", "C", "dropdown")

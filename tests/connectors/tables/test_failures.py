@@ -12,12 +12,13 @@ from schemas import codec, events
 from schemas.base import Origin
 from schemas.batches import SyncState
 from schemas.failures import Poison
+from schemas.versions import Version
 from sql import tables
 from streams import topics
 from streams.delivery import consumer, dead_letters
-from tests.streams.delivery.test_consumer import Event, Message, Process, Stream
 from tests.support import factories
 from tests.support.factories import World, changed, identity, row
+from tests.support.faust_stream import Event, Message, Process, Stream
 
 DELETED = events.Change.DELETED
 
@@ -58,23 +59,27 @@ def test_a_newer_version_arrives(world: World) -> None:
 
 
 def test_the_source_is_corrected(world: World) -> None:
-    world.add(row(1, **{"CUSTOMER PRICE": "cheap"}))
+    world.add(row(1, CUSTOMER_PRICE="cheap"))
     world.flow()
-    assert world.states() == {identity(1): SyncState.FAILED} and len(world.failures.waiting()) == 1
+    assert world.states() == {identity(1): SyncState.FAILED}
+    assert len(world.failures.waiting()) == 1
     world.edit(1, {"CUSTOMER PRICE": "12.5000"})
     world.flow()
     assert world.states() == {identity(1): SyncState.IN_SYNC}
     ((_, resolution, reason),) = ends(world)
-    assert resolution == "SUPERSEDED" and reason is not None and reason.endswith("arrived")
+    assert resolution == "SUPERSEDED"
+    assert reason is not None
+    assert reason.endswith("arrived")
 
 
 def test_the_order_leaves_the_source(world: World) -> None:
-    world.add(row(1, **{"CUSTOMER PRICE": "cheap"}), row(2))
+    world.add(row(1, CUSTOMER_PRICE="cheap"), row(2))
     world.flow()
     world.remove(1)
     world.flow()
     ((_, resolution, reason),) = ends(world)
-    assert resolution == "SUPERSEDED" and str(reason).startswith("the order left the board")
+    assert resolution == "SUPERSEDED"
+    assert str(reason).startswith("the order left the board")
 
 
 def test_a_row_gets_an_identity(world: World) -> None:
@@ -96,7 +101,8 @@ def test_an_operator_dismisses_it(world: World) -> None:
     assert ends(world) == [(event.version, "DISMISSED", "the customer is gone")]
     assert world.errors()[0]["resolved_by"] == "ada"
     world.clock.advance(10**6)
-    assert world.retrier.due() == [] and world.failures.waiting() == []
+    assert world.retrier.due() == []
+    assert world.failures.waiting() == []
 
 
 def test_a_dismissed_refused_row_is_reported_once_more_only_after_a_correction(world: World) -> None:
@@ -166,9 +172,10 @@ def test_a_resolved_failure_that_recurs_at_the_same_version_is_reopened(world: W
     assert (again.cause, again.version) == (events.Cause.REPLAY, event.version), (
         "only a replay repeats a settled version"
     )
-    world.staging.begin_again([(again.record_uuid, again.version)])
+    world.staging.begin_again([Version(again.record_uuid, again.version)])
     world.promote(*world.arrive([again]))
-    assert world.failures.waiting() == [] and world.states() == {identity(1): SyncState.IN_SYNC}
+    assert world.failures.waiting() == []
+    assert world.states() == {identity(1): SyncState.IN_SYNC}
     assert [end[1] for end in ends(world)] == ["RESOLVED"]
 
 
@@ -247,5 +254,7 @@ async def test_a_dead_letter_of_undecodable_bytes_has_its_origin() -> None:
     await process.delivery.run(stream, consumer.Lane(topics.DEAD_LETTER, nothing, take=10, poison=keep))
     assert [one.origin for one in found] == [Origin("p-orders.changed", 5, 17), Origin("p-orders.dead-letter", 0, 2)]
     assert (found[0].size, found[0].begins, found[0].key) == (4, "\\xff\\x00\\n{", "GREYSON CLOTHIERS")
-    assert found[0].error.startswith("not OrderChanged") and found[1].error.startswith("not OrderFailed")
-    assert process.sent == [] and stream.acknowledged == [1, 2]
+    assert found[0].error.startswith("not OrderChanged")
+    assert found[1].error.startswith("not OrderFailed")
+    assert process.sent == []
+    assert stream.acknowledged == [1, 2]

@@ -49,7 +49,7 @@ def test_the_text_that_sql_builds_is_the_one_that_python_builds(
     names, kinds = watched(lasting), dict(lasting.orders.columns())
     labels = [name for name in names if name in ("XXXS", "M", "TOTAL QTY")]
     written = [name for name in names if kinds[name] == "TEXT"][: len(texts)]
-    cells: dict[str, Cell] = dict(zip(written, texts, strict=True)) | dict(zip(labels, counts, strict=True))
+    cells: dict[str, Cell] = {**dict(zip(written, texts, strict=True)), **dict(zip(labels, counts, strict=True))}
     lasting.edit(1, dict.fromkeys(names) | cells)
     ((record_uuid, _, text, former),) = lasting.orders.scan(names, former=["NOTES", None, "M"])
     assert record_uuid == identity(1)
@@ -63,5 +63,6 @@ def test_a_text_is_whole_however_many_columns_it_has(world: World, width: int) -
     world.add(row(1))
     names = (watched(world) * 2)[:width]
     ((_, _, text, former),) = world.orders.scan(names)
-    assert former is None and len(json.loads(text)) == width
+    assert former is None
+    assert len(json.loads(text)) == width
     assert world.orders.rows([identity(1), identity(2)], names) == {identity(1): (None, None, text)}

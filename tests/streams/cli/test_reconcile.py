@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from typer import testing
 
 from streams.cli import main as cli
@@ -31,7 +30,7 @@ class Desk:
         world.detect()
         world.state.set(f"hold.{OTHER}", {"by": "test"})
 
-    def type(self, *arguments: str) -> Result:
+    def type(self, *arguments: str) -> testing.Result:
         runner = testing.CliRunner(env={"COLUMNS": "200", "ORDERSYNC_HOME": str(self.folder), "TERM": "dumb"})
         return runner.invoke(cli.app, ["--database", str(self.world.path), *arguments])
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -26,7 +27,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def validated(world: World, found: tuple[str, ...] = (), **given: str) -> validate.Validation:
+def validated(world: World, found: tuple[str, ...] = (), **given: Any) -> validate.Validation:
     """The report of validate about push-down detection, with the tables of `world` as the server's."""
     given_settings = Settings(database="mssql://u@h/d", database_password=SecretStr("p"), **given)
     parts = resources.Resources(given_settings)
@@ -35,7 +36,9 @@ def validated(world: World, found: tuple[str, ...] = (), **given: str) -> valida
 
 
 def check(world: World, clock: Callable[[], float]) -> pushdown.PushdownCheck:
-    return pushdown.PushdownCheck(world.orders, orders.Orders(world.db, world.clock), hashing.row_hash, clock)
+    return pushdown.PushdownCheck(
+        transpiled.orders_of(world), orders.Orders(world.db, world.clock), hashing.row_hash, clock
+    )
 
 
 def watched(world: World) -> tuple[str, ...]:
@@ -43,13 +46,18 @@ def watched(world: World) -> tuple[str, ...]:
 
 
 def test_every_watched_column_that_cannot_be_hashed_is_named(world: World) -> None:
-    world.db.types = {"NOTES": "XML", "EX FACTORY DATE": "DATETIMEOFFSET", "record_uuid": "SQL_VARIANT"}
+    transpiled.database_of(world).types = {
+        "NOTES": "XML",
+        "EX FACTORY DATE": "DATETIMEOFFSET",
+        "record_uuid": "SQL_VARIANT",
+    }
     said = [
         "the server cannot hash [NOTES] of ORDERS_UNIFIED, which is XML",
         "the server cannot hash [EX FACTORY DATE] of ORDERS_UNIFIED, which is DATETIMEOFFSET",
     ]
     advice = ": change its type, or set detect_hash to client"
-    assert "NOTES" in watched(world) and "record_uuid" not in watched(world)
+    assert "NOTES" in watched(world)
+    assert "record_uuid" not in watched(world)
     found = validated(world, ("a mistake",))
     assert (found.mistakes[0], found.notes) == ("a mistake", [])
     assert sorted(found.mistakes[1:]) == sorted(f"{line}{advice}" for line in said)
@@ -63,7 +71,7 @@ def test_on_sqlite_there_is_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with connect.database(local) as parts:
         parts.db.apply_schema(utcnow())
     board = parts.mappings.board
-    of_board = {
+    of_board: dict[str, list[Any]] = {
         board.board.id: [*board.columns, board.key],
         board.board.subitem_board_id: [board.subitem.size, board.subitem.quantity],
     }
@@ -109,14 +117,16 @@ def test_the_sample_ends_where_it_should(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(pushdown, "SAMPLE", 2)
     world.add(*(row(n) for n in range(3)))
     timing = check(world, itertools.count().__next__).timing(watched(world))
-    assert timing is not None and timing.rows == 2
+    assert timing is not None
+    assert timing.rows == 2
 
 
 def test_the_server_hashes_each_row_of_the_sample(world: World) -> None:
     world.add(*(row(n, NOTES=f"note {n}") for n in range(6)))
-    uuids = list(world.orders.identities())
-    assert world.orders.hasher(watched(world))(uuids) == 6
-    assert world.orders.hasher(watched(world))(uuids[:2]) == 2
+    uuids = list(transpiled.orders_of(world).identities())
+    hash_rows = transpiled.orders_of(world).hasher(watched(world))
+    assert hash_rows(uuids) == 6
+    assert hash_rows(uuids[:2]) == 2
 
 
 @pytest.mark.parametrize(
@@ -145,4 +155,5 @@ def test_notes_are_shown_and_only_mistakes_fail(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(validate, "validate", lambda _, m=mistakes: validate.Validation(m, ["worth knowing"]))
         shown = CliRunner().invoke(cli.app, ["validate"])
         assert shown.exit_code == code
-        assert shown.output.startswith("worth knowing\n") and ("wrong" in shown.output) == bool(mistakes)
+        assert shown.output.startswith("worth knowing\n")
+        assert ("wrong" in shown.output) == bool(mistakes)

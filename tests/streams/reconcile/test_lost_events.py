@@ -9,6 +9,7 @@ import pytest
 
 from connectors.tables import lost_events, repairs
 from schemas import events
+from schemas.versions import Version
 from streams.detect import step as detect
 from streams.reconcile import lost_events as sweeps
 from streams.sync import in_doubt
@@ -70,12 +71,12 @@ def sweep(world: World, log: Log) -> sweeps.LostEventSweep:
 class Writer:
     """The sync step, as far as the watermark notices it."""
 
-    def __init__(self, world: World, log: Log, staged: Sequence[events.OrderStaged]) -> None:
+    def __init__(self, world: World, log: Log, staged: Sequence[events.OrderEvent]) -> None:
         none: Any = None
         emit = lambda emitted: log.emitted("staged", len(emitted))  # noqa: E731
         self.recovery = in_doubt.InDoubtRequests(none, none, none, world.state, emit, world.clock)
         self.log = log
-        self.staged = staged
+        self.staged = [one for one in staged if isinstance(one, events.OrderStaged)]
 
     def parks(self) -> None:
         self.recovery.park(self.staged)
@@ -271,13 +272,13 @@ def test_an_order_that_is_told_once_more_after_the_watermark_is_not_its_business
     world.flow()
     tables = repairs.Repairs(world.db, now=world.clock)
     known = {uuid: one.version for uuid, one in tables.settled([factories.identity(1), factories.identity(2)]).items()}
-    tables.wait_again([(factories.identity(1), known[factories.identity(1)])])
+    tables.wait_again([Version(factories.identity(1), known[factories.identity(1)])])
     log.emitted("changed")
     world.clock.advance(60)
     assert sweep.advance() == 0
     # The same version as ever, and its event is not among those that the watermark waits for.
     world.clock.advance(1)
-    tables.wait_again([(factories.identity(2), known[factories.identity(2)])])
+    tables.wait_again([Version(factories.identity(2), known[factories.identity(2)])])
     log.worked("changed")
     log.emitted("changed")
     assert sweep.advance() == 1
@@ -294,7 +295,7 @@ def test_an_order_waits_before_its_event_has_left(world: World, log: Log, sweep:
     world.flow()
     tables = repairs.Repairs(world.db, now=world.clock)
     (one,) = tables.settled([factories.identity(1)]).values()
-    tables.wait_again([(one.record_uuid, one.version)])
+    tables.wait_again([Version(one.record_uuid, one.version)])
     assert sweep.advance() == 0
     assert world.snapshot(1)["row_hash"]
 
@@ -320,7 +321,7 @@ def test_a_batch_of_lost_events_ends_when_their_successors_arrive(
     world: World, log: Log, sweep: sweeps.LostEventSweep
 ) -> None:
     world.add(row(1), row(2), row(3))
-    first, second, third = world.passed()
+    first, second, _ = world.passed()
     world.settle(first)
     staged = world.stage(second)
     assert staged

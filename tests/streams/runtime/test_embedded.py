@@ -82,7 +82,7 @@ def test_another_address_is_told_because_the_children_know_only_the_old_one() ->
     broker = Broker()
     broker.shared.had()
     broker.running, broker.address = None, "127.0.0.1:2"
-    with pytest.raises(errors.Misconfigured, match="127.0.0.1:2 now"):
+    with pytest.raises(errors.Misconfigured, match=r"127\.0\.0\.1:2 now"):
         broker.shared.revive()
 
 
@@ -150,7 +150,7 @@ def test_a_board_that_is_anothers_is_not_stopped_by_us(board: embedded.Simulator
 def test_a_board_that_cannot_start_is_one_line_with_its_reason(board: embedded.Simulator, tmp_path: Path) -> None:
     (tmp_path / "board" / "board.db").mkdir()
     with pytest.raises(
-        errors.Misconfigured, match="the bundled board did not start: .*unable to open.*simulator.log"
+        errors.Misconfigured, match=r"the bundled board did not start: .*unable to open.*simulator\.log"
     ) as failed:
         board.start()
     assert "\n" not in str(failed.value)

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from prometheus_client import parser
+from pydantic import SecretStr
 
 from connectors import errors, kafka
 from connectors.monday import budget as budgets
@@ -44,7 +45,7 @@ def parts(broker: str, tmp_path: Path) -> Iterator[resources.Resources]:
         home=tmp_path,
         kafka_bootstrap_servers=broker,
         topic_prefix=f"{uuid.uuid4().hex[:8]}-",
-        monday_token=SECRET,  # type: ignore[arg-type]
+        monday_token=SecretStr(SECRET),
     )
     made = resources.Resources(chosen, bootstrap=broker)
     made.db.apply_schema(resources.utcnow())
@@ -115,8 +116,8 @@ async def test_the_page_tells_what_the_worker_and_the_tables_know(parts: resourc
     assert found["ordersync_last_pass_timestamp_seconds"][()] == pytest.approx(datetime.now(UTC).timestamp(), abs=600)
     # Neither a secret nor anything of a single order.
     assert SECRET not in text
-    with parts.db.read() as session:
-        [one] = session.query("SELECT MIN(record_uuid) AS record_uuid FROM ORDERS_UNIFIED")
+    with parts.db.read() as reader:
+        [one] = reader.query("SELECT MIN(record_uuid) AS record_uuid FROM ORDERS_UNIFIED")
     assert one["record_uuid"] not in text
 
 

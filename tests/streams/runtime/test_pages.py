@@ -18,5 +18,5 @@ def test_workers_that_start_at_the_same_moment_get_a_port_each() -> None:
 
 
 def test_an_address_of_another_machine_is_misconfigured() -> None:
-    with pytest.raises(errors.Misconfigured, match="^cannot listen on 192.0.2.1: .*: set ORDERSYNC_WEB_BIND"):
+    with pytest.raises(errors.Misconfigured, match=r"^cannot listen on 192\.0\.2\.1: .*: set ORDERSYNC_WEB_BIND"):
         pages.listening(6066, "192.0.2.1")

@@ -182,7 +182,7 @@ def test_a_watchdog_that_fails_itself_ends_the_process_instead_of_dying_in_silen
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     world = World()
-    monkeypatch.setattr(world, "lag", lambda group, topics: {}["no such key"])
+    monkeypatch.setattr(world, "lag", lambda group, topics: dict[str, int]()["no such key"])
     world.dog.start()
     until(lambda: world.ended, "it ends the process")
     world.dog.stop()

@@ -2,20 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import sql
-from connectors.monday import board_values
 from connectors.tables import repairs
 from schemas import events
-from schemas.orders import Order, StagedOrder
-from streams.reconcile import compare, fields
-from streams.sync import cells, read_ahead
+from schemas.orders import StagedOrder
+from schemas.versions import Version
+from streams.sync import read_ahead
 from tests.support import people
+from tests.support.board_facts import column, wrong
 from tests.support.virtual import timeless
 from tests.support.writer_desk import GROUP, OTHER_GROUP, Desk, desk, order, uuid
 
@@ -42,39 +40,6 @@ async def replayed(at: Desk, *orders: StagedOrder) -> list[int]:
     told = {one.record_uuid: one for one in emitted if isinstance(one, events.OrderSynced)}
     assert len(told) == len(emitted) == len(orders), emitted
     return [told[one.record_uuid].mutations for one in orders]
-
-
-def column(at: Desk, source: str) -> str:
-    return next(one.id for one in at.world.mappings.board.columns if one.source == source)
-
-
-def wrong(at: Desk, orders: Sequence[StagedOrder], people: str = "") -> list[Any]:
-    """Where the board differs from these orders, and what it shows twice."""
-    mappings, board = at.world.mappings, at.world.simulator.admin.board()["items"]
-    read = [_read(at, one) for one in board if one["state"] == "active"]
-    expected = [
-        fact
-        for one in orders
-        for fact in fields.of_source(
-            one.record_uuid,
-            Order(
-                customer=one.customer, group_name=one.group_name, item_name=one.item_name,
-                values=one.values, sizes=one.sizes,
-            ),
-            mappings,
-            people={people},
-        )
-    ]  # fmt: skip
-    shown_now = compare.frame(fields.of_board(read, mappings, people={people}))
-    return [*compare.duplicates(read, mappings), *compare.differences(compare.frame(expected), shown_now)]
-
-
-def _read(at: Desk, told: dict) -> board_values.BoardItem:  # type: ignore[type-arg]
-    return board_values.BoardItem(
-        id=told["id"], name=told["name"], state="active", board_id="", group_title=told.get("group", ""),
-        columns={name: board_values.Shown(text=cells.text(value)) for name, value in told["columns"].items()},
-        subitems=tuple(_read(at, one) for one in told.get("subitems", ()) if one["state"] == "active"),
-    )  # fmt: skip
 
 
 @timeless
@@ -136,7 +101,7 @@ def on_their_way(at: Desk, *orders: StagedOrder) -> None:
                 "sync_state = 'IN_SYNC' WHERE record_uuid = ?",
                 (one.record_uuid,),
             )
-    marks = [(one.record_uuid, one.version) for one in orders]
+    marks = [Version(one.record_uuid, one.version) for one in orders]
     repairs.Repairs(at.world.db, at.world.clock.now).wait_again(marks)
 
 
@@ -177,7 +142,9 @@ async def test_of_copies_the_one_that_is_ours_stays(tmp_path: Path) -> None:
         assert at.item(1)["id"] == ours
         assert len(at.items(1, "archived")) == 2
         known, _ = at.syncer.ledger.known([uuid(1)])[uuid(1)]
-        assert known is not None and known.active and known.item_id == ours
+        assert known is not None
+        assert known.active
+        assert known.item_id == ours
 
 
 @timeless

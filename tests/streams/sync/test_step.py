@@ -11,6 +11,7 @@ from schemas import events, items
 from schemas import mappings as shapes
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
+from schemas.versions import Version
 from streams.sync import plan, select
 from tests.support.virtual import timeless
 from tests.support.writer_desk import GROUP, OTHER_GROUP, Desk, desk, event, order, refusal, synced, uuid
@@ -80,7 +81,8 @@ async def test_a_size_that_left_goes_to_zero_and_is_staged_as_zero(tmp_path: Pat
         await at.sync(order(1))
         assert synced(*await at.sync(order(1, 2, sizes={"M": 5, "L": 1}))) == [3]
         assert at.sizes(1) == {"S": 0, "M": 5, "L": 1}
-        loaded = at.syncer.staging.load([(uuid(1), 2)])[uuid(1), 2]
+        version = Version(uuid(1), 2)
+        loaded = at.syncer.staging.load([version])[version]
         assert loaded.sizes == {"M": 5, "L": 1, "S": 0}
         assert synced(*await at.sync(order(1, 3, sizes={"M": 5, "L": 1}))) == [0]
 
