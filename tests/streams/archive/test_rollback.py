@@ -1,6 +1,7 @@
 """roll back and release, the whole way: detection, archive, staging, the real writer, the bundled board, production."""
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -348,7 +349,7 @@ async def test_a_snapshot_that_lacks_a_watched_column_is_refused_and_a_size_it_l
         (event,) = await world.roll_back(morning)
         assert (event.record_uuid, event.sizes) == (identity(1), {"S": 1, "M": 2})
         rolling = world.rolling()
-        rolling = rollback.Rollback(**{**vars(rolling), "store": _Lacking(world.db, days=30, now=world.clock)})
+        rolling = dataclasses.replace(rolling, snapshots=_Lacking(world.db, days=30, now=world.clock))
         with pytest.raises(errors.Misconfigured, match=r"does not have \[AAG ORDER NUMBER\], \[CUSTOMER NAME\]"):
             rolling.preview(entry)
 
