@@ -171,27 +171,34 @@ def test_the_brokers_variables_are_settings_that_kafka_knows(broker: str) -> Non
 
 def test_the_image_holds_every_package_is_small_and_runs_as_nobody_in_particular() -> None:
     stages = DOCKERFILE.split("FROM ")[1:]
-    assert len(stages) == 2 and all(re.match(r"python:3\.11\.\d+-slim", stage) for stage in stages)
+    assert len(stages) == 2
+    assert all(re.match(r"python:3\.11\.\d+-slim", stage) for stage in stages)
     copied = [word for line in re.findall(r"^COPY (?!--from)(.*) \S+$", stages[0], re.M) for word in line.split()]
     for package in {name.split(".")[0] for name in PROJECT["tool"]["setuptools"]["packages"]}:
         assert package in copied
     assert {"pyproject.toml", "constraints.txt", PROJECT["project"]["readme"]} <= set(copied)
     ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in ("#", "")]
     for source in copied:
-        assert (ROOT / source).exists() and f"!{source}" in ignored, source
+        assert (ROOT / source).exists(), source
+        assert f"!{source}" in ignored, source
         assert not fnmatch.fnmatch(source, ".*")
-    assert "apt-get" not in stages[0] and not re.search(r"gcc|build-essential|-dev\b", DOCKERFILE)
+    assert "apt-get" not in stages[0]
+    assert not re.search(r"gcc|build-essential|-dev\b", DOCKERFILE)
     [installed] = re.findall(r"apt-get install --yes --no-install-recommends ([\w .-]+)", stages[1])
-    assert tuple(installed.split()) == odbc_driver.DEBIAN and stages[1].count("apt-get install") == 1
+    assert tuple(installed.split()) == odbc_driver.DEBIAN
+    assert stages[1].count("apt-get install") == 1
     assert "&& rm -rf /var/lib/apt/lists/*" in stages[1]
     [extra] = re.findall(r"'\.\[(\w+)\]'$", stages[0], re.M)
     assert "mssql-python-odbc" in " ".join(PROJECT["project"]["optional-dependencies"][extra])
     [user] = re.findall(r"^USER (\S+)$", stages[1], re.M)
-    assert user.isdigit() and int(user) > 0 and f"--uid {user}" in stages[1]
+    assert user.isdigit()
+    assert int(user) > 0
+    assert f"--uid {user}" in stages[1]
     [entry] = re.findall(r"^ENTRYPOINT (.*)$", stages[1], re.M)
     assert json.loads(entry) == list(PROJECT["project"]["scripts"])
     port = told(SERVICES["worker"])["ORDERSYNC_WEB_PORT"]
-    assert f":{port}/health" in stages[1] and f"EXPOSE {port}" in stages[1]
+    assert f":{port}/health" in stages[1]
+    assert f"EXPOSE {port}" in stages[1]
     assert SERVICES["worker"]["image"] == f"ordersync:{PROJECT['project']['version']}"
 
 
@@ -241,5 +248,6 @@ def test_prometheus_asks_the_workers_page() -> None:
     [job] = told_it["scrape_configs"]
     [targets] = [one["targets"] for one in job["static_configs"]]
     given = told(SERVICES["worker"])
-    assert targets == [f"worker:{given['ORDERSYNC_WEB_PORT']}"] and given["ORDERSYNC_WEB_BIND"] == "0.0.0.0"
+    assert targets == [f"worker:{given['ORDERSYNC_WEB_PORT']}"]
+    assert given["ORDERSYNC_WEB_BIND"] == "0.0.0.0"
     assert all((ROOT / "deploy/prometheus" / name).exists() for name in told_it["rule_files"])

@@ -70,7 +70,8 @@ def test_the_certificate_is_checked_everywhere() -> None:
     network = dict(re.findall(r"^(\w+) = (\S+)$", deployed("mssql.conf"), re.M))
     assert network["forceencryption"] == "1"
     folder = network["tlskey"].rpartition("/")[0]
-    assert network["tlscert"].startswith(f"{folder}/") and mounted("sqlserver")[folder] == "keys"
+    assert network["tlscert"].startswith(f"{folder}/")
+    assert mounted("sqlserver")[folder] == "keys"
     # Nobody else may read the server's key.
     assert {name for name in SERVICES if "keys" in mounted(name).values()} == {"certificates", "sqlserver"}
     for name in ("sqlserver", "database", "setup", "worker", "poller"):
@@ -78,7 +79,8 @@ def test_the_certificate_is_checked_everywhere() -> None:
         assert mounted(name)[trusted.rpartition("/")[0]] == "trust"
     made, keys, trust = SERVICES["certificates"]["command"]
     assert (mounted("certificates")[keys], mounted("certificates")[trust]) == ("keys", "trust")
-    assert made in SERVICES and f"sqlcmd -b -S {made} " in SERVICES["sqlserver"]["healthcheck"]["test"][1]
+    assert made in SERVICES
+    assert f"sqlcmd -b -S {made} " in SERVICES["sqlserver"]["healthcheck"]["test"][1]
     assert re.search(rf"mkdir .*{keys} {trust} && chown ordersync .*{keys} {trust}$", DOCKERFILE, re.M)
 
 
@@ -115,7 +117,8 @@ def shake_hands(keys: Path, ca: Path, name: str) -> None:
             with contextlib.suppress(ssl.SSLWantReadError):
                 end.do_handshake()
     shown = ends[0].getpeercert()
-    assert shown is not None and shown["subject"] == ((("commonName", "sqlserver"),),)
+    assert shown is not None
+    assert shown["subject"] == ((("commonName", "sqlserver"),),)
 
 
 @pytest.mark.processes
@@ -133,7 +136,8 @@ def test_the_logins_are_made_with_their_passwords_whatever_is_in_them(tmp_path: 
         deployed("database.sh").replace("/run/secrets", str(tmp_path)).replace("/opt/mssql-tools18/bin", str(tmp_path))
     )
     ran = subprocess.run(["bash", "-c", script, "database.sh", "sqlserver"], check=True, capture_output=True, text=True)
-    assert ran.stdout.startswith("sa -b -x -S sqlserver -U sa -i ") and "it's" not in ran.stdout
+    assert ran.stdout.startswith("sa -b -x -S sqlserver -U sa -i ")
+    assert "it's" not in ran.stdout
     made = (tmp_path / "script").read_text()
     assert "[ordersync_owner] WITH PASSWORD = N'it''s $(HOME) \\ \"1\"';" in made
     assert "[ordersync_service] WITH PASSWORD = N'é`x`';" in made
@@ -146,7 +150,9 @@ def test_the_logins_are_made_with_their_passwords_whatever_is_in_them(tmp_path: 
     (tmp_path / "script").unlink()
     (tmp_path / "mssql_owner_password").unlink()
     ran = subprocess.run(["bash", "-c", script, "database.sh", "sqlserver"], capture_output=True, text=True)
-    assert ran.returncode and "mssql_owner_password" in ran.stderr and not (tmp_path / "script").exists()
+    assert ran.returncode
+    assert "mssql_owner_password" in ran.stderr
+    assert not (tmp_path / "script").exists()
 
 
 def test_setup_gives_the_service_its_rights_once_the_tables_are_there() -> None:

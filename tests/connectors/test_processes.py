@@ -118,7 +118,8 @@ def test_a_child_outlives_the_thread_that_started_it_and_dies_with_the_process(t
 
 def test_a_pid_used_again_is_another_process(tmp_path: Path) -> None:
     me = processes.Identity.of(os.getpid())
-    assert me is not None and me.alive()
+    assert me is not None
+    assert me.alive()
     assert processes.Identity.parse(str(me)) == me
     other = processes.Identity(me.pid, me.started + 1)
     assert not other.alive()

@@ -81,9 +81,12 @@ def test_a_batch_goes_through_its_states_one_by_one(world: World, grant: Grant) 
             "promotion_completed",
         )
     ]  # fmt: skip
-    assert moments == sorted(moments) and len(set(moments)) == 5
+    assert moments == sorted(moments)
+    assert len(set(moments)) == 5
     assert (batch["orders_processed"], batch["subitems_processed"], batch["end_time"]) == (2, 4, moments[-1])
-    assert batch["batch_type"] == "FULL_BATCH" and batch["started_by"] == "test" and batch["error_summary"] is None
+    assert batch["batch_type"] == "FULL_BATCH"
+    assert batch["started_by"] == "test"
+    assert batch["error_summary"] is None
 
 
 def test_one_failed_order_fails_its_batch_only_when_the_others_have_ended(world: World) -> None:
@@ -116,7 +119,8 @@ def test_a_retry_opens_a_failed_batch_again_and_may_mend_it(world: World, grant:
     open_batch(world, 1)
     (staged,) = world.stage(changed(1))
     world.record(world.refuse(staged))
-    assert world.batch(BATCH_1)["status"] == "FAILED" and world.batches.active() == []
+    assert world.batch(BATCH_1)["status"] == "FAILED"
+    assert world.batches.active() == []
     world.retries.again(world.failures.waiting(), world.clock())
     world.check_batches()
     assert [line["batch_id"] for line in world.batches.active()] == [BATCH_1]
@@ -203,7 +207,8 @@ def test_a_batch_is_opened_once_and_kept_as_it_is(world: World) -> None:
     open_batch(world, 1)
     world.settle(changed(1))
     open_batch(world, 7)
-    assert world.batch(BATCH_1)["total_records"] == 1 and world.batch(BATCH_1)["status"] == "PROMOTED"
+    assert world.batch(BATCH_1)["total_records"] == 1
+    assert world.batch(BATCH_1)["status"] == "PROMOTED"
 
 
 def test_only_unconfirmed_batches_of_older_passes_are_closed(world: World) -> None:
@@ -330,4 +335,5 @@ def test_an_intent_of_somebody_else_changes_no_batch(world: World, grant: Grant)
     before = world.batch(BATCH_1)
     with pytest.raises(errors.LeaseLost):
         create(world, grant.model_copy(update={"token": grant.token - 1}), "K1", (1, 1))
-    assert world.batch(BATCH_1) == before and world.staged() == {1: "PENDING"}
+    assert world.batch(BATCH_1) == before
+    assert world.staged() == {1: "PENDING"}

@@ -44,7 +44,8 @@ def request(world: World, key: str = "K1") -> Request:
 
 def test_one_owner_holds_it_and_the_other_waits_until_it_is_released(world: World) -> None:
     first = taken(world, "one")
-    assert world.lease("two").acquire() is None and world.lease("one").acquire() is None
+    assert world.lease("two").acquire() is None
+    assert world.lease("one").acquire() is None
     world.lease("one").release(first)
     assert taken(world, "two").token == first.token + 1
 
@@ -72,7 +73,8 @@ def test_a_lease_that_ran_out_is_not_renewed_even_if_nobody_took_it(world: World
     world.clock.advance(31)
     assert not one.renew(first)
     again = one.acquire()
-    assert again is not None and again.token == first.token + 1
+    assert again is not None
+    assert again.token == first.token + 1
 
 
 def test_two_boards_have_two_leases(world: World) -> None:
@@ -114,7 +116,8 @@ def test_an_intent_is_on_the_rows_before_anything_is_sent(world: World) -> None:
     world.journal.open(intent, granted)
     (order,) = world.query("SELECT * FROM STG_MON_CustMasterSchedule")
     assert (order["stg_status"], order["request_key"], order["update_operation"]) == ("INFLIGHT", "K1", "CREATE")
-    assert order["first_sent_at"] is not None and '"é"' in order["stg_api_payload"]
+    assert order["first_sent_at"] is not None
+    assert '"é"' in order["stg_api_payload"]
     sizes = {
         line["stg_size_label"]: (line["stg_status"], line["request_key"])
         for line in world.query("SELECT * FROM STG_MON_CustMasterSchedule_Subitems")
@@ -153,7 +156,8 @@ def test_who_lost_the_lease_gets_an_error_and_writes_nothing(world: World, how: 
         taken(world, "two")
     with pytest.raises(errors.LeaseLost):
         world.journal.open(request(world), mine)
-    assert world.query("SELECT * FROM SYNC_Requests") == [] and world.staged() == {1: "PENDING"}
+    assert world.query("SELECT * FROM SYNC_Requests") == []
+    assert world.staged() == {1: "PENDING"}
     assert {line["stg_status"] for line in world.query("SELECT * FROM STG_MON_CustMasterSchedule_Subitems")} == {
         "PENDING"
     }
@@ -210,7 +214,9 @@ def test_a_late_outcome_of_a_former_writer_does_not_overwrite_what_came_since(wo
     with pytest.raises(errors.LeaseLost):
         world.journal.close("K1", [(entity(1, name="older"), 1)], {"G": "old"}, mine, outcome="DONE")
     item, _ = world.ledger.known([identity(1)])[identity(1)]
-    assert item is not None and item.name == "newer" and world.ledger.groups() == {}
+    assert item is not None
+    assert item.name == "newer"
+    assert world.ledger.groups() == {}
 
 
 def test_an_item_that_is_gone_takes_its_sizes_along(world: World) -> None:
@@ -224,10 +230,14 @@ def test_an_item_that_is_gone_takes_its_sizes_along(world: World) -> None:
         world.journal.close(key, [(one, 1) for one in entities], {}, mine, outcome="DONE")
         if key == "K2":
             item, sizes = world.ledger.known([identity(1)])[identity(1)]
-            assert item is not None and not item.active and not any(size.active for size in sizes)
+            assert item is not None
+            assert not item.active
+            assert not any(size.active for size in sizes)
     item, sizes = world.ledger.known([identity(1)])[identity(1)]
-    assert item is not None and (item.item_id, item.active) == ("99", True)
-    assert len(sizes) == 2 and not any(size.active for size in sizes)
+    assert item is not None
+    assert (item.item_id, item.active) == ("99", True)
+    assert len(sizes) == 2
+    assert not any(size.active for size in sizes)
 
 
 def test_a_version_that_was_superseded_while_it_was_written_still_has_its_item(world: World) -> None:

@@ -108,7 +108,8 @@ def test_the_server_writes_every_type_as_its_stand_in_does(sqlserver: str) -> No
             assert told(kind, one) != told(kind, other)
         expression = pushdown.expression([("A", "NVARCHAR(9)")])
         found = session.value(f"SELECT {expression} FROM (SELECT CAST(? AS NVARCHAR(9)) AS [A]) AS s", ("é",))
-        assert isinstance(found, bytes) and len(found) == 32
+        assert isinstance(found, bytes)
+        assert len(found) == 32
 
 
 def test_the_first_and_the_last_size_and_a_date_are_seen(world: World) -> None:
@@ -160,7 +161,8 @@ def test_snapshots_of_a_detection_that_was_not_pushed_down_are_adopted_without_a
     travelled = []
     for _ in range(4):
         report = world.detect()
-        assert report.quiet and report.scanned == 25
+        assert report.quiet
+        assert report.scanned == 25
         travelled.append(len(compared))
         compared.clear()
     assert travelled == [25, 15, 5, 0], "memory is bounded: the rest is noted after the next scan"
@@ -280,5 +282,7 @@ def test_a_column_of_another_type_is_no_storm(tmp_path: Path, monkeypatch: pytes
         world.flow()
         transpiled.database_of(world).types["S"] = "BIGINT"
         compared = count_compared(world, monkeypatch)
-        assert world.detect().quiet and len(compared) == 9
-        assert world.detect().quiet and len(compared) == 9
+        assert world.detect().quiet
+        assert len(compared) == 9
+        assert world.detect().quiet
+        assert len(compared) == 9

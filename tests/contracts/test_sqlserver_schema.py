@@ -120,7 +120,8 @@ def test_the_grants_may_run_twice_and_let_a_user_do_the_work_and_no_more(sqlserv
         assert db.apply_schema(fakes.Clock()()) == [f"view {tables.ACTIVE_BATCHES}"]
     with service(sqlserver) as given:
         with closing(engines.sqlserver(given)) as worker:
-            assert worker.apply_schema(fakes.Clock()()) == [] and worker.mistakes() == []
+            assert worker.apply_schema(fakes.Clock()()) == []
+            assert worker.mistakes() == []
             with worker.write() as session:
                 session.execute("UPDATE SYNC_State SET value = value")
             with worker.read() as session:

@@ -118,7 +118,8 @@ def test_a_worker_joins_while_a_batch_is_in_work_and_the_group_does_not_wait_for
         # Whoever has the partition now begins anew; the first one works on to the end.
         lane.until(lambda: len(lane.worked()) >= size, "the batch ends")
         lane.until(lambda: lane.committed() == 10, "all are acknowledged")
-        assert lane.running and other.running
+        assert lane.running
+        assert other.running
     assert lane.staged() == set(orders(range(10)))
 
 

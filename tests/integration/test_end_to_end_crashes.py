@@ -91,7 +91,8 @@ def test_the_board_is_killed(stage: demo.Stage, until: Until) -> None:
     in_the_midst(stage, until)
     text = (stage.parts.settings.home / "board" / "running").read_text()
     board = processes.Identity.parse(text.partition(" ")[2])
-    assert board is not None and board.kill(10)
+    assert board is not None
+    assert board.kill(10)
     everything_proves(stage)
     assert [one.restarts for one in stage.supervisor.services.values()] == [0, 0], "they wait for it, they do not die"
     assert "Traceback" not in log(stage, "worker")
@@ -100,7 +101,8 @@ def test_the_board_is_killed(stage: demo.Stage, until: Until) -> None:
 def test_the_broker_is_killed(stage: demo.Stage, until: Until, caplog: pytest.LogCaptureFixture) -> None:
     in_the_midst(stage, until)
     broker = embedded_node.State.read(stage.parts.settings.home / "kafka").jvm
-    assert broker is not None and broker.kill(10)
+    assert broker is not None
+    assert broker.kill(10)
     everything_proves(stage)
     assert "the embedded Kafka had ended: started again" in caplog.messages
     assert len(log(stage, "worker").splitlines()) < 60, "a broker that is away is a line or two, not a flood"

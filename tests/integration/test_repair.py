@@ -60,7 +60,8 @@ def test_whatever_people_do_on_the_board_is_found_and_mended(
     people.act(EDITS)
     people.edit("add", name="of no order", columns={key: "AAAAAAAA-0000-4000-8000-000000000001"})
     found = verify_command.run(shared, board=True)
-    assert found.audited is not None and not found.sound
+    assert found.audited is not None
+    assert not found.sound
     assert {one.kind for one in found.audited.drift} == set(audit.Kind)
     mended = verify_command.run(shared, board=True, fix=True, wait=True)
     assert mended.audited is not None

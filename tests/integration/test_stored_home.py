@@ -287,7 +287,8 @@ def test_the_commands_tell_what_was_left(home: Home) -> None:
     assert len(waiting) == 4
     assert waiting[STORY["retried"]["err_id"]]["next_retry_at"] > "2030"
     archived = home.ordersync("archive", "list")
-    assert f"{len(home.stored['snapshot_archive'])} snapshots" in archived and STORY["held"] in archived
+    assert f"{len(home.stored['snapshot_archive'])} snapshots" in archived
+    assert STORY["held"] in archived
     edited = next(iter(STORY["edited"]))
     life = json.loads(home.ordersync("trace", edited, "--json"))
     assert [one["column"] for one in life["differences"]] == ["CUSTOMER STYLE"]
@@ -309,11 +310,13 @@ def test_accepted_all_that_nobody_had_detected_arrives_but_for_the_customer_on_h
     seen = home.settles()
     names, styles = home.names(), home.styles()
     for uuid, style in STORY["edited"].items():
-        assert styles[uuid] == style and style in names[uuid]
+        assert styles[uuid] == style
+        assert style in names[uuid]
     assert names.keys() >= set(STORY["new"]) | set(STORY["in_doubt"]["orders"])
     assert not names.keys() & set(STORY["deleted"])
     for uuid, style in STORY["edited_on_hold"].items():
-        assert styles[uuid] != style and style not in names[uuid]
+        assert styles[uuid] != style
+        assert style not in names[uuid]
     assert [one.customer for one in seen.holds] == [STORY["held"]]
     # The orders of the replay and of the request in doubt waited for events that are lost; no other did.
     assert "sweep.found" not in home.updates(home.stored["SYNC_State"])
@@ -333,7 +336,8 @@ def test_a_release_a_retry_and_the_killed_replay_go_on(home: Home) -> None:
     names, styles = home.names(), home.styles()
     told = {**STORY["edited_on_hold"], STORY["retried"]["record_uuid"]: STORY["retried"]["style"]}
     for uuid, style in told.items():
-        assert styles[uuid] == style and style in names[uuid]
+        assert styles[uuid] == style
+        assert style in names[uuid]
     assert {row["error_code"] for row in home.parts.failures.waiting()} == {
         "VALIDATION", "NO_IDENTITY", "DUPLICATE_IDENTITY",
     }  # fmt: skip

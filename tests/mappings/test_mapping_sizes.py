@@ -128,7 +128,8 @@ def test_melt_loses_nothing_and_invents_nothing(row: dict[str, Cell]) -> None:
         try:
             pieces = sizes.quantity(row.get(label), RULES)
         except values.BadValue:
-            assert wrong.count(label) == 1 and label not in melted
+            assert wrong.count(label) == 1
+            assert label not in melted
         else:
             assert label not in wrong
             assert melted.get(label, 0) == (pieces or 0)

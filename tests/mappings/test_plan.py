@@ -65,17 +65,21 @@ def test_what_is_not_on_the_board_is_made_whole(known: items.Entity | None) -> N
 
 def test_only_what_changed_is_sent() -> None:
     (sent,) = plan.plan_item(desired(), item(columns={"a": "1", "b": {"label": "y"}}))
-    assert isinstance(sent, items.UpdateItem) and sent.columns == {"b": {"label": "x"}} and sent.item_id == "7"
+    assert isinstance(sent, items.UpdateItem)
+    assert sent.columns == {"b": {"label": "x"}}
+    assert sent.item_id == "7"
 
 
 def test_what_became_blank_is_cleared() -> None:
     (sent,) = plan.plan_item(desired(columns={"a": "1"}), item())
-    assert isinstance(sent, items.UpdateItem) and sent.columns == {"b": None}
+    assert isinstance(sent, items.UpdateItem)
+    assert sent.columns == {"b": None}
 
 
 def test_a_new_name_and_a_new_group_are_an_update_and_a_move() -> None:
     renamed, moved = plan.plan_item(desired(name="M", group_name="H"), item())
-    assert isinstance(renamed, items.UpdateItem) and renamed.columns == {"name": "M"}
+    assert isinstance(renamed, items.UpdateItem)
+    assert renamed.columns == {"name": "M"}
     assert moved == items.MoveItem(record_uuid="U1", item_id="7", group_name="H")
 
 
@@ -83,7 +87,8 @@ def test_sizes_are_made_changed_and_set_to_zero() -> None:
     made, changed, zero = sizes({"M": 4, "S": 2}, size("S", 1), size("L", 3))
     assert isinstance(made, items.CreateSubitem)
     assert (made.size_label, made.parent_item_id, made.name, made.columns) == ("M", "7", "Size M", columns_of("M", 4))
-    assert isinstance(changed, items.UpdateSubitem) and isinstance(zero, items.UpdateSubitem)
+    assert isinstance(changed, items.UpdateSubitem)
+    assert isinstance(zero, items.UpdateSubitem)
     assert (changed.size_label, changed.item_id, changed.columns) == ("S", "9S", {"qty": "2"})
     assert (zero.size_label, zero.columns) == ("L", {"qty": "0"})
 
@@ -91,7 +96,8 @@ def test_sizes_are_made_changed_and_set_to_zero() -> None:
 def test_a_size_that_is_zero_already_stays_so_without_a_call_and_may_come_back() -> None:
     assert sizes({}, size("L", 0)) == []
     (back,) = sizes({"L": 2}, size("L", 0))
-    assert isinstance(back, items.UpdateSubitem) and back.columns == {"qty": "2"}
+    assert isinstance(back, items.UpdateSubitem)
+    assert back.columns == {"qty": "2"}
 
 
 def test_a_size_whose_item_was_archived_is_made_anew() -> None:

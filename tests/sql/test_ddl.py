@@ -63,7 +63,8 @@ def test_every_statement_parses(engine: str) -> None:
     for statement in statements(engine):
         if not statement.startswith("SET QUOTED_IDENTIFIER"):
             trees = sqlglot.parse(statement, read=DIALECTS[engine])
-            assert len(trees) == 1 and trees[0] is not None, statement
+            assert len(trees) == 1, statement
+            assert trees[0] is not None, statement
             assert not list(trees[0].find_all(exp.Command)), statement
 
 
@@ -72,7 +73,8 @@ def test_sqlserver_columns_are_the_declared_ones(name: str) -> None:
     table = tables.get(name)
     tree = sqlglot.parse_one(ddl.create_table(table, "sqlserver"), read="tsql")
     guard = tree.find(exp.ObjectId)
-    assert guard is not None and guard.this.name == f"dbo.{name}"
+    assert guard is not None
+    assert guard.this.name == f"dbo.{name}"
     found = list(tree.find_all(exp.ColumnDef))
     assert [column.name for column in found] == list(table.names)
     for column, declared in zip(found, table.columns, strict=True):
@@ -222,8 +224,11 @@ def test_what_an_index_holds_is_left_and_said(database: sqlite3.Connection) -> N
     found = ddl.Live({**whole.columns, table.name: older}, whole.others)
     assert list(ddl.missing("sqlserver", found, with_source=True, outdated=False)) == []
     told = list(live_checks.mistakes(found))
-    assert len(told) == 2 and "[stg_id]" in told[0] and "IDENTITY" in told[0]
-    assert "[Size]" in told[1] and "an index holds it" in told[1]
+    assert len(told) == 2
+    assert "[stg_id]" in told[0]
+    assert "IDENTITY" in told[0]
+    assert "[Size]" in told[1]
+    assert "an index holds it" in told[1]
     assert list(live_checks.mistakes(whole)) == []
 
 

@@ -181,7 +181,9 @@ def test_statement_is_portable(block: sql.Block) -> None:
         assert problems(text) == []
     else:
         tree = sqlglot.parse(text, read=(DIALECTS | {"postgresql": "postgres"})[block.engine])
-        assert len(tree) == 1 and tree[0] is not None and not isinstance(tree[0], exp.Command)
+        assert len(tree) == 1
+        assert tree[0] is not None
+        assert not isinstance(tree[0], exp.Command)
 
 
 @pytest.mark.parametrize("statement", PORTABLE)

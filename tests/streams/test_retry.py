@@ -54,30 +54,36 @@ def test_pauses_are_four_times_as_long_each_and_end_after_five_tries(world: Worl
     for attempt in range(1, 6):
         seconds = pause(world)
         expected = 60 * 4 ** (attempt - 1)
-        assert seconds is not None and 0.75 * expected - 1 < seconds < 1.25 * expected + 1
+        assert seconds is not None
+        assert 0.75 * expected - 1 < seconds < 1.25 * expected + 1
         world.clock.advance(seconds + 1)
         (again,) = world.retrier.due()
         assert again.attempt == attempt
         fail(world, again, attempt=attempt)
         (line,) = world.errors()
-        assert line["retry_count"] == attempt and line["last_retry_date"] is not None
-    assert pause(world) is None and world.errors()[0]["max_retries_reached"] == 1
+        assert line["retry_count"] == attempt
+        assert line["last_retry_date"] is not None
+    assert pause(world) is None
+    assert world.errors()[0]["max_retries_reached"] == 1
     world.clock.advance(10**7)
-    assert world.retrier.due() == [] and len(world.failures.waiting()) == 1
+    assert world.retrier.due() == []
+    assert len(world.failures.waiting()) == 1
 
 
 def test_orders_that_failed_together_do_not_come_back_together(world: World) -> None:
     for event in world.stage(*(changed(n) for n in range(1, 9))):
         fail(world, event)
     pauses = [pause(world, n) for n in range(1, 9)]
-    assert len(set(pauses)) == 8 and max(p or 0 for p in pauses) - min(p or 0 for p in pauses) > 5
+    assert len(set(pauses)) == 8
+    assert max(p or 0 for p in pauses) - min(p or 0 for p in pauses) > 5
 
 
 def test_what_is_not_retryable_waits_for_a_person(world: World) -> None:
     (event,) = world.stage(changed(1))
     world.retrier.schedule(world.record(world.refuse(event)))
     world.retrier.schedule([world.refuse(event)])
-    assert pause(world) is None and world.errors()[0]["max_retries_reached"] == 1
+    assert pause(world) is None
+    assert world.errors()[0]["max_retries_reached"] == 1
 
 
 def test_the_times_outlive_the_process(world: World) -> None:
@@ -145,7 +151,8 @@ def test_what_was_resolved_is_not_tried_again(world: World) -> None:
     fail(world, event)
     world.promote(*world.arrive([event]))
     world.clock.advance(10**6)
-    assert world.retrier.due() == [] and world.errors()[0]["next_retry_at"] is None
+    assert world.retrier.due() == []
+    assert world.errors()[0]["next_retry_at"] is None
 
 
 def test_a_dead_letter_that_comes_late_does_not_set_the_clock_back(world: World) -> None:
@@ -161,7 +168,8 @@ def test_a_dead_letter_that_comes_late_does_not_set_the_clock_back(world: World)
     assert not world.retries.schedule(first, None)
     # And the failure itself, told once more, changes nothing either.
     world.record(first)
-    assert world.errors()[0]["retry_count"] == 1 and world.errors()[0]["next_retry_at"] == due
+    assert world.errors()[0]["retry_count"] == 1
+    assert world.errors()[0]["next_retry_at"] == due
 
 
 def test_a_failure_that_nobody_recorded_cannot_be_scheduled(world: World) -> None:

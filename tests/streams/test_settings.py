@@ -40,7 +40,8 @@ def test_every_mistake_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERSYNC_GUARD_ROWS", "many")
     with pytest.raises(errors.Misconfigured) as caught:
         settings.load()
-    assert "poll_every" in str(caught.value) and "guard_rows" in str(caught.value)
+    assert "poll_every" in str(caught.value)
+    assert "guard_rows" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -70,7 +71,8 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(secret: str) -> None:
     settings.FILE.write_text(f"{secret}: hunter2\n")
     with pytest.raises(errors.Misconfigured) as caught:
         settings.load()
-    assert secret in str(caught.value) and "hunter2" not in str(caught.value)
+    assert secret in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_password_in_the_database_of_the_file_is_refused_and_not_repeated() -> None:

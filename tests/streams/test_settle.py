@@ -48,9 +48,11 @@ def test_a_synced_order_is_in_production_as_it_was_staged(world: World) -> None:
     mapped = {column.staging for column in world.mappings.board.columns} | {"Title", "Group", "CUSTOMER", "Item ID"}
     assert mapped <= shared
     assert {name: order[name] for name in mapped} == {name: before[name] for name in mapped}
-    assert order["Item ID"] == int(str(synced.item_id)) and order["CUSTOMER PRICE"] == "12.5000"
+    assert order["Item ID"] == int(str(synced.item_id))
+    assert order["CUSTOMER PRICE"] == "12.5000"
     assert (order["source_uuid"], order["version"], order["row_hash"]) == (identity(1), 1, "HASH-1")
-    assert order["batch_id"] == "BATCH-1" and order["promoted_at"] is not None
+    assert order["batch_id"] == "BATCH-1"
+    assert order["promoted_at"] is not None
     sizes = world.query("SELECT * FROM MON_CustMasterSchedule_Subitems ORDER BY size_label")
     assert [(s["size_label"], s["Size"], s["Order Qty"], s["ORDER_QTY"]) for s in sizes] == [
         ("S", "S", "3", "3"),
@@ -129,14 +131,16 @@ def test_a_deleted_order_leaves_production_and_its_uuid_may_return(world: World)
     }
     # The older version comes once more, and stays out.
     (late,) = [events.OrderSynced(**changed(1, 1).identity, item_id="1", mutations=0, synced_at=world.clock())]
-    assert world.promote(late) == (0, 1) and len(production(world)) == 1
+    assert world.promote(late) == (0, 1)
+    assert len(production(world)) == 1
     world.settle(changed(1, 3, batch_id="BATCH-3"))
     assert production(world) == [(identity(1), 3, None), (identity(2), 1, None)]
 
 
 def test_an_order_that_was_never_staged_is_dropped(world: World) -> None:
     synced = events.OrderSynced(**changed(9).identity, item_id="1", mutations=0, synced_at=world.clock())
-    assert world.promote(synced) == (0, 1) and production(world) == []
+    assert world.promote(synced) == (0, 1)
+    assert production(world) == []
 
 
 def test_a_promotion_is_all_or_nothing(world: World) -> None:
@@ -145,7 +149,8 @@ def test_a_promotion_is_all_or_nothing(world: World) -> None:
               f"WHEN NEW.record_uuid = '{identity(2)}' BEGIN SELECT RAISE(ABORT, 'disk'); END")  # fmt: skip
     with pytest.raises(Exception, match="disk"):
         world.promote(*synced)
-    assert production(world) == [] and world.staged(1) == {1: "API_SUCCESS"}
+    assert production(world) == []
+    assert world.staged(1) == {1: "API_SUCCESS"}
     world.run("DROP TRIGGER no_second")
     assert world.promote(*synced) == (2, 0)
 
@@ -188,7 +193,8 @@ def test_an_err_row_tells_a_person_everything(world: World) -> None:
         "next_retry_at": None,
     }
     assert {name: line[name] for name in told} == told
-    assert line["created_date"] is not None and json.loads(line["original_data"])["PO NUMBER"] == "4755"
+    assert line["created_date"] is not None
+    assert json.loads(line["original_data"])["PO NUMBER"] == "4755"
     (order,) = world.query("SELECT * FROM STG_MON_CustMasterSchedule")
     assert (order["stg_status"], order["stg_error_message"]) == ("API_FAILED", "invalid value for [STYLE]")
     assert world.snapshot(1)["sync_state"] == SyncState.FAILED
@@ -207,7 +213,8 @@ def test_an_invalid_order_has_its_err_row_too(world: World) -> None:
         "VALIDATION_ERROR", "VALIDATION", "JOO-00001",
     )  # fmt: skip
     assert "[CUSTOMER PRICE] is 'cheap'" in line["error_message"]
-    assert json.loads(line["original_data"])["CUSTOMER PRICE"] == "cheap" and line["api_payload"] is None
+    assert json.loads(line["original_data"])["CUSTOMER PRICE"] == "cheap"
+    assert line["api_payload"] is None
 
 
 def test_a_failed_size_is_in_the_table_of_sizes(world: World) -> None:
@@ -222,7 +229,8 @@ def test_a_failed_size_is_in_the_table_of_sizes(world: World) -> None:
         s["stg_size_label"]: s["stg_status"] for s in world.query("SELECT * FROM STG_MON_CustMasterSchedule_Subitems")
     }
     assert sizes == {"S": "PENDING", "M": "API_FAILED"}
-    assert world.staged() == {1: "API_FAILED"} and world.snapshot(1)["sync_state"] == SyncState.FAILED
+    assert world.staged() == {1: "API_FAILED"}
+    assert world.snapshot(1)["sync_state"] == SyncState.FAILED
     assert [(f["kind"], f["size_label"]) for f in world.failures.waiting()] == [("SIZE", "M")]
 
 
@@ -291,7 +299,8 @@ def test_a_failed_removal_is_failed_and_a_second_try_ends_it(world: World) -> No
     world.record(world.refuse(leaving))
     assert world.states() == {identity(1): SyncState.FAILED}
     world.promote(*world.arrive([leaving]))
-    assert world.states() == {identity(1): SyncState.EXCLUDED} and production(world) == []
+    assert world.states() == {identity(1): SyncState.EXCLUDED}
+    assert production(world) == []
 
 
 class _Told:

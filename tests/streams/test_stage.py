@@ -39,7 +39,8 @@ def test_a_valid_order_is_staged_with_its_sizes_and_its_original_row(world: Worl
     event = changed(1, sizes={"S": 3, "M": 0, "XXL": 2}, NOTES="with\nlines ")
     (staged,) = world.stage(event)
     assert isinstance(staged, events.OrderStaged)
-    assert staged.identity == event.identity and (staged.cause, staged.attempt) == (events.Cause.LIVE, 0)
+    assert staged.identity == event.identity
+    assert (staged.cause, staged.attempt) == (events.Cause.LIVE, 0)
     (line,) = world.query("SELECT * FROM STG_MON_CustMasterSchedule")
     assert (line["stg_id"], line["stg_batch_id"], line["stg_status"]) == (event.stg_id, "BATCH-1", "PENDING")
     assert (line["source_uuid"], line["version"], line["row_hash"]) == (identity(1), 1, "HASH-1")
@@ -69,7 +70,8 @@ def test_what_was_staged_is_loaded_as_it_was(world: World) -> None:
     assert loaded.keys() == {(identity(1), 1), (identity(2), 1)}
     order, gone = loaded[Version(identity(1), 1)], loaded[Version(identity(2), 1)]
     assert (order.item_name, order.sizes, order.removed) == ("MFA24K79 ARCTIC JOO-00001", {"S": 3}, False)
-    assert order.values["CUSTOMER PRICE"] == "12.5000" and order.values["CUSTOMER"] == "GREYSON CLOTHIERS"
+    assert order.values["CUSTOMER PRICE"] == "12.5000"
+    assert order.values["CUSTOMER"] == "GREYSON CLOTHIERS"
     assert (gone.removed, gone.sizes, gone.values.get("STYLE")) == (True, {}, None)
 
 
@@ -77,7 +79,8 @@ def test_a_warning_stays_on_the_row_and_the_order_goes_on(world: World) -> None:
     (staged,) = world.stage(changed(1, TOTAL_QTY=99))
     assert isinstance(staged, events.OrderStaged)
     (line,) = world.query("SELECT validation_status, validation_errors FROM STG_MON_CustMasterSchedule")
-    assert line["validation_status"] == "VALID" and "add up to 3" in json.loads(line["validation_errors"])[0]
+    assert line["validation_status"] == "VALID"
+    assert "add up to 3" in json.loads(line["validation_errors"])[0]
 
 
 def test_an_invalid_order_tells_everything_that_is_wrong_and_keeps_its_row(world: World) -> None:
@@ -90,7 +93,8 @@ def test_an_invalid_order_tells_everything_that_is_wrong_and_keeps_its_row(world
     assert json.loads(str(failed.original_data))["CUSTOMER PRICE"] == "cheap"
     (line,) = world.query("SELECT * FROM STG_MON_CustMasterSchedule")
     assert (line["stg_status"], line["validation_status"]) == ("API_FAILED", "INVALID")
-    assert line["stg_error_message"] == failed.message and line["AAG ORDER NUMBER"] == "JOO-00001"
+    assert line["stg_error_message"] == failed.message
+    assert line["AAG ORDER NUMBER"] == "JOO-00001"
     assert json.loads(line["source_row"])["S"] == -1
     assert sizes_of(world) == {}
     version = Version(identity(1), 1)
@@ -121,8 +125,10 @@ def test_an_event_that_comes_again_is_harmless_in_every_status(world: World, sta
 def test_a_refused_event_that_comes_again_fails_again_and_is_staged_once(world: World) -> None:
     event = changed(1, CUSTOMER_PRICE="cheap")
     (first,), (again,) = world.stage(event), world.stage(event)
-    assert isinstance(first, events.OrderFailed) and isinstance(again, events.OrderFailed)
-    assert again.message == first.message and world.staged() == {1: "API_FAILED"}
+    assert isinstance(first, events.OrderFailed)
+    assert isinstance(again, events.OrderFailed)
+    assert again.message == first.message
+    assert world.staged() == {1: "API_FAILED"}
     world.record(first)
     world.record(again)
     assert len(world.errors()) == 1
@@ -198,7 +204,8 @@ def test_a_deletion_is_staged_as_one_and_supersedes(world: World) -> None:
     assert isinstance(staged, events.OrderStaged)
     (line,) = world.query("SELECT * FROM STG_MON_CustMasterSchedule WHERE version = 2")
     assert (line["update_operation"], line["CUSTOMER"], line["row_hash"]) == ("DELETE", "GREYSON CLOTHIERS", "DELETED")
-    assert world.staged() == {1: "SUPERSEDED", 2: "PENDING"} and 2 not in sizes_of(world)
+    assert world.staged() == {1: "SUPERSEDED", 2: "PENDING"}
+    assert 2 not in sizes_of(world)
 
 
 def test_every_order_of_arrival_stages_the_newest_good_version(tmp_path: Path) -> None:
@@ -215,7 +222,9 @@ def test_every_order_of_arrival_stages_the_newest_good_version(tmp_path: Path) -
             for version in order:
                 world.stage(events_of[version])
             staged = world.staged()
-            assert staged[3] == "PENDING" and staged[4] == "API_FAILED" and staged[1] == "SUPERSEDED", order
+            assert staged[3] == "PENDING", order
+            assert staged[4] == "API_FAILED", order
+            assert staged[1] == "SUPERSEDED", order
             # 2 failed if it came while it was the newest, and is superseded if 3 was there before it.
             assert staged[2] == ("API_FAILED" if order.index(2) < order.index(3) else "SUPERSEDED"), order
 

@@ -58,7 +58,8 @@ def test_a_pass_is_archived_once_whoever_stores_it_again(store: archived_snapsho
     assert not store.has(GREYSON, 7)
     store.store(GREYSON, 7, AT, FILE)
     store.store(GREYSON, 7, AT + timedelta(hours=1), FILE)
-    assert store.has(GREYSON, 7) and not store.has("OTHER", 7)
+    assert store.has(GREYSON, 7)
+    assert not store.has("OTHER", 7)
     assert [entry.taken_at for entry in store.entries(GREYSON)] == [AT]
 
 
@@ -108,7 +109,8 @@ def test_an_archive_of_an_earlier_version_gets_the_column_it_lacks(postgres: str
         admin.execute(ddl.create_table(before, "postgresql"))
     older = archive_postgres.PostgresDatabase(postgres)
     made = older.apply_schema(AT)
-    assert "column [version] of snapshot_archive" in made and "table snapshot_archive" not in made
+    assert "column [version] of snapshot_archive" in made
+    assert "table snapshot_archive" not in made
     assert [column.name for column in older.columns("snapshot_archive")] == list(declared.names)
     assert older.apply_schema(AT) == []
 

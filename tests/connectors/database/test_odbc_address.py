@@ -145,7 +145,8 @@ def test_a_database_that_is_not_there_is_no_wrong_password(numbers: tuple[int, .
     }
     text = "; ".join(f"[42000] {LONG}{said[number]} ({number}) (SQLDriverConnect)" for number in numbers)
     found = odbc_errors.named(("42000", text), "h/orders")
-    assert isinstance(found, errors.Misconfigured) and found.code == "DATABASE"
+    assert isinstance(found, errors.Misconfigured)
+    assert found.code == "DATABASE"
     assert str(found).endswith("make that database, or let this login open it: setup makes tables, never a database")
 
 

@@ -131,7 +131,8 @@ def test_readers_see_snapshots_where_the_database_allows_them_and_writers_never_
     assert "SET TRANSACTION ISOLATION LEVEL SNAPSHOT" in reader.told
     assert not any("ISOLATION" in told for told in writer.told)
     assert (reader.told[-1], writer.told[-1]) == ("ROLLBACK", "COMMIT")
-    assert not reader.autocommit and not writer.autocommit
+    assert not reader.autocommit
+    assert not writer.autocommit
 
 
 def test_without_snapshots_a_reader_stays_read_committed(db: SqlServerDatabase, driver: Driver) -> None:
@@ -193,7 +194,8 @@ def test_one_that_died_while_it_rested_is_replaced_before_it_is_used(
     driver.made[0].dead = True
     with db.read() as session:
         assert session.value("SELECT 1 AS n") == 1
-    assert driver.made[0].closed and len(driver.made) == 2
+    assert driver.made[0].closed
+    assert len(driver.made) == 2
 
 
 def test_a_commit_that_was_not_answered_is_transient(db: SqlServerDatabase, driver: Driver) -> None:

@@ -96,7 +96,8 @@ def test_the_values_of_what_is_still_in_work_reach_no_log(caplog: pytest.LogCapt
     noise = kafka.BrokerNoise()
     waiting = "wait_empty: Waiting for tasks [(1, <ConsumerMessage: value=b'customer'>)]"
     assert not noise.filter(record("faust.transport.consumer", logging.WARNING, waiting))
-    assert caplog.messages == [] and noise.since is None
+    assert caplog.messages == []
+    assert noise.since is None
 
 
 def test_other_lines_pass() -> None:

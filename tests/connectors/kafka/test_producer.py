@@ -25,7 +25,8 @@ def read_all(bootstrap: str, topic: str) -> list[confluent_kafka.Message]:
         found: list[confluent_kafka.Message] = []
         while len(found) < sum(ends.values()):
             message = consumer.poll(10)
-            assert message is not None and message.error() is None
+            assert message is not None
+            assert message.error() is None
             found.append(message)
     finally:
         consumer.close()

@@ -98,7 +98,8 @@ def test_updates_change_what_they_name_and_nothing_that_is_not_a_column(
                 assert tuple(change.cells) == COLUMNS
                 assert change.cells["record_uuid"] == change.record_uuid
             case Operation.DELETE:
-                assert change.record_uuid in table and change.cells == {}
+                assert change.record_uuid in table
+                assert change.cells == {}
 
 
 def test_quantities_go_up_down_to_zero_and_to_a_new_size(
@@ -149,7 +150,8 @@ def test_an_unwatched_edit_touches_no_watched_column(
     watched = set(columns.watched(loading.load(), SIZES))
 
     for change in (change for change in day if change.kind is Kind.UNWATCHED):
-        assert change.cells and not change.cells.keys() & watched
+        assert change.cells
+        assert not change.cells.keys() & watched
 
 
 def test_inserted_rows_are_new_orders_or_have_no_identity_of_their_own(
@@ -162,7 +164,8 @@ def test_inserted_rows_are_new_orders_or_have_no_identity_of_their_own(
         assert change.cells["AAG ORDER NUMBER"] not in numbers
         match change.kind:
             case Kind.NEW_ORDER:
-                assert change.record_uuid not in table and verdict(change.cells) is samples.Expected.VALID
+                assert change.record_uuid not in table
+                assert verdict(change.cells) is samples.Expected.VALID
             case Kind.MISSING_UUID:
                 assert change.record_uuid is None
             case Kind.DUPLICATE_UUID:

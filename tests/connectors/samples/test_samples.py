@@ -82,7 +82,8 @@ def test_the_first_two_rows_share_an_item_name(seed: int) -> None:
 
 
 def test_a_row_has_every_column_of_the_table_in_its_order() -> None:
-    assert len(COLUMNS) == 268 and len(SIZES) == 161
+    assert len(COLUMNS) == 268
+    assert len(SIZES) == 161
     assert all(tuple(sample.row) == COLUMNS for sample in some(bad=BAD))
 
 

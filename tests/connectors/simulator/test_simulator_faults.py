@@ -141,7 +141,8 @@ async def test_partial_aliases_fail_with_an_error_and_do_not_run(start: Start) -
     assert reply.status == 200
     assert [error["path"] for error in reply.json["errors"]] == [["m0"], ["m2"]]
     assert reply.codes == ["RecordInvalidException"] * 2
-    assert reply.json["data"]["m0"] is None and reply.json["data"]["m1"]["id"]
+    assert reply.json["data"]["m0"] is None
+    assert reply.json["data"]["m1"]["id"]
     assert await api.names() == ["b"]
 
 
@@ -161,7 +162,8 @@ async def test_partial_aliases_are_chosen_by_share_and_seed(start: Start) -> Non
 async def test_a_null_alias_says_nothing(start: Start, executed: bool | None, names: list[str]) -> None:
     api = await _struck(start, kind="null_alias", aliases=(0,), executed=executed)
     reply = await api.batch(["a", "b"])
-    assert reply.json["data"]["m0"] is None and reply.json["data"]["m1"]["id"]
+    assert reply.json["data"]["m0"] is None
+    assert reply.json["data"]["m1"]["id"]
     assert "errors" not in reply.json
     assert await api.names() == names
 
@@ -172,7 +174,8 @@ async def test_the_legacy_form_of_a_throttle(start: Start) -> None:
     body = reply.json
     assert (reply.status, body["error_code"], body["status_code"]) == (200, "ComplexityException", 429)
     assert body["error_message"].endswith("reset in 3 seconds")
-    assert body["errors"] == [body["error_message"]] and body["error_data"] == {}
+    assert body["errors"] == [body["error_message"]]
+    assert body["error_data"] == {}
     assert await api.names() == []
 
 

@@ -161,7 +161,8 @@ async def test_every_answer_tells_the_limits_and_its_request_id(start: Start) ->
     ids = {reply.json["extensions"]["request_id"] for reply in replies}
     assert len(ids) == len(replies)
     for reply in replies:
-        assert "RateLimit" in reply.headers and "RateLimit-Policy" in reply.headers
+        assert "RateLimit" in reply.headers
+        assert "RateLimit-Policy" in reply.headers
         assert reply.headers["API-Version"] == "2026-10"
 
 

@@ -61,12 +61,15 @@ def test_a_newer_version_arrives(world: World) -> None:
 def test_the_source_is_mended(world: World) -> None:
     world.add(row(1, CUSTOMER_PRICE="cheap"))
     world.flow()
-    assert world.states() == {identity(1): SyncState.FAILED} and len(world.failures.waiting()) == 1
+    assert world.states() == {identity(1): SyncState.FAILED}
+    assert len(world.failures.waiting()) == 1
     world.edit(1, {"CUSTOMER PRICE": "12.5000"})
     world.flow()
     assert world.states() == {identity(1): SyncState.IN_SYNC}
     ((_, resolution, reason),) = ends(world)
-    assert resolution == "SUPERSEDED" and reason is not None and reason.endswith("arrived")
+    assert resolution == "SUPERSEDED"
+    assert reason is not None
+    assert reason.endswith("arrived")
 
 
 def test_the_order_leaves_the_source(world: World) -> None:
@@ -75,7 +78,8 @@ def test_the_order_leaves_the_source(world: World) -> None:
     world.remove(1)
     world.flow()
     ((_, resolution, reason),) = ends(world)
-    assert resolution == "SUPERSEDED" and str(reason).startswith("the order left the board")
+    assert resolution == "SUPERSEDED"
+    assert str(reason).startswith("the order left the board")
 
 
 def test_a_row_gets_an_identity(world: World) -> None:
@@ -97,7 +101,8 @@ def test_a_person_dismisses_it(world: World) -> None:
     assert ends(world) == [(event.version, "DISMISSED", "the customer is gone")]
     assert world.errors()[0]["resolved_by"] == "ada"
     world.clock.advance(10**6)
-    assert world.retrier.due() == [] and world.failures.waiting() == []
+    assert world.retrier.due() == []
+    assert world.failures.waiting() == []
 
 
 def test_a_row_without_identity_that_was_dismissed_is_told_again_only_once_it_was_mended(world: World) -> None:
@@ -169,7 +174,8 @@ def test_what_was_resolved_and_fails_again_at_the_same_version_is_opened_again(w
     )
     world.staging.begin_again([Version(again.record_uuid, again.version)])
     world.promote(*world.arrive([again]))
-    assert world.failures.waiting() == [] and world.states() == {identity(1): SyncState.IN_SYNC}
+    assert world.failures.waiting() == []
+    assert world.states() == {identity(1): SyncState.IN_SYNC}
     assert [end[1] for end in ends(world)] == ["RESOLVED"]
 
 
@@ -248,5 +254,7 @@ async def test_a_dead_letter_of_bytes_tells_of_itself_where_it_came_from() -> No
     await process.delivery.run(stream, consumer.Lane(topics.DEAD_LETTER, nothing, take=10, poison=keep))
     assert [one.origin for one in found] == [Origin("p-orders.changed", 5, 17), Origin("p-orders.dead-letter", 0, 2)]
     assert (found[0].size, found[0].begins, found[0].key) == (4, "\\xff\\x00\\n{", "GREYSON CLOTHIERS")
-    assert found[0].error.startswith("not OrderChanged") and found[1].error.startswith("not OrderFailed")
-    assert process.sent == [] and stream.acknowledged == [1, 2]
+    assert found[0].error.startswith("not OrderChanged")
+    assert found[1].error.startswith("not OrderFailed")
+    assert process.sent == []
+    assert stream.acknowledged == [1, 2]

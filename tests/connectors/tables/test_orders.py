@@ -61,5 +61,6 @@ def test_a_text_is_whole_however_many_columns_it_has(world: World, width: int) -
     world.add(row(1))
     names = (watched(world) * 2)[:width]
     ((_, _, text, former),) = world.orders.scan(names)
-    assert former is None and len(json.loads(text)) == width
+    assert former is None
+    assert len(json.loads(text)) == width
     assert world.orders.rows([identity(1), identity(2)], names) == {identity(1): (None, None, text)}

@@ -148,7 +148,8 @@ async def test_rolled_back_and_released_twice_is_exact_each_time(tmp_path: Path)
         await world.day()
         after, produced_after = world.board(), world.production_rows()
         others = {identity(5): after[identity(5)]}
-        assert before.keys() == {identity(n) for n in (1, 2, 3, 4, 5)} and before != after
+        assert before.keys() == {identity(n) for n in (1, 2, 3, 4, 5)}
+        assert before != after
         for _ in range(2):
             told = await world.roll_back(morning)
             assert {event.record_uuid: event.change for event in told} == {
@@ -189,7 +190,8 @@ async def test_after_a_release_the_newest_source_counts_whatever_happened_meanwh
         await world.day()
         board = world.board()
         assert board.keys() == {identity(n) for n in (1, 4, 5, 6, 7)}
-        assert "NEWEST" in board[identity(1)][0] and "NEWEST" in board[identity(4)][0]
+        assert "NEWEST" in board[identity(1)][0]
+        assert "NEWEST" in board[identity(4)][0]
         assert world.detect().quiet
 
 
@@ -310,7 +312,8 @@ async def test_a_preview_says_what_a_roll_back_does_and_does_nothing(tmp_path: P
         entry = archive_snapshots.at(world.store.entries(GREYSON), GREYSON, morning)
         facts = world.query("SELECT name, value FROM SYNC_State")
         found, told = world.rolling().preview(entry)
-        assert world.query("SELECT name, value FROM SYNC_State") == facts and world.topic.take() == []
+        assert world.query("SELECT name, value FROM SYNC_State") == facts
+        assert world.topic.take() == []
         assert len(found.changes) == len(told) == 4
         emitted = await world.roll_back(morning)
         same = {"version", "batch_id", "detected_at"}

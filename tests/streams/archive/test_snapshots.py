@@ -79,7 +79,8 @@ def test_a_snapshot_holds_the_customers_rows_as_the_source_has_them(place: Place
     assert (first["S"], first["XXL"], first["NOTES"], first["CUSTOMER PRICE"]) == (3, 0, "a\nb", "12.5000")
     assert (first["version"], first["state"]) == (1, "IN_SYNC")
     assert first["row_hash"] == world.snapshot(1)["row_hash"]
-    assert found[identity(5)]["state"] == "FAILED" and found[identity(3)]["state"] == "EXCLUDED"
+    assert found[identity(5)]["state"] == "FAILED"
+    assert found[identity(3)]["state"] == "EXCLUDED"
     assert "PLANNER" not in first
 
 
@@ -134,7 +135,8 @@ def test_a_crash_after_the_snapshot_was_stored_stores_no_second_one(place: Place
     archiver.archive(GREYSON)
     place.world.state.set(archive_queue.NAME, waiting)
     archiver.archive(GREYSON)
-    assert len(place.store.entries()) == 1 and archiver.ready() == []
+    assert len(place.store.entries()) == 1
+    assert archiver.ready() == []
 
 
 def test_what_another_process_archived_since_it_was_ready_is_left_out(place: Place) -> None:
@@ -197,7 +199,8 @@ def test_of_too_many_those_go_that_tell_least() -> None:
     every_ten_seconds = entries(*(n / 360 for n in range(400, 0, -1)))
     left = kept(every_ten_seconds, most=100)
     assert len(left) == 100
-    assert left[0] == 1 and left[-1] == 400
+    assert left[0] == 1
+    assert left[-1] == 400
     ages = [401 - one for one in left]
     gaps = [older - newer for older, newer in itertools.pairwise(ages)]
     assert max(gaps[-30:]) < 5 < gaps[0]

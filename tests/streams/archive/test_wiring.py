@@ -46,7 +46,8 @@ def test_an_archive_that_is_away_is_said_once_and_made_up_for(world: World, capl
         for _ in range(3):
             away.archive(lambda: True)
     (said,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "127.0.0.1:1/archive does not answer" in said and "hunter2" not in said
+    assert "127.0.0.1:1/archive does not answer" in said
+    assert "hunter2" not in said
     assert archive_queue.read(world.state).keys() == {GREYSON, OTHER}
     with between(world) as back:
         back.archive(lambda: True)
@@ -112,4 +113,5 @@ def test_a_snapshot_that_is_damaged_stops_its_own_roll_back_and_no_other(
     assert [event.record_uuid for event in world.topic.take()] == [identity(2)]
     assert [one.complete for one in holds.holds(world.state).values()] == [False, True]
     (said,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert said.startswith(f"roll back of {GREYSON}: snapshot") and "is damaged" in said
+    assert said.startswith(f"roll back of {GREYSON}: snapshot")
+    assert "is damaged" in said

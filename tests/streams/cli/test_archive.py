@@ -53,15 +53,20 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def test_the_list_names_customer_time_and_rows(desk: Desk) -> None:
     shown = desk.type("archive", "list")
-    assert shown.exit_code == 0 and GREYSON in shown.output and OTHER in shown.output
+    assert shown.exit_code == 0
+    assert GREYSON in shown.output
+    assert OTHER in shown.output
     only = desk.type("archive", "list", "--customer", "greyson").output
-    assert GREYSON in only and OTHER not in only
+    assert GREYSON in only
+    assert OTHER not in only
 
 
 def test_a_snapshot_is_shown_by_number_or_by_customer_and_time(desk: Desk) -> None:
     number = desk.store.entries(GREYSON)[0].id
     shown = desk.type("archive", "show", str(number), "--order", "JOO-00001")
-    assert identity(1) in shown.output and identity(2) not in shown.output and "[red]late[/red]" in shown.output
+    assert identity(1) in shown.output
+    assert identity(2) not in shown.output
+    assert "[red]late[/red]" in shown.output
     assert desk.type("archive", "show", "--customer", "greyson", "--at", "2026-12-31").output.count("version") == 2
     assert desk.type("archive", "show", str(number), "--order", "NOBODYS").exit_code == 1
 
@@ -72,7 +77,8 @@ def test_a_snapshot_is_written_as_csv_and_as_parquet(desk: Desk) -> None:
     assert desk.type("archive", "show", number, "--csv", str(csv)).exit_code == 0
     assert desk.type("archive", "show", number, "--parquet", str(file)).exit_code == 0
     rows = pd.read_csv(csv, dtype=str)
-    assert list(rows["record_uuid"]) == [identity(1), identity(2)] and list(rows["S"]) == ["1", "1"]
+    assert list(rows["record_uuid"]) == [identity(1), identity(2)]
+    assert list(rows["S"]) == ["1", "1"]
     assert pyarrow.parquet.read_table(file).num_rows == 2
 
 
@@ -89,7 +95,8 @@ def test_a_snapshot_is_written_as_csv_and_as_parquet(desk: Desk) -> None:
 )
 def test_what_cannot_be_is_said_with_what_to_do(desk: Desk, arguments: list[str], reason: str) -> None:
     shown = desk.type(*arguments)
-    assert shown.exit_code == 1 and reason in str(shown.exception)
+    assert shown.exit_code == 1
+    assert reason in str(shown.exception)
 
 
 @pytest.mark.parametrize(

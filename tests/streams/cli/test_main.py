@@ -59,7 +59,8 @@ def test_bad_settings_stop_at_start_in_one_line(tmp_path: Path) -> None:
     shown = ordersync(tmp_path, "run", ORDERSYNC_POLL_EVERY="soon", ORDERSYNC_GUARD_DELETED="7")
     assert shown.returncode == 1
     assert shown.stderr.count("\n") == 1
-    assert "poll_every" in shown.stderr and "guard_deleted" in shown.stderr
+    assert "poll_every" in shown.stderr
+    assert "guard_deleted" in shown.stderr
 
 
 @pytest.mark.processes

@@ -57,7 +57,8 @@ def test_rows_that_the_server_takes_for_one_another_are_wrong(world: World, monk
     blind = pushdown.expression([("S", kinds["S"]), ("CUSTOMER NAME", kinds["CUSTOMER NAME"])])
     monkeypatch.setattr(pushdown, "expression", lambda columns: blind)
     wrong = of(world).look(100).wrong
-    assert len(wrong) == 19 and "differ, and the server takes one for the other" in wrong[0]
+    assert len(wrong) == 19
+    assert "differ, and the server takes one for the other" in wrong[0]
 
 
 def test_rows_that_only_the_server_tells_apart_are_wrong(world: World) -> None:
@@ -98,7 +99,8 @@ def test_the_command_ends_with_1_when_the_ways_do_not_agree(monkeypatch: pytest.
         monkeypatch.setattr(detect, "trial", lambda settings, rows, found=found: found)
         result = CliRunner().invoke(cli.app, ["detect", "--oracle", "5"])
         assert result.exit_code == code
-        assert "5 rows, 2 of them differ" in result.output and all(said in result.output for said in found.wrong)
+        assert "5 rows, 2 of them differ" in result.output
+        assert all(said in result.output for said in found.wrong)
 
 
 def test_a_trial_needs_a_server_and_no_other_option() -> None:

@@ -115,7 +115,9 @@ def test_several_matches_are_listed_and_nothing_is_traced(world: World, settings
     world.flow()
     shown = run(settings, "trace", "4755")
     assert shown.exit_code == 1
-    assert identity(1) in shown.output and identity(2) in shown.output and "say which" in shown.output
+    assert identity(1) in shown.output
+    assert identity(2) in shown.output
+    assert "say which" in shown.output
 
 
 def test_an_order_that_left_is_still_known(world: World, settings: Settings) -> None:
@@ -126,7 +128,8 @@ def test_an_order_that_left_is_still_known(world: World, settings: Settings) -> 
     seen = life(settings, "JOO-00001")
     assert seen.order.state == "left the source"
     assert [moment.what for moment in seen.moments][-1] == "settled: it left the board"
-    assert seen.now[-1] == "source   the row is not there any more" and "no row in production" in seen.now[-2]
+    assert seen.now[-1] == "source   the row is not there any more"
+    assert "no row in production" in seen.now[-2]
 
 
 def test_what_is_on_its_way_in_kafka_is_told_too(world: World, settings: Settings) -> None:
@@ -150,7 +153,8 @@ def test_as_a_table_and_as_json(world: World, settings: Settings) -> None:
     world.add(row(1))
     world.flow()
     shown = run(settings, "trace", "JOO-00001")
-    assert shown.exit_code == 0 and all(word in shown.output for word in ("detected", "staged", "settled"))
+    assert shown.exit_code == 0
+    assert all(word in shown.output for word in ("detected", "staged", "settled"))
     read = json.loads(run(settings, "trace", "JOO-00001", "--json").output)
     assert [moment["what"] for moment in read["moments"]] == ["detected", "staged", "settled"]
     assert read["differences"] == []

@@ -56,7 +56,8 @@ def test_every_watched_column_that_cannot_be_hashed_is_named(world: World) -> No
         "the server cannot hash [EX FACTORY DATE] of ORDERS_UNIFIED, which is DATETIMEOFFSET",
     ]
     advice = ": change its type, or set detect_hash to client"
-    assert "NOTES" in watched(world) and "record_uuid" not in watched(world)
+    assert "NOTES" in watched(world)
+    assert "record_uuid" not in watched(world)
     found = validated(world, ("a mistake",))
     assert (found.mistakes[0], found.notes) == ("a mistake", [])
     assert sorted(found.mistakes[1:]) == sorted(f"{line}{advice}" for line in said)
@@ -116,7 +117,8 @@ def test_the_sample_ends_where_it_should(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(pushdown, "SAMPLE", 2)
     world.add(*(row(n) for n in range(3)))
     timing = check(world, itertools.count().__next__).timing(watched(world))
-    assert timing is not None and timing.rows == 2
+    assert timing is not None
+    assert timing.rows == 2
 
 
 def test_the_server_hashes_each_row_of_the_sample(world: World) -> None:
@@ -153,4 +155,5 @@ def test_notes_are_shown_and_only_mistakes_fail(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(validate, "validate", lambda _, m=mistakes: validate.Validation(m, ["worth knowing"]))
         shown = CliRunner().invoke(cli.app, ["validate"])
         assert shown.exit_code == code
-        assert shown.output.startswith("worth knowing\n") and ("wrong" in shown.output) == bool(mistakes)
+        assert shown.output.startswith("worth knowing\n")
+        assert ("wrong" in shown.output) == bool(mistakes)

@@ -127,7 +127,8 @@ def test_everybody_has_had_a_turn_before_anybody_has_a_second(world: World) -> N
     assert len(turns) == 12
     while world.flow(window=9):
         pass
-    assert set(world.states().values()) == {SyncState.IN_SYNC} and len(world.states()) == 60
+    assert set(world.states().values()) == {SyncState.IN_SYNC}
+    assert len(world.states()) == 60
     assert world.state.get("detect.turns") == {}
 
 

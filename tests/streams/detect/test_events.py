@@ -45,7 +45,8 @@ def test_an_event_and_its_snapshot_say_the_same() -> None:
     row = text("greyson", "4755", 0, None, 5)
     (event,), moved = told([("GREYSON CLOTHIERS", "U1", CREATED, None)], {"U1": (None, None, row)})
     assert (event.customer, event.version, event.batch_id) == ("GREYSON CLOTHIERS", 7, "BATCH-0")
-    assert event.row == {"CUSTOMER NAME": "greyson", "PO NUMBER": "4755", "TOTAL QTY": 5} and event.sizes == {"S": 0}
+    assert event.row == {"CUSTOMER NAME": "greyson", "PO NUMBER": "4755", "TOTAL QTY": 5}
+    assert event.sizes == {"S": 0}
     snapshot = moved["U1"]
     assert snapshot.row_hash == event.row_hash == hashing.row_hash(row)
     assert (snapshot.state, snapshot.planned_mutations, snapshot.batch_id) == (SyncState.WAITING, 3, "BATCH-0")
@@ -54,7 +55,8 @@ def test_an_event_and_its_snapshot_say_the_same() -> None:
 def test_each_customer_has_a_batch_and_each_event_a_place() -> None:
     rows = {f"U{n}": (None, None, text("A" if n < 2 else "B", "1", 1, None, 1)) for n in range(4)}
     changed, _ = told([("A" if n < 2 else "B", f"U{n}", CREATED, None) for n in range(4)], rows)
-    assert len({e.batch_id for e in changed}) == 2 and [(e.customer, e.position) for e in changed] == [
+    assert len({e.batch_id for e in changed}) == 2
+    assert [(e.customer, e.position) for e in changed] == [
         ("A", 0),
         ("A", 1),
         ("B", 2),
@@ -74,7 +76,8 @@ def test_a_row_that_left_since_the_scan_is_left_to_the_next_pass() -> None:
 def test_an_identity_that_two_rows_took_since_the_scan_is_told_once() -> None:
     rows = {"U1": (None, None, text("A", "1", 1, None, 1))}
     changed, moved = told([("A", "U1", CREATED, None), ("B", "U1", CREATED, None)], rows)
-    assert len(changed) == 1 and moved.keys() == {"U1"}
+    assert len(changed) == 1
+    assert moved.keys() == {"U1"}
 
 
 def test_a_deleted_order_travels_without_cells() -> None:
@@ -95,7 +98,9 @@ def test_an_excluded_row_is_silent_only_where_the_board_cannot_show_it() -> None
 
 def test_an_excluded_row_that_leaves_tells_nobody() -> None:
     changed, moved = told([("A", "U1", DELETED, SyncState.EXCLUDED)], {})
-    assert changed == [] and moved["U1"].state is SyncState.IN_SYNC and moved["U1"].batch_id is None
+    assert changed == []
+    assert moved["U1"].state is SyncState.IN_SYNC
+    assert moved["U1"].batch_id is None
     assert detect_events.excluded(changed, list(moved.values())) == 0
 
 

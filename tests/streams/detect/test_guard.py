@@ -61,8 +61,11 @@ def test_what_was_accepted_is_not_held_against_the_next_pass() -> None:
 def test_an_emptied_source_stops_everything_until_a_person_says_so(hundred: World) -> None:
     hundred.run("DELETE FROM ORDERS_UNIFIED")
     report = hundred.detect()
-    assert report.held is not None and "empty" in report.held and "--accept" in report.held
-    assert (report.emitted, report.quiet) == (0, False) and hundred.topic.take() == []
+    assert report.held is not None
+    assert "empty" in report.held
+    assert "--accept" in report.held
+    assert (report.emitted, report.quiet) == (0, False)
+    assert hundred.topic.take() == []
     assert hundred.state.get("detect.held") == report.held
     assert set(hundred.states().values()) == {SyncState.IN_SYNC, SyncState.EXCLUDED}
     assert hundred.detect(accept=True).held is None
@@ -79,7 +82,9 @@ def test_a_truncate_and_reload_never_reaches_the_board(hundred: World) -> None:
     # The source is whole again, and still a person has to look.
     assert hundred.detect().held is not None
     report = hundred.detect(accept=True)
-    assert report.held is None and report.emitted == 0 and hundred.detect().quiet
+    assert report.held is None
+    assert report.emitted == 0
+    assert hundred.detect().quiet
 
 
 def test_a_few_deletes_of_a_small_table_pass(hundred: World) -> None:
@@ -91,7 +96,8 @@ def test_a_few_deletes_of_a_small_table_pass(hundred: World) -> None:
 def test_a_vanished_column_stops_the_pass_and_is_named(hundred: World, column: str) -> None:
     hundred.reshape([(name, kind) for name, kind in hundred.orders.columns() if name != column])
     report = hundred.detect()
-    assert report.held is not None and f"[{column}]" in report.held
+    assert report.held is not None
+    assert f"[{column}]" in report.held
     assert hundred.topic.take() == []
     assert set(hundred.states().values()) == {SyncState.IN_SYNC, SyncState.EXCLUDED}
 
@@ -110,7 +116,8 @@ def test_a_vanished_size_that_is_accepted_changes_the_orders_that_had_it(hundred
     assert hundred.detect().held is not None
     report = hundred.detect(accept=True)
     assert [(e.record_uuid, e.change) for e in hundred.topic.take()] == [(identity(1), UPDATED)]
-    assert report.rebaselined == 101 and hundred.detect().quiet
+    assert report.rebaselined == 101
+    assert hundred.detect().quiet
 
 
 def test_accepting_once_lets_pass_what_the_window_holds_back(hundred: World) -> None:
@@ -157,7 +164,8 @@ def test_rows_without_uuid_are_refused_with_an_err_row_each_and_the_rest_goes_on
     line = found[0]
     assert (line["error_type"], line["retryable"], line["record_uuid"]) == ("VALIDATION_ERROR", 0, None)
     assert (line["customer"], line["order_number"]) == ("GREYSON CLOTHIERS", "JOO-00000")
-    assert "'JOO-00000'" in line["error_message"] and "record_uuid" in line["error_message"]
+    assert "'JOO-00000'" in line["error_message"]
+    assert "record_uuid" in line["error_message"]
     assert json.loads(line["original_data"])["PO NUMBER"] == "4755"
     world.detect()
     assert len(world.errors()) == 3
@@ -182,10 +190,12 @@ def test_rows_that_share_a_uuid_are_all_held_back_until_it_is_mended(world: Worl
     world.edit(2, {"NOTES": "goes on"})
     report = world.detect()
     assert [event.record_uuid for event in world.topic.take()] == [identity(2)]
-    assert report.refused == 5 and refusals(world) == [("DUPLICATE_IDENTITY", False)] * 2
+    assert report.refused == 5
+    assert refusals(world) == [("DUPLICATE_IDENTITY", False)] * 2
     one, three = world.errors()
     assert (one["record_uuid"], three["record_uuid"]) == (identity(1), identity(3))
-    assert "2 rows share" in one["error_message"] and "3 rows share" in three["error_message"]
+    assert "2 rows share" in one["error_message"]
+    assert "3 rows share" in three["error_message"]
     assert json.loads(three["original_data"]) == {"record_uuid": identity(3), "rows": 3}
     world.detect()
     assert len(world.errors()) == 2
@@ -220,7 +230,8 @@ def test_a_shared_uuid_whose_rows_all_leave_is_deleted(world: World) -> None:
 
 def test_a_pass_that_is_held_refuses_nothing(hundred: World) -> None:
     hundred.run("UPDATE ORDERS_UNIFIED SET record_uuid = NULL")
-    assert "100%" not in str(held := hundred.detect().held) and held is not None
+    assert "100%" not in str(held := hundred.detect().held)
+    assert held is not None
     assert hundred.errors() == []
 
 

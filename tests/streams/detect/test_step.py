@@ -36,7 +36,8 @@ def test_a_new_row_is_created_with_its_watched_cells_and_nothing_that_is_null(wo
     world.add(row(1, {"S": 3, "XXL": 0}, PLANNER="nobody reads this", NOTES=None))
     (event,) = world.passed()
     assert (event.record_uuid, event.change, event.customer) == (identity(1), CREATED, "GREYSON CLOTHIERS")
-    assert event.row["AAG ORDER NUMBER"] == "JOO-00001" and event.row["CUSTOMER PRICE"] == "12.5000"
+    assert event.row["AAG ORDER NUMBER"] == "JOO-00001"
+    assert event.row["CUSTOMER PRICE"] == "12.5000"
     assert event.sizes == {"S": 3, "XXL": 0}
     assert not {"PLANNER", "NOTES", "record_uuid", "S"} & event.row.keys()
 
@@ -49,7 +50,9 @@ def test_a_second_pass_emits_nothing_whether_the_first_is_settled_or_not(world: 
     world.settle(*first)
     assert world.passed() == []
     report = world.detect()
-    assert report.quiet and report.scanned == 21 and report.changes == {}
+    assert report.quiet
+    assert report.scanned == 21
+    assert report.changes == {}
 
 
 def test_an_edit_of_a_column_that_nobody_watches_costs_nothing(world: World) -> None:
@@ -133,7 +136,9 @@ def test_a_uuid_that_returns_is_created_anew_even_with_the_same_cells(world: Wor
     world.flow()
     world.add(row(1))
     (again,) = world.flow()
-    assert again.change is CREATED and again.row_hash == first.row_hash and again.version > first.version
+    assert again.change is CREATED
+    assert again.row_hash == first.row_hash
+    assert again.version > first.version
     assert set(world.states().values()) == {SyncState.IN_SYNC}
 
 
@@ -177,14 +182,16 @@ def test_a_preview_tells_what_a_pass_would_emit_and_writes_nothing(world: World)
 
     before = everything()
     first = world.detector.preview()
-    assert everything() == before and world.topic.take() == []
+    assert everything() == before
+    assert world.topic.take() == []
     assert seen(first) == seen(world.flow())
     world.edit(1, {"NOTES": "new"})
     world.remove(2)
     before = everything()
     # As narrow as this, the window would hold one of the two back.
     told = replace(world.detector, window=1).preview()
-    assert everything() == before and len(told) == 1
+    assert everything() == before
+    assert len(told) == 1
     assert seen(world.detector.preview()) == {identity(1): UPDATED, identity(2): DELETED}
 
 
@@ -199,7 +206,8 @@ def test_a_filtered_pass_finds_the_chosen_rows_only_and_reports_no_delete(world:
     world.edit(3, {"NOTES": "new"})
     world.add(row(4))
     report = world.detect(detection.Filters(customer="ACME"))
-    assert report.filtered and report.changes == {UPDATED: 1}
+    assert report.filtered
+    assert report.changes == {UPDATED: 1}
     assert seen(world.topic.take()) == {identity(3): UPDATED}
     assert seen(world.passed()) == {identity(1): DELETED, identity(2): DELETED, identity(4): CREATED}
 
@@ -249,7 +257,8 @@ def test_a_limit_counts_orders_and_leaves_the_others_for_later(world: World) -> 
     world.remove(9)
     assert world.detect(detection.Filters(limit=1)).changes.get(DELETED) is None
     second = seen(world.topic.take())
-    assert len(second) == 1 and not second.keys() & first.keys()
+    assert len(second) == 1
+    assert not second.keys() & first.keys()
 
 
 # Excluded rows.
@@ -273,7 +282,8 @@ def test_an_order_that_becomes_excluded_after_it_was_synced_leaves_the_board(wor
     world.edit(1, blank)
     report = world.detect()
     (event,) = world.topic.take()
-    assert (report.excluded, event.change) == (1, DELETED) and event.row_hash != detection.DELETED
+    assert (report.excluded, event.change) == (1, DELETED)
+    assert event.row_hash != detection.DELETED
     assert world.states() == {identity(1): SyncState.WAITING}
     world.settle(event)
     assert world.states() == {identity(1): SyncState.EXCLUDED}
@@ -293,7 +303,8 @@ def test_an_excluded_row_leaves_the_source_in_silence(world: World) -> None:
     world.add(excluded_row(1), excluded_row(2))
     world.flow()
     world.remove(1)
-    assert world.passed() == [] and world.states() == {identity(2): SyncState.EXCLUDED}
+    assert world.passed() == []
+    assert world.states() == {identity(2): SyncState.EXCLUDED}
     world.add(row(1))
     assert seen(world.flow()) == {identity(1): CREATED}
 
@@ -318,10 +329,12 @@ def test_what_kafka_did_not_confirm_is_emitted_again_with_a_higher_version(world
     assert len(before) == 500
     world.topic.break_after = None
     after = world.passed()
-    assert len(after) == 600 and not seen(before).keys() & seen(after).keys()
+    assert len(after) == 600
+    assert not seen(before).keys() & seen(after).keys()
     assert min(e.version for e in after) > max(e.version for e in before)
     world.settle(*before, *after)
-    assert set(world.states().values()) == {SyncState.IN_SYNC} and len(world.states()) == 1100
+    assert set(world.states().values()) == {SyncState.IN_SYNC}
+    assert len(world.states()) == 1100
     world.check_batches()
 
 
@@ -356,7 +369,8 @@ def test_the_repeated_events_carry_the_newest_values(world: World) -> None:
         world.detect(source=_Dying(world))
     world.edit(1, {"NOTES": "newer"})
     first, second = [*world.topic.take(), *world.passed()]
-    assert "NOTES" not in first.row and second.row["NOTES"] == "newer"
+    assert "NOTES" not in first.row
+    assert second.row["NOTES"] == "newer"
     # However late the older one comes, the newer one stands.
     world.settle(second)
     world.settle(first)
@@ -383,7 +397,8 @@ def test_an_order_that_only_a_dead_poller_told_of_still_leaves_when_its_row_does
     (event,) = world.flow()
     assert (event.record_uuid, event.change, event.customer) == (identity(1), DELETED, "GREYSON CLOTHIERS")
     (left,) = world.query("SELECT source_uuid FROM MON_CustMasterSchedule")
-    assert left["source_uuid"] == identity(2) and world.passed() == []
+    assert left["source_uuid"] == identity(2)
+    assert world.passed() == []
 
 
 def test_an_order_that_only_a_dead_poller_told_of_still_leaves_when_it_is_excluded(world: World) -> None:
@@ -393,11 +408,13 @@ def test_an_order_that_only_a_dead_poller_told_of_still_leaves_when_it_is_exclud
     (told,) = world.topic.take()
     world.remove(1)
     world.add(excluded_row(1))
-    assert world.passed() == [] and world.states() == {identity(1): SyncState.EXCLUDED}
+    assert world.passed() == []
+    assert world.states() == {identity(1): SyncState.EXCLUDED}
     world.settle(told)
     assert seen(world.flow()) == {identity(1): DELETED}
     assert world.states() == {identity(1): SyncState.EXCLUDED}
-    assert world.query("SELECT * FROM MON_CustMasterSchedule") == [] and world.passed() == []
+    assert world.query("SELECT * FROM MON_CustMasterSchedule") == []
+    assert world.passed() == []
 
 
 def test_the_batch_of_a_dead_poller_closes_with_what_arrived(world: World) -> None:
@@ -410,7 +427,8 @@ def test_the_batch_of_a_dead_poller_closes_with_what_arrived(world: World) -> No
     world.stage(*first[:100])
     world.passed()
     batch = world.batch(first[0].batch_id)
-    assert batch["total_records"] == 100 and "detected again" in batch["processing_notes"]
+    assert batch["total_records"] == 100
+    assert "detected again" in batch["processing_notes"]
     world.settle(*first[:100])
     assert world.batch(first[0].batch_id)["status"] == "PROMOTED"
     world.check_batches()
@@ -484,7 +502,8 @@ def test_a_crash_before_the_rebaseline_repeats_nothing(world: World) -> None:
         world.detect(accept=True, source=_Dying(world, at="rebaseline"))
     assert seen(world.topic.take()) == {identity(1): UPDATED}
     assert world.detect(accept=True).rebaselined == 9
-    assert world.topic.take() == [] and world.passed() == []
+    assert world.topic.take() == []
+    assert world.passed() == []
 
 
 def test_a_filtered_pass_never_adopts_a_new_column_list(world: World) -> None:
@@ -534,7 +553,8 @@ def _peak(world: World, rows: int) -> int:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert report.scanned == rows and report.quiet
+    assert report.scanned == rows
+    assert report.quiet
     return peak
 
 
@@ -542,7 +562,9 @@ def test_a_burst_of_changes_is_bounded_by_the_window(world: World) -> None:
     rng = random.Random(3)
     world.add(*(row(n, CUSTOMER_NAME=f"C{rng.randrange(3)}") for n in range(3000)))
     report = world.detect(window=300)
-    assert report.changes == {CREATED: 3000} and report.emitted == 100 and report.deferred == 2900
+    assert report.changes == {CREATED: 3000}
+    assert report.emitted == 100
+    assert report.deferred == 2900
     assert world.orders.unsettled_mutations() == 300
     report = world.detect(window=300)
     assert (report.emitted, report.deferred) == (0, 2900)

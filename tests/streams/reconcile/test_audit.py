@@ -93,12 +93,14 @@ async def test_a_size_that_left_and_is_there_twice_is_a_duplicate(tmp_path: Path
         newest = order(1, 2, sizes={"S": 1})
         await arrived(at, order(1))
         await arrived(at, newest)
-        assert at.sizes(1) == {"S": 1, "M": 0} and await audited(at) == {}
+        assert at.sizes(1) == {"S": 1, "M": 0}
+        assert await audited(at) == {}
         left = next(one["id"] for one in at.item(1)["subitems"] if one["name"] == "Size M")
         at.by_hand("duplicate", left)
         assert await audited(at) == {uuid(1): DUPLICATE}
         await told_again(at, newest)
-        assert at.sizes(1) == {"S": 1, "M": 0} and await audited(at) == {}
+        assert at.sizes(1) == {"S": 1, "M": 0}
+        assert await audited(at) == {}
 
 
 @timeless
@@ -110,7 +112,8 @@ async def test_of_two_that_are_nobodys_the_oldest_stays(tmp_path: Path) -> None:
         oldest, _ = (at.by_hand("add", name="of theirs", parent_id=parent, columns=new) for _ in range(2))
         assert await audited(at) == {uuid(1): DUPLICATE}
         await told_again(at, order(1))
-        assert at.sizes(1) == {"S": 1, "M": 2, "3XL": 0} and await audited(at) == {}
+        assert at.sizes(1) == {"S": 1, "M": 2, "3XL": 0}
+        assert await audited(at) == {}
         assert oldest in {one["id"] for one in at.item(1)["subitems"] if one["state"] == "active"}
 
 

@@ -171,7 +171,8 @@ def test_a_quiet_partition_is_no_reason_to_refuse_what_is_too_young_to_have_expi
     log.expire(3)
     log.kept_since = NOON - timedelta(days=1)
     assert log.find(since=NOON)[1] == [(7, 7)]
-    assert len(log.said) == 1 and "no events of 2026-11-21 12:00:00 UTC: nothing is" in log.said[0]
+    assert len(log.said) == 1
+    assert "no events of 2026-11-21 12:00:00 UTC: nothing is" in log.said[0]
 
 
 def test_stopped_half_way_it_goes_on_with_what_was_not_told(log: Log) -> None:

@@ -60,7 +60,8 @@ def test_a_killed_child_is_started_again_at_once(
     one, other = service("worker", tmp_path, RUNS), service("poller", tmp_path, RUNS)
     with running(one, other):
         until(lambda: begun(one, 1) and begun(other, 1), "it is so")
-        assert one.child is not None and other.child is not None
+        assert one.child is not None
+        assert other.child is not None
         killed, neighbour = time.monotonic(), other.child.pid
         one.child.signal(signal.SIGKILL)
         until(lambda: begun(one, 2), "it is so")
@@ -147,7 +148,8 @@ def test_a_standby_ends_with_a_parent_that_was_killed(tmp_path: Path, until: Unt
         told = re.compile(r"loaded (\d+)")
         until(lambda: all(log.exists() and len(told.findall(log.read_text())) == 2 for log in logs), "both have one")
         ours = [processes.Identity.of(int(pid)) for log in logs for pid in told.findall(log.read_text())]
-        assert len(ours) == 4 and all(child is not None and child.alive() for child in ours)
+        assert len(ours) == 4
+        assert all(child is not None and child.alive() for child in ours)
         parent.kill()
     assert all(child is None or child.wait(10) for child in ours)
 
@@ -200,7 +202,8 @@ def test_the_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         children = [processes.Identity.of(int(pid)) for pid in parent.stdout.readline().split()]
-        assert len(children) == 2 and all(child is not None and child.alive() for child in children)
+        assert len(children) == 2
+        assert all(child is not None and child.alive() for child in children)
         parent.kill()
     assert all(child is None or child.wait(10) for child in children)
 
@@ -237,7 +240,8 @@ def test_what_the_parent_owns_is_revived_and_its_trouble_is_no_flood(
     with running(one, revive=revive):
         until(lambda: len(tries) >= 4, "it is so")
         # The children are looked after meanwhile.
-        assert one.child is not None and one.child.running
+        assert one.child is not None
+        assert one.child.running
     assert tries[2] - tries[1] >= 0.2
     assert tries[3] - tries[2] >= 0.5
     assert caplog.messages[:4] == [

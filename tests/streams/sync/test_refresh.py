@@ -142,7 +142,9 @@ async def test_of_copies_the_one_that_is_ours_stays(tmp_path: Path) -> None:
         assert at.item(1)["id"] == ours
         assert len(at.items(1, "archived")) == 2
         known, _ = at.syncer.ledger.known([uuid(1)])[uuid(1)]
-        assert known is not None and known.active and known.item_id == ours
+        assert known is not None
+        assert known.active
+        assert known.item_id == ours
 
 
 @timeless
