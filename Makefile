@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
-.PHONY: help demo test test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery bench-pushdown clean
+.PHONY: help demo test quick test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery bench-pushdown clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
 	@echo "make test           all tests, on a real Kafka (ARGS='-k detect' chooses some)"
+	@echo "make quick          the tests that need neither Kafka nor processes of their own: under a minute"
 	@echo "make test-sqlserver the same contract, and the demo, on the server of ORDERSYNC_TEST_SQLSERVER (an ODBC string)"
 	@echo "make check          lint and types"
 	@echo "make format         formats the code"
@@ -30,6 +31,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
+
+quick: $(INSTALLED)
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
+		-m "not kafka and not processes and not slow and not sqlserver" $(ARGS)
 
 test-sqlserver: $(INSTALLED)
 	$(BIN)/pytest tests/contracts -m sqlserver $(ARGS)

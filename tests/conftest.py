@@ -4,6 +4,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import confluent_kafka.admin
@@ -21,6 +22,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ordersync")
 
+TESTS = Path(__file__).parent
 # Set for the processes that share this run's tests.
 SEED = os.environ.setdefault("ORDERSYNC_TEST_SEED", str(random.SystemRandom().randrange(10**6)))
 # pytest-xdist sets it to 80, and a console of rich keeps for good what it finds when it is made.
@@ -29,6 +31,20 @@ os.environ.pop("COLUMNS", None)
 
 def pytest_report_header() -> str:
     return f"ORDERSYNC_TEST_SEED={SEED} names this run's topics"
+
+
+# What keeps a test out of `make quick`. A file or test that starts processes by itself carries their mark by hand.
+BY_FIXTURE = {"broker": "kafka", "kafka_topics": "kafka", "postgres": "processes", "postgres_server": "processes"}
+BY_FOLDER = {"integration": ("kafka", "processes"), "chaos": ("slow",)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        marks = {mark for name, mark in BY_FIXTURE.items() if name in fixtures}
+        marks.update(BY_FOLDER.get(item.path.relative_to(TESTS).parts[0], ()))
+        for mark in marks:
+            item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

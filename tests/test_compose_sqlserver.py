@@ -84,6 +84,7 @@ def test_the_certificate_is_checked_everywhere() -> None:
     assert re.search(rf"mkdir .*{keys} {trust} && chown ordersync .*{keys} {trust}$", DOCKERFILE, re.M)
 
 
+@pytest.mark.processes
 def test_the_certificate_that_is_made_is_the_servers_and_is_kept(tmp_path: Path) -> None:
     keys, trust = tmp_path / "keys", tmp_path / "trust"
     keys.mkdir()
@@ -120,6 +121,7 @@ def shake_hands(keys: Path, ca: Path, name: str) -> None:
     assert shown["subject"] == ((("commonName", "sqlserver"),),)
 
 
+@pytest.mark.processes
 def test_the_logins_are_made_with_their_passwords_whatever_is_in_them(tmp_path: Path) -> None:
     passwords = {
         "mssql_sa_password": "sa",

@@ -52,6 +52,7 @@ def test_a_released_lock_is_free_and_has_no_owner(tmp_path: Path) -> None:
     second.release()
 
 
+@pytest.mark.processes
 def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with hold_elsewhere(path) as holder:
@@ -65,6 +66,7 @@ def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
             assert locks.owner(path) == os.getpid()
 
 
+@pytest.mark.processes
 def test_waiting_ends_when_the_holder_ends(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with hold_elsewhere(path) as holder:

@@ -11,6 +11,8 @@ import pytest
 
 from connectors import processes
 
+pytestmark = pytest.mark.processes
+
 PYTHON = sys.executable
 ROOT = Path(__file__).parents[2]
 PARENT = """

@@ -22,7 +22,7 @@ AT = datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=UTC)
 FILE = parquet.write([("A", 7, "HASH", "IN_SYNC", "ARCTIC", 3)], [("COLOUR", "NVARCHAR"), ("S", "INT")])
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[database.Database]:
     made: database.Database
     if request.param == "sqlite":

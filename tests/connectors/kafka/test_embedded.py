@@ -20,6 +20,8 @@ from connectors import errors, kafka, locks, processes
 from connectors.kafka import embedded, embedded_node
 from connectors.kafka import reader as kafka_replay
 
+pytestmark = pytest.mark.processes
+
 Until = Callable[..., Any]
 WAYS_OUT = "set KAFKA_BOOTSTRAP_SERVERS to a broker of yours, or start one with `docker compose up kafka`"
 FOREGROUND = [sys.executable, "-m", "connectors.kafka.embedded", "--folder"]

@@ -104,6 +104,7 @@ def test_orders_counts_all_but_the_bad_rows() -> None:
 # --- one seed, one table
 
 
+@pytest.mark.processes
 def test_one_seed_makes_the_same_bytes_in_another_process() -> None:
     here = pathlib.Path(__file__)
     other = subprocess.run(

@@ -46,6 +46,7 @@ def test_every_command_has_help(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["status", "errors"])
+@pytest.mark.processes
 def test_before_setup_one_line_names_the_command(tmp_path: Path, command: str) -> None:
     shown = ordersync(tmp_path, command)
     assert shown.returncode == 1
@@ -53,6 +54,7 @@ def test_before_setup_one_line_names_the_command(tmp_path: Path, command: str) -
     assert "ordersync setup" in shown.stderr
 
 
+@pytest.mark.processes
 def test_bad_settings_stop_at_start_in_one_line(tmp_path: Path) -> None:
     shown = ordersync(tmp_path, "run", ORDERSYNC_POLL_EVERY="soon", ORDERSYNC_GUARD_DELETED="7")
     assert shown.returncode == 1
@@ -61,6 +63,7 @@ def test_bad_settings_stop_at_start_in_one_line(tmp_path: Path) -> None:
     assert "guard_deleted" in shown.stderr
 
 
+@pytest.mark.processes
 def test_a_broken_mapping_names_every_mistake(tmp_path: Path) -> None:
     shown = ordersync(tmp_path, "validate", ORDERSYNC_MAPPINGS=str(tmp_path))
     assert shown.returncode == 1
@@ -68,22 +71,26 @@ def test_a_broken_mapping_names_every_mistake(tmp_path: Path) -> None:
     assert "Traceback" not in shown.stderr
 
 
+@pytest.mark.processes
 def test_an_unknown_command_is_wrong_usage(tmp_path: Path) -> None:
     assert ordersync(tmp_path, "synchronise").returncode == 2
 
 
+@pytest.mark.processes
 def test_filters_do_not_go_with_the_poller(tmp_path: Path) -> None:
     shown = ordersync(tmp_path, "detect", "--every", "1", "--customer", "GREYSON")
     assert shown.returncode == 2
     assert "--every" in shown.stderr
 
 
+@pytest.mark.processes
 def test_the_rights_can_be_printed_for_a_dba(tmp_path: Path) -> None:
     shown = ordersync(tmp_path, "setup", "--print-grants")
     assert shown.returncode == 0
     assert "GRANT SELECT ON [dbo].[ORDERS_UNIFIED] TO [ordersync]" in shown.stdout.splitlines()
 
 
+@pytest.mark.processes
 def test_the_t_sql_script_can_be_printed_for_a_dba(tmp_path: Path) -> None:
     shown = ordersync(tmp_path, "setup", "--print-sql")
     assert shown.returncode == 0
@@ -91,6 +98,7 @@ def test_the_t_sql_script_can_be_printed_for_a_dba(tmp_path: Path) -> None:
     assert not (tmp_path / ".ordersync").exists()
 
 
+@pytest.mark.processes
 def test_a_broker_that_does_not_answer_is_one_line_with_its_address(tmp_path: Path) -> None:
     shown = ordersync(
         tmp_path, "setup", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", ORDERSYNC_MONDAY_URL="http://127.0.0.1:1/v2"
@@ -100,6 +108,7 @@ def test_a_broker_that_does_not_answer_is_one_line_with_its_address(tmp_path: Pa
     assert "Traceback" not in shown.stderr
 
 
+@pytest.mark.processes
 def test_status_reads_as_json(tmp_path: Path) -> None:
     (tmp_path / ".ordersync").mkdir()
     database = sqlite.SqliteDatabase(tmp_path / ".ordersync" / "orders.db")

@@ -13,6 +13,8 @@ from connectors import errors, processes
 from streams import resources, settings
 from streams.runtime import embedded
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[3]
 OWNER = """
 import signal, sys

@@ -16,6 +16,8 @@ import pytest
 from connectors import backoff, errors, processes
 from streams.runtime import supervisor
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[3]
 Until = Callable[..., Any]
 RUNS = "import signal; print('begins', flush=True); signal.pause()"

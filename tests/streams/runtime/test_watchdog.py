@@ -213,12 +213,14 @@ exits.end_process(75, "the disk of the log is full")
 """
 
 
+@pytest.mark.processes
 def test_a_process_ends_even_when_its_log_hangs() -> None:
     ended = subprocess.run([sys.executable, "-c", HUNG], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 1
     assert "in emit" in ended.stderr
 
 
+@pytest.mark.processes
 def test_a_process_ends_with_its_code_and_its_reason() -> None:
     script = "from streams.delivery import exits; exits.end_process(70, 'enough')"
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
