@@ -71,6 +71,7 @@ def note(world: World, version: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_row_of_the_hash_tests_is_told_from_every_other(world: World) -> None:
     for n, cells in enumerate(hashed.ROWS):
         world.add({"record_uuid": identity(n), **told_apart(cells)})
