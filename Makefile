@@ -10,7 +10,7 @@ FOLDERS := streams connectors schemas sql mappings tests benchmarks
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
 	@echo "make test           all tests, on a real Kafka (ARGS='-k detect' chooses some)"
-	@echo "make quick          the tests that need neither Kafka nor processes of their own: under a minute"
+	@echo "make quick          the tests that need neither Kafka nor processes of their own, without the slow ones: a minute on two cores"
 	@echo "make test-sqlserver the same contract, and the demo, on the server of ORDERSYNC_TEST_SQLSERVER (an ODBC string)"
 	@echo "make check          lint and types"
 	@echo "make format         formats the code"
@@ -34,7 +34,7 @@ test: $(INSTALLED)
 
 quick: $(INSTALLED)
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
-		-m "not kafka and not processes and not slow and not sqlserver" $(ARGS)
+		--ignore=tests/chaos --ignore=tests/integration -m "not kafka and not processes and not slow and not sqlserver" $(ARGS)
 
 test-sqlserver: $(INSTALLED)
 	$(BIN)/pytest tests/contracts -m sqlserver $(ARGS)

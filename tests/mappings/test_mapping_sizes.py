@@ -119,6 +119,7 @@ CELLS = st.none() | st.integers() | st.integers(0, 5).map(str) | st.text(max_siz
 
 @SEEDED
 @given(st.dictionaries(st.sampled_from([*LABELS, "NOTES"]), CELLS))
+@pytest.mark.slow
 def test_melt_loses_nothing_and_invents_nothing(row: dict[str, Cell]) -> None:
     melted, problems = sizes.melt(row, LABELS, RULES)
     wrong = [problem.column for problem in problems]

@@ -187,6 +187,7 @@ async def test_a_stop_is_raised(tmp_path: Path, kind: str, expected: type[Except
         assert active(simulator) == []
 
 
+@pytest.mark.slow
 async def test_a_backlog_uses_up_every_minute_and_is_never_refused(tmp_path: Path) -> None:
     limit = limits.preset("trial", "pro", minute_seconds=1.0)
     settings: dict[str, Any] = {"minute": 1.0, "complexity_per_minute": 1_000_000}
@@ -206,6 +207,7 @@ async def test_a_backlog_uses_up_every_minute_and_is_never_refused(tmp_path: Pat
         assert len(active(simulator)) == written
 
 
+@pytest.mark.slow
 async def test_half_the_expected_budget_is_noticed(tmp_path: Path) -> None:
     limit = limits.preset("trial", "pro", minute_seconds=1.0)
     settings: dict[str, Any] = {"minute": 1.0, "complexity_per_minute": 500_000}

@@ -173,6 +173,7 @@ def test_a_table_without_a_column_is_refused_with_its_name(missing: str) -> None
         list(samples.generate(seed=1, orders=300, columns=columns, size_columns=SIZES))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_rows() -> None:
     def peak(orders: int) -> int:
         tracemalloc.start()

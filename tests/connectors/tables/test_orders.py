@@ -43,6 +43,7 @@ COUNTS = st.none() | st.integers(-(2**63), 2**63 - 1)
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=150
 )
 @given(st.lists(st.none() | TEXTS, min_size=12, max_size=12), st.lists(COUNTS, min_size=3, max_size=3))
+@pytest.mark.slow
 def test_the_text_that_sql_builds_is_the_one_that_python_builds(
     lasting: World, texts: list[str | None], counts: list[int | None]
 ) -> None:

@@ -138,6 +138,7 @@ def a_days_changes(world: factories.World) -> None:
 
 
 @timeless
+@pytest.mark.slow
 async def test_rolled_back_and_released_twice_is_exact_each_time(tmp_path: Path) -> None:
     async with place(tmp_path) as world:
         some_orders(world)

@@ -166,6 +166,7 @@ def test_one_batch_a_customer_and_pass_counts_its_orders(world: World) -> None:
     assert len(world.query("SELECT * FROM MON_BatchProcessing")) == 2
 
 
+@pytest.mark.slow
 def test_many_changes_leave_in_order_and_none_is_left_out(world: World) -> None:
     world.add(*(row(n) for n in range(1203)))
     emitted = world.passed()
@@ -320,6 +321,7 @@ def test_versions_rise_with_every_pass_even_if_it_finds_nothing(world: World) ->
     assert event.version > max(numbers) > numbers[0]
 
 
+@pytest.mark.slow
 def test_what_kafka_did_not_confirm_is_emitted_again_with_a_higher_version(world: World) -> None:
     world.add(*(row(n) for n in range(1100)))
     world.topic.break_after = 1
@@ -519,6 +521,7 @@ def test_a_filtered_pass_never_adopts_a_new_column_list(world: World) -> None:
 # Cost.
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     peaks = []
     for rows in (20_000, 60_000):
@@ -530,6 +533,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     assert peaks[1] < peaks[0] + 300_000
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_when_every_hash_of_the_server_is_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -558,6 +562,7 @@ def _peak(world: World, rows: int) -> int:
     return peak
 
 
+@pytest.mark.slow
 def test_a_burst_of_changes_is_bounded_by_the_window(world: World) -> None:
     rng = random.Random(3)
     world.add(*(row(n, CUSTOMER_NAME=f"C{rng.randrange(3)}") for n in range(3000)))

@@ -132,6 +132,7 @@ async def test_what_is_there_once_more_or_otherwise_is_named_as_such(tmp_path: P
 
 @timeless
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 async def test_to_mend_what_it_names_is_enough(tmp_path: Path, seed: int) -> None:
     async with desk(tmp_path, mappings=people.notes_are_theirs) as at:
         orders = {uuid(n): order(n, sizes={"S": n, "M": 2, "9-12M": 8}) for n in range(1, 16)}

@@ -248,6 +248,7 @@ async def test_the_ledger_of_another_writer_is_not_touched(tmp_path: Path) -> No
 
 
 @timeless
+@pytest.mark.slow
 async def test_whatever_people_do_the_board_ends_as_it_shall_be_and_their_own_is_untouched(tmp_path: Path) -> None:
     async with desk(tmp_path, mappings=people.notes_are_theirs) as at:
         orders = [
