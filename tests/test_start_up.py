@@ -11,6 +11,8 @@ import pytest
 from connectors.database import sqlite
 from streams.cli import lazy
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parent.parent
 # Runs the program with these arguments, and prints the modules that it has loaded at its end.
 RUN = """

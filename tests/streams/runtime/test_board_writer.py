@@ -21,6 +21,8 @@ from streams.delivery import consumer, health
 from streams.runtime import board_writer, connect, embedded
 from tests.support import writer_desk as desk
 
+pytestmark = pytest.mark.processes
+
 
 @contextlib.contextmanager
 def simulator(folder: Path) -> Iterator[str]:
