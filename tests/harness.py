@@ -24,7 +24,7 @@ _TOLD = (signal.SIGTERM, signal.SIGINT)
 
 
 class EndsTheTests(AssertionError):
-    """What is under test wanted to end the process that tests it."""
+    """The code under test tried to end the process that runs the tests."""
 
 
 class Guard:

@@ -272,7 +272,7 @@ class Walk:
         self.seen: set[str] = set()
 
     def step(self) -> None:
-        """Anything that sync does: it writes nothing that is refused, over, or overtaken by what is settled."""
+        """One random step of an order. Sync writes no version that is refused, closed, or older than a settled one."""
         at = self.rng.choice(list(self.told))
         what = self.rng.choice([self.stage, self.stage, self.write, self.arrive, self.refuse, self.supersede])
         settled = self.world.staging.settled_versions([identity(at[0])]).get(identity(at[0]), 0)

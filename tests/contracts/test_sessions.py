@@ -247,11 +247,13 @@ def test_times_decimals_bits_and_identities_are_read_as_they_were_bound(db: data
 
 
 @pytest.mark.parametrize(
-    "wrong", [1.5, Decimal("1.50"), uuid.UUID(int=1), NOW, [1]], ids=lambda wrong: type(wrong).__name__
+    "wrong", [1.5, Decimal("1.50"), uuid.UUID(int=1), NOW, [1], float("nan")], ids=lambda wrong: type(wrong).__name__
 )
 def test_value_that_an_engine_would_reshape_is_refused(db: database.Database, wrong: object) -> None:
     with pytest.raises(TypeError, match=r"parameter 1 is .*decimals as text"), db.write() as session:
         session.execute(SET, (wrong, "a"))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="parameter 1 is"), db.write() as session:
+        session.execute_many(SET, [("a2", "a"), (wrong, "a")])  # type: ignore[list-item]
     assert value(db, "a") == "a1"
 
 

@@ -118,7 +118,7 @@ class Life:
         self.check()
 
     def intends(self) -> None:
-        """From here to the socket it cannot be frozen: that gap is told of in streams.sync.writer, and not played."""
+        """From here to the socket no schedule freezes a life: streams.sync.writer explains that gap."""
         self._about_to_send = True
 
     def sent(self) -> None:

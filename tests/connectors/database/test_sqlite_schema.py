@@ -1,7 +1,6 @@
 """The errors of SQLite with their advice, and the creation of the schema."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,30 +8,14 @@ from pathlib import Path
 import pytest
 
 from connectors import database, errors
-from connectors.database import sqlite
 from sql import tables
+from tests.connectors.database.conftest import Open
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=UTC)
 SET = "UPDATE [SYNC_State] SET [value] = ? WHERE [name] = ?"
 ADD = "INSERT INTO [SYNC_State] ([name], [value], [updated_at]) VALUES (?, ?, ?)"
 GET = "SELECT [value] FROM [SYNC_State] WHERE [name] = ?"
 AT = database.to_db_time(NOW)
-
-Open = Callable[..., sqlite.SqliteDatabase]
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Open]:
-    """Opens the file of this test as another process would; closes them all at the end."""
-    all_opened: list[sqlite.SqliteDatabase] = []
-
-    def another(name: str = "orders.db", busy_timeout: float = 30.0) -> sqlite.SqliteDatabase:
-        all_opened.append(sqlite.SqliteDatabase(tmp_path / name, busy_timeout))
-        return all_opened[-1]
-
-    yield another
-    for one in all_opened:
-        one.close()
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def leaders_change(own: Own) -> None:
     machine that is overloaded: every leader is re-elected, and clients use the old ones.
     """
     before = epoch(own)
-    # The broker's sign of life may come before its controller looks at the time: then once more.
+    # The broker's heartbeat may arrive before its controller checks for a timeout: then the broker is frozen again.
     while epoch(own) == before:
         assert own.kafka.pid is not None
         os.kill(own.kafka.pid, signal.SIGSTOP)

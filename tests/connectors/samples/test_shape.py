@@ -10,18 +10,9 @@ from connectors import samples
 from connectors.samples import catalogue, cells, maker
 from mappings import items, loading
 from schemas import base
-from sql import tables
+from tests.support.sample_orders import COLUMNS, LENGTHS, SIZES, quantities
 
-SOURCE = tables.get(tables.SOURCE)
-COLUMNS = SOURCE.names
-_FIRST, _LAST = COLUMNS.index("UNIT OF MEASURE") + 1, COLUMNS.index("TOTAL QTY")
-SIZES = tuple(column.name for column in SOURCE.columns[_FIRST:_LAST] if column.base == "INT")
-LENGTHS = {column.name: column.length for column in tables.get(tables.STAGING).columns}
 MANY = 10_000
-
-
-def quantities(row: cells.Row) -> dict[str, int]:
-    return {label: value for label in SIZES if isinstance(value := row.get(label), int) and value}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +72,8 @@ def test_every_family_of_sizes_is_sold(valid: list[cells.Row]) -> None:
 
 def test_a_size_column_added_yesterday_is_used() -> None:
     new = [f"NEW {number}" for number in range(200)]
-    wider = [*COLUMNS[:_LAST], *new, *COLUMNS[_LAST:]]
+    last = COLUMNS.index("TOTAL QTY")
+    wider = [*COLUMNS[:last], *new, *COLUMNS[last:]]
     rows = samples.generate(seed=1, orders=1_000, columns=wider, size_columns=[*SIZES, *new])
 
     assert any(sample.row[label] for sample in rows for label in new)
