@@ -78,7 +78,10 @@ class Database(Protocol):
         """
 
     def close(self) -> None:
-        """Closes every connection; no thread may be inside a transaction."""
+        """Closes the idle connections, and each other one at the end of its transaction; no new one begins.
+
+        A driver whose connection is closed under a thread that uses it can end the whole process (SIGSEGV).
+        """
 
 
 def to_db_time(time: datetime) -> str:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
@@ -31,6 +32,7 @@ _ADVICE = {
 }
 # The prepared statements that a connection keeps: more than ordersync has.
 STATEMENTS = 512
+_TRY_EVERY = 0.01  # seconds
 _NO_SUCH_NAME = ("no such table", "no such column", "no such view", "has no column named")
 
 
@@ -46,7 +48,6 @@ class SqliteDatabase:
         self._thread = _Thread()
         self._translated = _Translated(path)
         self._lock = threading.Lock()
-        self._connections: set[sqlite3.Connection] = set()
         self._readers: list[sqlite3.Connection] = []
         self._writers: list[sqlite3.Connection] = []
         self._closed = False
@@ -81,8 +82,9 @@ class SqliteDatabase:
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            while self._connections:
-                self._connections.pop().close()
+            for idle in (self._readers, self._writers):
+                while idle:
+                    idle.pop().close()
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[database.Session]:
@@ -108,13 +110,12 @@ class SqliteDatabase:
                 connection.rollback()
             raise
         finally:
-            if not self._closed and not connection.in_transaction:
-                idle.append(connection)
+            self._give_back(connection, idle)
 
     def _take(self, idle: list[sqlite3.Connection], *, writes: bool) -> sqlite3.Connection:
-        if self._closed:
-            raise RuntimeError("this database was closed")
         with self._lock:
+            if self._closed:
+                raise RuntimeError("this database was closed")
             if idle:
                 # The connection that was used last has the statements prepared.
                 return idle.pop()
@@ -127,12 +128,29 @@ class SqliteDatabase:
                 check_same_thread=False,
                 cached_statements=STATEMENTS,
             )
-            with self._lock:
-                self._connections.add(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA query_only = {not writes:d}")
         return connection
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Sets WAL mode, which SQLite refuses at once, whatever the busy timeout, while another one sets it."""
+        deadline = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(_TRY_EVERY)
+
+    def _give_back(self, connection: sqlite3.Connection, idle: list[sqlite3.Connection]) -> None:
+        with self._lock:
+            if not self._closed and not connection.in_transaction:
+                idle.append(connection)
+                return
+        connection.close()
 
 
 class _Thread(threading.local):

@@ -36,6 +36,8 @@ _NO_SNAPSHOTS = (
 @dataclass
 class _Connection:
     raw: "pyodbc.Connection"
+    # Inside a transaction of its thread.
+    busy: bool = True
     rested_since: float = 0.0
 
 
@@ -115,10 +117,9 @@ class SqlServerDatabase:
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            while self._connections:
-                # The server may have closed it before.
-                with suppress(self._pyodbc.Error):
-                    self._connections.pop().raw.close()
+            idle = [connection for connection in self._connections if not connection.busy]
+        for connection in idle:
+            self._drop(connection)
 
     def _live(self, session: database.Session) -> ddl.Live:
         catalog = sql.load("catalog", self.engine)
@@ -162,15 +163,22 @@ class SqlServerDatabase:
             self._give_back(connection, session.read_only)
 
     def _take(self, read_only: bool) -> _Connection:
-        if self._closed:
-            raise RuntimeError("this database was closed")
         idle = self._thread.reading_idle if read_only else self._thread.writing_idle
-        while idle:
-            connection = idle.pop()
+        while connection := self._claim(idle):
             if time.monotonic() - connection.rested_since < REST or self._alive(connection):
                 return connection
             self._drop(connection)
         return self._open(read_only)
+
+    def _claim(self, idle: list[_Connection]) -> _Connection | None:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this database was closed")
+            if not idle:
+                return None
+            connection = idle.pop()
+            connection.busy = True
+            return connection
 
     def _open(self, read_only: bool) -> _Connection:
         connection = _Connection(self._connect())
@@ -198,16 +206,19 @@ class SqlServerDatabase:
         return True
 
     def _give_back(self, connection: _Connection, read_only: bool) -> None:
-        if self._closed:
-            return
-        connection.rested_since = time.monotonic()
-        (self._thread.reading_idle if read_only else self._thread.writing_idle).append(connection)
+        with self._lock:
+            if not self._closed:
+                connection.rested_since = time.monotonic()
+                connection.busy = False
+                (self._thread.reading_idle if read_only else self._thread.writing_idle).append(connection)
+                return
+        self._drop(connection)
 
     def _drop(self, connection: _Connection) -> None:
         with self._lock:
             if connection in self._connections:
                 self._connections.remove(connection)
-        # The connection is not used any more, so its error does not matter.
+        # The connection is not used any more, so its error does not matter: the server may have closed it before.
         with suppress(self._pyodbc.Error):
             connection.raw.close()
 

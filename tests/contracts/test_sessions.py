@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connectors import database, errors
-from connectors.database import odbc_driver
+from connectors.database import odbc_driver, sqlite
 from schemas import batches
 from tests.contracts import engines
 
@@ -58,6 +58,22 @@ def test_write_rolls_back_on_any_exception(db: database.Database, trouble: type[
     with db.write() as session:
         session.execute(SET, ("a3", "a"))
     assert value(db, "a") == "a3"
+
+
+def test_a_transaction_that_is_open_outlives_the_close(
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with engines.opened(engine, tmp_path, request) as db:
+        with db.read() as reader:
+            with db.write() as writer:
+                db.close()
+                writer.execute(ADD, ("late", "kept", AT))
+                assert writer.value(GET, ("late",)) == "kept"
+            assert reader.value("SELECT 1 AS n") == 1
+        with pytest.raises(RuntimeError, match="closed"), db.read():
+            pass
+        if engine != "sqlserver":
+            assert value(sqlite.SqliteDatabase(tmp_path / "orders.db"), "late") == "kept"
 
 
 def test_failed_statement_undoes_the_ones_before_it(db: database.Database, engine: str) -> None:
