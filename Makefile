@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
+# The tests start hundreds of Python processes: each would compile all of our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test quick test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery bench-pushdown clean
 
 help:

@@ -176,6 +176,12 @@ class Admin:
         committed, starts, ends = self.committed(group, topics), self.start_offsets(topics), self.end_offsets(topics)
         return {p: _ahead(committed.get(p, 0), starts[p], end) for p, end in ends.items()}
 
+    def _renew(self) -> None:
+        """Replaces the clients, which may have forgotten every broker; they answer questions and owe nothing."""
+        with self._lock:
+            self._client = client.create(AdminClient, self._settings)
+            self._readers.clear()
+
     def _reader(self, group: str) -> Consumer:
         """A consumer that reads the group's offsets and never subscribes, so it is no member.
 
@@ -229,6 +235,8 @@ class Admin:
                     self._serve(0)
                     if self._watch.refused or left <= _ASK_AT_MOST:
                         raise
+                    if self._watch.lost():
+                        self._renew()
 
     def _await_topics(self, names: set[str]) -> None:
         """Waits until the metadata of the broker, which follows that of the controller, has the topics."""
@@ -252,6 +260,8 @@ class Admin:
             verdict = self._watch.verdict(reason, doing)
             if reason.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise TopicMissing(str(verdict)) from error
+            if reason.code() in client.AWAY and self._watch.lost():
+                self._renew()
             if reason.code() == KafkaError._TIMED_OUT:
                 self._watch.noise.away(str(verdict))
             raise verdict from error

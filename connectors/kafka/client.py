@@ -46,10 +46,13 @@ _NOT_YET = {
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
-_AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT, KafkaError._TRANSPORT}
+AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT, KafkaError._TRANSPORT}
 _TRY_EVERY = 0.05  # seconds
 # Seconds that one request may take; a broker that takes longer hangs, even when its connections are open.
 ANSWER_WITHIN = 10.0
+# Seconds without any answer after which a client is replaced by a new one: it may have forgotten every broker, see
+# docs/decisions/dead-client-is-replaced.md.
+RENEW_AFTER = ANSWER_WITHIN
 # Lines of aiokafka 0.14 (some 100 a second) and of librdkafka 2.16 whose broker was killed.
 _NOISE = re.compile(
     r"Unable connect to node|Unable to (update|request) metadata|Failed fetch (messages|offsets)"
@@ -196,6 +199,7 @@ class Watch:
         self.noise = noise or BrokerNoise()
         self.refused: errors.OrdersyncError | None = None
         self._late = False
+        self._silent_since: float | None = None
 
     def settings(self, security: Mapping[str, str]) -> dict[str, Any]:
         """The settings of any client. `security` has librdkafka's own names: security.protocol, sasl.* …"""
@@ -222,7 +226,7 @@ class Watch:
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _REFUSED:
             self.refused = translate(error, self.bootstrap, "connecting")
-        elif error.code() in _AWAY and not self.refused and not self._late:
+        elif error.code() in AWAY and not self.refused and not self._late:
             self.noise.away(error.str())
 
     def worked(self, serve: Callable[[float], object] | None = None) -> None:
@@ -232,7 +236,18 @@ class Watch:
             serve(0)
             self._late = False
         self.refused = None
+        self._silent_since = None
         self.noise.back()
+
+    def lost(self) -> bool:
+        """Notes a request that got no answer. True once in RENEW_AFTER seconds without any: replace the client."""
+        now = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        if now - self._silent_since < RENEW_AFTER:
+            return False
+        self._silent_since = now
+        return True
 
     def verdict(self, error: KafkaError, doing: str) -> errors.OrdersyncError:
         """The error to raise: the refusal that explains this one, if the client reported one, else its translation."""

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _POLL = 0.1  # seconds that the reporting thread sleeps at most
 _PROBE = 0.5  # seconds of one probe of a broker that is away, and seconds between two probes
+_SILENT = 2.0  # seconds without a report, while messages wait for one, before the broker is probed
 _MARGIN = 5.0  # seconds beyond librdkafka's own deadline, which it checks about once a second
 
 
@@ -47,21 +48,20 @@ class Producer:
     ) -> None:
         self._timeout = timeout
         self._watch = client.Watch(bootstrap, noise)
-        self._producer = client.create(
-            confluent_kafka.Producer,
-            self._watch.settings(security or {})
-            | {
-                "enable.idempotence": True,
-                "acks": "all",
-                # Every other Kafka client must find the same partition for a key.
-                "partitioner": "murmur2_random",
-                "compression.type": "gzip",
-                "linger.ms": 5,
-                "message.timeout.ms": round(timeout * 1000),
-                "request.timeout.ms": round(min(timeout, client.ANSWER_WITHIN) * 1000),
-                "queue.buffering.max.kbytes": 65536,
-            },
-        )
+        self._settings = self._watch.settings(security or {}) | {
+            "enable.idempotence": True,
+            "acks": "all",
+            # Every other Kafka client must find the same partition for a key.
+            "partitioner": "murmur2_random",
+            "compression.type": "gzip",
+            "linger.ms": 5,
+            "message.timeout.ms": round(timeout * 1000),
+            "request.timeout.ms": round(min(timeout, client.ANSWER_WITHIN) * 1000),
+            "queue.buffering.max.kbytes": 65536,
+        }
+        self._producer = client.create(confluent_kafka.Producer, self._settings)
+        # Held while the client takes a message, and while it is replaced.
+        self._lock = threading.Lock()
         self._closing = threading.Event()
         self._reporter = threading.Thread(target=self._report, name="kafka-producer", daemon=True)
         self._reporter.start()
@@ -93,9 +93,10 @@ class Producer:
         headers: list[tuple[str, str | bytes | None]] = list(message.headers.items())
         while True:
             try:
-                self._producer.produce(
-                    message.topic, message.value, message.key, headers=headers, on_delivery=batch.report
-                )
+                with self._lock:
+                    self._producer.produce(
+                        message.topic, message.value, message.key, headers=headers, on_delivery=batch.report
+                    )
                 return None
             except BufferError:
                 if time.monotonic() > deadline:
@@ -107,13 +108,16 @@ class Producer:
     def _report(self) -> None:
         """Delivers reports, logs and errors of librdkafka until the producer is closed."""
         probe_at = 0.0
+        reported_at = time.monotonic()
         while not self._closing.is_set():
             try:
-                self._producer.poll(_POLL)
+                if self._producer.poll(_POLL) or not len(self._producer):
+                    reported_at = time.monotonic()
             except KafkaException as error:
                 # librdkafka raises a fatal error here, once; all queued and all later messages fail with it.
                 log.debug("Kafka at %s: %s", self._watch.bootstrap, client.reason(error).str())
-            if self._watch.noise.since is not None and time.monotonic() > probe_at:
+            silent = self._watch.noise.since is not None or time.monotonic() - reported_at > _SILENT
+            if silent and time.monotonic() > probe_at:
                 self._probe()
                 probe_at = time.monotonic() + _PROBE
             if self._watch.refused and len(self._producer):
@@ -122,12 +126,21 @@ class Producer:
 
     def _probe(self) -> None:
         """Asks a broker that is away for its topics: a process with nothing to send would not notice its return."""
-        try:
-            self._producer.list_topics(timeout=_PROBE)
-        except KafkaException as error:
-            log.debug("the broker is still away: %s", client.reason(error).str())
-        else:
+        if _answers(self._producer):
             self._watch.worked()
+        elif self._watch.lost():
+            self._renew()
+
+    def _renew(self) -> None:
+        """Replaces the client when another one reaches a broker; what the old one still has to send fails."""
+        other = client.create(confluent_kafka.Producer, self._settings)
+        if not _answers(other):
+            return
+        with self._lock:
+            old, self._producer = self._producer, other
+        log.warning("Kafka at %s: the producer had lost every broker and was replaced", self._watch.bootstrap)
+        old.purge(in_queue=True, in_flight=True)
+        old.flush(_PROBE)
 
     def close(self) -> None:
         """Closes the producer. No call of `send_all` may be open."""
@@ -140,6 +153,15 @@ class Producer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _answers(producer: confluent_kafka.Producer) -> bool:
+    try:
+        producer.list_topics(timeout=_PROBE)
+    except KafkaException as error:
+        log.debug("no answer for the producer: %s", client.reason(error).str())
+        return False
+    return True
 
 
 class _Batch:

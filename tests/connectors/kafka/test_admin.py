@@ -1,6 +1,7 @@
 """Topics and offsets on a real broker."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import confluent_kafka
@@ -8,7 +9,9 @@ import confluent_kafka.admin
 import pytest
 
 from connectors import errors, kafka
+from connectors.kafka import client
 from streams import topics
+from tests.support import fenced_broker
 
 NOBODY = "127.0.0.1:9"
 
@@ -145,3 +148,16 @@ def test_a_broker_that_is_away_is_reported_within_the_deadline() -> None:
     for call in calls:
         with pytest.raises(errors.Transient, match=f"^Kafka at {NOBODY}, [a-z ]+: "):
             call()
+
+
+def test_a_broker_that_was_fenced_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """librdkafka 2.11 to 2.16 forgets every broker when metadata names none, and connects never again."""
+    monkeypatch.setattr(client, "RENEW_AFTER", 1.0)
+    with fenced_broker.running() as broker:
+        admins = [kafka.Admin(broker.bootstrap, timeout=60) for _ in range(12)]
+        assert all(admin.reachable(60) for admin in admins)
+        broker.fenced = True
+        with ThreadPoolExecutor(len(admins)) as pool:
+            list(pool.map(lambda admin: admin.reachable(0.5), admins))
+            broker.fenced = False
+            assert all(pool.map(lambda admin: admin.reachable(60), admins))

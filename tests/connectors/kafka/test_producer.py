@@ -9,6 +9,7 @@ import pytest
 from aiokafka import partitioner
 
 from connectors import errors, kafka
+from connectors.kafka import client
 
 NOBODY = "127.0.0.1:9"
 
@@ -136,3 +137,15 @@ def test_an_idle_producer_notices_the_return_of_the_broker(kafka_topics: Any, un
     with kafka.Producer(kafka_topics.bootstrap, noise=noise):
         noise.away("a line of another client")
         until(lambda: noise.since is None, "it is told")
+
+
+def test_a_client_that_has_lost_every_broker_is_replaced(kafka_topics: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "RENEW_AFTER", 0.5)
+    topic = kafka_topics.make("renewed")
+    with kafka.Producer(kafka_topics.bootstrap) as producer:
+        producer.send_all([outgoing(topic, "k", "1")])
+        producer._producer = confluent_kafka.Producer(producer._settings | {"bootstrap.servers": NOBODY})
+        with pytest.raises(errors.Transient, match=topic):
+            producer.send_all([outgoing(topic, "k", "lost")])
+        producer.send_all([outgoing(topic, "k", "2")])
+    assert [m.value() for m in read_all(kafka_topics.bootstrap, topic)] == [b"1", b"2"]
