@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -64,7 +63,7 @@ def partitioner_of_production() -> Callable[[str, int], int]:
 
     def client(settings: dict[str, Any]) -> Any:
         asked.update(settings)
-        return SimpleNamespace(poll=lambda seconds: 0, flush=lambda seconds: 0, __len__=lambda: 0)
+        return mock.MagicMock(**{"poll.return_value": 0})
 
     with mock.patch.object(confluent_kafka, "Producer", client):
         kafka.Producer("localhost:9").close()
