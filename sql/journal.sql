@@ -10,6 +10,12 @@ WHERE NOT EXISTS (SELECT 1 FROM SYNC_Requests WHERE request_key = ?)
 UPDATE SYNC_Requests SET attempts = attempts + 1, lease_token = ?
 WHERE request_key = ? AND finished_at IS NULL
 
+-- name: adopt_request
+-- Notes the creates that the board showed, unless another process is the writer now.
+UPDATE SYNC_Requests SET mutations = ?
+WHERE request_key = ? AND finished_at IS NULL
+  AND EXISTS (SELECT 1 FROM SYNC_Lease WHERE name = ? AND owner = ? AND token = ?)
+
 -- name: close_request
 -- Writes the outcome of a request, unless another process is the writer now. An expired lease is enough, because the
 -- outcome did happen.

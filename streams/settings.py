@@ -76,6 +76,9 @@ class Settings(pydantic_settings.BaseSettings):
     monday_token_tier: Literal["personal", "app", "trial"] = "personal"
     monday_plan: Literal["standard", "pro", "enterprise"] = "standard"
     monday_minute: float = Field(60.0, gt=0, description="length of the API's minute; shorter only with the simulator")
+    monday_in_flight: float = Field(
+        60.0, ge=0, description="seconds for which the API may go on with a request; shorter only with the simulator"
+    )
     monday_limits: dict[str, float] = Field(
         {}, description="limits that differ from the published ones, by name (connectors/monday/limits.py), as JSON"
     )
@@ -117,6 +120,8 @@ class Settings(pydantic_settings.BaseSettings):
             raise ValueError("monday_url must be https: ordersync never sends a token unencrypted")
         if self.monday_url and not simulator and self.monday_minute != 60:
             raise ValueError("monday_minute must be 60 with the real API")
+        if self.monday_url and not simulator and self.monday_in_flight < 60:
+            raise ValueError("monday_in_flight must be at least 60 with the real API")
         return self
 
     @model_validator(mode="after")

@@ -122,7 +122,6 @@ class Client:
         """Send until no limit refuses the request. The next turn obeys each stated wait."""
         stale = backoff.delays(rng=self._rng)
         refused: error_table.ApiError | None = None
-        in_flight = False
         async with self.budget.place(kind):
             for attempt in range(self._tries):
                 turn = await self.budget.turn(kind, name=name, mutations=mutations)
@@ -140,9 +139,7 @@ class Client:
                 wait += next(stale) if attempt else 0.0
                 log.warning("the API refused a request, next attempt in %.1f s: %s", wait, error)
                 self.budget.throttled(turn, error, wait, reply)
-                refused, in_flight = error, in_flight or error.status == 409
-        if in_flight:
-            raise errors.OutcomeUnknown(f"still in flight after {self._tries} attempts: {refused}")
+                refused = error
         raise errors.Transient(f"refused {self._tries} times: {refused}", wait=wait)
 
     async def _round_trip(self, turn: budgets.Turn, body: str, key: str | None, leave: Leave | None) -> responses.Reply:

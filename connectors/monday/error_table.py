@@ -97,9 +97,8 @@ TABLE: tuple[Rule, ...] = (
         wait=60,
         throttle=Throttle.CALLS,
     ),
-    # Two writes at the same time: on the board, or with the same key.
+    # Two writes to the board at the same time.
     Rule(Action.WAIT, message=r"resource is currently locked", statuses=(423,), wait=1),
-    Rule(Action.WAIT, codes=("IDEMPOTENCY_CONFLICT",), statuses=(409,), wait=2),
     # The request itself.
     Rule(Action.SPLIT, codes=("REQUEST_MAX_COMPLEXITY_EXCEEDED",), statuses=(413,)),
     Rule(
@@ -147,7 +146,8 @@ TABLE: tuple[Rule, ...] = (
         # A redirect, "not found" or "not allowed" without a code of the API is a wrong address or a proxy.
         statuses=(301, 302, 303, 307, 308, 401, 403, 404, 405, 407),
     ),
-    # The outcome is unknown.
+    # The outcome is unknown: no answer, or the API still runs an earlier request with this key.
+    Rule(Action.RESEND, codes=("IDEMPOTENCY_CONFLICT",), statuses=(409,)),
     Rule(
         Action.RESEND,
         codes=("BAD_JSON",),

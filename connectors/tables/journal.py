@@ -25,13 +25,22 @@ MUTATIONS: TypeAdapter[list[items.Mutation]] = TypeAdapter(list[items.Mutation])
 
 
 class Request(Model):
-    """A journalled request. `versions` is the version of each order, by identity, that its mutations carry out."""
+    """A journalled request. `versions` is the version of each order, by identity, that its mutations carry out.
+
+    `adopted`: the positions of the creates that the board showed although the API has not confirmed them.
+    """
 
     key: str
     body: str
     mutations: tuple[items.Mutation, ...]
     versions: dict[str, int]
     first_sent_at: datetime
+    attempts: int = 1
+    adopted: frozenset[int] = frozenset()
+
+    def missing(self) -> dict[int, items.Mutation]:
+        """The mutations that were not adopted, by their position."""
+        return {at: mutation for at, mutation in enumerate(self.mutations) if at not in self.adopted}
 
 
 class Journal:
@@ -49,11 +58,9 @@ class Journal:
         when it does not know whether the transaction was committed.
         """
         first = database.to_db_time(request.first_sent_at)
-        stored = MUTATIONS.dump_json(list(request.mutations)).decode()
-        wrapped = f'{{"versions": {json.dumps(request.versions)}, "mutations": {stored}}}'
         with self._db.write() as session:
             leases.renew(session, grant, self._now())
-            params = (request.key, grant.token, request.body, wrapped, first, first, request.key)
+            params = (request.key, grant.token, request.body, _stored(request), first, first, request.key)
             session.execute(STATEMENTS["open_request"], params)
             for mutation in request.mutations:
                 staging.mark_inflight(session, mutation, request.key, request.versions, first)
@@ -64,6 +71,22 @@ class Journal:
         with self._db.write() as session:
             leases.renew(session, grant, self._now())
             _fenced(session, "resend_request", (grant.token, key), grant)
+
+    def adopt(
+        self,
+        request: Request,
+        entities: Sequence[tuple[items.Entity, int]],
+        groups: Mapping[str, str],
+        grant: leases.Grant,
+    ) -> None:
+        """Records the creates of `request.adopted`, which goes on without an outcome, and their effects on the ledger.
+
+        Raises LeaseLost when another process is the writer now.
+        """
+        with self._db.write() as session:
+            params = (_stored(request), request.key, grant.name, grant.owner, grant.token)
+            _fenced(session, "adopt_request", params, grant)
+            self._record(session, entities, groups)
 
     def close(
         self,
@@ -84,13 +107,22 @@ class Journal:
         with self._db.write() as session:
             params = (at, outcome, request_id, http_status, key, grant.name, grant.owner, grant.token)
             _fenced(session, "close_request", params, grant)
-            for name, group_id in groups.items():
-                ledger.remember_group(session, self._board_id, name, group_id)
-            for entity, version in entities:
-                ledger.remember(session, entity, version, at)
-                staging.mark_done(session, entity, version, at)
-            written = {Version(entity.record_uuid, version) for entity, version in entities}
-            staging.recount(session, written, self._now())
+            self._record(session, entities, groups)
+
+    def _record(
+        self,
+        session: database.Session,
+        entities: Sequence[tuple[items.Entity, int]],
+        groups: Mapping[str, str],
+    ) -> None:
+        at = database.to_db_time(self._now())
+        for name, group_id in groups.items():
+            ledger.remember_group(session, self._board_id, name, group_id)
+        for entity, version in entities:
+            ledger.remember(session, entity, version, at)
+            staging.mark_done(session, entity, version, at)
+        written = {Version(entity.record_uuid, version) for entity, version in entities}
+        staging.recount(session, written, self._now())
 
     def unfinished(self) -> list[Request]:
         """The requests without a recorded outcome, the oldest first."""
@@ -117,6 +149,12 @@ def _fenced(session: database.Session, statement: str, params: Sequence[database
         raise leases.lost(grant)
 
 
+def _stored(request: Request) -> str:
+    mutations = MUTATIONS.dump_json(list(request.mutations)).decode()
+    head = f'"versions": {json.dumps(request.versions)}, "adopted": {json.dumps(sorted(request.adopted))}'
+    return f'{{{head}, "mutations": {mutations}}}'
+
+
 def _request(row: dict[str, Any]) -> Request:
     stored: dict[str, Any] = json.loads(row["mutations"])
     return Request(
@@ -125,4 +163,7 @@ def _request(row: dict[str, Any]) -> Request:
         mutations=tuple(MUTATIONS.validate_python(stored["mutations"])),
         versions=stored["versions"],
         first_sent_at=database.from_db_time(row["first_sent_at"]),
+        attempts=row["attempts"],
+        # Earlier versions of ordersync stored no adopted creates.
+        adopted=frozenset(stored.get("adopted", ())),
     )

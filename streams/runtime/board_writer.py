@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
 
 from connectors import errors
 from connectors.monday import board as boards
@@ -22,7 +23,7 @@ from streams.delivery import consumer, health
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import api_calls
 from streams.sync import board as board_view
-from streams.sync import in_doubt, lookup, refresh, writer
+from streams.sync import cells, in_doubt, lookup, refresh, writer
 from streams.sync import step as sync
 
 log = logging.getLogger(__name__)
@@ -173,7 +174,9 @@ class BoardWriter:
         await asyncio.to_thread(parts.ledger.remember_groups, await board.groups())
         view = board_view.BoardView(board, parts.mappings)
         board_lookup = lookup.BoardLookup(
-            view, self._state.sleeper(SYNC, "looking up an in-doubt request on the board")
+            view,
+            self._state.sleeper(SYNC, "looking up a mutation without an outcome on the board"),
+            cells.numbers(parts.mappings),
         )
         write = self._writer(board.board_id, grant, board_lookup)
         return sync.Syncer(
@@ -182,7 +185,16 @@ class BoardWriter:
             staging=parts.staging,
             ledger=parts.ledger,
             writer=write,
-            in_doubt=in_doubt.InDoubtRequests(parts.journal, write, board_lookup, parts.state, self._emit, utcnow),
+            in_doubt=in_doubt.InDoubtRequests(
+                parts.journal,
+                write,
+                board_lookup,
+                parts.state,
+                self._emit,
+                utcnow,
+                in_doubt.window(parts.settings.monday_in_flight),
+                timedelta(seconds=writer.KEY_MINUTES * parts.settings.monday_minute),
+            ),
             labels=board_view.LabelBook(columns),
             mappings=parts.mappings,
             now=utcnow,

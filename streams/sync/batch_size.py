@@ -23,9 +23,9 @@ class BatchSize:
         to_share = left if budget_left < SMALLEST_SHARE * min(self.current, left) else min(left, budget_left)
         return math.ceil(to_share / math.ceil(to_share / self.current))
 
-    def adapt(self, sent: int, seconds: float) -> None:
-        """Adapts to a request of `sent` mutations that took `seconds` until its answer or its time-out."""
+    def adapt(self, sent: int, seconds: float, *, answered: bool = True) -> None:
+        """Adapts to a request of `sent` mutations that took `seconds` until its answer, or until none came."""
         if seconds > SLOW:
             self.current = max(1, min(self.current, sent) // 2)
-        elif seconds < SLOW / 4 and 2 * sent >= self.current:
+        elif answered and seconds < SLOW / 4 and 2 * sent >= self.current:
             self.current = min(self.maximum, self.current + 1)

@@ -1,5 +1,6 @@
 """A cell as the board shows it and as the API receives it: as text, and as a number that can be compared."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from connectors.monday import board_values
@@ -31,3 +32,14 @@ def numbers(mappings: Mappings) -> frozenset[str]:
     """Ids of the columns that contain numbers, including the quantity of a size."""
     columns = {column.id for column in mappings.board.columns if column.type is ColumnType.NUMBERS}
     return frozenset(columns | {mappings.board.subitem.quantity.id})
+
+
+def shows(
+    shown: Mapping[str, board_values.Shown], column_id: str, wanted: ColumnValue, numeric: Collection[str]
+) -> bool:
+    """True if these cells show the value. `numeric`: ids of the columns that contain numbers."""
+    cell = shown.get(column_id)
+    text_shown, expected = (cell.text or "") if cell is not None else "", text(wanted)
+    if column_id in numeric:
+        return bool(text_shown) and number(text_shown) == number(expected)
+    return text_shown == expected

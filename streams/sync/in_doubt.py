@@ -1,8 +1,14 @@
-"""In-doubt requests that an earlier process left, and the orders that wait for them. The lane goes on meanwhile.
+"""In-doubt requests, and the orders that wait for them. The lane goes on meanwhile.
 
-A lookup takes as long as reads may lag behind writes, and only the orders of that request wait for it. The writer parks
-them: it stores their events in SQL before it acknowledges them, and re-emits them when no request is in doubt any more.
-The watermark of the lost-event sweep does not move while an order is parked (streams.reconcile.lost_events).
+The API runs the mutations of a request one after the other, for up to a minute, and goes on when its answer was lost or
+the writer ended. So nothing of an in-doubt request counts as not done before its in-flight window is over: the time
+that the API may take, and the lag of reads behind writes. A create that the board shows is adopted at once. After the
+window, a request of which the board shows nothing leaves once more under its key; if some of it shows, the rest did not
+take place, and the next plan has it.
+
+Only the orders of such a request wait for it. The writer parks them: it stores their events in SQL before it
+acknowledges them, and re-emits them when their requests have ended. The watermark of the lost-event sweep does not move
+while an order is parked (streams.reconcile.lost_events).
 """
 
 import asyncio
@@ -13,13 +19,29 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from connectors import backoff, errors
 from connectors.tables.journal import Request
 from connectors.tables.lost_events import PARKED, PARKINGS
 from schemas import events, items
+from schemas.versions import Version
 from streams.sync import lookup
 from streams.sync.select import Work
 
 log = logging.getLogger(__name__)
+
+# Seconds that the API may take for one request, whether or not its answer was lost.
+API_TIMEOUT = 60.0
+# Seconds between the commit of a request's intent and its arrival: connecting takes 5 s at most.
+ON_ITS_WAY = 5.0
+# Seconds between two checks of the board after those of backoff.LOOKUP_PAUSES.
+CHECK_EVERY = 20.0
+# A request that got no answer so often, while the API answered others, is given up.
+REFUSALS = 2
+
+
+def window(in_flight: float = API_TIMEOUT) -> timedelta:
+    """The in-flight window: the time after the sending of a request in which the board may not show it yet."""
+    return timedelta(seconds=ON_ITS_WAY + in_flight + sum(backoff.LOOKUP_PAUSES))
 
 
 class Journal(Protocol):
@@ -30,10 +52,24 @@ class Journal(Protocol):
 
 
 class Writer(Protocol):
-    """The writer of the board (streams.sync.writer.Writer)."""
+    """The writer of the board (streams.sync.writer.Writer). Each method raises what Writer.write raises."""
 
-    async def complete(self, request: Request, found: Mapping[int, lookup.Adopted], checked_at: datetime) -> None:
-        """Records the outcome of an in-doubt request. Raises what Writer.write raises."""
+    @property
+    def left_at(self) -> Mapping[str, datetime]:
+        """When each request without an answer left last (UTC), by its key; without those of earlier processes."""
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """When the API answered a request last (UTC)."""
+
+    async def adopt(self, request: Request, found: Mapping[int, lookup.Adopted]) -> Request:
+        """Records the creates of a request that the board shows; without missing mutations the request has ended."""
+
+    async def resend(self, request: Request) -> bool:
+        """Sends a request once more, under its key. False: it is in doubt again."""
+
+    async def give_up(self, request: Request) -> None:
+        """Ends a request: what the board does not show of it did not take place."""
 
 
 class Store(Protocol):
@@ -56,20 +92,23 @@ class Store(Protocol):
 class _Search:
     """The lookup of one in-doubt request. `checks_due`: the times (UTC) of the checks that are still to be done.
 
-    The first check is due at once, the last one later than reads lag behind writes. `adopted`: the creates that the
-    board showed so far, by their position in the request; `checked_at`: when the last check ended.
+    The first check is due at once, the last one when the in-flight window is over. `refusals`: how often the request
+    got no answer while the API answered others.
     """
 
     checks_due: list[datetime]
-    checked_at: datetime
-    adopted: dict[int, lookup.Adopted] = field(default_factory=dict)
+    refusals: int = 0
 
 
 @dataclass
 class InDoubtRequests:
     """The in-doubt requests and parked orders of one writer. Searches are in memory: a restart begins them once more.
 
-    `emit` returns when Kafka has confirmed the events. `now` is UTC.
+    `emit` returns when Kafka has confirmed the events. `now` is UTC, `window` the in-flight window, and `key_lives` how
+    long after its first sending a request may have been sent again.
+
+    `suspects`: orders of a request that was given up. Each is to be sent alone, and `hopeless` has those of them for
+    which the API gave no answer even then.
     """
 
     journal: Journal
@@ -78,86 +117,153 @@ class InDoubtRequests:
     store: Store
     emit: Callable[[Sequence[events.OrderStaged]], None]
     now: Callable[[], datetime]
+    window: timedelta
+    key_lives: timedelta
+    suspects: set[Version] = field(default_factory=set, init=False)
+    hopeless: set[Version] = field(default_factory=set, init=False)
     _searches: dict[str, _Search] = field(default_factory=dict, init=False)
 
     async def advance(self) -> list[Request]:
-        """Does the check that is due for each in-doubt request. Returns the requests that are still in doubt.
+        """Does the checks that are due, and ends requests. Returns the requests that are still in doubt.
 
-        If none is left, re-emits the parked orders. At the end of a search the writer adopts the creates that the board
-        shows, and sends a request of which the board shows nothing once more under its key. Raises what the writer
-        raises; then the request is in doubt and its search begins once more.
+        Re-emits the parked orders that wait for none of them. A board that cannot be read is read at the next call.
+        Raises what the writer raises; then the request is in doubt and its window begins once more.
         """
-        left = []
-        for request in await asyncio.to_thread(self.journal.unfinished):
-            search = self._searches.get(request.key) or self._begin(request)
-            if await self._is_over(search, request):
-                # The writer may send the request now. If it then fails to record the outcome, earlier checks are void.
-                self._searches[request.key] = self._search()
-                await self.writer.complete(request, search.adopted, search.checked_at)
-                del self._searches[request.key]
+        requests = await self.unfinished()
+        now = self.now()
+        due = [request for request in requests if self._search(request).checks_due[0] <= now]
+        if due:
+            try:
+                requests = await self._check(requests, due)
+            except errors.Transient as error:
+                log.warning("in-doubt requests are checked later: %s", error)
             else:
-                left.append(request)
-        if not left:
-            await asyncio.to_thread(self._release)
-        return left
+                requests = [request for request in requests if not await self._is_ended(request, now)]
+        await asyncio.to_thread(self._release, requests)
+        return requests
 
-    def park(self, staged: Sequence[events.OrderStaged]) -> None:
-        """Stores the events of orders that wait for an in-doubt request; the caller may then acknowledge them.
+    async def unfinished(self) -> list[Request]:
+        """The requests in doubt, oldest first. Raises Transient or Misconfigured."""
+        return await asyncio.to_thread(self.journal.unfinished)
 
-        The last event of a version replaces earlier ones. Raises Transient or Misconfigured.
+    def park(self, in_doubt: Sequence[Request], waiting: Sequence[tuple[events.OrderStaged, str]]) -> None:
+        """Stores the events of orders that wait for in-doubt requests, each with its group ("" if it needs none).
+
+        The caller may then acknowledge them. The last event of a version replaces earlier ones. Raises Transient or
+        Misconfigured.
         """
-        parked = {f"{PARKED}.{event.record_uuid}.{event.version}": event.model_dump(mode="json") for event in staged}
+        parked = {
+            f"{PARKED}.{event.record_uuid}.{event.version}": {
+                "event": event.model_dump(mode="json"),
+                "requests": sorted(concerning(in_doubt, event.record_uuid, group)),
+            }
+            for event, group in waiting
+        }
         self.store.set_all({**parked, PARKINGS: int(self.store.get(PARKINGS) or 0) + 1})
 
-    def _release(self) -> None:
+    def _release(self, in_doubt: Sequence[Request]) -> None:
         """Erases the events only after Kafka has confirmed them: a crash in between repeats them."""
-        if parked := self.store.all_of(PARKED):
-            staged = [events.OrderStaged.model_validate(stored) for stored in parked.values()]
-            self.emit(sorted(staged, key=lambda event: event.version))
-            self.store.erase_all([f"{PARKED}.{name}" for name in parked])
+        keys = {request.key for request in in_doubt}
+        ready: dict[str, events.OrderStaged] = {}
+        for name, stored in self.store.all_of(PARKED).items():
+            # Earlier versions of ordersync stored the event alone: it waits for all requests.
+            waits_for = set(stored["requests"]) & keys if "requests" in stored else keys
+            if not waits_for:
+                ready[name] = events.OrderStaged.model_validate(stored.get("event", stored))
+        if ready:
+            self.emit(sorted(ready.values(), key=lambda event: event.version))
+            self.store.erase_all([f"{PARKED}.{name}" for name in ready])
 
-    def _begin(self, request: Request) -> _Search:
-        log.warning("request %s is in doubt: checking the board for its creates", request.key)
-        return self._searches.setdefault(request.key, self._search())
+    def _search(self, request: Request) -> _Search:
+        if request.key not in self._searches:
+            log.warning("request %s is in doubt: checking the board for its creates", request.key)
+            self._searches[request.key] = _Search(self._checks(self._left_at(request)))
+        return self._searches[request.key]
 
-    def _search(self) -> _Search:
-        now = self.now()
-        pauses = itertools.accumulate(self.board_lookup.pauses)
-        return _Search(checks_due=[now + timedelta(seconds=seconds) for seconds in pauses], checked_at=now)
+    def _left_at(self, request: Request) -> datetime:
+        """When the request left last, or a later time."""
+        if request.attempts == 1:
+            return self.writer.left_at.get(request.key, request.first_sent_at)
+        return self.writer.left_at.get(request.key, min(self.now(), request.first_sent_at + self.key_lives))
 
-    async def _is_over(self, search: _Search, request: Request) -> bool:
-        """True when the board shows every create, or the last check is done."""
-        if search.checks_due and self.now() >= search.checks_due[0]:
-            missing = {at: mutation for at, mutation in enumerate(request.mutations) if at not in search.adopted}
-            search.adopted |= await self.board_lookup.check(missing)
-            search.checked_at = self.now()
-            while search.checks_due and self.now() >= search.checks_due[0]:
-                search.checks_due.pop(0)
-        creates = [at for at, mutation in enumerate(request.mutations) if isinstance(mutation, lookup.Create)]
-        return not search.checks_due or all(at in search.adopted for at in creates)
+    def _checks(self, left_at: datetime) -> list[datetime]:
+        now, end = self.now(), left_at + self.window
+        pauses = itertools.chain(backoff.LOOKUP_PAUSES, itertools.repeat(CHECK_EVERY))
+        times = (now + timedelta(seconds=seconds) for seconds in itertools.accumulate(pauses))
+        return [*itertools.takewhile(lambda at: at < end, times), max(now, end)]
+
+    async def _check(self, requests: Sequence[Request], due: Sequence[Request]) -> list[Request]:
+        """One check of the board for all requests that are due. Returns all requests, with what was adopted.
+
+        Raises what the board raises.
+        """
+        wanted = {(request.key, at): mutation for request in due for at, mutation in request.missing().items()}
+        shown = await self.board_lookup.check(wanted)
+        found: dict[str, dict[int, lookup.Adopted]] = {}
+        for (key, at), create in shown.items():
+            found.setdefault(key, {})[at] = create
+        return [
+            await self.writer.adopt(request, found[request.key]) if request.key in found else request
+            for request in requests
+        ]
+
+    async def _is_ended(self, request: Request, checked_at: datetime) -> bool:
+        """Whether the request has ended; ends it when its window was over before this check."""
+        search = self._searches[request.key]
+        if not request.missing():
+            del self._searches[request.key]
+            return True
+        if search.checks_due[-1] > checked_at:
+            search.checks_due = [at for at in search.checks_due if at > checked_at]
+            return False
+        left_at, answered_at = self._left_at(request), self.writer.answered_at
+        search.refusals += answered_at is not None and answered_at > left_at
+        if request.adopted or search.refusals >= REFUSALS:
+            if not request.adopted:
+                self._suspect(request)
+            await self.writer.give_up(request)
+            ended = True
+        else:
+            # If it is in doubt after this, or the writer raises, nothing that was seen until now counts.
+            search.checks_due = self._checks(self.now())
+            ended = await self.writer.resend(request)
+            search.checks_due = self._checks(self._left_at(request))
+        if ended:
+            del self._searches[request.key]
+        return ended
+
+    def _suspect(self, request: Request) -> None:
+        orders = {Version(uuid, version) for uuid, version in request.versions.items()}
+        log.warning("request %s got no answer again and again: each of its orders is sent alone", request.key)
+        (self.hopeless if orders <= self.suspects and len(orders) == 1 else self.suspects).update(orders)
+
+
+def concerning(in_doubt: Sequence[Request], record_uuid: str, group_name: str = "") -> frozenset[str]:
+    """The keys of the requests that this order waits for, or an order that needs this group."""
+
+    def concerns(mutation: items.Mutation) -> bool:
+        if isinstance(mutation, items.CreateGroup):
+            return mutation.group_name == group_name
+        return mutation.record_uuid == record_uuid
+
+    return frozenset(request.key for request in in_doubt if any(map(concerns, request.missing().values())))
 
 
 def split(
     in_doubt: Sequence[Request], staged: Sequence[events.OrderStaged]
 ) -> tuple[list[events.OrderStaged], list[events.OrderStaged]]:
     """The events whose orders are in no in-doubt request, and the others."""
-    concerned = {
-        mutation.record_uuid for mutation in _mutations(in_doubt) if not isinstance(mutation, items.CreateGroup)
-    }
+    waiting = [bool(concerning(in_doubt, event.record_uuid)) for event in staged]
     return (
-        [event for event in staged if event.record_uuid not in concerned],
-        [event for event in staged if event.record_uuid in concerned],
+        [event for event, waits in zip(staged, waiting, strict=True) if not waits],
+        [event for event, waits in zip(staged, waiting, strict=True) if waits],
     )
 
 
 def without_group(in_doubt: Sequence[Request], work: Sequence[Work]) -> tuple[list[Work], list[Work]]:
     """The orders whose group is not in doubt, and the others."""
-    groups = {mutation.group_name for mutation in _mutations(in_doubt) if isinstance(mutation, items.CreateGroup)}
+    waiting = [bool(concerning(in_doubt, "", one.order.group_name)) for one in work]
     return (
-        [one for one in work if one.order.group_name not in groups],
-        [one for one in work if one.order.group_name in groups],
+        [one for one, waits in zip(work, waiting, strict=True) if not waits],
+        [one for one, waits in zip(work, waiting, strict=True) if waits],
     )
-
-
-def _mutations(requests: Sequence[Request]) -> list[items.Mutation]:
-    return [mutation for request in requests for mutation in request.mutations]

@@ -1,18 +1,20 @@
 """The lookup: which creates of an unanswered request the board shows, and which ledger values are unsure after it.
 
-A lookup finds items by the key column, subitems by parent and size, groups by name, and adopts them. The board does
-not show which request filled the columns of an adopted item, so all of them are unsure and the next plan sends them
-once more. An update that was not confirmed leaves its columns unsure, so the next plan sends these once more.
+A lookup finds items by the key column, subitems by parent and size, groups by name, and adopts them. A column of an
+adopted item that shows the value of the create is confirmed; any other one is unsure, and the next plan sends it once
+more. An update that was not confirmed leaves its columns unsure, so the next plan sends these once more.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from connectors import backoff
+from connectors.monday import board_values
 from schemas import items
 from schemas.base import ColumnValue
+from streams.sync import cells
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ UNSURE: ColumnValue = {"ordersync": "unsure"}
 Create = items.CreateItem | items.CreateSubitem | items.CreateGroup
 # The result of a create that the board shows, and its entity for the ledger (None for a group).
 Adopted = tuple[items.Done, items.Entity | None]
+# What identifies a mutation among those that a check is asked for.
+At = TypeVar("At")
 
 
 class FoundItem(Protocol):
@@ -45,7 +49,7 @@ class FoundItem(Protocol):
         """The title of its group."""
 
     @property
-    def columns(self) -> Mapping[str, object]:
+    def columns(self) -> Mapping[str, board_values.Shown]:
         """Its columns, by id."""
 
 
@@ -70,15 +74,20 @@ class Board(Protocol):
 
 @dataclass(frozen=True)
 class BoardLookup:
-    """Checks the board after each of `pauses` (seconds); together they outlast the lag of reads behind writes."""
+    """Checks the board after each of `pauses` (seconds); together they outlast the lag of reads behind writes.
+
+    `numeric`: ids of the columns that contain numbers.
+    """
 
     board: Board
     sleep: Callable[[float], Awaitable[object]]
+    numeric: Collection[str]
     pauses: Collection[float] = backoff.LOOKUP_PAUSES
 
     async def find(self, mutations: Mapping[int, items.Mutation]) -> dict[int, Adopted]:
         """The creates among `mutations` that the board shows, by the same keys. The others did not take place.
 
+        Only for a request that the API has answered: one that may still be in flight is for streams.sync.in_doubt.
         Raises what the board raises.
         """
         missing = {at: mutation for at, mutation in mutations.items() if isinstance(mutation, Create)}
@@ -91,7 +100,7 @@ class BoardLookup:
             missing = {at: mutation for at, mutation in missing.items() if at not in found}
         return found
 
-    async def check(self, mutations: Mapping[int, items.Mutation]) -> dict[int, Adopted]:
+    async def check(self, mutations: Mapping[At, items.Mutation]) -> dict[At, Adopted]:
         """The creates among `mutations` that the board shows now. Raises what the board raises."""
         creates = [mutation for mutation in mutations.values() if isinstance(mutation, Create)]
         uuids = sorted({create.record_uuid for create in creates if isinstance(create, items.CreateItem)})
@@ -100,21 +109,44 @@ class BoardLookup:
         sizes = await self.board.find_sizes(parents) if parents else {}
         with_groups = any(isinstance(create, items.CreateGroup) for create in creates)
         groups = await self.board.groups() if with_groups else {}
-        found: dict[int, Adopted] = {}
+        found: dict[At, Adopted] = {}
         for at, mutation in mutations.items():
             if isinstance(mutation, items.CreateGroup):
                 if mutation.group_name in groups:
                     found[at] = (items.Done(id=groups[mutation.group_name]), None)
             elif isinstance(mutation, items.CreateItem):
                 if candidates := shown.get(mutation.record_uuid):
-                    found[at] = _adopt(mutation, candidates)
+                    found[at] = self._adopt(mutation, candidates)
             elif isinstance(mutation, items.CreateSubitem) and (
                 candidates := sizes.get((mutation.parent_item_id, mutation.size_label))
             ):
-                found[at] = _adopt(mutation, candidates)
+                found[at] = self._adopt(mutation, candidates)
         if found:
             log.info("lookup: the board shows %d creates that the API did not confirm: adopted", len(found))
         return found
+
+    def _adopt(self, create: items.CreateItem | items.CreateSubitem, candidates: Sequence[FoundItem]) -> Adopted:
+        """Adopts the oldest candidate. Newer ones are copies that a user created, and only the user may remove them."""
+        size = create.size_label if isinstance(create, items.CreateSubitem) else ""
+        oldest, *copies = sorted(candidates, key=lambda candidate: int(candidate.id))
+        if copies:
+            subject = f"order {create.record_uuid}" + (f", size {size}," if size else "")
+            log.error("%s is on the board %d times: %s is ours", subject, len(candidates), oldest.id)
+        confirmed = {
+            name: value
+            for name, value in create.columns.items()
+            if cells.shows(oldest.columns, name, value, self.numeric)
+        }
+        entity = items.Entity(
+            record_uuid=create.record_uuid,
+            size_label=size,
+            item_id=oldest.id,
+            board_id=oldest.board_id,
+            name=oldest.name,
+            group_name=oldest.group_title,
+            columns=dict.fromkeys([*create.columns, *oldest.columns], UNSURE) | confirmed,
+        )
+        return items.Done(id=oldest.id, board_id=oldest.board_id), entity
 
     async def gone(self, item_ids: Sequence[str]) -> set[str]:
         """Those of these items that are archived, deleted or unknown to the API. Raises what the board raises."""
@@ -123,25 +155,6 @@ class BoardLookup:
     async def groups(self) -> dict[str, str]:
         """Group ids by name, as the board has them now. Raises what the board raises."""
         return await self.board.groups()
-
-
-def _adopt(create: items.CreateItem | items.CreateSubitem, candidates: Sequence[FoundItem]) -> Adopted:
-    """Adopts the oldest candidate. Newer ones are copies that a user created, and only the user may remove them."""
-    size = create.size_label if isinstance(create, items.CreateSubitem) else ""
-    oldest, *copies = sorted(candidates, key=lambda candidate: int(candidate.id))
-    if copies:
-        subject = f"order {create.record_uuid}" + (f", size {size}," if size else "")
-        log.error("%s is on the board %d times: %s is ours", subject, len(candidates), oldest.id)
-    entity = items.Entity(
-        record_uuid=create.record_uuid,
-        size_label=size,
-        item_id=oldest.id,
-        board_id=oldest.board_id,
-        name=oldest.name,
-        group_name=oldest.group_title,
-        columns=dict.fromkeys([*create.columns, *oldest.columns], UNSURE),
-    )
-    return items.Done(id=oldest.id, board_id=oldest.board_id), entity
 
 
 def unsure(known: items.Entity, mutation: items.Mutation) -> items.Entity:

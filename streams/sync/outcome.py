@@ -27,7 +27,14 @@ class Stale:
     reason: str
 
 
-Result = items.Done | items.Refused | Stale
+@dataclass(frozen=True)
+class InDoubt:
+    """The API may have carried it out, or may do so yet: nothing about its order may be sent meanwhile."""
+
+    reason: str
+
+
+Result = items.Done | items.Refused | Stale | InDoubt
 
 
 @dataclass
@@ -147,6 +154,18 @@ class OutcomeResolver:
             return items.Done(id=mutation.item_id), entity
         log.warning("%s of order %s is not on the board any more: sync creates it once more", removed, uuid)
         return Stale(f"{removed} is not on the board any more"), entity
+
+
+def adopted(request: Request, found: Mapping[int, lookup.Adopted]) -> Outcome:
+    """The effects on the ledger of the creates that the board shows, by their position in the request."""
+    shown = Outcome()
+    for at, (done, entity) in found.items():
+        mutation = request.mutations[at]
+        if isinstance(mutation, items.CreateGroup):
+            shown.groups[mutation.group_name] = done.id
+        elif entity is not None:
+            shown.entities[_place(mutation)] = (entity, request.versions[entity.record_uuid])
+    return shown
 
 
 def is_missing(verdict: items.Refused) -> bool:

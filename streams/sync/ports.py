@@ -30,6 +30,11 @@ class Journal(Protocol):
     def resend(self, key: str, grant: Grant) -> None:
         """Commits one more attempt of a request. Raises LeaseLost."""
 
+    def adopt(
+        self, request: Request, entities: Sequence[tuple[items.Entity, int]], groups: Mapping[str, str], grant: Grant
+    ) -> None:
+        """Records the adopted creates of a request that stays in doubt. Raises LeaseLost."""
+
     def close(
         self,
         key: str,
@@ -42,9 +47,6 @@ class Journal(Protocol):
         http_status: int | None = None,
     ) -> None:
         """Records the outcome of a request and its effects on the ledger: entity and version. Raises LeaseLost."""
-
-    def unfinished(self) -> list[Request]:
-        """The requests without an outcome, oldest first."""
 
 
 class Ledger(Protocol):

@@ -171,7 +171,8 @@ class Refresher:
             confirmed = {
                 name: value
                 for name, value in wanted.items()
-                if _shows(shown, name, value, numbers) or (name in numbers and quantity == cells.text(value))
+                if cells.shows(shown.columns, name, value, numbers)
+                or (name in numbers and quantity == cells.text(value))
             }
             unsure = {name: lookup.UNSURE for name in wanted if name not in confirmed}
             seen.sizes.append(
@@ -199,7 +200,7 @@ class Refresher:
         found: dict[str, ColumnValue] = {}
         for name in (board.key.id, *(column.id for column in board.columns)):
             wanted = desired.get(name)
-            if wanted is not None and (name in owned_by_users or _shows(item, name, wanted, numbers)):
+            if wanted is not None and (name in owned_by_users or cells.shows(item.columns, name, wanted, numbers)):
                 found[name] = wanted
             elif name not in owned_by_users and cells.text_of(item, name):
                 found[name] = lookup.UNSURE
@@ -210,11 +211,3 @@ class Refresher:
         policy = self.mappings.board.board.removal
         removal = items.Removal.ARCHIVE if policy is items.Removal.KEEP else policy
         return items.RemoveItem(record_uuid=record_uuid, item_id=item_id, removal=removal)
-
-
-def _shows(item: board_values.BoardItem, column_id: str, wanted: ColumnValue, numbers: frozenset[str]) -> bool:
-    """True if the board shows this value."""
-    shown, expected = cells.text_of(item, column_id), cells.text(wanted)
-    if column_id in numbers:
-        return bool(shown) and cells.number(shown) == cells.number(expected)
-    return shown == expected

@@ -28,7 +28,8 @@ class Staging(Protocol):
 class Work:
     """One order of a batch of events and its results so far. `stale`: the reason to plan it once more.
 
-    `copies`: the mutations that remove items and subitems that the board shows twice.
+    `in_doubt`: one of its mutations got no answer, so that the order waits. `copies`: the mutations that remove items
+    and subitems that the board shows twice.
     """
 
     event: events.OrderStaged
@@ -37,11 +38,17 @@ class Work:
     mutations: int = 0
     failure: events.OrderFailed | None = None
     stale: str | None = None
+    in_doubt: bool = False
+
+    @property
+    def version(self) -> Version:
+        """The version that it writes."""
+        return Version(self.event.record_uuid, self.event.version)
 
     @property
     def goes_on(self) -> bool:
-        """Neither failed nor to be planned once more."""
-        return self.failure is None and self.stale is None
+        """Neither failed, nor in doubt, nor to be planned once more."""
+        return self.failure is None and self.stale is None and not self.in_doubt
 
     @property
     def replayed(self) -> bool:

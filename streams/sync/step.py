@@ -28,7 +28,7 @@ from streams.sync import in_doubt as in_doubt_requests
 from streams.sync import plan as plans
 from streams.sync import refresh, select
 from streams.sync.in_doubt import InDoubtRequests
-from streams.sync.outcome import Result, Stale, is_missing
+from streams.sync.outcome import InDoubt, Result, Stale, is_missing
 from streams.sync.select import Work
 from streams.sync.writer import Intent
 
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 # A user may remove an item while sync writes its sizes: three attempts create it once more, the fourth is a reserve.
 ATTEMPTS = 4
 UNSETTLED = "UNSETTLED"
+NO_ANSWER = "NO_ANSWER"
 
 
 class Staging(select.Staging, Protocol):
@@ -102,8 +103,8 @@ class Syncer:
     async def run(self, staged: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
         """Brings the board to the staged orders. Returns the events to emit: OrderSynced or OrderFailed for each order.
 
-        Parks an order of an in-doubt request. Raises what the writer raises; then the caller emits nothing and may
-        repeat the same events.
+        Parks an order of an in-doubt request, which has no event. Raises what the writer raises; then the caller emits
+        nothing and may repeat the same events.
         """
         in_doubt = await self.in_doubt.advance()
         clear, waiting = in_doubt_requests.split(in_doubt, staged)
@@ -111,24 +112,41 @@ class Syncer:
         work, without_group = in_doubt_requests.without_group(in_doubt, chosen.work)
         if chosen.superseded:
             await asyncio.to_thread(self.staging.supersede, chosen.superseded)
-        if waiting := [*waiting, *(one.event for one in without_group)]:
-            await asyncio.to_thread(self.in_doubt.park, waiting)
-        synced: list[events.OrderEvent] = [self._synced(event, item_id, 0) for event, item_id in chosen.already_done]
-        return synced + (await self._batch(work) if work else [])
+        emitted: list[events.OrderEvent] = [self._synced(event, item_id, 0) for event, item_id in chosen.already_done]
+        for together in self._batches(work):
+            emitted += await self._batch(together)
+        if any(one.in_doubt for one in work):
+            in_doubt = await self.in_doubt.unfinished()
+        with_group = [*without_group, *(one for one in work if one.in_doubt)]
+        if parked := [*((event, "") for event in waiting), *((one.event, one.order.group_name) for one in with_group)]:
+            await asyncio.to_thread(self.in_doubt.park, in_doubt, parked)
+        return emitted
+
+    def _batches(self, work: Sequence[Work]) -> list[list[Work]]:
+        """The orders to write together: all, but each suspect (streams.sync.in_doubt) alone."""
+        alone = [one for one in work if one.version in self.in_doubt.suspects]
+        together = [one for one in work if one not in alone]
+        return [batch for batch in (together, *([one] for one in alone)) if batch]
 
     async def _batch(self, work: Sequence[Work]) -> list[events.OrderEvent]:
+        for one in work:
+            if one.version in self.in_doubt.hopeless:
+                self.in_doubt.hopeless.discard(one.version)
+                one.failure = self._unanswered(one)
         await self._refresh([one for one in work if one.replayed])
-        left = list(work)
+        left = [one for one in work if one.goes_on]
         for _ in range(ATTEMPTS):
             await self._write_items(left)
             if with_sizes := [one for one in left if one.goes_on and not one.order.removed]:
                 await self._write_sizes(with_sizes)
-            left = [one for one in left if one.stale is not None and one.failure is None]
+            left = [one for one in left if one.stale is not None and one.failure is None and not one.in_doubt]
             if not left:
                 break
         for one in left:
             one.failure = self._unsettled(one)
-        return await self._finish(work)
+        ended = [one for one in work if not one.in_doubt]
+        self.in_doubt.suspects.difference_update(one.version for one in ended)
+        return await self._finish(ended)
 
     @property
     def _planner(self) -> plans.Planner:
@@ -190,6 +208,8 @@ class Syncer:
     def _note(self, work: Work, mutation: items.Mutation, result: Result) -> None:
         if isinstance(result, items.Refused):
             work.failure = work.failure or self._refused(work, mutation, result)
+        elif isinstance(result, InDoubt):
+            work.in_doubt = True
         elif isinstance(result, Stale):
             work.stale = result.reason
         elif isinstance(mutation, items.RemoveItem) and mutation in work.copies:
@@ -223,6 +243,10 @@ class Syncer:
     def _invalid(self, work: Work, problems: Sequence[Problem]) -> events.OrderFailed:
         message = "; ".join(str(problem) for problem in problems)
         return self._failed(work, FailureType.VALIDATION_ERROR, code="LABEL", message=message)
+
+    def _unanswered(self, work: Work) -> events.OrderFailed:
+        message = "the API gave no answer to its requests, and the board shows nothing of them"
+        return self._failed(work, FailureType.API_ERROR, code=NO_ANSWER, message=message, retryable=True)
 
     def _unsettled(self, work: Work) -> events.OrderFailed:
         message = f"after {ATTEMPTS} attempts the board still differs: {work.stale}"

@@ -2,16 +2,16 @@
 
 A request is answered, rejected or in doubt.
 
-- Answered: the API states the result of every alias, and the ledger follows.
+- Answered: the API states the result of every alias, and the ledger follows. Of an alias that the answer leaves out,
+  a lookup shows whether it took place: nothing is in flight any more, only reads may lag.
 - Rejected as a whole: the writer splits it in halves, until the mutation that causes the rejection fails alone.
-- In doubt: the API may or may not have executed it. The API remembers an idempotency key for 30 minutes, without a
-  promise; reads lag behind writes, but they show requests whose key the API forgot. So the writer uses both. If the
-  board shows a create, the writer adopts it and never repeats the body. If the board shows nothing, the same body
-  leaves once more under its key; when the key is too old, the mutations go into a new request.
+- In doubt: no answer came, and the API may go on with the request for a minute. The writer leaves it to
+  streams.sync.in_doubt, which adopts what the board shows and calls `resend` or `give_up` when the time is over.
 """
 
 import asyncio
 import functools
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ from schemas import items
 from streams.sync import batch_size as sizing
 from streams.sync import lookup, outcome
 from streams.sync import ports as writer_ports
-from streams.sync.outcome import Result, Stale
+from streams.sync.outcome import InDoubt, Result, Stale
 
 log = logging.getLogger(__name__)
 
 # The API forgets a key after 30 minutes. The last minute allows for a request on its way and for clocks that disagree.
 KEY_MINUTES = 29
-# The body of an in-doubt request leaves no later than this after the check that did not show its creates.
-FRESH = timedelta(seconds=5)
+# Seconds. The log says that a request took longer than this: its answer should come well within the in-flight window.
+LONG = 30.0
 
 
 @dataclass(frozen=True)
@@ -43,27 +43,17 @@ class Intent:
     version: int = 0
 
 
-class _LookupNeeded(errors.OutcomeUnknown):
-    """The API may have executed the body since the last check of the board, or may have forgotten its key."""
+class _KeyIsOld(errors.Transient):
+    """The API may have forgotten the key of an in-doubt request, and would carry it out a second time."""
 
 
 @dataclass
-class _InFlight:
-    """One request on its way. `in_doubt`: the API may have executed it and has not answered.
-
-    `sent_at`: when the body left last; `checked_at`: the last check of the board that is still valid; `found`: the
-    creates that the board shows.
-    """
+class _Flight:
+    """One request on its way. `again`: the board showed nothing of it when its in-flight window was over."""
 
     request: Request
+    again: bool = False
     journalled: bool = False
-    in_doubt: bool = False
-    sent_at: datetime = field(init=False)
-    checked_at: datetime | None = None
-    found: dict[int, lookup.Adopted] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.sent_at = self.request.first_sent_at
 
 
 @dataclass
@@ -71,6 +61,7 @@ class Writer:
     """Writes under the lease of `grant`. `minute` is the API's minute in seconds, `now` is UTC.
 
     `budget_left` returns how many mutations still fit into the current minute; `progress` runs after each request.
+    `left_at`: when each request without an answer left last, by its key; `answered_at`: when the API answered last.
     """
 
     client: writer_ports.Client
@@ -87,25 +78,60 @@ class Writer:
     new_key: Callable[[], str]
     progress: Callable[[], None]
     size: sizing.BatchSize = field(init=False)
+    left_at: dict[str, datetime] = field(default_factory=dict, init=False)
+    answered_at: datetime | None = field(default=None, init=False)
+    _unanswered: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.size = sizing.BatchSize(self.batch_size)
 
-    async def complete(self, request: Request, found: Mapping[int, lookup.Adopted], checked_at: datetime) -> None:
-        """Records the outcome of a request that an earlier process left in doubt. `found`: the board's creates of it.
+    async def adopt(self, request: Request, found: Mapping[int, lookup.Adopted]) -> Request:
+        """Records the creates of an in-doubt request that the board shows, by their position. Returns it with these.
 
-        Sends the request once more if the board shows nothing of it. Mutations that did not take place are left to the
-        next plan, which may differ by now. Raises what `write` raises.
+        A request of which every mutation was adopted has ended. Raises LeaseLost and what SQL raises.
         """
-        flight = _InFlight(request, journalled=True, in_doubt=True)
-        flight.found, flight.checked_at = dict(found), checked_at
-        await self._carry_out(flight)
+        adopted = request.model_copy(update={"adopted": request.adopted | set(found)})
+        shown = outcome.adopted(request, found)
+        if adopted.missing():
+            await asyncio.to_thread(self.journal.adopt, adopted, shown.changed(), shown.groups, self.grant)
+        else:
+            await self._close(request, shown, "DONE")
+        return adopted
+
+    async def resend(self, request: Request) -> bool:
+        """Sends an in-doubt request of which the board shows nothing once more, under its key. False: no answer again.
+
+        The caller waited until the first one could not be in flight any more. Raises what `write` raises.
+        """
+        try:
+            reply = await self._answer(_Flight(request, again=True, journalled=True))
+        except error_table.MustLookUp:
+            await self._record(request, None)
+        except errors.OutcomeUnknown as unknown:
+            await self._in_doubt(request, unknown)
+            return False
+        except (_KeyIsOld, errors.Rejected):
+            # The API executed nothing this time, and the board shows that it executed nothing before.
+            await self.give_up(request)
+        else:
+            await self._record(request, reply)
+        return True
+
+    async def give_up(self, request: Request) -> None:
+        """Records that what the board does not show of an in-doubt request did not take place; the next plan has it.
+
+        Raises LeaseLost and what SQL raises.
+        """
+        missing = list(request.missing().values())
+        rest = request.model_copy(update={"mutations": tuple(missing)})
+        await self._record(rest, None, found={})
 
     async def write(self, intents: Sequence[Intent]) -> list[Result]:
         """Carries out all mutations, in order, in requests. Returns the result of each, in the same order.
 
-        Raises Misconfigured (account or board stop), LeaseLost or Transient. Then the ledger has the confirmed
-        mutations, the journal has the requests in doubt, and the next plan contains the rest only.
+        A mutation of a request without an answer is InDoubt; the others go on. Raises Misconfigured (account or board
+        stop), LeaseLost or Transient. Then the ledger has the confirmed mutations, the journal has the requests in
+        doubt, and the next plan contains the rest only.
         """
         results: list[Result] = []
         while len(results) < len(intents):
@@ -119,12 +145,13 @@ class Writer:
         if len(ready) < len(intents):
             done = iter(await self._request(ready) if ready else [])
             return [next(done) if intent in ready else Stale("its group is not on the board") for intent in intents]
-        flight = self._compose(intents, groups)
+        flight = _Flight(self._compose(intents, groups))
         try:
             answered, results = await self._carry_out(flight)
+        except errors.OutcomeUnknown as unknown:
+            await self._in_doubt(flight.request, unknown)
+            return [InDoubt(str(unknown))] * len(intents)
         except errors.Rejected as rejected:
-            if flight.journalled:
-                await self._close(flight, outcome.Outcome(), "REJECTED", rejected)
             if len(intents) == 1:
                 return [outcome.refused(rejected)]
             return await self._halves(intents)
@@ -134,16 +161,16 @@ class Writer:
         elif len(intents) > 1:
             repeated = iter(await self._halves(not_done))
         else:
-            repeated = iter([Stale("the API did not answer, and the board does not show it")])
+            repeated = iter([Stale("the answer states no outcome, and the board does not show it")])
         return [next(repeated) if result is None else result for result in results]
 
     async def _halves(self, intents: Sequence[Intent]) -> list[Result]:
         half = len(intents) // 2
         return await self._request(intents[:half]) + await self._request(intents[half:])
 
-    def _compose(self, intents: Sequence[Intent], groups: Mapping[str, str]) -> _InFlight:
+    def _compose(self, intents: Sequence[Intent], groups: Mapping[str, str]) -> Request:
         mutations = tuple(intent.mutation for intent in intents)
-        request = Request(
+        return Request(
             key=self.new_key(),
             body=documents.render(mutations, board_id=self.board_id, group_ids=groups).body,
             mutations=mutations,
@@ -154,106 +181,129 @@ class Writer:
             },
             first_sent_at=self.now(),
         )
-        return _InFlight(request)
 
-    async def _carry_out(self, flight: _InFlight) -> tuple[bool, list[Result | None]]:
-        """True if the API answered; and the result of each mutation, None for one that has to be sent once more."""
-        mutations = flight.request.mutations
-        reply = await self._answer(flight)
+    async def _carry_out(self, flight: _Flight) -> tuple[bool, list[Result | None]]:
+        """True if the API stated outcomes; and the result of each mutation, None for one that has to be sent once more.
+
+        Raises OutcomeUnknown when no answer came.
+        """
+        try:
+            reply = await self._answer(flight)
+        except error_table.MustLookUp:
+            reply = None
+        return reply is not None, await self._record(flight.request, reply)
+
+    async def _answer(self, flight: _Flight) -> responses.Reply:
+        """The API's answer; sends the request again while the API certainly did not execute it.
+
+        Raises OutcomeUnknown when no answer came, its child MustLookUp for an answer without outcomes, and Rejected.
+        """
+        for pause in itertools.chain(backoff.RESEND_PAUSES, itertools.repeat(backoff.RESEND_PAUSES[-1])):
+            try:
+                reply = await self.client.send(
+                    flight.request.body,
+                    key=flight.request.key,
+                    mutations=len(flight.request.mutations),
+                    leave=functools.partial(self._leave, flight),
+                )
+            except (errors.OutcomeUnknown, _KeyIsOld):
+                raise
+            except errors.Rejected as rejected:
+                await self._not_executed(flight, "REJECTED", rejected)
+                raise
+            except error_table.AccountStop:
+                await self._not_executed(flight, "STOPPED")
+                raise
+            except errors.Transient as error:
+                await self._not_executed(flight, "NOT_SENT")
+                wait = pause if error.wait is None else error.wait
+                log.warning("request %s was not executed: %s; retry in %.1f s", flight.request.key, error, wait)
+                await self.sleep(wait)
+            else:
+                self._unanswered, self.answered_at = 0, self.now()
+                return reply
+        raise AssertionError("the pauses never end")
+
+    async def _not_executed(self, flight: _Flight, end: str, rejected: errors.Rejected | None = None) -> None:
+        """Closes a request that is certainly not in flight: after a crash it must not count as in doubt."""
+        if flight.journalled and not flight.again:
+            await self._close(flight.request, outcome.Outcome(), end, rejected)
+            flight.journalled = False
+            flight.request = flight.request.model_copy(update={"key": self.new_key()})
+
+    async def _in_doubt(self, request: Request, unknown: errors.OutcomeUnknown) -> None:
+        """Leaves a request in doubt, and pauses the longer the more requests in a row had no answer."""
+        self._unanswered += 1
+        seconds = (self.now() - self.left_at[request.key]).total_seconds()
+        self.size.adapt(len(request.mutations), seconds, answered=False)
+        self.progress()
+        pauses = backoff.RESEND_PAUSES
+        pause = pauses[min(self._unanswered, len(pauses)) - 1] if unknown.wait is None else unknown.wait
+        log.warning("request %s is in doubt after %.1f s: %s; next in %.1f s", request.key, seconds, unknown, pause)
+        await self.sleep(pause)
+
+    async def _record(
+        self, request: Request, reply: responses.Reply | None, found: Mapping[int, lookup.Adopted] | None = None
+    ) -> list[Result | None]:
+        """Records the outcome of a request that is not in flight any more: by its answer, else by what is `found`.
+
+        None means: look it up. Returns the result of each mutation, None for one that has to be sent once more.
+        """
+        mutations = request.mutations
         if reply is None:
             verdicts: list[responses.Verdict] = [items.Unknown(reason="no answer")] * len(mutations)
         else:
-            self.size.adapt(len(mutations), reply.seconds)
+            self._note_duration(request, reply.seconds)
             verdicts = responses.judge(reply, [f"m{i}" for i in range(len(mutations))])
+        if found is None:
             unknown = {i: mutations[i] for i, verdict in enumerate(verdicts) if isinstance(verdict, items.Unknown)}
-            flight.found = await self.board_lookup.find(unknown)
+            found = await self.board_lookup.find(unknown)
         resolver = outcome.OutcomeResolver(self.ledger, self.board_lookup, self.board_id)
-        resolved = await resolver.resolve(flight.request, verdicts, flight.found, answered=reply is not None)
+        resolved = await resolver.resolve(request, verdicts, found, answered=reply is not None)
         done = all(isinstance(result, items.Done) for result in resolved.results)
-        await self._close(flight, resolved, "DONE" if done else "PARTIAL", reply)
+        await self._close(request, resolved, "DONE" if done else "PARTIAL", reply)
         self.progress()
         if resolved.stop is not None:
             raise resolved.stop
         if resolved.wait:
             await self.sleep(resolved.wait)
-        return reply is not None, resolved.results
+        return resolved.results
 
-    async def _answer(self, flight: _InFlight) -> responses.Reply | None:
-        """The API's answer. None if there will be none: then `flight.found` has the creates that the board shows."""
-        request, attempt = flight.request, 0
-        creates = dict(enumerate(request.mutations))
-        while True:
-            if flight.in_doubt:
-                if flight.checked_at is None:
-                    flight.found = await self.board_lookup.find(creates)
-                    flight.checked_at = self.now()
-                if flight.found or self._key_is_old(flight):
-                    return None
-            try:
-                return await self.client.send(
-                    request.body,
-                    key=request.key,
-                    mutations=len(request.mutations),
-                    leave=functools.partial(self._leave, flight),
-                )
-            except error_table.MustLookUp:
-                flight.found = await self.board_lookup.find(creates)
-                return None
-            except errors.Rejected:
-                # The API executed nothing this time. If it executed an earlier attempt, the board shows that.
-                if flight.in_doubt:
-                    return None
-                raise
-            except error_table.AccountStop:
-                if flight.journalled and not flight.in_doubt:
-                    await self._close(flight, outcome.Outcome(), "STOPPED")
-                raise
-            except errors.Transient as error:
-                if isinstance(error, errors.OutcomeUnknown):
-                    flight.in_doubt = True
-                    self.size.adapt(len(request.mutations), (self.now() - flight.sent_at).total_seconds())
-                pause = (
-                    error.wait
-                    if error.wait is not None
-                    else backoff.RESEND_PAUSES[min(attempt, len(backoff.RESEND_PAUSES) - 1)]
-                )
-                log.warning("request %s: %s; retry in %.1f s", request.key, error, pause)
-            attempt += 1
-            await self.sleep(pause)
+    def _note_duration(self, request: Request, seconds: float) -> None:
+        self.size.adapt(len(request.mutations), seconds)
+        if seconds > LONG:
+            log.warning("request %s: %d mutations took %.1f s", request.key, len(request.mutations), seconds)
 
-    async def _leave(self, flight: _InFlight) -> None:
+    async def _leave(self, flight: _Flight) -> None:
         """Commits the intent before each sending, under the lease; if the commit fails, the body stays here.
 
         One gap is left, and only the API could close it: a process is frozen between this commit and the socket, and
         wakes after its successor recorded the request as not done and sent the mutations under another key.
         """
-        checked_at, flight.checked_at, flight.sent_at = flight.checked_at, None, self.now()
-        if flight.journalled and self._key_is_old(flight):
-            raise _LookupNeeded(f"its key is {KEY_MINUTES} minutes old")
-        if flight.in_doubt and (checked_at is None or flight.sent_at - checked_at > FRESH):
-            raise _LookupNeeded("it was refused or had to wait: checking the board once more")
+        now = self.now()
+        if flight.again and now - flight.request.first_sent_at > timedelta(seconds=KEY_MINUTES * self.minute):
+            raise _KeyIsOld(f"its key is {KEY_MINUTES} minutes old")
         if flight.journalled:
             await asyncio.to_thread(self.journal.resend, flight.request.key, self.grant)
         else:
-            flight.request = flight.request.model_copy(update={"first_sent_at": flight.sent_at})
+            flight.request = flight.request.model_copy(update={"first_sent_at": now})
             await asyncio.to_thread(self.journal.open, flight.request, self.grant)
             flight.journalled = True
-
-    def _key_is_old(self, flight: _InFlight) -> bool:
-        return self.now() - flight.request.first_sent_at > timedelta(seconds=KEY_MINUTES * self.minute)
+        self.left_at[flight.request.key] = now
 
     async def _close(
         self,
-        flight: _InFlight,
+        request: Request,
         resolved: outcome.Outcome,
         end: str,
         answer: responses.Reply | errors.Rejected | None = None,
     ) -> None:
         request_id, http_status = (answer.request_id, answer.http_status) if answer else (None, None)
         await asyncio.to_thread(
-            self.journal.close, flight.request.key, resolved.changed(), resolved.groups, self.grant,
+            self.journal.close, request.key, resolved.changed(), resolved.groups, self.grant,
             outcome=end, request_id=request_id, http_status=http_status,
         )  # fmt: skip
+        self.left_at.pop(request.key, None)
 
 
 def _group(mutation: items.Mutation) -> str | None:

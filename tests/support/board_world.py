@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from connectors.tables.lost_events import PARKED
 from mappings import loading
 from schemas import events, items, versions
 from streams.sync import board as board_view
-from streams.sync import in_doubt, lookup, refresh, writer
+from streams.sync import cells, in_doubt, lookup, refresh, writer
 from streams.sync import step as sync
 from tests.support import virtual
 from tests.support.board_script import Person, Point, Schedule, Strike
@@ -228,7 +229,7 @@ class Life:
 
     @property
     def parked(self) -> list[events.OrderStaged]:
-        return [events.OrderStaged.model_validate(one) for one in self.facts.all_of(PARKED).values()]
+        return [events.OrderStaged.model_validate(one["event"]) for one in self.facts.all_of(PARKED).values()]
 
     async def recover(self) -> int:
         """Ends all in-doubt requests without any event. Returns how many there were."""
@@ -274,7 +275,7 @@ class Life:
         books.remember_groups(await board.groups())
         log = _Journal(world, self._db)
         view = board_view.BoardView(board, world.mappings)
-        board_lookup = lookup.BoardLookup(view, world.clock.sleep)
+        board_lookup = lookup.BoardLookup(view, world.clock.sleep, cells.numbers(world.mappings))
         write = writer.Writer(
             client=_Client(api, self._struck),
             journal=log,
@@ -297,7 +298,14 @@ class Life:
             ledger=books,
             writer=write,
             in_doubt=in_doubt.InDoubtRequests(
-                log, write, board_lookup, self.facts, lambda staged: self.reemitted.extend(staged), world.clock.now
+                log,
+                write,
+                board_lookup,
+                self.facts,
+                lambda staged: self.reemitted.extend(staged),
+                world.clock.now,
+                in_doubt.window(),
+                timedelta(minutes=writer.KEY_MINUTES),
             ),
             labels=board_view.LabelBook(columns),
             mappings=world.mappings,

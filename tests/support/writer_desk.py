@@ -10,6 +10,7 @@ from typing import Any
 import sql
 from connectors.database.sqlite import SqliteDatabase
 from connectors.simulator import faults
+from connectors.tables import journal
 from mappings import loading
 from schemas import events
 from schemas.mappings import BoardMapping
@@ -76,6 +77,10 @@ class Desk:
     def writer(self) -> writer.Writer:
         assert isinstance(self.syncer.writer, writer.Writer)
         return self.syncer.writer
+
+    def unfinished(self) -> list[journal.Request]:
+        """The requests in doubt."""
+        return journal.Journal(self.world.db, board_id="", now=self.world.clock.now).unfinished()
 
     def stage(self, *orders: StagedOrder) -> list[events.OrderStaged]:
         """Stages these orders, and gives their events."""

@@ -135,7 +135,7 @@ async def test_a_bad_row_fails_alone(tmp_path: Path) -> None:
         assert active(simulator) == ["item 1", "item 3"]
 
 
-@pytest.mark.parametrize("kind", ["throttle_429", "conflict_409", "locked_423", "legacy_error"])
+@pytest.mark.parametrize("kind", ["throttle_429", "locked_423", "legacy_error"])
 async def test_what_was_not_executed_is_done_once_after_the_wait(tmp_path: Path, kind: str) -> None:
     rule = faults.Rule(kind=faults.Kind(kind), at=(1,), seconds=1)
     waits = Waits()
@@ -147,7 +147,9 @@ async def test_what_was_not_executed_is_done_once_after_the_wait(tmp_path: Path,
         assert simulator.service.stats.mutation_requests == 2
 
 
-@pytest.mark.parametrize("kind", ["lost_response", "error_500_after", "error_500_before", "reset", "bad_gateway_html"])
+@pytest.mark.parametrize(
+    "kind", ["lost_response", "error_500_after", "error_500_before", "reset", "bad_gateway_html", "conflict_409"]
+)
 async def test_an_unknown_outcome_is_settled_by_the_same_body_and_key(tmp_path: Path, kind: str) -> None:
     async with connect(tmp_path, faults.Rule(kind=faults.Kind(kind), at=(1,))) as (subject, simulator):
         with pytest.raises(errors.OutcomeUnknown) as unknown:

@@ -74,16 +74,16 @@ class Writer:
     def __init__(self, world: World, log: Log, staged: Sequence[events.OrderEvent]) -> None:
         none: Any = None
         emit = lambda emitted: log.emitted("staged", len(emitted))  # noqa: E731
-        self.recovery = in_doubt.InDoubtRequests(none, none, none, world.state, emit, world.clock)
+        self.recovery = in_doubt.InDoubtRequests(none, none, none, world.state, emit, world.clock, none, none)
         self.log = log
         self.staged = [one for one in staged if isinstance(one, events.OrderStaged)]
 
     def parks(self) -> None:
-        self.recovery.park(self.staged)
+        self.recovery.park([], [(event, "") for event in self.staged])
         self.log.worked("staged")
 
     def releases(self) -> None:
-        self.recovery._release()
+        self.recovery._release([])
 
 
 @pytest.fixture

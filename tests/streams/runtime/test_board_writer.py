@@ -200,8 +200,8 @@ async def test_what_is_in_doubt_is_ended_by_the_owner_of_the_partition_though_no
         assert again.writing._syncer is not None
         recovery = again.writing._syncer.in_doubt
         assert list(recovery._searches) == ["k"]
-        # It was never sent, so it is looked for until the end, and sent then.
-        recovery._searches["k"].checks_due.clear()
+        # It was never sent, so it is looked for until its window is over, and sent then.
+        recovery._searches["k"].checks_due = [resources.utcnow()]
         await again.writing.advance_in_doubt(owns=True)
         assert again.parts.journal.unfinished() == []
         assert not recovery._searches

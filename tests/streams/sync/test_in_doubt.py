@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from connectors import backoff, errors
+from connectors import errors
 from connectors.simulator.faults import Kind, Rule
 from schemas import events
+from streams.sync import in_doubt
 from tests.support.board_script import Point, Strike
 from tests.support.board_world import Killed
 from tests.support.virtual import timeless
@@ -41,7 +42,8 @@ async def test_only_the_orders_that_a_lost_answer_is_about_wait_until_it_is_look
         assert not at.items(1)
         assert not at.life.reemitted
         await at.life.recover()
-        assert sum(backoff.LOOKUP_PAUSES) <= clock() - began < sum(backoff.LOOKUP_PAUSES) + 2
+        window = in_doubt.window().total_seconds()
+        assert window - 2 <= clock() - began < window + 2
         assert at.life.reemitted == [staged[0]]
         assert at.life.parked == []
         assert len(at.items(1)) == 1

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from connectors.monday import board_values
 from mappings import plan
 from schemas import items
 from streams.sync import lookup
@@ -14,7 +15,7 @@ class Shown:
     name: str = "POLO"
     group_title: str = "G"
     board_id: str = "1"
-    columns: dict[str, object] = field(default_factory=dict)
+    columns: dict[str, board_values.Shown] = field(default_factory=dict)
 
 
 @dataclass
@@ -55,10 +56,10 @@ def lookup_on(board: FakeBoard) -> tuple[lookup.BoardLookup, list[float]]:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    return lookup.BoardLookup(board, sleep), slept
+    return lookup.BoardLookup(board, sleep, numeric={"n"}), slept
 
 
-def create(uuid: str, **columns: object) -> items.CreateItem:
+def create(uuid: str, **columns: str) -> items.CreateItem:
     return items.CreateItem(record_uuid=uuid, name="POLO", group_name="G", columns=columns)
 
 
@@ -112,11 +113,14 @@ async def test_of_copies_the_oldest_is_ours() -> None:
     assert (await board_lookup.find({0: create("a")}))[0][0].id == "99"
 
 
-async def test_an_adopted_item_is_known_as_it_shows_and_all_of_its_columns_are_told_again() -> None:
-    shown = Shown("5", name="POLO OLD", group_title="Elsewhere", columns={"x": "?", "stranger": "?"})
+async def test_of_an_adopted_item_only_what_it_does_not_show_is_planned_again() -> None:
+    texts = {"x": "?", "same": "ü", "n": "7.50", "stranger": "?"}
+    cells = {name: board_values.Shown(text=text) for name, text in texts.items()}
+    shown = Shown("5", name="POLO OLD", group_title="Elsewhere", columns=cells)
     board_lookup, _ = lookup_on(FakeBoard(items={"a": (1, [shown])}))
-    _, entity = (await board_lookup.find({0: create("a", x="1", y="2")}))[0]
-    desired = items.DesiredItem(record_uuid="a", name="POLO", group_name="G", columns={"x": "1", "y": "2"}, sizes={})
+    columns = {"x": "1", "y": "2", "same": "ü", "n": "7.5"}
+    _, entity = (await board_lookup.find({0: create("a", **columns)}))[0]
+    desired = items.DesiredItem(record_uuid="a", name="POLO", group_name="G", columns=columns, sizes={})
     update, move = plan.plan_item(desired, entity)
     assert update == items.UpdateItem(
         record_uuid="a", item_id="5", columns={"x": "1", "y": "2", "stranger": None, "name": "POLO"}

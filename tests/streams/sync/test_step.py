@@ -354,7 +354,7 @@ async def test_a_lost_lease_sends_nothing_more(tmp_path: Path) -> None:
         with pytest.raises(errors.LeaseLost):
             await at.sync(order(1))
         assert at.calls == 0
-        assert at.writer.journal.unfinished() == []
+        assert at.unfinished() == []
 
 
 @timeless

@@ -13,7 +13,7 @@ from connectors.simulator.faults import Kind, Rule
 from connectors.tables import lease
 from connectors.tables.journal import Request
 from schemas import items
-from streams.sync import batch_size, outcome, ports, writer
+from streams.sync import batch_size, in_doubt, lookup, outcome, ports, writer
 from tests.support.board_script import Point, Strike
 from tests.support.board_world import Killed
 from tests.support.virtual import timeless
@@ -73,7 +73,7 @@ async def test_an_intent_is_committed_before_the_request_leaves(tmp_path: Path) 
         await with_group(at)
         await killed(at, 1, 2)
         assert at.calls == 0
-        (left,) = at.writer.journal.unfinished()
+        (left,) = at.unfinished()
         assert [mutation.record_uuid for mutation in left.mutations if isinstance(mutation, items.CreateItem)] == [
             uuid(1),
             uuid(2),
@@ -103,7 +103,7 @@ async def test_a_process_that_dies_anywhere_around_the_request_leaves_one_item(t
         await killed(at, 1, 2)
         await at.restart()
         await at.life.recover()
-        assert at.writer.journal.unfinished() == []
+        assert at.unfinished() == []
         assert on_board(at, 1, 2) == [1, 1]
         known = at.writer.ledger.known([uuid(1), uuid(2)])
         assert {uuid: item.item_id for uuid, (item, _) in known.items() if item} == {
@@ -118,7 +118,7 @@ async def test_a_process_that_dies_before_the_intent_leaves_nothing(tmp_path: Pa
     async with desk(tmp_path, strikes=(Strike(point, 2, 0.0),)) as at:
         await with_group(at)
         await killed(at, 1)
-        assert at.writer.journal.unfinished() == []
+        assert at.unfinished() == []
         assert on_board(at, 1) == [0]
 
 
@@ -132,11 +132,14 @@ async def test_a_lost_answer_makes_no_second_item_even_if_the_api_forgets_keys(
     async with desk(tmp_path, lookup_lag=10.0) as at:
         await with_group(at)
         at.trouble(*rules)
-        results = await written(at, 1, 2)
-        assert on_board(at, 1, 2) == [1, 1]
+        begun = at.world.clock.now()
+        assert kinds(await written(at, 1, 2)) == ["InDoubt"] * 2
+        await at.life.recover()
         executed = kind in (Kind.LOST_RESPONSE, Kind.ERROR_500_AFTER)
-        assert kinds(results) == (["Stale"] * 2 if executed else ["Done"] * 2)
-        assert at.calls == (1 if executed else 2)
+        assert (on_board(at, 1, 2), at.calls) == ([1, 1], 1 if executed else 2)
+        waited = at.world.clock.now() - begun
+        assert waited < timedelta(seconds=25) if executed else waited >= in_doubt.window()
+        assert at.unfinished() == []
 
 
 @timeless
@@ -146,22 +149,25 @@ async def test_a_request_that_is_carried_out_while_its_double_waits_and_is_then_
     async with desk(tmp_path) as at:
         await with_group(at)
         at.trouble(Rule(kind=Kind.HANG, at=(1,), seconds=90, late=True), Rule(kind=Kind.DROP_IDEMPOTENCY, rate=1.0))
-        await written(at, 1, 2)
+        assert kinds(await written(at, 1, 2)) == ["InDoubt"] * 2
+        await at.life.recover()
         assert at.world.simulator.service.stats.errors["IDEMPOTENCY_CONFLICT"] > 0
         assert on_board(at, 1, 2) == [1, 1]
 
 
 @timeless
-async def test_a_found_item_is_adopted_and_all_of_its_columns_are_unsure(tmp_path: Path) -> None:
+async def test_a_found_item_is_adopted_with_the_values_that_it_shows(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await with_group(at)
         at.trouble(Rule(kind=Kind.LOST_RESPONSE, at=(1,)))
         await written(at, 1)
+        at.by_hand("set", at.item(1)["id"], column_id="text_mkr5cz8m", value="by hand")
+        await at.life.recover()
         item = at.writer.ledger.known([uuid(1)])[uuid(1)][0]
         assert item is not None
         assert (item.item_id, item.name, item.group_name) == (at.item(1)["id"], "POLO 1", GROUP)
-        assert set(item.columns) >= {"record_uuid", "text_mkr5cz8m"}
-        assert "P-1" not in item.columns.values()
+        assert item.columns["record_uuid"] == uuid(1)
+        assert item.columns["text_mkr5cz8m"] == lookup.UNSURE
 
 
 @timeless
@@ -172,7 +178,8 @@ async def test_an_update_without_an_answer_leaves_again_under_its_key(tmp_path: 
         at.trouble(Rule(kind=Kind.LOST_RESPONSE, at=(1,)))
         update = items.UpdateItem(record_uuid=uuid(1), item_id=at.item(1)["id"], columns={"text_mkr5cz8m": "P-2"})
         at.reset()
-        assert kinds(await at.writer.write([writer.Intent(update, 2)])) == ["Done"]
+        assert kinds(await at.writer.write([writer.Intent(update, 2)])) == ["InDoubt"]
+        await at.life.recover()
         assert at.shown(1, "PATTERN ID") == "P-2"
         assert (at.calls, at.mutations, at.world.simulator.service.stats.replays) == (2, 1, 1)
         assert requests(at)[-1]["attempts"] == 2
@@ -243,7 +250,7 @@ async def test_a_request_in_doubt_that_is_now_too_big_is_left_to_the_next_plan(t
         await at.restart()
         tight(at, 2)
         assert await at.life.recover() == 1
-        assert at.writer.journal.unfinished() == []
+        assert at.unfinished() == []
         assert on_board(at, 1, 2, 3) == [0, 0, 0]
         assert kinds(await written(at, 1, 2, 3)) == ["Done"] * 3
         assert on_board(at, 1, 2, 3) == [1, 1, 1]
@@ -280,7 +287,7 @@ async def test_an_account_stop_that_sent_nothing_leaves_nothing_in_doubt(tmp_pat
         at.trouble(Rule(kind=Kind.UNAUTHORIZED, at=(1,)))
         with pytest.raises(error_table.AccountStop):
             await written(at, 1)
-        assert at.writer.journal.unfinished() == []
+        assert at.unfinished() == []
         assert requests(at)[-1]["outcome"] == "STOPPED"
         assert kinds(await written(at, 1)) == ["Done"]
 
@@ -293,9 +300,10 @@ async def test_an_account_stop_in_doubt_stays_in_doubt(tmp_path: Path) -> None:
             Rule(kind=Kind.ERROR_500_BEFORE, at=(1,)),
             Rule(kind=Kind.UNAUTHORIZED, at=(2,)),
         )
+        await written(at, 1)
         with pytest.raises(error_table.AccountStop):
-            await written(at, 1)
-        assert len(at.writer.journal.unfinished()) == 1
+            await at.life.recover()
+        assert len(at.unfinished()) == 1
         assert await at.life.recover() == 1
         assert on_board(at, 1) == [1]
 
@@ -336,23 +344,21 @@ async def test_a_key_that_grows_old_while_the_budget_is_waited_for_is_not_used(t
         await at.restart()
         await asyncio.sleep(28.0 * MINUTE)
         syncer = await at.life.begin()
-        while await syncer.in_doubt.advance():
-            at.life.paces.pause(120.0)
-            await asyncio.sleep(0.5)
+        at.life.paces.pause(120.0)
+        assert await syncer.in_doubt.advance() == []
         assert at.calls == 0
-        assert at.writer.journal.unfinished() == []
+        assert at.unfinished() == []
 
 
 @timeless
-async def test_the_window_of_a_key_is_scaled_with_the_minute(tmp_path: Path) -> None:
+async def test_the_lifetime_of_a_key_is_scaled_with_the_minute(tmp_path: Path) -> None:
     async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
         await with_group(at)
         await killed(at, 1)
         quick = dataclasses.replace(at.writer, minute=3.0)
-        await asyncio.sleep(29 * 3.0 - 25.0)
-        assert not quick._key_is_old(writer._InFlight(at.writer.journal.unfinished()[0]))
-        await asyncio.sleep(26.0)
-        assert quick._key_is_old(writer._InFlight(at.writer.journal.unfinished()[0]))
+        await asyncio.sleep(29 * 3.0 + 1.0)
+        assert await quick.resend(at.unfinished()[0])
+        assert (at.calls, at.unfinished()) == (0, [])
 
 
 @pytest.mark.parametrize("when", ["before it leaves", "before it leaves again", "before its end is written"])
@@ -363,14 +369,16 @@ async def test_a_lost_lease_ends_the_writer_wherever_it_is(tmp_path: Path, when:
         rules = {"before it leaves again": [Rule(kind=Kind.ERROR_500_BEFORE, at=(1,))]}
         at.trouble(*rules.get(when, [Rule(kind=Kind.SLOW, at=(1,), seconds=5)]))
         budget = at.life.paces.snapshot()
-        writing = asyncio.create_task(written(at, 1))
-        if when != "before it leaves":
+        if when == "before it leaves again":
+            await written(at, 1)
+        writing = asyncio.create_task(at.life.recover() if when == "before it leaves again" else written(at, 1))
+        if when == "before its end is written":
             await on_its_way(at)
         with at.world.db.write() as session:
             session.execute("UPDATE SYNC_Lease SET owner = 'another', token = token + 1")
         with pytest.raises(errors.LeaseLost):
             await writing
-        assert len(at.writer.journal.unfinished()) == (0 if when == "before it leaves" else 1)
+        assert len(at.unfinished()) == (0 if when == "before it leaves" else 1)
         if when == "before it leaves":
             assert at.life.paces.snapshot() == budget.model_copy(update={"requests": budget.requests + 1})
         assert uuid(1) not in at.writer.ledger.known([uuid(1)])
