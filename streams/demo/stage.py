@@ -28,6 +28,8 @@ from streams.settings import Settings
 # Seconds that the orders may take to settle, and seconds between two reads of the status.
 SETTLE_WITHIN = 240.0
 STATUS_EVERY = 0.3
+# Seconds for which the bundled board may go on with a request: it ends one in much less.
+IN_FLIGHT = 5.0
 
 
 @dataclass
@@ -66,6 +68,7 @@ def settings_of(base: Settings, *, minute: float) -> Settings:
             "database": base.database if base.server else str(home / "orders.db"),
             "monday_url": "",
             "monday_minute": minute,
+            "monday_in_flight": IN_FLIGHT,
             "poll_every": 1.0,
             "retry_first": 2.0,
             "worker": "demo-worker",

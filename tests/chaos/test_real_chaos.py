@@ -10,6 +10,7 @@ import pytest
 
 from mappings import loading, sizes
 from sql import tables
+from streams.demo import stage as demo
 from tests.chaos.judge import Verdict
 from tests.chaos.real import chaos, outcome, recovery
 from tests.chaos.real.points import PLACES, Point, Strikes
@@ -30,7 +31,7 @@ def author() -> Author:
 @pytest.mark.timeout(3000)
 def test_source_production_and_board_are_equal_whoever_was_killed(capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    result = chaos.run(SAMPLE)
+    result = chaos.run(SAMPLE, in_flight=demo.IN_FLIGHT)
     with capsys.disabled():
         print("", *result.told(time.monotonic() - began), sep="\n")
     assert result.holds, "\n".join(f"seed {seed}\n{one}" for seed, one in result.verdicts.items() if not one.holds)

@@ -196,6 +196,7 @@ def test_a_worker_reads_and_writes_through_it(
         topic_prefix=f"worker-{listener}-",
         monday_url=board,
         monday_minute=2.0,
+        monday_in_flight=5.0,
         monday_token=simulator_config.TOKEN,
     )
     parts = parts_of(chosen)

@@ -145,6 +145,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory, broker: str, until: Until) -
         topic_prefix=f"{uuid.uuid4().hex[:8]}-",
         monday_url=simulator.start(),
         monday_minute=1.0,
+        monday_in_flight=5.0,
         monday_token=simulator_config.TOKEN,
     )
     parts = Resources(chosen, bootstrap=broker, monday_url=chosen.monday_url)

@@ -100,6 +100,7 @@ def plant_in(folder: Path, broker: str, until: Until, *, seconds: float = 60.0) 
         topic_prefix=f"{uuid.uuid4().hex[:8]}-",
         monday_url=simulator.start(),
         monday_minute=2.0,
+        monday_in_flight=5.0,
         monday_token=simulator_config.TOKEN,
         lease_seconds=seconds,
     )

@@ -18,12 +18,13 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streams.sync.in_doubt import API_TIMEOUT
 from tests.chaos.judge import Verdict
 from tests.chaos.real import play, recovery
 from tests.chaos.real.outcome import Outcome, Scenario
@@ -100,24 +101,32 @@ def _processes(jobs: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=quiet)
 
 
-def run(seeds: Sequence[int], *, plant: str = "", told: bool = False, first: bool = False) -> Result:
-    """Plays these seeds. A stage that failed serves no further seed; `first` ends with the first that fails."""
+def run(
+    seeds: Sequence[int], *, plant: str = "", told: bool = False, first: bool = False, in_flight: float = API_TIMEOUT
+) -> Result:
+    """Plays these seeds. A stage that failed serves no further seed; `first` ends with the first that fails.
+
+    `in_flight`: seconds for which a request without an answer may still be carried out.
+    """
+    play_on = functools.partial(play.player, plant=plant, told=told, in_flight=in_flight)
     result = Result()
     for pure, some in itertools.groupby(seeds, key=lambda seed: (seed - 1) // PER_STAGE % 2 == 1):
         left = list(some)
         while left:
-            left = _on_one_stage(left[:PER_STAGE], result, plant=plant, pure=pure, told=told) + left[PER_STAGE:]
+            left = _on_one_stage(left[:PER_STAGE], result, functools.partial(play_on, pure=pure)) + left[PER_STAGE:]
             if first and not result.holds:
                 return result
     return result
 
 
-def _on_one_stage(seeds: list[int], result: Result, *, plant: str, pure: bool, told: bool) -> list[int]:
+def _on_one_stage(
+    seeds: list[int], result: Result, player_on: Callable[[Path], AbstractContextManager[play.Player]]
+) -> list[int]:
     """Plays until one fails. The seeds that are left."""
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="chaos-real-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
-        player = stack.enter_context(play.player(home / "stage", pure=pure, plant=plant, told=told))
+        player = stack.enter_context(player_on(home / "stage"))
         for at, seed in enumerate(seeds, start=1):
             began, times = time.monotonic(), recovery.Times()
             try:

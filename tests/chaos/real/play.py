@@ -203,7 +203,7 @@ class Player:
 @contextmanager
 def player(
     home: Path, *, orders: int = 0, seed: int = 0, workers: int = WORKERS, pure: bool = False, plant: str = "",
-    told: bool = False,
+    told: bool = False, in_flight: float = demo.IN_FLIGHT,
 ) -> Iterator[Player]:  # fmt: skip
     """On a fresh stage, which may have sample orders to begin with. On every stage a seed plays the same schedule."""
     with ExitStack() as stack:
@@ -217,6 +217,7 @@ def player(
                 pure=pure,
                 plant=plant,
                 prepare=oracle.watch,
+                monday_in_flight=in_flight,
                 **QUICK,
             )
         )

@@ -12,6 +12,8 @@ from connectors.kafka import reader as kafka_replay
 
 KEYS = ["GREYSON CLOTHIERS", "JOHNNIE O", "A", "AB", "ABC", "ÄÖÜ", "", "TRACKSMITH", "PEERLESS CLOTHING"]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+# NOON is long ago: by default the broker would remove its events after a few minutes.
+FOREVER = {"retention.ms": "-1"}
 
 
 def produce(bootstrap: str, topic: str, *events: tuple[str, str, datetime]) -> None:
@@ -27,7 +29,7 @@ def values(read: Any) -> list[tuple[str, bytes | None]]:
 
 
 def test_a_key_lies_where_the_producer_puts_it(broker: str, kafka_topics: Any) -> None:
-    topic = kafka_topics.make("replayed", partitions=8)
+    topic = kafka_topics.make("replayed", 8, FOREVER)
     with kafka.Producer(broker) as producer:
         keys = [key for key in KEYS if key]
         producer.send_all([kafka.OutgoingMessage(topic, key, key.encode()) for key in keys])
@@ -39,7 +41,7 @@ def test_a_key_lies_where_the_producer_puts_it(broker: str, kafka_topics: Any) -
 
 
 def test_key_time_and_headers_are_read_too(broker: str, kafka_topics: Any) -> None:
-    topic = kafka_topics.make("replayed")
+    topic = kafka_topics.make("replayed", config=FOREVER)
     with kafka.Producer(broker) as producer:
         producer.send_all(
             [kafka.OutgoingMessage(topic, "A", b"1", {"replay-id": "r"}), kafka.OutgoingMessage(topic, "A", b"2")]
@@ -50,7 +52,7 @@ def test_key_time_and_headers_are_read_too(broker: str, kafka_topics: Any) -> No
 
 
 def test_it_reads_from_an_offset_or_a_time_up_to_the_end(broker: str, kafka_topics: Any) -> None:
-    topic = kafka_topics.make("replayed")
+    topic = kafka_topics.make("replayed", config=FOREVER)
     told = [("A", str(n), NOON + timedelta(minutes=n)) for n in range(5)]
     produce(broker, topic, *told)
     with kafka_replay.TopicReader(broker, topic) as reader:
@@ -64,7 +66,7 @@ def test_it_reads_from_an_offset_or_a_time_up_to_the_end(broker: str, kafka_topi
 
 
 def test_later_events_are_not_read_and_no_group_is_left(broker: str, kafka_topics: Any) -> None:
-    topic = kafka_topics.make("replayed")
+    topic = kafka_topics.make("replayed", config=FOREVER)
     produce(broker, topic, ("A", "1", NOON), ("A", "2", NOON))
     with kafka_replay.TopicReader(broker, topic) as reader:
         bounds = reader.bounds(0)
@@ -74,7 +76,7 @@ def test_later_events_are_not_read_and_no_group_is_left(broker: str, kafka_topic
 
 
 def test_the_bounds_show_expired_events(broker: str, kafka_topics: Any) -> None:
-    topic = kafka_topics.make("replayed")
+    topic = kafka_topics.make("replayed", config=FOREVER)
     produce(broker, topic, *(("A", str(n), NOON) for n in range(4)))
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker})
     for future in admin.delete_records([confluent_kafka.TopicPartition(topic, 0, 3)]).values():

@@ -105,7 +105,7 @@ class Log:
 
 @pytest.fixture
 def log(broker: str, kafka_topics: Any) -> Iterator[Log]:
-    made = Log(broker, kafka_topics.make("orders", partitions=2))
+    made = Log(broker, kafka_topics.make("orders", 2, {"retention.ms": "-1"}))
     yield made
     for reader in made.readers:
         reader.close()
