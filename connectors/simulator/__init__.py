@@ -9,6 +9,7 @@
     limits.py       the limits of minute, requests at a time, complexity and day
     cost.py         the estimated complexity of a request
     faults.py       seeded faults
+    gateway.py      the gateway in front of the API: a request outlives its connection
     graph.py        parse, validate and run a GraphQL text
     schema.graphql  the part of the API that the simulator offers
     roots.py        the fields of Query and Mutation

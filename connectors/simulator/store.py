@@ -1,8 +1,10 @@
 """The state in one SQLite file: a committed change is there after kill -9.
 
 A mutation request and its idempotency record are one commit: a killed server has executed the whole request and stored
-the key, or nothing. (Each alias can still fail alone, see `step`.) The outline of the board (boards, groups, columns,
-labels) is also in memory, because every value is checked against it.
+the key, or nothing. (Each alias can still fail alone, see `step`.) Where aliases take time, each is one commit, and the
+record is the last one. No transaction lasts beyond an await: other requests would write in it.
+
+The outline of the board (boards, groups, columns, labels) is also in memory, because every value is checked against it.
 """
 
 import contextlib
