@@ -77,6 +77,8 @@ def _repairs(result: verify_command.Result) -> None:
 
 
 def _audited(report: audit.BoardReport) -> None:
+    if report.look is not None:
+        show.plain(str(report.look))
     if not report.drift:
         show.console.print(f"[green]✓[/] the board shows {report.compared} orders as production has them")
     else:
