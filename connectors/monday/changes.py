@@ -56,7 +56,7 @@ class Reader:
         self._calls = calls
 
     async def outline(self, board_id: str) -> BoardOutline:
-        """The outline of this board: one call. Raises what the API raises."""
+        """The outline of this board: one call. Raises Incomplete, and what the API raises."""
         return _outline(await self._first(board_id))
 
     async def read(self, board_id: str) -> BoardChanges:
@@ -73,7 +73,10 @@ class Reader:
 
     async def _first(self, board_id: str) -> dict[str, Any]:
         asked = {"board": board_id, "items": PAGE, "from": self._since.isoformat(), "entries": PAGE}
-        return boards.found(await self._board.query("board_changes", asked), board_id)
+        data = await self._board.query("board_changes", asked)
+        if board_id != self._board.board_id and not any(data.get("boards") or ()):
+            raise Incomplete(f"this token has no access to the subitem board {board_id}")
+        return boards.found(data, board_id)
 
     async def _updated(self, page: Mapping[str, Any], calls: int) -> tuple[set[str], dict[str, str], int]:
         """Ids and parents of the items updated since then, which come first, and the number of further pages."""

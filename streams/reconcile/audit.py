@@ -71,13 +71,17 @@ class Look(Model):
     calls: int
 
     def __str__(self) -> str:
-        calls = f"{self.calls} call{'' if self.calls == 1 else 's'}"
+        calls = _count(self.calls, "call")
         if self.since is None:
-            return f"board: all {self.active:,} items looked at (full look: {self.reason}), {calls}"
+            return f"board: all {_count(self.active, 'item')} looked at (full look: {self.reason}), {calls}"
         return (
-            f"board: {self.read:,} changed items of {self.active:,} looked at since {self.since:%Y-%m-%d %H:%M:%S} UTC"
-            f" (full look: {self.last_full:%Y-%m-%d}), {calls}"
+            f"board: {_count(self.read, 'changed item')} of {self.active:,} looked at since "
+            f"{self.since:%Y-%m-%d %H:%M:%S} UTC (last full look: {self.last_full:%Y-%m-%d}), {calls}"
         )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 class BoardReport(Model):

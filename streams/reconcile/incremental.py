@@ -22,6 +22,7 @@ from typing import Protocol
 
 from connectors.monday import board as boards
 from connectors.monday import board_values, changes
+from mappings import labels
 from mappings.loading import Mappings
 from schemas.base import Model
 from streams.reconcile import audit
@@ -37,27 +38,28 @@ class NeedsFullLook(Exception):
 
 
 class Outline(Model):
-    """Labels by column and label, and groups by id, of both boards."""
+    """Labels by column and label, in the columns that ordersync writes, and groups by id, of both boards."""
 
     labels: dict[str, dict[str, str]] = {}
     groups: dict[str, str] = {}
 
     @classmethod
-    def of(cls, outlines: Sequence[changes.BoardOutline]) -> "Outline":
+    def of(cls, outlines: Sequence[changes.BoardOutline], mappings: Mappings) -> "Outline":
         """The outlines of all boards in one; ids are unique."""
+        ours = {*labels.with_labels(mappings), mappings.board.subitem.size.id}
         return cls(
-            labels={column: known for one in outlines for column, known in one.labels.items()},
+            labels={column: known for one in outlines for column, known in one.labels.items() if column in ours},
             groups={group: title for one in outlines for group, title in one.groups.items()},
         )
 
     def lacks(self, earlier: "Outline") -> bool:
         """A label or group of the earlier outline was renamed or removed. New ones are no difference."""
-        labels = any(
+        renamed = any(
             self.labels.get(column, {}).get(label) != label_id
             for column, known in earlier.labels.items()
             for label, label_id in known.items()
         )
-        return labels or any(self.groups.get(group) != title for group, title in earlier.groups.items())
+        return renamed or any(self.groups.get(group) != title for group, title in earlier.groups.items())
 
 
 class Checkpoint(Model):
@@ -127,12 +129,15 @@ def full_look_reason(last: Checkpoint | None, mapping: str, limits: Limits, now:
     return ""
 
 
-async def read_outline(board: boards.Board, at: datetime) -> tuple[Outline, int]:
-    """The outline of the board and its subitem boards, and the number of active items. Raises what the API raises."""
+async def read_outline(board: boards.Board, at: datetime, mappings: Mappings) -> tuple[Outline, int]:
+    """The outline of the board and its subitem boards, and the number of active items.
+
+    Raises changes.Incomplete, and what the API raises.
+    """
     reader = changes.Reader(board, at, 1)
     main = await reader.outline(board.board_id)
     others = [await reader.outline(subitem_board) for subitem_board in main.subitem_boards]
-    return Outline.of([main, *others]), main.active
+    return Outline.of([main, *others], mappings), main.active
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ class IncrementalLook:
             changed = await self._changes(changes.Reader(self.board, since, most))
         except changes.Incomplete as reason:
             raise NeedsFullLook(str(reason)) from reason
-        outline = Outline.of([one.outline for one in changed])
+        outline = Outline.of([one.outline for one in changed], self.auditor.mappings)
         if outline.lacks(self.last.outline):
             raise NeedsFullLook("a label or a group was renamed or removed")
         orders, ids = await self._concerned(since, changed)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from connectors import errors
 from connectors.monday import board as boards
-from connectors.monday import board_values
+from connectors.monday import board_values, changes
 from connectors.monday import client as clients
 from streams import progress
 from streams.reconcile import audit, incremental
@@ -89,9 +89,9 @@ class _Looks:
         active: int | None = None
         # Before the items: what is renamed after this read, the next look finds by it.
         try:
-            outline, active = await incremental.read_outline(self.board, self.at)
+            outline, active = await incremental.read_outline(self.board, self.at, self.parts.mappings)
             checkpoint = checkpoint.model_copy(update={"outline": outline})
-        except errors.Rejected as error:
+        except (changes.Incomplete, errors.Rejected) as error:
             unusable = f"the changes of the board could not be read: {error}"
             checkpoint = checkpoint.model_copy(update={"unusable": unusable})
         pages: AsyncIterator[list[board_values.BoardItem]] = self.board.items(columns=self._columns, page=PAGE)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from connectors import errors
-from connectors.monday import budget, client, limits
+from connectors.monday import budget, changes, client, limits
 from streams import settings
 from streams.reconcile import audit, incremental
 from streams.resources import Resources
@@ -44,7 +44,7 @@ class Audits:
         assert report.look.calls == self.at.world.simulator.service.stats.requests - before
         return report
 
-    async def changes(self) -> audit.BoardReport:
+    async def changed(self) -> audit.BoardReport:
         report = await self.look()
         assert report.look is not None
         assert report.look.since is not None, report.look.reason
@@ -101,12 +101,12 @@ async def test_the_first_look_is_full_and_the_next_reads_what_changed(tmp_path: 
         assert str(first.look) == "board: all 2 items looked at (full look: there was no earlier one), 3 calls"
         await made.passes(HOUR)
         made.at.by_hand("set", made.at.item(2)["id"], column_id="name", value="by hand")
-        second = await made.changes()
+        second = await made.changed()
         assert second.orders == {uuid(2): EDITED}
         assert second.look is not None
         since = f"{first.look.last_full:%Y-%m-%d %H:%M:%S}" if first.look else ""
         assert str(second.look) == (
-            f"board: 1 changed items of 2 looked at since {since} UTC (full look: {since[:10]}), 3 calls"
+            f"board: 1 changed item of 2 looked at since {since} UTC (last full look: {since[:10]}), 3 calls"
         )
         assert made.parts.state.get(verify_timer.BOARD)["look"] == str(second.look)
         full = await made.look(full=True)
@@ -131,7 +131,7 @@ async def test_every_kind_of_edit_is_found_once(tmp_path: Path) -> None:
         at.by_hand("duplicate", at.item(6)["id"])
         at.by_hand("set", at.item(7)["id"], column_id=label, value={"labels": ["BY HAND"]})
         at.by_hand("delete", at.item(8)["subitems"][1]["id"])
-        found = await made.changes()
+        found = await made.changed()
         assert found.orders == {
             **{uuid(n): EDITED for n in (1, 2, 5, 7, 8)}, uuid(3): MISSING, uuid(4): MISSING, uuid(6): DUPLICATE
         }  # fmt: skip
@@ -158,7 +158,7 @@ async def test_each_edit_alone_is_found(tmp_path: Path) -> None:
         ]
         for act, expected in edits:
             act()
-            found = (await made.changes()).orders
+            found = (await made.changed()).orders
             number, kind = expected
             # And those before it, which nobody has repaired.
             assert len(found) == number
@@ -174,13 +174,13 @@ async def test_what_differs_is_named_until_it_is_repaired(tmp_path: Path) -> Non
         await made.settle()
         at.by_hand("delete", at.item(1)["id"])
         for _ in range(3):
-            assert (await made.changes()).orders == {uuid(1): MISSING}
+            assert (await made.changed()).orders == {uuid(1): MISSING}
             await made.passes(HOUR)
         await told_again(at, order(1))
         await made.passes(HOUR)
-        assert (await made.changes()).orders == {}
+        assert (await made.changed()).orders == {}
         await made.passes(HOUR)
-        last = (await made.changes()).look
+        last = (await made.changed()).look
         assert last is not None
         assert (last.read, last.calls) == (0, 2)
 
@@ -197,7 +197,7 @@ async def test_an_edit_just_before_the_last_look_is_found(tmp_path: Path) -> Non
         await made.passes(840.0)
         made.stored(at=at.world.clock.now())
         await made.passes(HOUR)
-        assert (await made.changes()).orders == {uuid(1): EDITED, uuid(2): MISSING}
+        assert (await made.changed()).orders == {uuid(1): EDITED, uuid(2): MISSING}
 
 
 @timeless
@@ -211,7 +211,7 @@ async def test_an_order_that_ordersync_wrote_is_compared_though_the_board_tells_
         with at.world.simulator.service.state.transaction() as _:
             at.world.simulator.service.state.set_item(lost, 0.0, state="deleted")
             at.world.simulator.service.state._db.execute("DELETE FROM activity")
-        assert (await made.changes()).orders == {uuid(2): MISSING}
+        assert (await made.changed()).orders == {uuid(2): MISSING}
 
 
 @timeless
@@ -222,7 +222,7 @@ async def test_a_removed_subitem_that_nobody_knows_concerns_no_order(tmp_path: P
         await made.settle()
         remark = at.by_hand("add", name="a remark", parent_id=at.item(1)["id"])
         at.by_hand("delete", remark)
-        assert (await made.changes()).orders == {}
+        assert (await made.changed()).orders == {}
 
 
 @timeless
@@ -234,7 +234,7 @@ async def test_a_copy_whose_order_did_not_change_is_a_duplicate_and_no_edit(tmp_
         key = at.world.mappings.board.key.id
         at.by_hand("add", name="of theirs", columns={key: uuid(1)})
         at.by_hand("add", name="of theirs", columns={key: uuid(77)})
-        found = await made.changes()
+        found = await made.changed()
         assert found.orders == {uuid(1): DUPLICATE, uuid(77): EXTRA}
         assert shown(await made.look(full=True)) == shown(found)
 
@@ -256,7 +256,7 @@ async def test_thirty_edits_are_told_as_a_full_look_tells_them(tmp_path: Path, s
         )
         for done in (10, 20, 30):
             hand.act(done)
-            told = await made.changes()
+            told = await made.changed()
             checkpoint = made.parts.state.get(board_audit.SINCE)
             full = await made.look(full=True)
             assert told.drift
@@ -267,7 +267,7 @@ async def test_thirty_edits_are_told_as_a_full_look_tells_them(tmp_path: Path, s
 
 
 @timeless
-@pytest.mark.parametrize("items", [10, 2000])
+@pytest.mark.parametrize("items", [10, pytest.param(2000, marks=pytest.mark.slow)])
 async def test_with_nothing_changed_a_look_costs_two_calls(tmp_path: Path, items: int) -> None:
     async with audits(tmp_path) as made:
         fill(made, items)
@@ -281,7 +281,7 @@ async def test_with_nothing_changed_a_look_costs_two_calls(tmp_path: Path, items
         made.stored(at=made.at.world.clock.now())
         await made.passes(HOUR)
         for _ in range(2):
-            look = (await made.changes()).look
+            look = (await made.changed()).look
             assert look is not None
             assert (look.calls, look.read, look.active) == (2, 0, items)
 
@@ -306,7 +306,7 @@ async def test_a_full_look_when_the_changes_cannot_be_told(tmp_path: Path) -> No
         made.stored(at=now - timedelta(hours=24, seconds=1))
         assert await made.full_reason() == "the last look was more than 24 hours ago"
         made.stored(full=now - timedelta(days=6, hours=23))
-        await made.changes()
+        await made.changed()
         made.stored(full=now - timedelta(days=7))
         assert await made.full_reason() == f"the last full one was on {now - timedelta(days=7):%Y-%m-%d}"
         made.stored(mapping="another")
@@ -344,6 +344,22 @@ async def test_the_refusal_of_the_changes_leads_to_a_full_look(tmp_path: Path) -
                 9200517329, None, 1, "unheard_of", "pulse", json.dumps({}), at.world.clock.now().timestamp()
             )
         assert await made.full_reason() == "a line unheard_of of the activity log names no item"
+
+
+@timeless
+async def test_without_the_changes_every_look_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object) -> changes.BoardOutline:
+        raise errors.Rejected("no such order", code="InvalidArgumentException")
+
+    async with audits(tmp_path) as made:
+        await arrived(made.at, order(1))
+        monkeypatch.setattr(changes.Reader, "outline", refused)
+        await made.look()
+        assert await made.full_reason() == "the changes of the board could not be read: no such order"
+        monkeypatch.undo()
+        made.stored(unusable="")
+        monkeypatch.setattr(changes.Reader, "read", refused)
+        assert await made.full_reason() == "the API refused to tell the changes: no such order"
 
 
 @timeless
