@@ -198,7 +198,6 @@ class IncrementalLook:
         parents = {subitem: parent for one in changed for subitem, parent in one.parents.items()}
         unknown = [subitem for subitem in subitems if subitem not in parents and subitem not in owners]
         parents |= await self.board.parents(unknown)
-        # Of a subitem without a parent, nothing is left: its order differed before if it mattered.
         return orders | set(self.last.orders) | set(owners.values()), {
             *main.items,
             *self.last.items,

@@ -62,7 +62,8 @@ class Audits:
         await self.at.world.clock.sleep(seconds)
 
     async def settle(self) -> None:
-        """A full look at a board on which nothing differs, and a pause that is longer than the overlap."""
+        """A full look at a board on which nothing differs, long after and long before anything else changes."""
+        await self.passes(HOUR)
         assert (await self.look(full=True)).drift == ()
         await self.passes(HOUR)
 
@@ -70,6 +71,10 @@ class Audits:
         """Changes fields of the stored checkpoint."""
         checkpoint = self.checkpoint.model_copy(update=changed)
         self.parts.state.set(board_audit.SINCE, checkpoint.model_dump(mode="json"))
+
+    def forget_log(self) -> None:
+        """The API keeps no line of the log any more."""
+        self.at.world.simulator.service.state._db.execute("DELETE FROM activity")
 
     @property
     def checkpoint(self) -> incremental.Checkpoint:
@@ -207,11 +212,60 @@ async def test_an_order_that_ordersync_wrote_is_compared_though_the_board_tells_
         await arrived(at, order(1))
         await made.settle()
         await arrived(at, order(2))
-        lost = int(at.item(2)["id"])
-        with at.world.simulator.service.state.transaction() as _:
-            at.world.simulator.service.state.set_item(lost, 0.0, state="deleted")
-            at.world.simulator.service.state._db.execute("DELETE FROM activity")
+        lost = at.item(2)
+        state = at.world.simulator.service.state
+        with state.transaction():
+            for one in (lost, *lost["subitems"]):
+                state.set_item(int(one["id"]), 0.0, state="deleted")
+        made.forget_log()
         assert (await made.changed()).orders == {uuid(2): MISSING}
+
+
+@timeless
+async def test_an_edit_without_a_line_in_the_log_is_found_by_the_update(tmp_path: Path) -> None:
+    async with audits(tmp_path) as made:
+        at = made.at
+        await arrived(at, order(1), order(2))
+        await made.settle()
+        at.by_hand("set", at.item(1)["id"], column_id="name", value="by hand")
+        quantity = at.world.mappings.board.subitem.quantity.id
+        at.by_hand("set", at.item(2)["subitems"][0]["id"], column_id=quantity, value="99")
+        made.forget_log()
+        assert (await made.changed()).orders == {uuid(1): EDITED, uuid(2): EDITED}
+
+
+@timeless
+async def test_an_order_whose_copy_goes_after_its_item_is_missing(tmp_path: Path) -> None:
+    async with audits(tmp_path) as made:
+        at = made.at
+        await arrived(at, order(1), order(2))
+        await made.settle()
+        original = at.item(1)["id"]
+        copy = at.by_hand("duplicate", original)
+        at.by_hand("delete", original)
+        for _ in range(2):
+            assert shown(await made.changed()) == [(uuid(1), "edited", audit.ITEM, "")]
+            await made.passes(HOUR)
+        at.by_hand("delete", copy)
+        assert shown(await made.changed()) == [(uuid(1), "missing", audit.ITEM, "")]
+
+
+@timeless
+async def test_a_removed_subitem_that_took_the_place_of_ours_is_found(tmp_path: Path) -> None:
+    async with audits(tmp_path) as made:
+        at = made.at
+        await arrived(at, order(1))
+        await made.settle()
+        subitem, ours = at.world.mappings.board.subitem, at.item(1)["subitems"][0]
+        at.by_hand("delete", ours["id"])
+        same = {name: ours["columns"][name] for name in (subitem.size.id, subitem.quantity.id)}
+        theirs = at.by_hand("add", name=ours["name"], parent_id=at.item(1)["id"], columns=same)
+        for _ in range(2):
+            assert (await made.changed()).orders == {}
+            await made.passes(HOUR)
+        # Neither its line in the log nor the ledger names its item.
+        at.by_hand("delete", theirs)
+        assert (await made.changed()).orders == {uuid(1): EDITED}
 
 
 @timeless
