@@ -17,6 +17,7 @@
     answers.py      the format of every error
     board.py        the effect of each mutation
     values.py       the format of a value for each column type
+    activity.py     the activity log of both boards
     labels.py       labels of status and dropdown columns
     search.py       pages, filters and cursors
     store.py        the state, in the tables of tables.sql
