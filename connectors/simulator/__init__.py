@@ -4,12 +4,11 @@
     config.py       every setting
     clock.py        the time as an argument
     server.py       HTTP, start and stop
-    service.py      one request: token, limits, parse, faults, key, complexity, run, answer
+    service.py      one request: token, limits, parse, faults, key, complexity, run, answer; the gateway in front
     incoming.py     headers and body of a POST, and the price of its document
     limits.py       the limits of minute, requests at a time, complexity and day
     cost.py         the estimated complexity of a request
     faults.py       seeded faults
-    gateway.py      the gateway in front of the API: a request outlives its connection
     graph.py        parse, validate and run a GraphQL text
     schema.graphql  the part of the API that the simulator offers
     roots.py        the fields of Query and Mutation

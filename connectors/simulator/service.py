@@ -4,10 +4,12 @@ One event loop runs all requests, and nothing interrupts the code between two aw
 no locks. Requests that take time run beside each other; an await stands between two aliases, never inside one.
 """
 
+import asyncio
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from connectors.simulator import (
     answers,
@@ -15,7 +17,6 @@ from connectors.simulator import (
     clock,
     config,
     faults,
-    gateway,
     graph,
     incoming,
     limits,
@@ -26,6 +27,54 @@ from connectors.simulator import (
     views,
 )
 from connectors.simulator.faults import Kind
+
+T = TypeVar("T")
+
+
+class Gateway:
+    """Stands between client and API: it passes answers on, and may give up before the API has ended a request.
+
+    Each request runs in a task of its own. So the API goes on when the gateway gave up, when the client is gone, and
+    when the HTTP server cancels the handler of the connection.
+    """
+
+    def __init__(self, time: clock.Clock) -> None:
+        self._clock = time
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def pass_on(self, work: Coroutine[Any, Any, answers.Answer], rule: faults.Rule | None) -> answers.Answer:
+        """The answer of `work`; or the gateway's own, if `work` runs longer than the `seconds` of the rule."""
+        request = self._start(work)
+        if rule is None:
+            return await asyncio.shield(request)
+        patience = self._start(self._clock.sleep(rule.seconds))
+        try:
+            # Unlike wait_for, this cancels neither of them.
+            await asyncio.wait({request, patience}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            patience.cancel()
+        if request.done():
+            return request.result()
+        return answers.cut() if rule.cut else answers.gateway(rule.status or 502)
+
+    async def rest(self) -> None:
+        """Wait until no request runs."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def stop(self) -> None:
+        """Cancel the requests that still run, and wait until they have ended."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        # The loop itself keeps only a weak reference to a task.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +99,7 @@ class Service:
         self.gate = limits.Gate(settings, time, self.state)
         self.plan = faults.Plan(settings.fault_rules, settings.seed)
         self.stats = stats.Stats()
-        self._gateway = gateway.Gateway(time)
+        self._gateway = Gateway(time)
         self._new_id = new_id
         self._keys_in_flight: set[str] = set()
 
