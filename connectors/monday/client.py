@@ -30,7 +30,8 @@ class Client:
     """One token at one URL. Use it as an async context manager, in the event loop of its budget.
 
     `timeout` limits one round trip, in seconds. `tries` limits the attempts of a request that a limit refuses, and of a
-    read. The token appears in no repr, log or error.
+    read. `read_token` reads the token once more after the API refused it; it may raise Misconfigured. The token appears
+    in no repr, log or error.
     """
 
     def __init__(
@@ -47,10 +48,12 @@ class Client:
         rng: random.Random | None = None,
         proxy: str | None = None,
         post: transport.Transport | None = None,
+        read_token: Callable[[], pydantic.SecretStr] | None = None,
     ) -> None:
         self.budget = budget
         self._url = url
         self._token = pydantic.SecretStr(token) if isinstance(token, str) else token
+        self._read_token = read_token
         self._api_version = api_version
         self._tries = tries
         self._clock = clock
@@ -119,13 +122,15 @@ class Client:
         name: str = "",
         leave: Leave | None = None,
     ) -> responses.Reply:
-        """Send until no limit refuses the request. The next turn obeys each stated wait."""
+        """Send until neither a limit nor an old token refuses the request. The next turn obeys each stated wait."""
         stale = backoff.delays(rng=self._rng)
         refused: error_table.ApiError | None = None
+        wait = 0.0
         async with self.budget.place(kind):
             for attempt in range(self._tries):
                 turn = await self.budget.turn(kind, name=name, mutations=mutations)
-                reply = await self._round_trip(turn, body, key, leave)
+                token = self._token
+                reply = await self._round_trip(turn, body, self._headers(token, key), leave)
                 error = responses.request_error(reply)
                 if error is None:
                     self.budget.settle(turn, reply)
@@ -133,6 +138,10 @@ class Client:
                 rule = error_table.rule(error)
                 if rule.action is not error_table.Action.WAIT or reply.replayed:
                     self.budget.settle(turn, reply)
+                    if error_table.is_unauthorized(error) and await self._has_new_token(token):
+                        # The API checks the token first: it executed nothing.
+                        refused = error
+                        continue
                     raise self._exception(error, reply, mutations)
                 # The first wait is exactly the stated one. After a wait that was too short, a growing surplus is added.
                 wait = error.wait if error.wait is not None else rule.wait
@@ -142,7 +151,24 @@ class Client:
                 refused = error
         raise errors.Transient(f"refused {self._tries} times: {refused}", wait=wait)
 
-    async def _round_trip(self, turn: budgets.Turn, body: str, key: str | None, leave: Leave | None) -> responses.Reply:
+    async def _has_new_token(self, refused: pydantic.SecretStr) -> bool:
+        """Read the token again, and return whether it is another one than the refused one."""
+        if self._read_token is not None:
+            try:
+                read = await asyncio.to_thread(self._read_token)
+            except errors.Misconfigured as error:
+                log.warning("the API refused the token, and there is no new one: %s", error)
+            else:
+                if _is_usable(read):
+                    self._token = read
+        if self._token == refused:
+            return False
+        log.warning("the API refused the token: going on with the new one")
+        return True
+
+    async def _round_trip(
+        self, turn: budgets.Turn, body: str, headers: Mapping[str, str], leave: Leave | None
+    ) -> responses.Reply:
         if leave is not None:
             try:
                 await leave()
@@ -151,7 +177,7 @@ class Client:
                 raise
         started = self._clock()
         try:
-            answer = await self._post(body, self._headers(key))
+            answer = await self._post(body, headers)
         except BaseException as error:
             sent = isinstance(error, errors.OutcomeUnknown) or not isinstance(error, errors.OrdersyncError)
             (self.budget.lose if sent else self.budget.cancel)(turn)
@@ -170,12 +196,18 @@ class Client:
             return error_table.MustLookUp(error)
         return exception
 
-    def _headers(self, key: str | None) -> dict[str, str]:
+    def _headers(self, token: pydantic.SecretStr, key: str | None) -> dict[str, str]:
         headers = {
-            "Authorization": self._token.get_secret_value(),
+            "Authorization": token.get_secret_value(),
             "Content-Type": "application/json",
             "API-Version": self._api_version,
         }
         if key is not None:
             headers["Idempotency-Key"] = key
         return headers
+
+
+def _is_usable(token: pydantic.SecretStr) -> bool:
+    """Is it a token that a header may hold? A file that is being written may be empty for a moment."""
+    text = token.get_secret_value()
+    return bool(text) and text.isascii() and text.isprintable()

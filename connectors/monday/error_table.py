@@ -190,6 +190,11 @@ def is_daily_limit(error: ApiError) -> bool:
     return rule(error) is _DAILY
 
 
+def is_unauthorized(error: ApiError) -> bool:
+    """Does the error say that the API does not accept the token?"""
+    return error.status == 401 or _plain(error.code) == "unauthorized"
+
+
 def exception(error: ApiError, *, mutations: int) -> errors.OrdersyncError:
     """The exception for an error of a whole request with so many mutations (0 for a read)."""
     row = rule(error)
