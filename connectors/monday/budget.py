@@ -150,7 +150,10 @@ class Budget:
         self._windows[turn.kind].lose(turn.reservation)
 
     def settle(self, turn: Turn, reply: responses.Reply) -> None:
-        """Correct window, weights and rate by an answer."""
+        """Correct window, weights and rate by an answer, and obey each wait that its errors state.
+
+        An answer with outcomes may hold the error of a limit for one alias: no other request may leave meanwhile.
+        """
         report = responses.window_report(reply)
         # The error of a request that was too big states its cost as well, although the API does not charge it.
         cost = report.cost or next((error.cost for error in reply.errors if error.cost), None)
@@ -160,6 +163,9 @@ class Budget:
             self._read_costs[turn.name] = cost
         self._windows[turn.kind].settle(turn.reservation, report, self._clock())
         self._learn_rate(reply)
+        for error in reply.errors:
+            if error_table.rule(error).action is error_table.Action.WAIT:
+                self.pause(error_table.wait_of(error))
 
     def throttled(self, turn: Turn, error: error_table.ApiError, wait: float, reply: responses.Reply) -> None:
         """Pause all requests for `wait` seconds: the API refused this one without executing it."""

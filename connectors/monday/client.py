@@ -144,7 +144,7 @@ class Client:
                         continue
                     raise self._exception(error, reply, mutations)
                 # The first wait is exactly the stated one. After a wait that was too short, a growing surplus is added.
-                wait = error.wait if error.wait is not None else rule.wait
+                wait = error_table.wait_of(error)
                 wait += next(stale) if attempt else 0.0
                 log.warning("the API refused a request, next attempt in %.1f s: %s", wait, error)
                 self.budget.throttled(turn, error, wait, reply)

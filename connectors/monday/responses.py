@@ -125,7 +125,7 @@ def _verdict(reply: Reply, alias: str) -> Verdict:
     row = error_table.rule(error)
     match row.action:
         case error_table.Action.WAIT:
-            return Throttled(wait=error.wait if error.wait is not None else row.wait, code=error.code)
+            return Throttled(wait=error_table.wait_of(error), code=error.code)
         case error_table.Action.RESEND | error_table.Action.LOOK_UP:
             return items.Unknown(reason=str(error))
         case error_table.Action.BOARD_STOP | error_table.Action.ACCOUNT_STOP:

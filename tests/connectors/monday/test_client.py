@@ -306,6 +306,36 @@ async def test_a_partial_throttle_is_given_back_to_be_judged(
     assert waits == []
 
 
+@pytest.mark.parametrize(("stated", "wait"), [((8, 31, 5), 31), ((None, 8), 60)])
+async def test_after_a_throttled_alias_nothing_leaves_before_the_longest_wait_is_over(
+    api: Scripted, subject: client.Client, waits: Waits, stated: tuple[int | None, ...], wait: float
+) -> None:
+    throttled = [
+        error(
+            "FIELD_MINUTE_RATE_LIMIT_EXCEEDED",
+            path=[f"m{number}"],
+            status_code=429,
+            **({} if seconds is None else {"retry_in_seconds": seconds}),
+        )["errors"][0]
+        for number, seconds in enumerate(stated, start=1)
+    ]
+    data = {"m0": {"id": "1"}} | {f"m{number}": None for number in range(1, len(stated) + 1)}
+    left: list[float] = []
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        left.append(waits.now)
+        return await says(OK)(request)
+
+    for ask in (subject.query("board_groups", {"board": "7"}), subject.send(BODY, key="l", mutations=1)):
+        api.script = [says({"data": data, "errors": throttled}), note]
+        before = waits.now
+        await subject.send(BODY, key="k", mutations=4)
+        assert subject.budget.snapshot().paused_for == wait
+        await ask
+        assert left.pop() == before + wait
+    assert len(api.seen) == 4
+
+
 class TokenFile:
     """The token as it stands in its file; None is a file that cannot be read."""
 
