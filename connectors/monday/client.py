@@ -188,8 +188,7 @@ class Client:
 
     def _exception(self, error: error_table.ApiError, reply: responses.Reply, mutations: int) -> errors.OrdersyncError:
         if error_table.is_daily_limit(error):
-            until = self.budget.end_day()
-            return error_table.AccountStop(str(error), code=error.code, wait=error.wait or until)
+            return error_table.AccountStop(str(error), code=error.code, wait=self.budget.no_calls_for())
         exception = error_table.exception(error, mutations=mutations)
         if reply.replayed and isinstance(exception, errors.Transient):
             # The API repeats its earlier answer: this key never gets another one.

@@ -178,7 +178,7 @@ def _holds(current: statuses.Status) -> None:
 
 
 def _worker(worker: workers.WorkerState, now: datetime) -> str:
-    """One line: the address of the process, its paused lanes with the reason, the end of the day's API calls."""
+    """One line: the address of the process, its paused lanes with the reason, the end of the API's calls."""
     silence = (now - worker.at).total_seconds()
     line = f"{worker.role:<11} {worker.name} " if worker.role != worker.name else f"{worker.role:<11} "
     if silence > stall.SILENT:
@@ -188,6 +188,9 @@ def _worker(worker: workers.WorkerState, now: datetime) -> str:
     line += f"[{style}]pauses {paused}[/]" if paused else ", ".join(filter(None, ("works", escape(worker.address))))
     if worker.budget is not None and worker.budget.calls_run_out_at is not None:
         line += f", [yellow]the day's API calls run out at {worker.budget.calls_run_out_at:%H:%M} UTC[/]"
+    resume = None if worker.budget is None else worker.budget.calls_resume_at
+    if resume is not None and resume > now:
+        line += f", [red]the API allows no call before {resume:%Y-%m-%d %H:%M} UTC[/]"
     return line
 
 

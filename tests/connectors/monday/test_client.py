@@ -418,6 +418,20 @@ async def test_the_end_of_the_day_stops_every_later_request_unsent(api: Scripted
     assert len(api.seen) == 1
 
 
+async def test_a_stated_wait_of_a_daily_limit_counts_and_not_the_reset_of_the_minute(
+    api: Scripted, subject: client.Client
+) -> None:
+    spent = '"minuteRate";r=0;t=38'
+    api.script = [says(error("DAILY_LIMIT_EXCEEDED", retry_in_seconds=600), 429, RateLimit=spent)]
+    with pytest.raises(error_table.AccountStop) as stopped:
+        await subject.send(BODY, key="k", mutations=1)
+    assert stopped.value.wait == pytest.approx(600, abs=5)
+    api.script = [says(error("DAILY_LIMIT_EXCEEDED"), 429, RateLimit=spent)]
+    with pytest.raises(error_table.AccountStop, match="no call before"):
+        await subject.send(BODY, key="k", mutations=1)
+    assert len(api.seen) == 1
+
+
 async def test_too_complex_a_request_teaches_the_weight(api: Scripted, subject: client.Client) -> None:
     api.script = [says(error("REQUEST_MAX_COMPLEXITY_EXCEEDED", error_data={"cost": 6_000_000}))]
     with pytest.raises(errors.Rejected):
