@@ -4,6 +4,7 @@
     transport.py      one POST by aiohttp
     board.py          reads columns, groups, items and subitems
     board_values.py   the content of the board as values
+    answers.py        checked reading of an answer's data
     documents.py      the GraphQL texts of documents/, and requests of many mutations
     responses.py      an HTTP answer to a reply, and a reply to outcomes
     error_formats.py  the API's formats of errors, read into one shape

@@ -41,7 +41,7 @@ def read_errors(
     listed = list(_raw_errors(payload))
     for raw in listed:
         yield _error(raw, answer, allowances, request_id, now)
-    if not listed and (answer.status >= 300 or not payload.get("data")):
+    if not listed and (answer.status >= 300 or not as_object(payload.get("data"))):
         uncoded: Json = {"message": answer.text[:200] or "empty answer", "extensions": {}}
         if answer.status < 300:
             uncoded["extensions"]["code"] = "BAD_JSON"
