@@ -2,6 +2,7 @@
 
     client.py         sends requests, and repeats those that a limit refused
     transport.py      one POST by aiohttp
+    api_version.py    the pinned version of the API, and how long it is supported
     board.py          reads columns, groups, items and subitems
     board_values.py   the content of the board as values
     answers.py        checked reading of an answer's data

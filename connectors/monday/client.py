@@ -16,12 +16,11 @@ from typing import Any, Self
 import pydantic
 
 from connectors import backoff, errors
+from connectors.monday import api_version as api_versions
 from connectors.monday import budget as budgets
 from connectors.monday import documents, error_table, responses, transport
 
 log = logging.getLogger(__name__)
-
-API_VERSION = "2026-10"
 
 Leave = Callable[[], Awaitable[None]]
 
@@ -40,7 +39,7 @@ class Client:
         token: str | pydantic.SecretStr,
         *,
         budget: budgets.Budget,
-        api_version: str = API_VERSION,
+        api_version: str = api_versions.VERSION,
         timeout: float = 60.0,
         tries: int = 6,
         clock: Callable[[], float] = time.monotonic,

@@ -136,6 +136,8 @@ def _on_their_way(current: statuses.Status) -> None:
         plain(f"leaving     {current.leaving} deleted orders that are still on the board")
     plain(f"window      {current.unsettled_mutations} of {current.window} mutations unsettled")
     plain(f"API calls   {current.calls_today} writes today, of {current.calls_limit} calls a day")
+    if (warning := current.api_version.warning) is not None:
+        console.print(f"[yellow]API version {escape(warning)}[/]", soft_wrap=True)
 
 
 def _processes(current: statuses.Status) -> None:

@@ -1,11 +1,18 @@
-"""The lines of `ordersync status` about one worker."""
+"""The lines of `ordersync status` about one worker and about the API."""
 
-from datetime import UTC, datetime, timedelta
+import io
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from connectors.monday import api_version
 from schemas import workers
 from streams.cli import show
+from streams.resources import utcnow
+from streams.runtime import connect, status
+from streams.settings import Settings
 
 NOW = datetime(2026, 12, 1, 10, 0, tzinfo=UTC)
 
@@ -37,3 +44,16 @@ def test_the_heartbeat_of_an_older_worker_is_read() -> None:
     stored = worker(None).model_dump(mode="json")
     del stored["budget"]["calls_resume_at"]
     assert workers.WorkerState.model_validate(stored) == worker(None)
+
+
+def test_status_warns_of_the_end_of_the_api_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect.database(Settings(home=tmp_path)) as parts:
+        parts.db.apply_schema(utcnow())
+        current = status.collect(parts)
+    assert current.api_version == api_version.support(current.at.date())
+    for today, lines in ((date(2026, 12, 1), 0), (date(2027, 1, 1), 1)):
+        shown = io.StringIO()
+        monkeypatch.setattr(show, "console", Console(file=shown, width=200))
+        version = {"api_version": api_version.support(today)}
+        show.status(current.model_copy(update=version), as_json=False)
+        assert shown.getvalue().count("API version 2026-10 for 90 more days") == lines
