@@ -37,15 +37,16 @@ class Kind(StrEnum):
 class Snapshot(base.Model):
     """The state of the write budget. Complexity in points, times in seconds, calls of the UTC day.
 
-    `paused_for`: seconds until the API pause ends. `calls_run_out_at`: the time (UTC) of the day's last call at the
-    rate since this process started; None if the calls last until midnight. `calls_resume_at`: the time (UTC) until
-    which the API allows no call; None while it does.
+    `slowest`: the longest one of the latest 16 answers to mutations. `paused_for`: seconds until the API pause ends.
+    `calls_run_out_at`: the time (UTC) of the day's last call at the rate since this process started; None if the calls
+    last until midnight. `calls_resume_at`: the time (UTC) before which the API allows no call; None if it does.
     """
 
     complexity_limit: int
     complexity_spent: int
     resets_in: float
     mutation_weight: int
+    slowest: float
     paused_for: float
     requests: int
     throttled: int
@@ -94,6 +95,7 @@ class Budget:
         # Kinds of mutations differ in weight: the heaviest of the latest answers is the safe estimate.
         self._weights: collections.deque[int] = collections.deque(maxlen=16)
         self._read_costs: dict[str, int] = {}
+        self._durations: collections.deque[float] = collections.deque(maxlen=16)
         self._requests = 0
         self._throttled = 0
         self._day = daily_calls.Day(limit.calls_per_day, used=calls_today, now=utcnow)
@@ -164,6 +166,8 @@ class Budget:
             self._weights.append(math.ceil(cost / turn.mutations))
         elif cost:
             self._read_costs[turn.name] = cost
+        if turn.mutations:
+            self._durations.append(reply.seconds)
         self._windows[turn.kind].settle(turn.reservation, report, self._clock())
         self._learn_rate(reply)
         for error in reply.errors:
@@ -209,6 +213,7 @@ class Budget:
             complexity_spent=points.spent(now),
             resets_in=points.resets_in(now),
             mutation_weight=self.weight,
+            slowest=max(self._durations, default=0.0),
             paused_for=max(0.0, self._paused_until - now),
             requests=self._requests,
             throttled=self._throttled,

@@ -28,6 +28,8 @@ STYLES = {
 }
 # A request without an answer for longer than this is worth a line.
 ANSWERED_WITHIN = timedelta(seconds=10)
+# The API gives a request 60 s; its in-flight window is meant for answers well below that.
+SLOW_ANSWER = 30.0
 # Rows of a table at most.
 MOST = 40
 
@@ -195,6 +197,8 @@ def _worker(worker: workers.WorkerState, now: datetime) -> str:
     line += f"[{style}]pauses {paused}[/]" if paused else ", ".join(filter(None, ("works", escape(worker.address))))
     if worker.budget is not None and worker.budget.calls_run_out_at is not None:
         line += f", [yellow]the day's API calls run out at {worker.budget.calls_run_out_at:%H:%M} UTC[/]"
+    if worker.budget is not None and worker.budget.slowest > SLOW_ANSWER:
+        line += f", [yellow]requests take up to {worker.budget.slowest:.0f} s of 60[/]"
     resume = None if worker.budget is None else worker.budget.calls_resume_at
     if resume is not None and resume > now:
         line += f", [red]the API allows no call before {resume:%Y-%m-%d %H:%M} UTC[/]"

@@ -57,3 +57,28 @@ def test_status_warns_of_the_end_of_the_api_version(tmp_path: Path, monkeypatch:
         version = {"api_version": api_version.support(today)}
         show.status(current.model_copy(update=version), as_json=False)
         assert shown.getvalue().count("API version 2026-10 for 90 more days") == lines
+
+
+@pytest.mark.parametrize(("slowest", "shown"), [(31.0, True), (29.0, False)])
+def test_status_says_how_long_requests_take_when_they_take_long(slowest: float, shown: bool) -> None:
+    busy = worker(None)
+    assert busy.budget is not None
+    slow = busy.model_copy(update={"budget": busy.budget.model_copy(update={"slowest": slowest})})
+    assert ("requests take up to 31 s of 60" in show._worker(slow, NOW)) is shown
+
+
+def test_status_shows_the_requests_in_doubt_and_the_orders_that_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect.database(Settings(home=tmp_path)) as parts:
+        parts.db.apply_schema(utcnow())
+        current = status.collect(parts)
+        assert (current.in_doubt, current.in_doubt_since, current.parked) == (0, None, 0)
+    for parked, age, lines in ((3, 1, 1), (0, 11, 1), (0, 1, 0)):
+        shown = io.StringIO()
+        monkeypatch.setattr(show, "console", Console(file=shown, width=200))
+        since = current.at - timedelta(seconds=age)
+        doubt = {"in_doubt": 2, "in_doubt_since": since, "parked": parked}
+        show.status(current.model_copy(update=doubt), as_json=False)
+        told = f"2 requests without an answer since {since:%H:%M:%S} UTC, {parked} orders wait"
+        assert shown.getvalue().count(told) == lines
