@@ -25,22 +25,18 @@ class Board:
         """The columns in the order of the board: those with one of `ids`, or all."""
         # Without the variable, as in _selection.
         board = await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)}))
-        return [
-            board_values.BoardColumn(
-                id=raw["id"],
-                title=raw["title"],
-                type=raw["type"],
-                labels=board_values.read_labels(raw.get("settings")),
-            )
-            for raw in board.get("columns") or ()
-        ]
+        return board_values.read_columns(board)
 
-    async def groups(self) -> dict[str, str]:
-        """The group ids by title; of groups with the same title, the topmost."""
-        groups: dict[str, str] = {}
-        for raw in (await self._ask_board("board_groups")).get("groups") or ():
-            groups.setdefault(raw["title"], raw["id"])
-        return groups
+    async def groups(self) -> list[board_values.BoardGroup]:
+        """All groups, the topmost first; titles may repeat."""
+        return board_values.read_groups(await self._ask_board("board_groups"))
+
+    async def outline(self, column_ids: Sequence[str]) -> board_values.BoardOutline:
+        """These columns and all groups, in one call."""
+        board = await self._ask_board("board_outline", ids=list(column_ids))
+        return board_values.BoardOutline(
+            columns=tuple(board_values.read_columns(board)), groups=tuple(board_values.read_groups(board))
+        )
 
     async def ensure_key_column(self, column_id: str, title: str) -> bool:
         """Create the text column of the record_uuid unless it exists; return whether it was created.

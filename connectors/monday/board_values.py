@@ -25,6 +25,20 @@ class BoardColumn(base.Model):
     labels: dict[str, str] = {}
 
 
+class BoardGroup(base.Model):
+    """A group of the board. A user may change its title; its id stays."""
+
+    id: str
+    title: str
+
+
+class BoardOutline(base.Model):
+    """Columns and groups, in the order of the board."""
+
+    columns: tuple[BoardColumn, ...]
+    groups: tuple[BoardGroup, ...]
+
+
 class Shown(base.Model):
     """The cell of an item: the text that a user reads, and the API's value, parsed."""
 
@@ -61,6 +75,19 @@ def read_item(raw: Mapping[str, Any]) -> BoardItem:
         },
         subitems=tuple(read_item(child) for child in raw.get("subitems") or () if child),
     )
+
+
+def read_columns(board: Mapping[str, Any]) -> list[BoardColumn]:
+    """The columns of a board of an answer."""
+    return [
+        BoardColumn(id=raw["id"], title=raw["title"], type=raw["type"], labels=read_labels(raw.get("settings")))
+        for raw in board.get("columns") or ()
+    ]
+
+
+def read_groups(board: Mapping[str, Any]) -> list[BoardGroup]:
+    """The groups of a board of an answer."""
+    return [BoardGroup(id=str(raw["id"]), title=raw["title"]) for raw in board.get("groups") or ()]
 
 
 def _parsed(value: Any) -> Any:

@@ -24,7 +24,9 @@ from schemas import detection, items
 from schemas.base import Cell, Model
 from schemas.batches import SyncState
 from schemas.failures import FailureType
+from schemas.mappings import Owner
 from streams.reconcile import compare, fields
+from streams.sync import board, outline
 
 # Drift.field where the difference is the whole item.
 ITEM = "(item)"
@@ -54,13 +56,37 @@ class Drift(Model):
     shown: str | None = None
 
 
+class RenamedGroup(Model):
+    """A group of ours that a user renamed: one difference, however many of our items it has.
+
+    `record_uuid` is one of its orders: sync gives the group its name back when it works a repair of this order.
+    """
+
+    name: str
+    shown: str
+    items: int
+    record_uuid: str
+
+    def __str__(self) -> str:
+        return f"group {self.name} is called {self.shown} on the board: {self.items} items"
+
+
 class BoardReport(Model):
-    """The result of one audit. `compared`: orders that were compared; `unkeyed`: items that belong to users."""
+    """The result of one audit. `compared`: orders that were compared; `unkeyed`: items that belong to users.
+
+    `groups`: the groups that do not have their names.
+    """
 
     items: int
     compared: int
     unkeyed: int
     drift: tuple[Drift, ...]
+    groups: tuple[RenamedGroup, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether the board differs from production."""
+        return bool(self.drift or self.groups)
 
     @property
     def orders(self) -> dict[str, Kind]:
@@ -73,7 +99,9 @@ class BoardReport(Model):
     def summary(self, at: datetime) -> dict[str, Any]:
         """The part that `ordersync status` shows, as JSON values."""
         kinds = Counter(kind.value for kind in self.orders.values())
-        return {"at": at.isoformat(), "items": self.items, "wrong": len(self.orders), "kinds": dict(kinds)}
+        if self.groups:
+            kinds["renamed group"] = len(self.groups)
+        return {"at": at.isoformat(), "items": self.items, "wrong": kinds.total(), "kinds": dict(kinds)}
 
 
 class Production(Protocol):
@@ -125,15 +153,18 @@ class _AuditState:
     """One audit on its way. `production`: item id and version by order; `order_of`: order by item id.
 
     `found`: orders whose own item is on the board; `foreign`: ids of other items that carry an order's key, by order.
+    `renamed`: the orders in each group that does not have its name.
     """
 
     production: Mapping[str, tuple[str, int]]
     order_of: Mapping[str, str]
+    groups: outline.Groups
     items: int = 0
     unkeyed: int = 0
     found: set[str] = field(default_factory=set)
     foreign: dict[str, list[str]] = field(default_factory=dict)
     drift: list[Drift] = field(default_factory=list)
+    renamed: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,13 +180,17 @@ class Auditor:
         self,
         pages: AsyncIterator[Sequence[board_values.BoardItem]],
         progress: Callable[[int], None] = lambda items: None,
+        groups: outline.Groups | None = None,
     ) -> BoardReport:
         """Compares all pages. Calls `progress` after each page with the number of items so far.
+
+        `groups`: those of the board by the names that the ledger knows; without them every title is a name.
 
         Raises what the board client raises, and Transient from the tables.
         """
         production = await asyncio.to_thread(self.production.production_items)
-        state = _AuditState(production, {item_id: uuid for uuid, (item_id, _) in production.items()})
+        order_of = {item_id: uuid for uuid, (item_id, _) in production.items()}
+        state = _AuditState(production, order_of, groups or outline.Groups())
         async for page in pages:
             await asyncio.to_thread(self._compare_page, page, state)
             progress(state.items)
@@ -164,7 +199,23 @@ class Auditor:
         missing = [uuid for uuid in production if uuid not in state.found and uuid not in state.foreign]
         state.drift += [_of_item(Kind.MISSING, uuid, production[uuid][0], expected="one item") for uuid in missing]
         drift = await asyncio.to_thread(self._unmoved, state.drift, production)
-        return BoardReport(items=state.items, compared=len(state.found), unkeyed=state.unkeyed, drift=tuple(drift))
+        return BoardReport(
+            items=state.items,
+            compared=len(state.found),
+            unkeyed=state.unkeyed,
+            drift=tuple(drift),
+            groups=self._renamed_groups(state),
+        )
+
+    def _renamed_groups(self, state: _AuditState) -> tuple[RenamedGroup, ...]:
+        """The groups that get their names back. With the owner `people` every title is right."""
+        if self.mappings.board.groups.owner is Owner.PEOPLE:
+            return ()
+        titles = {name: state.groups.titles[state.groups.ids[name]] for name in state.renamed}
+        return tuple(
+            RenamedGroup(name=name, shown=titles[name], items=len(uuids), record_uuid=min(uuids))
+            for name, uuids in state.renamed.items()
+        )
 
     def _compare_page(self, page: Sequence[board_values.BoardItem], state: _AuditState) -> None:
         items_of_orders: dict[str, board_values.BoardItem] = {}
@@ -172,7 +223,9 @@ class Auditor:
             state.items += 1
             key = fields.key_of(item, self.mappings)
             if item.id in state.order_of:
-                items_of_orders[state.order_of[item.id]] = item
+                items_of_orders[state.order_of[item.id]] = named = board.named(item, state.groups)
+                if named.group_title in state.groups.renamed:
+                    state.renamed.setdefault(named.group_title, []).append(state.order_of[item.id])
             elif key:
                 state.foreign.setdefault(key if key in state.production else key.upper(), []).append(item.id)
             else:

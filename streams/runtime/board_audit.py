@@ -12,6 +12,7 @@ from streams import progress
 from streams.reconcile import audit
 from streams.resources import Resources, utcnow
 from streams.runtime import verify_timer
+from streams.sync import outline
 
 # Items of one page. The API allows 500; the client repeats a request that is too complex with half the page.
 PAGE = 200
@@ -28,7 +29,7 @@ async def audited(
     """
     known = await asyncio.to_thread(parts.production.count)
     used, limit = client.budget.snapshot().calls_today, parts.limits.calls_per_day
-    calls = math.ceil(known / PAGE) + 1
+    calls = math.ceil(known / PAGE) + 2
     if used + calls > limit * SHARE:
         raise errors.Misconfigured(
             f"reading the board takes about {calls} calls, and {used:.0f} of {limit} calls of this day are used: "
@@ -36,9 +37,10 @@ async def audited(
             code="DAILY_BUDGET",
         )
     ids = [parts.mappings.board.key.id, *(column.id for column in parts.mappings.board.columns)]
-    pages: AsyncIterator[list[board_values.BoardItem]] = boards.Board(client, parts.mappings.board.board.id).items(
-        columns=ids, page=PAGE
-    )
-    board_report = await parts.auditor().run(pages, lambda items: report("reading the board", items, known))
+    board = boards.Board(client, parts.mappings.board.board.id)
+    shown, known_groups = await board.groups(), await asyncio.to_thread(parts.ledger.groups)
+    groups = await asyncio.to_thread(outline.resolve, shown, known_groups, parts.ledger.items_in_groups)
+    pages: AsyncIterator[list[board_values.BoardItem]] = board.items(columns=ids, page=PAGE)
+    board_report = await parts.auditor().run(pages, lambda items: report("reading the board", items, known), groups)
     await asyncio.to_thread(parts.state.set, verify_timer.BOARD, board_report.summary(utcnow()))
     return board_report
