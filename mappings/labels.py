@@ -56,6 +56,11 @@ def check(
     return LabelCheck(problems=tuple(problems), creates=creates)
 
 
+def with_labels(mappings: loading.Mappings) -> list[str]:
+    """The ids of an item's columns whose labels `check` needs."""
+    return [column.id for column in mappings.board.columns if column.labels is not None]
+
+
 def _label_columns(mappings: loading.Mappings) -> list[tuple[str, str, str, ColumnType, LabelPolicy]]:
     size = mappings.board.subitem.size
     columns = [(size.id, size.title, size.title, ColumnType.DROPDOWN, size.labels)]

@@ -12,6 +12,10 @@ SELECT g.item_id, g.record_uuid FROM SYNC_Ledger AS g WHERE g.active = 1 AND g.i
 SELECT group_name, COUNT(*) AS items FROM SYNC_Ledger
 WHERE active = 1 AND size_label = '' AND group_name IN ({marks}) GROUP BY group_name
 
+-- name: changed_since
+-- The orders of which the API confirmed anything since then.
+SELECT DISTINCT record_uuid FROM SYNC_Ledger WHERE updated_at >= ?
+
 -- name: forget_entity
 -- Removes the row of an item or subitem, before a newer confirmation.
 DELETE FROM SYNC_Ledger WHERE record_uuid = ? AND size_label = ?

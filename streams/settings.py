@@ -104,7 +104,16 @@ class Settings(pydantic_settings.BaseSettings):
     )
     verify_every: float = Field(60.0, gt=0, description="pause between two verifies of the tables by a worker")
     verify_board_every: float = Field(
-        0.0, ge=0, description="pause between two audits of the whole board by the writer; 0: never"
+        0.0, ge=0, description="pause between two audits of the board by the writer; 0: never"
+    )
+    verify_board_full_days: float = Field(
+        7.0, ge=0, description="days after which an audit reads the whole board again; 0: always"
+    )
+    verify_board_gap_hours: float = Field(
+        24.0, gt=0, description="an audit reads the whole board if the last one is older than this"
+    )
+    verify_board_overlap: float = Field(
+        900.0, ge=60, description="an audit reads the changes since so long before the last one"
     )
     lease_seconds: float = Field(10.0, gt=0, description="duration of the writer's lease")
     worker: str = Field("worker-1", pattern=r"^[A-Za-z0-9._-]+$", description="unique, stable name of the worker")

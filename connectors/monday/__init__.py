@@ -3,6 +3,7 @@
     client.py         sends requests, and repeats those that a limit refused
     transport.py      one POST by aiohttp
     board.py          reads columns, groups, items and subitems
+    changes.py        reads what changed on the board since a time
     board_values.py   the content of the board as values
     documents.py      the GraphQL texts of documents/, and requests of many mutations
     responses.py      an HTTP answer to a reply, and a reply to outcomes

@@ -15,11 +15,20 @@ VALUES_PER_SEARCH = 100
 
 
 class Board:
-    """One board, read through one client. Every method that asks the API raises the errors of Client.query."""
+    """One board, read through one client. Every method that asks the API raises the errors of Client.query.
+
+    `calls` counts the reads through this object.
+    """
 
     def __init__(self, client: clients.Client, board_id: str) -> None:
         self._client = client
         self.board_id = board_id
+        self.calls = 0
+
+    async def query(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Sends one read document and counts it."""
+        self.calls += 1
+        return await self._client.query(name, variables)
 
     async def columns(self, ids: Sequence[str] | None = None) -> list[board_values.BoardColumn]:
         """The columns in the order of the board: those with one of `ids`, or all."""
@@ -76,11 +85,11 @@ class Board:
         while True:
             try:
                 if cursor is None:
-                    data = await self._client.query("items_page", {**start, "limit": limit})
+                    data = await self.query("items_page", {**start, "limit": limit})
                     result = self._board_of(data)["items_page"]
                 else:
                     rest = {"cursor": cursor, "limit": limit, **selection}
-                    result = (await self._client.query("next_items_page", rest))["next_items_page"]
+                    result = (await self.query("next_items_page", rest))["next_items_page"]
             except errors.Rejected as error:
                 if error.code != "REQUEST_MAX_COMPLEXITY_EXCEEDED" or limit == 1:
                     raise
@@ -112,7 +121,7 @@ class Board:
             # The API charges for the limit first and refunds later; a key with more than one item is rare.
             limit = min(PAGE_LIMIT, 2 * len(values))
             search = {"board": self.board_id, "key": key_column, "values": values, "limit": limit}
-            data = await self._client.query("find_items", {**search, **selection})
+            data = await self.query("find_items", {**search, **selection})
             page = data["items_page_by_column_values"]
             while True:
                 for item in map(board_values.read_item, page["items"]):
@@ -124,7 +133,7 @@ class Board:
                 if not page.get("cursor"):
                     break
                 rest = {"cursor": page["cursor"], "limit": limit, **selection}
-                page = (await self._client.query("next_items_page", rest))["next_items_page"]
+                page = (await self.query("next_items_page", rest))["next_items_page"]
         return by_key
 
     async def subitems(self, item_ids: Iterable[str]) -> dict[str, list[board_values.BoardItem]]:
@@ -152,24 +161,37 @@ class Board:
             str(raw["id"]): board_values.ItemState(raw["state"]) async for raw in self._by_id("item_states", item_ids)
         }
 
+    async def parents(self, item_ids: Iterable[str]) -> dict[str, str]:
+        """The item of each subitem, of every state; an id that the API does not know or that has none is absent."""
+        return {
+            str(raw["id"]): str(raw["parent_item"]["id"])
+            async for raw in self._by_id("item_parents", item_ids)
+            if raw.get("parent_item")
+        }
+
     async def _by_id(self, name: str, item_ids: Iterable[str], **more: Any) -> AsyncIterator[dict[str, Any]]:
         for ids in _chunks(list(dict.fromkeys(item_ids)), IDS_PER_CALL):
-            data = await self._client.query(name, {"items": ids, "limit": IDS_PER_CALL, **more})
+            data = await self.query(name, {"items": ids, "limit": IDS_PER_CALL, **more})
             for raw in data.get("items") or ():
                 if raw:
                     yield raw
 
     async def _ask_board(self, name: str, **variables: Any) -> dict[str, Any]:
-        return self._board_of(await self._client.query(name, {"board": self.board_id, **variables}))
+        return self._board_of(await self.query(name, {"board": self.board_id, **variables}))
 
     def _board_of(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        boards = [board for board in data.get("boards") or () if board]
-        if not boards:
-            raise error_table.BoardStop(
-                f"board {self.board_id} does not exist, or this token has no access to it", code="BOARD_NOT_FOUND"
-            )
-        board: dict[str, Any] = boards[0]
-        return board
+        return found(data, self.board_id)
+
+
+def found(data: Mapping[str, Any], board_id: str) -> dict[str, Any]:
+    """The board of an answer. Raises BoardStop when the answer has none."""
+    boards = [board for board in data.get("boards") or () if board]
+    if not boards:
+        raise error_table.BoardStop(
+            f"board {board_id} does not exist, or this token has no access to it", code="BOARD_NOT_FOUND"
+        )
+    board: dict[str, Any] = boards[0]
+    return board
 
 
 def _selection(columns: Sequence[str] | None, subitems: bool) -> dict[str, Any]:

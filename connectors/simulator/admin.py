@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field, TypeAdapter
 
-from connectors.simulator import answers, faults, service, store
+from connectors.simulator import answers, board, faults, service, store, values
 from schemas import base
 
 
@@ -79,6 +79,7 @@ class Admin:
 
     def __init__(self, api: service.Service) -> None:
         self._api = api
+        self._rules = board.Board(api.state, api.settings, user=values.PERSON_ID)
 
     def board(self) -> dict[str, Any]:
         """All items of every state; `columns` has the values by column id, as they were last written."""
@@ -151,28 +152,28 @@ class Admin:
         if group is None:
             raise answers.failed("ResourceNotFoundException", f"There is no group {edit.group}")
         if isinstance(edit, RenameGroup):
-            self._api.rules.update_group(str(board_id), group.id, "title", edit.title)
+            self._rules.update_group(str(board_id), group.id, "title", edit.title)
             return
         for item in state.items("board_id = ? AND group_id = ?", (board_id, group.id)):
             if item.state != "deleted":
-                self._api.rules.remove(str(item.id), "deleted", now)
+                self._rules.remove(str(item.id), "deleted", now)
         state.remove_group(group)
 
     def _edited(self, edit: OfItem, now: float) -> store.Item:
-        rules, board_id = self._api.rules, str(self._api.settings.board_id)
+        rules, board_id = self._rules, str(self._api.settings.board_id)
         match edit:
             case SetValue():
-                values = json.dumps({edit.column_id: edit.value})
-                return rules.change(str(rules.item(edit.item_id).board_id), edit.item_id, values, True, now)
+                cells = json.dumps({edit.column_id: edit.value})
+                return rules.change(str(rules.item(edit.item_id).board_id), edit.item_id, cells, True, now)
             case Move():
                 groups = {group.title: group.id for group in self._api.state.groups[int(board_id)].values()}
                 group_id = groups.get(edit.group) or rules.create_group(board_id, edit.group).id
                 return rules.move(edit.item_id, group_id, now)
             case Add():
-                values = json.dumps(edit.columns)
+                cells = json.dumps(edit.columns)
                 if edit.parent_id is None:
-                    return rules.create_item(board_id, edit.name, None, values, True, now)
-                return rules.create_subitem(edit.parent_id, edit.name, values, True, now)
+                    return rules.create_item(board_id, edit.name, None, cells, True, now)
+                return rules.create_subitem(edit.parent_id, edit.name, cells, True, now)
             case Act(action="duplicate"):
                 return rules.duplicate(edit.item_id, now)
             case Act():

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -26,6 +26,8 @@ STYLES = {
     SyncState.HELD: "magenta",
     SyncState.EXCLUDED: "dim",
 }
+# A request without an answer for longer than this is worth a line.
+ANSWERED_WITHIN = timedelta(seconds=10)
 # Rows of a table at most.
 MOST = 40
 
@@ -135,6 +137,9 @@ def _on_their_way(current: statuses.Status) -> None:
     if current.leaving:
         plain(f"leaving     {current.leaving} deleted orders that are still on the board")
     plain(f"window      {current.unsettled_mutations} of {current.window} mutations unsettled")
+    if current.in_doubt_since is not None and (current.parked or current.at - current.in_doubt_since > ANSWERED_WITHIN):
+        since = f"{current.in_doubt_since:%H:%M:%S} UTC"
+        plain(f"in doubt    {current.in_doubt} requests without an answer since {since}, {current.parked} orders wait")
     plain(f"API calls   {current.calls_today} writes today, of {current.calls_limit} calls a day")
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from connectors.tables.lost_events import PARKED
 from schemas import detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
@@ -24,6 +25,7 @@ class CustomerState(Model):
 class Status(Model):
     """The values of `ordersync status`. All states, `undetected` and `refused` add up to `source_rows`.
 
+    `in_doubt`: requests without an answer, the oldest `in_doubt_since`; `parked`: orders that wait for them;
     `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
     customer holds; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day.
     """
@@ -35,6 +37,9 @@ class Status(Model):
     leaving: int
     unsettled_mutations: int
     window: int
+    in_doubt: int
+    in_doubt_since: datetime | None
+    parked: int
     last_pass: detection.PassReport | None
     held: str | None
     holds: tuple[hold.Hold, ...]
@@ -74,6 +79,7 @@ def collect(parts: Resources) -> Status:
     for failure in parts.failures.waiting():
         failures[failure["error_code"]] = failures.get(failure["error_code"], 0) + 1
     retries = retry.read_breaker(parts.state)
+    in_doubt, in_doubt_since = parts.journal.in_doubt()
     return Status(
         source_rows=source_rows,
         undetected=max(0, source_rows - known - (last or {}).get("refused", 0)),
@@ -82,6 +88,9 @@ def collect(parts: Resources) -> Status:
         leaving=parts.orders.waiting_deletes(),
         unsettled_mutations=parts.orders.unsettled_mutations(),
         window=parts.window,
+        in_doubt=in_doubt,
+        in_doubt_since=in_doubt_since,
+        parked=len(parts.state.all_of(PARKED)),
         last_pass=None if last is None else detection.PassReport.model_validate(last),
         held=parts.state.get(detect.HELD),
         holds=tuple(hold.holds(parts.state).values()),
