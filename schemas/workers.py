@@ -6,19 +6,24 @@ from schemas.base import Model
 
 
 class ApiBudget(Model):
-    """The API's budget as the writer counts it. Complexity in points, `resets_in` in seconds.
+    """The API's budget as the writer counts it. Complexity in points, `resets_in` and `slowest` in seconds.
+
+    `slowest`: the longest one of the latest answers to mutations; the API gives a request 60 s.
 
     `calls_run_out_at`: the time (UTC) of the day's last call at the present rate; None if the calls last until
-    midnight UTC.
+    midnight UTC. `calls_resume_at`: the time (UTC) until which the API allows no call; None while it does.
     """
 
     complexity_spent: int
     complexity_limit: int
     resets_in: float
     throttled: int
+    slowest: float = 0.0
     calls_today: float
     calls_limit: int
     calls_run_out_at: datetime | None
+    # An older worker does not report it.
+    calls_resume_at: datetime | None = None
 
 
 class WorkerState(Model):

@@ -72,7 +72,9 @@ class Settings(pydantic_settings.BaseSettings):
         SecretStr(""),
         validation_alias=AliasChoices("MONDAY_API_TOKEN", "ORDERSYNC_MONDAY_TOKEN", "monday_token"),
     )
-    monday_token_file: Path | None = None
+    monday_token_file: Path | None = Field(
+        None, description="file with the token, in place of the variable; read again whenever the API refuses the token"
+    )
     monday_token_tier: Literal["personal", "app", "trial"] = "personal"
     monday_plan: Literal["standard", "pro", "enterprise"] = "standard"
     monday_minute: float = Field(60.0, gt=0, description="length of the API's minute; shorter only with the simulator")
@@ -200,6 +202,8 @@ def _read_secret(name: str, file: Path | None) -> SecretStr | None:
         return SecretStr(file.read_text().strip())
     except OSError as error:
         raise errors.Misconfigured(f"{name} {file}: {error.strerror}. Name a file that ordersync can read") from None
+    except UnicodeDecodeError:
+        raise errors.Misconfigured(f"{name} {file}: it is not UTF-8 text. Name a file with the secret alone") from None
 
 
 def load(**overrides: object) -> Settings:

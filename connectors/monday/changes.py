@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from connectors.monday import answers, board_values
 from connectors.monday import board as boards
-from connectors.monday import board_values
 from schemas.base import Model
 
 # Items and lines of the log in the first call; further pages of items have the API's maximum. A larger page of the
@@ -63,97 +63,106 @@ class Reader:
         """The changes of this board. Raises Incomplete, and what the API raises."""
         first = await self._first(board_id)
         left = self._calls - 1
-        items, parents, pages = await self._updated(first["items_page"], left)
-        lines = await self._log(board_id, first["activity_logs"] or [], left - pages)
+        items, parents, pages = await self._updated(first.child("items_page"), left)
+        lines = await self._log(board_id, first, left - pages)
         for line in lines:
             ids, parent = _named(line)
             items |= ids
             parents |= dict.fromkeys(ids, parent) if parent else {}
         return BoardChanges(items=frozenset(items), parents=parents, outline=_outline(first))
 
-    async def _first(self, board_id: str) -> dict[str, Any]:
+    async def _first(self, board_id: str) -> answers.Fields:
         asked = {"board": board_id, "items": PAGE, "from": self._since.isoformat(), "entries": PAGE}
-        data = await self._board.query("board_changes", asked)
-        if board_id != self._board.board_id and not any(data.get("boards") or ()):
+        data = await self._board.ask("board_changes", **asked)
+        if board_id != self._board.board_id and not any(data.value("boards") or ()):
             raise Incomplete(f"this token has no access to the subitem board {board_id}")
         return boards.found(data, board_id)
 
-    async def _updated(self, page: Mapping[str, Any], calls: int) -> tuple[set[str], dict[str, str], int]:
+    async def _updated(self, page: answers.Fields, calls: int) -> tuple[set[str], dict[str, str], int]:
         """Ids and parents of the items updated since then, which come first, and the number of further pages."""
         items: set[str] = set()
         parents: dict[str, str] = {}
         newest, pages = None, 0
         while True:
-            for raw in page["items"]:
-                updated = datetime.fromisoformat(raw["updated_at"])
+            for raw in page.children("items"):
+                updated = raw.time("updated_at")
                 if newest is not None and updated > newest:
                     raise Incomplete("the API did not return the last updated items first")
                 newest = updated
                 if updated < self._since:
                     return items, parents, pages
-                items.add(str(raw["id"]))
-                if raw.get("parent_item"):
-                    parents[str(raw["id"])] = str(raw["parent_item"]["id"])
-            if not page.get("cursor"):
+                items.add(raw.number_id("id"))
+                if parent := raw.child_or_none("parent_item"):
+                    parents[raw.number_id("id")] = parent.number_id("id")
+            if not (cursor := page.text_or_none("cursor")):
                 return items, parents, pages
             if pages >= calls:
                 raise Incomplete("too many items changed")
-            rest = {"cursor": page["cursor"], "limit": boards.PAGE_LIMIT}
-            page = (await self._board.query("next_changes", rest))["next_items_page"]
+            page = (await self._board.ask("next_changes", cursor=cursor, limit=boards.PAGE_LIMIT)).child(
+                "next_items_page"
+            )
             pages += 1
 
-    async def _log(self, board_id: str, lines: Sequence[Mapping[str, Any]], calls: int) -> list[Mapping[str, Any]]:
+    async def _log(self, board_id: str, first: answers.Fields, calls: int) -> list[answers.Fields]:
         """The whole log since then."""
+        lines = list(first.children_or_none("activity_logs") or ())
         read, number = list(lines), 1
         while len(lines) == PAGE:
             number += 1
             if number > calls + 1 or number * PAGE > LOG_LIMIT:
                 raise Incomplete("the activity log is too long")
             asked = {"board": board_id, "from": self._since.isoformat(), "limit": PAGE, "page": number}
-            lines = boards.found(await self._board.query("activity_log", asked), board_id)["activity_logs"] or []
+            page = boards.found(await self._board.ask("activity_log", **asked), board_id)
+            lines = list(page.children_or_none("activity_logs") or ())
             read += lines
         return read
 
 
-def _outline(raw: Mapping[str, Any]) -> BoardOutline:
-    columns = [column for column in raw["columns"] or () if column]
-    labels = {column["id"]: board_values.read_labels(column["settings"]) for column in columns}
+def _outline(raw: answers.Fields) -> BoardOutline:
+    columns = list(raw.children_or_none("columns") or ())
+    labels = {column.name_id("id"): board_values.read_labels(column) for column in columns}
+    groups = raw.children_or_none("groups") or ()
     return BoardOutline(
-        active=int(raw["items_count"] or 0),
+        active=raw.count_or_none("items_count") or 0,
         subitem_boards=tuple(_subitem_boards(columns)),
         labels={column: known for column, known in labels.items() if known},
-        groups={str(group["id"]): group["title"] for group in raw["groups"] or () if group},
+        groups={group.name_id("id"): group.text("title") for group in groups},
     )
 
 
-def _named(line: Mapping[str, Any]) -> tuple[set[str], str]:
+def _named(line: answers.Fields) -> tuple[set[str], str]:
     """The items that a line of the log names, and the parent of a subitem, "" if it is not named."""
+    event = line.text("event")
     try:
-        data = json.loads(line["data"] or "{}")
-    except ValueError:
+        data = json.loads(line.text_or_none("data") or "{}")
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        raise Incomplete(f"a line {line['event']} of the activity log is unreadable")
+        raise Incomplete(f"a line {event} of the activity log is unreadable")
     nested = [data, *(data.get(name) for name in ("pulse", "item")), *_listed(data)]
     keys = ("pulse_id", "item_id")
     ids = {str(one[key]) for one in nested if isinstance(one, dict) for key in keys if one.get(key)}
     ids |= {str(one["id"]) for one in nested[1:] if isinstance(one, dict) and one.get("id")}
-    ids |= {str(one) for key in ("pulse_ids", "item_ids") for one in data.get(key) or ()}
-    if not ids and line["entity"] == ITEM:
-        raise Incomplete(f"a line {line['event']} of the activity log names no item")
+    ids |= {str(one) for key in ("pulse_ids", "item_ids") for one in _as_list(data.get(key))}
+    if not ids and line.value("entity") == ITEM:
+        raise Incomplete(f"a line {event} of the activity log names no item")
+    if not all(map(answers.number_id, ids)):
+        raise Incomplete(f"a line {event} of the activity log names what is no item")
     return ids, str(data.get("parent_item_id") or "")
 
 
 def _listed(data: Mapping[str, Any]) -> Iterator[Any]:
     for name in ("pulses", "items"):
-        if isinstance(data.get(name), list):
-            yield from data[name]
+        yield from _as_list(data.get(name))
 
 
-def _subitem_boards(columns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _subitem_boards(columns: Sequence[answers.Fields]) -> Iterator[str]:
     for column in columns:
-        if column["type"] == "subtasks":
-            settings = column["settings"]
-            if isinstance(settings, str):
-                settings = json.loads(settings)
-            yield from (str(board_id) for board_id in (settings or {}).get("boardIds") or ())
+        if column.text("type") == "subtasks":
+            settings = column.json("settings")
+            for board_id in _as_list(settings.get("boardIds")):
+                yield answers.number_id(board_id) or column.wrong("column with the ids of boards")

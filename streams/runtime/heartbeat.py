@@ -107,9 +107,11 @@ def _budget(snapshot: Any) -> workers.ApiBudget:
         complexity_limit=snapshot.complexity_limit,
         resets_in=snapshot.resets_in,
         throttled=snapshot.throttled,
+        slowest=snapshot.slowest,
         calls_today=snapshot.calls_today,
         calls_limit=snapshot.calls_limit,
         calls_run_out_at=snapshot.calls_run_out_at,
+        calls_resume_at=snapshot.calls_resume_at,
     )
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from connectors.monday import api_version
 from connectors.tables.lost_events import PARKED
 from schemas import detection, workers
 from schemas.base import Model
@@ -27,7 +28,8 @@ class Status(Model):
 
     `in_doubt`: requests without an answer, the oldest `in_doubt_since`; `parked`: orders that wait for them;
     `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
-    customer holds; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day.
+    customer holds; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day;
+    `api_version`: how long the API supports the pinned version.
     """
 
     source_rows: int
@@ -52,6 +54,7 @@ class Status(Model):
     rows: dict[str, int]
     calls_today: int
     calls_limit: int
+    api_version: api_version.Support
     writer: str | None
     workers: tuple[workers.WorkerState, ...]
     at: datetime
@@ -103,6 +106,7 @@ def collect(parts: Resources) -> Status:
         rows=parts.cleanup.rows(),
         calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),
         calls_limit=parts.limits.calls_per_day,
+        api_version=api_version.support(utcnow().date()),
         writer=parts.lease_status.holder(),
         workers=tuple(
             workers.WorkerState.model_validate(state) for state in parts.state.all_of(heartbeat.FAMILY).values()

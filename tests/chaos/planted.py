@@ -166,16 +166,15 @@ def _without_look(statement: str) -> str:
 def _forgets_intent(original: Any) -> Any:
     async def leave(self: writer.Writer, flight: Any) -> None:
         """Nothing is written down before the body leaves; the row comes after the answer, for the bookkeeping."""
+        self.left_at[flight.request.key] = self.now()
 
     return leave
 
 
 def _late_close(original: Any) -> Any:
-    async def close(self: writer.Writer, flight: Any, *args: Any, **kw: Any) -> None:
-        if not flight.journalled:
-            await asyncio.to_thread(self.journal.open, flight.request, self.grant)
-            flight.journalled = True
-        await original(self, flight, *args, **kw)
+    async def close(self: writer.Writer, request: Any, *args: Any, **kw: Any) -> None:
+        await asyncio.to_thread(self.journal.open, request, self.grant)
+        await original(self, request, *args, **kw)
 
     return close
 

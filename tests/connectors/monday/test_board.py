@@ -49,6 +49,7 @@ def raw_item(number: int, key: str = "", **more: Any) -> Data:
         "board": {"id": "7"},
         "group": {"id": "g", "title": "G"},
         "column_values": [{"id": "key", "type": "text", "text": key, "value": json.dumps(key)}],
+        "subitems": [],
         **more,
     }
 
