@@ -116,7 +116,7 @@ def apply(known: items.Entity | None, mutation: items.Mutation, done: items.Done
             name=mutation.name,
             columns=mutation.columns,
         )
-    if known is None or isinstance(mutation, items.CreateGroup):
+    if known is None or isinstance(mutation, items.GroupMutation):
         raise ValueError(f"{mutation.kind} of something that the ledger does not know")
     if isinstance(mutation, items.MoveItem):
         return known.model_copy(update={"group_name": mutation.group_name})

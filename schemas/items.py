@@ -116,8 +116,20 @@ class CreateGroup(Model):
     group_name: str
 
 
+class RenameGroup(Model):
+    """Give a group that a user renamed its name back. `shown`: the title that the board shows now."""
+
+    kind: Literal["rename_group"] = "rename_group"
+    group_id: str
+    group_name: str
+    shown: str
+
+
+# The mutations that belong to no order.
+GroupMutation = CreateGroup | RenameGroup
+
 Mutation = Annotated[
-    CreateItem | UpdateItem | MoveItem | RemoveItem | CreateSubitem | UpdateSubitem | CreateGroup,
+    CreateItem | UpdateItem | MoveItem | RemoveItem | CreateSubitem | UpdateSubitem | CreateGroup | RenameGroup,
     Field(discriminator="kind"),
 ]
 

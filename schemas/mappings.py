@@ -145,6 +145,12 @@ class Group(Strict):
         return _with_placeholders(template, {"customer", "season"})
 
 
+class Groups(Strict):
+    """Who owns the titles of the board's groups: the source gives a renamed group its name back, people keep theirs."""
+
+    owner: Owner = Owner.SOURCE
+
+
 class SizeRange(Strict):
     """The two marker columns around the size columns, and the column that should hold their sum."""
 
@@ -209,6 +215,7 @@ class BoardMapping(Strict):
     key: KeyColumn
     item_name: ItemName
     group: Group
+    groups: Groups = Groups()
     sizes: SizeRange
     subitem: Subitem
     excluded: Exclusion

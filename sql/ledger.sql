@@ -7,6 +7,11 @@ FROM SYNC_Ledger WHERE record_uuid IN ({marks})
 -- The orders to which these items belong; removed items are left out.
 SELECT g.item_id, g.record_uuid FROM SYNC_Ledger AS g WHERE g.active = 1 AND g.item_id IN ({marks})
 
+-- name: items_in_groups
+-- The number of active items in each of these groups.
+SELECT group_name, COUNT(*) AS items FROM SYNC_Ledger
+WHERE active = 1 AND size_label = '' AND group_name IN ({marks}) GROUP BY group_name
+
 -- name: changed_since
 -- The orders of which the API confirmed anything since then.
 SELECT DISTINCT record_uuid FROM SYNC_Ledger WHERE updated_at >= ?

@@ -37,12 +37,18 @@ class Board:
         board = await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)}))
         return [board_values.read_column(raw) for raw in board.children("columns", nulls=True)]
 
-    async def groups(self) -> dict[str, str]:
-        """The group ids by title; of groups with the same title, the topmost."""
-        groups: dict[str, str] = {}
-        for raw in (await self._ask_board("board_groups")).children("groups", nulls=True):
-            groups.setdefault(raw.text("title"), raw.name_id("id"))
-        return groups
+    async def groups(self) -> list[board_values.BoardGroup]:
+        """All groups, the topmost first; titles may repeat."""
+        board = await self._ask_board("board_groups")
+        return [board_values.read_group(raw) for raw in board.children("groups", nulls=True)]
+
+    async def outline(self, column_ids: Sequence[str]) -> board_values.BoardOutline:
+        """These columns and all groups, in one call."""
+        board = await self._ask_board("board_outline", ids=list(column_ids))
+        return board_values.BoardOutline(
+            columns=tuple(board_values.read_column(raw) for raw in board.children("columns", nulls=True)),
+            groups=tuple(board_values.read_group(raw) for raw in board.children("groups", nulls=True)),
+        )
 
     async def ensure_key_column(self, column_id: str, title: str) -> bool:
         """Create the text column of the record_uuid unless it exists; return whether it was created.

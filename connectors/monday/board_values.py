@@ -29,6 +29,20 @@ class BoardColumn(base.Model):
     labels: dict[str, str] = {}
 
 
+class BoardGroup(base.Model):
+    """A group of the board. A user may change its title; its id stays."""
+
+    id: str
+    title: str
+
+
+class BoardOutline(base.Model):
+    """Columns and groups, in the order of the board."""
+
+    columns: tuple[BoardColumn, ...]
+    groups: tuple[BoardGroup, ...]
+
+
 class Shown(base.Model):
     """The cell of an item: the text that a user reads, and the API's value, parsed."""
 
@@ -85,6 +99,11 @@ def read_column(raw: answers.Fields) -> BoardColumn:
     kind = raw.text("type")
     labels = read_labels(raw) if kind in LABELLED else {}
     return BoardColumn(id=raw.name_id("id"), title=raw.text("title"), type=kind, labels=labels)
+
+
+def read_group(raw: answers.Fields) -> BoardGroup:
+    """One group of a board."""
+    return BoardGroup(id=raw.name_id("id"), title=raw.text("title"))
 
 
 def _parsed(value: Any) -> Any:

@@ -101,6 +101,8 @@ def _call(mutation: items.Mutation, board_id: str, group_ids: Mapping[str, str])
             return _removal(mutation.removal), {"item": mutation.item_id}
         case items.CreateGroup():
             return "create_group", {"board": board_id, "name": mutation.group_name}
+        case items.RenameGroup():
+            return "rename_group", {"board": board_id, "group": mutation.group_id, "name": mutation.group_name}
         case _:
             assert_never(mutation)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field, TypeAdapter
 
-from connectors.simulator import board, faults, service, store, values
+from connectors.simulator import answers, board, faults, service, store, values
 from schemas import base
 
 
@@ -45,8 +45,33 @@ class Add(base.Model):
     columns: dict[str, base.ColumnValue] = {}
 
 
-Edit = Annotated[SetValue | Act | Move | Add, Field(discriminator="action")]
-Edits: TypeAdapter[SetValue | Act | Move | Add] = TypeAdapter(Edit)
+class RenameGroup(base.Model):
+    """Give the group of this title another one."""
+
+    action: Literal["rename_group"]
+    group: str
+    title: str
+
+
+class DeleteGroup(base.Model):
+    """Delete the group of this title together with its items."""
+
+    action: Literal["delete_group"]
+    group: str
+
+
+class AddLabel(base.Model):
+    """Add a label to a column of the items."""
+
+    action: Literal["add_label"]
+    column_id: str
+    label: str
+
+
+OfItem = SetValue | Act | Move | Add
+OfOutline = RenameGroup | DeleteGroup | AddLabel
+Edit = Annotated[OfItem | OfOutline, Field(discriminator="action")]
+Edits: TypeAdapter[OfItem | OfOutline] = TypeAdapter(Edit)
 
 
 class Admin:
@@ -66,7 +91,7 @@ class Admin:
             "items": [
                 {
                     **self._described(item),
-                    "group": groups[item.group_id].title,
+                    "group": groups[item.group_id].title if item.group_id in groups else "",
                     "subitems": [self._described(subitem) for subitem in state.subitems(item.id)],
                 }
                 for item in state.items("board_id = ? ORDER BY id", (board_id,))
@@ -110,13 +135,31 @@ class Admin:
         return {"rules": len(rules)}
 
     def edit(self, body: bytes) -> dict[str, Any]:
-        """Apply an Edit; returns the id of the edited or new item. Raises ValidationError or GraphQLError."""
-        edit = Edits.validate_json(body)
+        """Apply an Edit; returns the id of the edited or new item. Raises ValidationError, GraphQLError."""
+        edit, now = Edits.validate_json(body), self._api.clock.now().timestamp()
         with self._api.state.transaction():
-            item = self._edited(edit, self._api.clock.now().timestamp())
-        return {"item_id": str(item.id)}
+            if isinstance(edit, OfOutline):
+                self._edit_outline(edit, now)
+                return {"item_id": ""}
+            return {"item_id": str(self._edited(edit, now).id)}
 
-    def _edited(self, edit: SetValue | Act | Move | Add, now: float) -> store.Item:
+    def _edit_outline(self, edit: OfOutline, now: float) -> None:
+        state, board_id = self._api.state, self._api.settings.board_id
+        if isinstance(edit, AddLabel):
+            state.add_label(state.columns[board_id][edit.column_id], edit.label)
+            return
+        group = next((group for group in state.groups[board_id].values() if group.title == edit.group), None)
+        if group is None:
+            raise answers.failed("ResourceNotFoundException", f"There is no group {edit.group}")
+        if isinstance(edit, RenameGroup):
+            self._rules.update_group(str(board_id), group.id, "title", edit.title)
+            return
+        for item in state.items("board_id = ? AND group_id = ?", (board_id, group.id)):
+            if item.state != "deleted":
+                self._rules.remove(str(item.id), "deleted", now)
+        state.remove_group(group)
+
+    def _edited(self, edit: OfItem, now: float) -> store.Item:
         rules, board_id = self._rules, str(self._api.settings.board_id)
         match edit:
             case SetValue():

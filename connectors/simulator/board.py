@@ -121,11 +121,20 @@ class Board:
     def create_group(self, board_id: str, title: str) -> store.Group:
         """Add a group; equal titles are allowed."""
         board = self.board(board_id)
-        if not 1 <= len(title) <= NAME_LENGTH:
-            raise answers.failed("InvalidArgumentException", f"A group name has 1 to {NAME_LENGTH} characters")
-        group = store.Group(board.id, f"group_mk{len(self._state.groups[board.id]):04d}", title)
+        _check_title(title)
+        group = store.Group(board.id, f"group_mk{self._state.groups_ever(board.id):04d}", title)
         self._state.add_group(group)
         return group
+
+    def update_group(self, board_id: str, group_id: str, attribute: str, new_value: str) -> store.Group:
+        """Give a group another title, the only attribute that can be updated here; equal titles are allowed."""
+        group = self._state.groups[self.board(board_id).id].get(group_id)
+        if group is None:
+            raise answers.failed("ResourceNotFoundException", "Group not found", status_code=404, group_id=group_id)
+        if attribute != "title":
+            raise answers.failed("InvalidArgumentException", f"The {attribute} of a group cannot be updated here")
+        _check_title(new_value)
+        return self._state.rename_group(group, new_value)
 
     def create_column(self, board_id: str, title: str, type_: str, column_id: str | None) -> store.Column:
         """Add a column, with a new id when `column_id` is None."""
@@ -212,6 +221,11 @@ class Board:
             message = f"The values of an item are limited to {ITEM_BYTES} bytes, these are {size}"
             raise answers.failed("RecordInvalidException", message, status_code=422, item_id=item_id)
         self._state.write_cells(item_id, new)
+
+
+def _check_title(title: str) -> None:
+    if not 1 <= len(title) <= NAME_LENGTH:
+        raise answers.failed("InvalidArgumentException", f"A group name has 1 to {NAME_LENGTH} characters")
 
 
 def _named(sent: Any) -> str:

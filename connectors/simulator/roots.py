@@ -226,6 +226,13 @@ class Mutation(_Root):
         return views.Group(self._reader, self._reader.rules.create_group(board_id, group_name))
 
     @_step
+    def update_group(
+        self, _: views.Info, board_id: str, group_attribute: str, group_id: str, new_value: str
+    ) -> views.Group:
+        rules = self._reader.rules
+        return views.Group(self._reader, rules.update_group(board_id, group_id, group_attribute, new_value))
+
+    @_step
     def create_column(
         self, _: views.Info, board_id: str, title: str, column_type: str, id: str | None = None
     ) -> views.Column:

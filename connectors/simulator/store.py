@@ -144,7 +144,9 @@ class Store:
         self.labels: dict[tuple[int, str], dict[str, int]] = {}
         for row in self._db.execute("SELECT board_id, id, title, type FROM board_columns ORDER BY position"):
             self.columns[row[0]][row[1]] = Column(*row)
-        for row in self._db.execute("SELECT board_id, id, title FROM board_groups ORDER BY position"):
+        for row in self._db.execute(
+            "SELECT board_id, id, title FROM board_groups WHERE position >= 0 ORDER BY position"
+        ):
             self.groups[row[0]][row[1]] = Group(*row)
         for board_id, column_id, label_id, label in self._db.execute("SELECT * FROM labels"):
             self.labels.setdefault((board_id, column_id), {})[label] = label_id
@@ -175,6 +177,29 @@ class Store:
         self._db.execute("INSERT INTO board_groups VALUES (?, ?, ?, ?)", row)
         self._outline_changed = True
         groups[group.id] = group
+
+    def groups_ever(self, board_id: int) -> int:
+        """The number of groups that a board ever had."""
+        row = self._db.execute("SELECT COUNT(*) FROM board_groups WHERE board_id = ?", (board_id,)).fetchone()
+        return int(row[0])
+
+    def rename_group(self, group: Group, title: str) -> Group:
+        """Change the title of a group; it keeps its place."""
+        self._db.execute(
+            "UPDATE board_groups SET title = ? WHERE board_id = ? AND id = ?", (title, group.board_id, group.id)
+        )
+        self._outline_changed = True
+        self.groups[group.board_id][group.id] = renamed = dataclasses.replace(group, title=title)
+        return renamed
+
+    def remove_group(self, group: Group) -> None:
+        """Remove a group; its items keep its id."""
+        # The row stays, so that no later group gets this id.
+        self._db.execute(
+            "UPDATE board_groups SET position = -1 WHERE board_id = ? AND id = ?", (group.board_id, group.id)
+        )
+        self._outline_changed = True
+        del self.groups[group.board_id][group.id]
 
     def add_label(self, column: Column, label: str) -> int:
         """Add a label to a column; returns its id."""

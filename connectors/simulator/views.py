@@ -60,8 +60,9 @@ class Item:
     def board(self, _: Info) -> "Board":
         return Board(self._reader, self._reader.state.boards[self._item.board_id])
 
-    def group(self, _: Info) -> "Group":
-        return Group(self._reader, self._reader.state.groups[self._item.board_id][self._item.group_id])
+    def group(self, _: Info) -> "Group | None":
+        group = self._reader.state.groups[self._item.board_id].get(self._item.group_id)
+        return Group(self._reader, group) if group else None
 
     def parent_item(self, _: Info) -> "Item | None":
         parent = self._item.parent_id and self._reader.state.item(self._item.parent_id)

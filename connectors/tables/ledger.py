@@ -41,6 +41,12 @@ class Ledger:
             rows = session.query(STATEMENTS["groups"], (self._board_id,))
         return {str(row["group_name"]): str(row["group_id"]) for row in rows}
 
+    def items_in_groups(self, names: Sequence[str]) -> dict[str, int]:
+        """The number of our active items in each of these groups; a group without one is absent."""
+        with self._db.read() as session:
+            rows = chunks.query(session, STATEMENTS["items_in_groups"], names)
+        return {str(row["group_name"]): int(row["items"]) for row in rows}
+
     def owners(self, item_ids: Sequence[str]) -> dict[str, str]:
         """The orders to which these items belong, by item id; an item that the ledger does not have is absent."""
         with self._db.read() as session:

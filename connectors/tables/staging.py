@@ -235,7 +235,7 @@ def mark_inflight(
     session: database.Session, mutation: items.Mutation, key: str, versions: Mapping[str, int], first_sent_at: str
 ) -> None:
     """Notes the intent of a request on the order or size that the mutation is about."""
-    if isinstance(mutation, items.CreateGroup):
+    if isinstance(mutation, items.GroupMutation):
         return
     operation = "CREATE" if mutation.kind.startswith("create") else "UPDATE"
     if isinstance(mutation, items.RemoveItem):

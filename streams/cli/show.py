@@ -156,7 +156,8 @@ def _processes(current: statuses.Status) -> None:
         plain(f"last pass   {current.last_pass.number} at {at}, {current.last_pass.emitted} events")
     for name, summary in (("verified", current.verified), ("board", current.audited)):
         if summary is not None:
-            plain(f"{name:<11} {summary['wrong'] or 'no'} orders wrong at {summary['at'][:19]} UTC")
+            subject = "orders or groups" if "renamed group" in summary.get("kinds", ()) else "orders"
+            plain(f"{name:<11} {summary['wrong'] or 'no'} {subject} wrong at {summary['at'][:19]} UTC")
 
 
 def _failures(current: statuses.Status) -> None:

@@ -79,9 +79,11 @@ def _repairs(result: verify_command.Result) -> None:
 def _audited(report: audit.BoardReport) -> None:
     if report.look is not None:
         show.plain(str(report.look))
-    if not report.drift:
+    for group in report.groups:
+        show.console.print(f"[red]✗[/] {escape(str(group))}", soft_wrap=True)
+    if not report.differs:
         show.console.print(f"[green]✓[/] {_compared(report)}")
-    else:
+    if report.drift:
         kinds = Counter(report.orders.values())
         summary = ", ".join(f"{n} {kind.value}" for kind, n in kinds.items())
         table = Table(title=f"{len(report.orders)} orders differ on the board: {summary}")

@@ -12,7 +12,7 @@ from streams.commands import pushdown
 from streams.resources import Resources, utcnow
 from streams.runtime import connect, passes, poller
 from streams.settings import Settings
-from streams.sync import board as board_view
+from streams.sync import outline as outlines
 from streams.sync import plan
 
 
@@ -35,17 +35,17 @@ def dry_run(settings: Settings, chosen: detection.Filters | None) -> list[plan.P
 
 
 def planned(parts: Resources, changed: Sequence[events.OrderChanged]) -> list[plan.Planned]:
-    """The plans of these events against the ledger. Reads the board's labels; writes nothing."""
+    """The plans of these events against the ledger. Reads the board's outline; writes nothing."""
     stager = parts.stager()
     known = parts.ledger.known([event.record_uuid for event in changed])
-    labels = asyncio.run(connect.ask_board(parts, lambda board: board_view.read_labels(board, parts.mappings)))
+    outline = asyncio.run(connect.ask_board(parts, lambda board: outlines.read(board, parts.ledger, parts.mappings)))
     wanted = [
         plan.Wanted(
             events.OrderStaged(**event.identity), stager.order(event), known.get(event.record_uuid, plan.NOTHING)
         )
         for event in changed
     ]
-    return plan.Planner(parts.mappings, labels).plan_all(wanted, parts.ledger.groups())
+    return plan.Planner(parts.mappings, outline, outline.renames).plan_all(wanted, outline.groups.ids)
 
 
 def trial(settings: Settings, rows: int) -> pushdown.Verdict:

@@ -77,6 +77,7 @@ class FixLoop:
         never_settled = {uuid for uuid, kind in kinds.items() if kind is verify.Kind.NEVER_SENT}
         reemitted = {uuid for uuid, kind in kinds.items() if kind in _REEMITTED}
         reemitted |= {one.record_uuid for one in drift if one.kind is not audit.Kind.EXTRA}
+        reemitted |= {group.record_uuid for group in audited.groups} if audited else set()
         refused = audit.Refused.of(self.parts.failures, self.parts.repairs).repairs - self._tried
         self._tried |= refused
         extra = {one.record_uuid for one in drift if one.kind is audit.Kind.EXTRA}

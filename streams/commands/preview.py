@@ -41,7 +41,7 @@ def cost(planned: Sequence[plan.Planned], *, batch_size: int, per_minute: float)
     """The cost of all these plans together. `per_minute`: mutations that the API accepts in a minute."""
     kinds: Counter[str] = Counter(mutation.kind for one in planned for mutation in one.mutations)
     sizes = sum(n for kind, n in kinds.items() if kind.endswith("_subitem"))
-    groups = kinds["create_group"]
+    groups = kinds["create_group"] + kinds["rename_group"]
     # Groups first, then items, then sizes: three waves of requests.
     waves = (groups, kinds.total() - sizes - groups, sizes)
     return Cost(dict(kinds), sum(-(-n // batch_size) for n in waves), kinds.total() / per_minute)

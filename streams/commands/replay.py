@@ -29,6 +29,7 @@ from streams.resources import Resources, new_id, utcnow
 from streams.runtime import api_calls, connect
 from streams.settings import Settings, kafka_security
 from streams.sync import board as board_view
+from streams.sync import outline as outlines
 from streams.sync import plan, refresh
 
 
@@ -207,16 +208,16 @@ async def preview(parts: Resources, replayer: replay.Replayer, found: replay.Fou
     result, done = Preview(found), 0
     async with parts.board_client(calls_today=used) as client:
         board = boards.Board(client, parts.mappings.board.board.id)
-        planner = plan.Planner(parts.mappings, await board_view.read_labels(board, parts.mappings))
-        groups = set(await board.groups())
+        outline = await outlines.read(board, parts.ledger, parts.mappings)
+        groups, renames = set(outline.groups.ids), outline.renames
         before = client.budget.snapshot().requests
-        view, tables = board_view.BoardView(board, parts.mappings), parts.repairs
+        view, tables = board_view.BoardView(board, parts.mappings, outline), parts.repairs
         for portion in repair.portions(item.event for item in replayer.events(found)):
             settled = tables.settled([event.record_uuid for event in portion])
             repeated = [e for e in portion if e.record_uuid in settled and e.version == settled[e.record_uuid].version]
             result.ordinary += len(portion) - len(repeated)
             orders = _orders(parts, repeated)
-            refreshed = await refresh.Refresher(view, parts.ledger, tables, parts.mappings).read(orders)
+            refreshed = await refresh.Refresher(view, parts.ledger, tables, parts.mappings, outline).read(orders)
             result.differences += _differences(parts, orders, refreshed)
             wanted = [
                 plan.Wanted(
@@ -227,8 +228,12 @@ async def preview(parts: Resources, replayer: replay.Replayer, found: replay.Fou
                 )
                 for event, order in zip(repeated, orders, strict=True)
             ]
-            plans = planner.plan_all(wanted, groups)
-            groups |= {m.group_name for one in plans for m in one.mutations if isinstance(m, items.CreateGroup)}
+            plans = plan.Planner(parts.mappings, outline, renames).plan_all(wanted, groups)
+            sent = [
+                mutation for one in plans for mutation in one.mutations if isinstance(mutation, items.GroupMutation)
+            ]
+            groups |= {mutation.group_name for mutation in sent}
+            renames = [rename for rename in renames if rename not in sent]
             planned = [one for one in plans if one.mutations or one.problems]
             result.planned += planned
             cost = previews.cost(planned, batch_size=parts.settings.batch_size, per_minute=1.0)

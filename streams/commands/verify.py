@@ -36,7 +36,7 @@ class Result:
     @property
     def sound(self) -> bool:
         """Nothing is wrong, or the emitted repairs cover all of it."""
-        wrong = bool(self.verified.wrong) or bool(self.audited and self.audited.drift)
+        wrong = bool(self.verified.wrong) or bool(self.audited and self.audited.differs)
         repaired = self.fixed and not (self.left or self.held)
         return self.stalled is None and (repaired or not wrong)
 

@@ -27,7 +27,9 @@ from schemas import detection, items
 from schemas.base import Cell, Model
 from schemas.batches import SyncState
 from schemas.failures import FailureType
+from schemas.mappings import Owner
 from streams.reconcile import compare, fields
+from streams.sync import board, outline
 
 # Drift.field where the difference is the whole item.
 ITEM = "(item)"
@@ -55,6 +57,21 @@ class Drift(Model):
     size: str = ""
     expected: str | None = None
     shown: str | None = None
+
+
+class RenamedGroup(Model):
+    """A group of ours that a user renamed: one difference, however many of our items it has.
+
+    `record_uuid` is one of its orders: sync gives the group its name back when it works a repair of this order.
+    """
+
+    name: str
+    shown: str
+    items: int
+    record_uuid: str
+
+    def __str__(self) -> str:
+        return f"group {self.name} is called {self.shown} on the board: {self.items} items"
 
 
 class Look(Model):
@@ -87,6 +104,7 @@ def _count(number: int, word: str) -> str:
 class BoardReport(Model):
     """The result of one audit. `compared`: orders that were compared; `unkeyed`: items that belong to users.
 
+    `groups`: the groups that do not have their names.
     `waiting`: differences of orders that moved or failed, which the next audit has to look at again.
     """
 
@@ -94,8 +112,14 @@ class BoardReport(Model):
     compared: int
     unkeyed: int
     drift: tuple[Drift, ...]
+    groups: tuple[RenamedGroup, ...] = ()
     waiting: tuple[Drift, ...] = Field(default=(), exclude=True)
     look: Look | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether the board differs from production."""
+        return bool(self.drift or self.groups)
 
     @property
     def orders(self) -> dict[str, Kind]:
@@ -108,7 +132,9 @@ class BoardReport(Model):
     def summary(self, at: datetime) -> dict[str, Any]:
         """The part that `ordersync status` shows, as JSON values."""
         kinds = Counter(kind.value for kind in self.orders.values())
-        known = {"at": at.isoformat(), "items": self.items, "wrong": len(self.orders), "kinds": dict(kinds)}
+        if self.groups:
+            kinds["renamed group"] = len(self.groups)
+        known = {"at": at.isoformat(), "items": self.items, "wrong": kinds.total(), "kinds": dict(kinds)}
         return known if self.look is None else {**known, "items": self.look.active, "look": str(self.look)}
 
 
@@ -161,15 +187,18 @@ class _AuditState:
     """One audit on its way. `production`: item id and version by order; `order_of`: order by item id.
 
     `found`: orders whose own item is on the board; `foreign`: ids of other items that carry an order's key, by order.
+    `renamed`: the orders in each group that does not have its name.
     """
 
     production: Mapping[str, tuple[str, int]]
     order_of: Mapping[str, str]
+    groups: outline.Groups
     items: int = 0
     unkeyed: int = 0
     found: set[str] = field(default_factory=set)
     foreign: dict[str, list[str]] = field(default_factory=dict)
     drift: list[Drift] = field(default_factory=list)
+    renamed: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,13 +214,16 @@ class Auditor:
         self,
         pages: AsyncIterator[Sequence[board_values.BoardItem]],
         progress: Callable[[int], None] = lambda items: None,
+        groups: outline.Groups | None = None,
     ) -> BoardReport:
         """Compares all pages. Calls `progress` after each page with the number of items so far.
+
+        `groups`: those of the board by the names that the ledger knows; without them every title is a name.
 
         Raises what the board client raises, and Transient from the tables.
         """
         production = await asyncio.to_thread(self.production.production_items)
-        return await self.compare(pages, production, production, progress)
+        return await self.compare(pages, production, production, progress, groups)
 
     async def compare(
         self,
@@ -199,12 +231,14 @@ class Auditor:
         production: Mapping[str, tuple[str, int]],
         scope: Collection[str],
         progress: Callable[[int], None] = lambda items: None,
+        groups: outline.Groups | None = None,
     ) -> BoardReport:
         """`run` for the orders in `scope` alone: of other orders no item is missing. `production`: production_items.
 
         The pages have to contain every item of these orders that the board has.
         """
-        state = _AuditState(production, {item_id: uuid for uuid, (item_id, _) in production.items()})
+        order_of = {item_id: uuid for uuid, (item_id, _) in production.items()}
+        state = _AuditState(production, order_of, groups or outline.Groups())
         async for page in pages:
             await asyncio.to_thread(self._compare_page, page, state)
             progress(state.items)
@@ -220,6 +254,17 @@ class Auditor:
             unkeyed=state.unkeyed,
             drift=tuple(drift),
             waiting=tuple(waiting),
+            groups=self._renamed_groups(state),
+        )
+
+    def _renamed_groups(self, state: _AuditState) -> tuple[RenamedGroup, ...]:
+        """The groups that get their names back. With the owner `people` every title is right."""
+        if self.mappings.board.groups.owner is Owner.PEOPLE:
+            return ()
+        titles = {name: state.groups.titles[state.groups.ids[name]] for name in state.renamed}
+        return tuple(
+            RenamedGroup(name=name, shown=titles[name], items=len(uuids), record_uuid=min(uuids))
+            for name, uuids in state.renamed.items()
         )
 
     def _compare_page(self, page: Sequence[board_values.BoardItem], state: _AuditState) -> None:
@@ -228,7 +273,9 @@ class Auditor:
             state.items += 1
             uuid = named_order(item, state.production, self.mappings)
             if item.id in state.order_of:
-                items_of_orders[state.order_of[item.id]] = item
+                items_of_orders[state.order_of[item.id]] = named = board.named(item, state.groups)
+                if named.group_title in state.groups.renamed:
+                    state.renamed.setdefault(named.group_title, []).append(state.order_of[item.id])
             elif uuid:
                 state.foreign.setdefault(uuid, []).append(item.id)
             else:

@@ -26,6 +26,7 @@ from mappings import labels
 from mappings.loading import Mappings
 from schemas.base import Model
 from streams.reconcile import audit
+from streams.sync import outline as outlines
 
 # More orders than these are not carried from look to look: the next one is a full look.
 MOST_OPEN = 500
@@ -79,6 +80,8 @@ class Checkpoint(Model):
 
     def after(self, report: audit.BoardReport) -> "Checkpoint":
         """This checkpoint with what the report leaves open."""
+        if report.groups:
+            return self.model_copy(update={"unusable": "a group did not have its name at the last look"})
         open_drift = (*report.drift, *report.waiting)
         orders = sorted({one.record_uuid for one in open_drift})
         if len(orders) > MOST_OPEN:
@@ -107,6 +110,12 @@ class Ledger(Protocol):
 
     def owners(self, item_ids: Sequence[str]) -> dict[str, str]:
         """The orders of these items and subitems, by id. Raises Transient."""
+
+    def groups(self) -> dict[str, str]:
+        """Group ids by name. Raises Transient."""
+
+    def items_in_groups(self, names: Sequence[str]) -> Mapping[str, int]:
+        """The number of our active items in each of these groups. Raises Transient."""
 
 
 def fingerprint(mappings: Mappings) -> str:
@@ -138,6 +147,13 @@ async def read_outline(board: boards.Board, at: datetime, mappings: Mappings) ->
     main = await reader.outline(board.board_id)
     others = [await reader.outline(subitem_board) for subitem_board in main.subitem_boards]
     return Outline.of([main, *others], mappings), main.active
+
+
+async def named_groups(read: Outline, ledger: Ledger) -> outlines.Groups:
+    """The groups of the board by the names that the ledger knows. Raises Transient."""
+    shown = [board_values.BoardGroup(id=group_id, title=title) for group_id, title in read.groups.items()]
+    known = await asyncio.to_thread(ledger.groups)
+    return await asyncio.to_thread(outlines.resolve, shown, known, ledger.items_in_groups)
 
 
 @dataclass(frozen=True)
@@ -173,7 +189,8 @@ class IncrementalLook:
             raise NeedsFullLook(f"{len(ids)} items changed")
         items = await self._read(ids, production)
         scope = orders | {uuid for uuid, (item_id, _) in production.items() if item_id in ids}
-        report = await self.auditor.compare(_one_page(items), production, scope)
+        groups = await named_groups(outline, self.ledger)
+        report = await self.auditor.compare(_one_page(items), production, scope, groups=groups)
         look = audit.Look(
             since=self.last.at,
             last_full=self.last.full,

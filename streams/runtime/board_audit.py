@@ -20,6 +20,7 @@ from streams import progress
 from streams.reconcile import audit, incremental
 from streams.resources import Resources, utcnow
 from streams.runtime import verify_timer
+from streams.sync import outline
 
 # Items of one page. The API allows 500; the client repeats a request that is too complex with half the page.
 PAGE = 200
@@ -87,16 +88,18 @@ class _Looks:
         self._require_calls(_full_calls(known) + CHANGES)
         checkpoint = incremental.Checkpoint(at=self.at, full=self.at, mapping=mapping)
         active: int | None = None
+        groups = outline.Groups()
         # Before the items: what is renamed after this read, the next look finds by it.
         try:
-            outline, active = await incremental.read_outline(self.board, self.at, self.parts.mappings)
-            checkpoint = checkpoint.model_copy(update={"outline": outline})
+            read, active = await incremental.read_outline(self.board, self.at, self.parts.mappings)
+            checkpoint = checkpoint.model_copy(update={"outline": read})
+            groups = await incremental.named_groups(read, self.parts.ledger)
         except (changes.Incomplete, errors.Rejected) as error:
             unusable = f"the changes of the board could not be read: {error}"
             checkpoint = checkpoint.model_copy(update={"unusable": unusable})
         pages: AsyncIterator[list[board_values.BoardItem]] = self.board.items(columns=self._columns, page=PAGE)
         auditor = self.parts.auditor()
-        found = await auditor.run(pages, lambda items: self.report("reading the board", items, known))
+        found = await auditor.run(pages, lambda items: self.report("reading the board", items, known), groups)
         look = audit.Look(
             reason=reason,
             last_full=self.at,

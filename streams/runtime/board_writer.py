@@ -16,14 +16,13 @@ from connectors.monday import board as boards
 from connectors.monday import client as clients
 from connectors.tables import lease
 from connectors.tables.lost_events import PARKED
-from mappings import labels
 from schemas import events
 from streams import topics
 from streams.delivery import consumer, health
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import api_calls
 from streams.sync import board as board_view
-from streams.sync import cells, in_doubt, lookup, refresh, writer
+from streams.sync import cells, in_doubt, lookup, outline, refresh, writer
 from streams.sync import step as sync
 
 log = logging.getLogger(__name__)
@@ -97,6 +96,15 @@ class BoardWriter:
         if owns and not self._busy.locked() and await asyncio.to_thread(self._in_doubt) and not self._busy.locked():
             await self.step([])
 
+    async def refresh_outline(self) -> None:
+        """Reads the outline of the board again, before a verify of the board. Waits for the batch that is worked.
+
+        Does nothing before the first batch. Raises what `step` raises.
+        """
+        async with self._busy:
+            if self._syncer is not None:
+                await self._syncer.refresh_outline()
+
     def _in_doubt(self) -> bool:
         return bool(self._parts.journal.unfinished() or self._parts.state.all_of(PARKED))
 
@@ -162,17 +170,16 @@ class BoardWriter:
                 await asyncio.sleep(ASK_EVERY)
 
     async def _begin(self, grant: lease.Grant) -> sync.Syncer:
-        """Reads columns and groups of the board and builds the syncer. Raises Misconfigured without a key column."""
+        """Reads the outline of the board and builds the syncer. Raises Misconfigured without a key column."""
         parts = self._parts
         board = boards.Board(self.client, parts.mappings.board.board.id)
-        key = parts.mappings.board.key.id
-        columns = await board.columns([key, *labels.with_labels(parts.mappings)])
-        if key not in {column.id for column in columns}:
+        reading = outline.Outline(board, parts.ledger, parts.mappings)
+        await reading.refresh()
+        if parts.mappings.board.key.id not in reading.columns:
             raise errors.Misconfigured(
                 "the board has no record_uuid column: run `ordersync setup`", code="NO_KEY_COLUMN"
             )
-        await asyncio.to_thread(parts.ledger.remember_groups, await board.groups())
-        view = board_view.BoardView(board, parts.mappings)
+        view = board_view.BoardView(board, parts.mappings, reading)
         board_lookup = lookup.BoardLookup(
             view,
             self._state.sleeper(SYNC, "looking up a mutation without an outcome on the board"),
@@ -181,7 +188,7 @@ class BoardWriter:
         write = self._writer(board.board_id, grant, board_lookup)
         return sync.Syncer(
             grant=grant,
-            refresher=refresh.Refresher(view, parts.ledger, parts.repairs, parts.mappings),
+            refresher=refresh.Refresher(view, parts.ledger, parts.repairs, parts.mappings, reading),
             staging=parts.staging,
             ledger=parts.ledger,
             writer=write,
@@ -195,7 +202,7 @@ class BoardWriter:
                 in_doubt.window(parts.settings.monday_in_flight),
                 timedelta(seconds=writer.KEY_MINUTES * parts.settings.monday_minute),
             ),
-            labels=board_view.LabelBook(columns),
+            outline=reading,
             mappings=parts.mappings,
             now=utcnow,
         )

@@ -72,5 +72,5 @@ class VerifyTimer:
     async def _store(self, name: str, summary: Summary) -> None:
         before = await asyncio.to_thread(self.store.get, name) or {}
         if summary["wrong"] and summary["wrong"] != before.get("wrong"):
-            log.error("verify: %d orders are wrong: `ordersync verify` lists them", summary["wrong"])
+            log.error("verify: %d orders or groups are wrong: `ordersync verify` lists them", summary["wrong"])
         await asyncio.to_thread(self.store.set, name, summary)

@@ -139,6 +139,7 @@ def _verify_timer(parts: Resources, writer: board_writer.BoardWriter) -> verify_
     async def board() -> verify_timer.Summary | None:
         if not writer.writes:
             return None
+        await writer.refresh_outline()
         return (await board_audit.audited(parts, writer.client)).summary(utcnow())
 
     return verify_timer.VerifyTimer(

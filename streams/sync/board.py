@@ -1,41 +1,22 @@
-"""The board for the writer: the labels of its columns, and the reads that a lookup and a refresh need."""
+"""The board for the writer: the reads that a lookup and a refresh need. Items show the names of their groups."""
 
 from collections.abc import Collection, Mapping, Sequence
 
 from connectors.monday import board as boards
 from connectors.monday import board_values
-from mappings import labels
 from mappings.loading import Mappings
-from schemas.base import ColumnValue
-
-
-class LabelBook:
-    """The labels of the board's columns, by column id: read at the start, extended with every label that is created."""
-
-    def __init__(self, columns: Sequence[board_values.BoardColumn]) -> None:
-        self._labels: dict[str, set[str]] = {column.id: set(column.labels) for column in columns}
-
-    def known(self) -> Mapping[str, Collection[str]]:
-        """The labels of each column."""
-        return self._labels
-
-    def created(self, columns: Mapping[str, ColumnValue]) -> None:
-        """Adds the labels in these values: the board has confirmed them."""
-        for column, value in columns.items():
-            if isinstance(value, dict) and "labels" in value:
-                self._labels.setdefault(column, set()).update(value["labels"])
-
-
-async def read_labels(board: boards.Board, mappings: Mappings) -> LabelBook:
-    """The labels that the board has now."""
-    return LabelBook(await board.columns(labels.with_labels(mappings)))
+from streams.sync.outline import Groups, Outline
 
 
 class BoardView:
-    """Reads the board through the API for streams.sync.lookup and streams.sync.refresh. Raises what the API raises."""
+    """Reads the board through the API for streams.sync.lookup and streams.sync.refresh. Raises what the API raises.
 
-    def __init__(self, board: boards.Board, mappings: Mappings) -> None:
+    An item that shows a group which the outline does not explain refreshes the outline.
+    """
+
+    def __init__(self, board: boards.Board, mappings: Mappings, outline: Outline) -> None:
         self._board = board
+        self._outline = outline
         self._key = mappings.board.key.id
         self._size = mappings.board.subitem.size.id
         self._ours = [column.id for column in mappings.board.columns]
@@ -43,7 +24,7 @@ class BoardView:
 
     async def find(self, record_uuids: Sequence[str]) -> dict[str, list[board_values.BoardItem]]:
         """The active items with these identities in the key column, with our columns that are filled."""
-        found = await self._board.find_items(self._key, record_uuids, columns=self._ours)
+        found = await self._named(await self._board.find_items(self._key, record_uuids, columns=self._ours))
         ours = {self._key, *self._ours}
         return {uuid: [_filled(item, ours) for item in shown] for uuid, shown in found.items()}
 
@@ -59,20 +40,47 @@ class BoardView:
 
     async def find_with_sizes(self, record_uuids: Sequence[str]) -> dict[str, list[board_values.BoardItem]]:
         """The active items with these identities in the key column, with their subitems: one call for 100 orders."""
-        return await self._board.find_items(self._key, record_uuids, columns=self._ours, subitems=True)
+        return await self._named(
+            await self._board.find_items(self._key, record_uuids, columns=self._ours, subitems=True)
+        )
 
     async def by_id(self, item_ids: Sequence[str]) -> dict[str, board_values.BoardItem]:
         """The active ones of these items with their subitems, whatever their key column contains."""
-        return await self._board.items_by_id(item_ids, columns=[self._key, *self._ours]) if item_ids else {}
+        if not item_ids:
+            return {}
+        found = await self._board.items_by_id(item_ids, columns=[self._key, *self._ours])
+        named = await self._named({item_id: [item] for item_id, item in found.items()})
+        return {item_id: item for item_id, (item,) in named.items()}
 
     async def groups(self) -> dict[str, str]:
-        """Group ids by title."""
-        return await self._board.groups()
+        """Group ids by name, as the board has them now."""
+        await self._outline.refresh()
+        return dict(self._outline.groups.ids)
+
+    async def group_titles(self) -> dict[str, str]:
+        """Group titles by id, as the board has them now."""
+        await self._outline.refresh()
+        return dict(self._outline.groups.titles)
+
+    async def _named(
+        self, found: Mapping[str, Sequence[board_values.BoardItem]]
+    ) -> dict[str, list[board_values.BoardItem]]:
+        """These items with the names of their groups, which may have other titles."""
+        shown = {(item.group_id, item.group_title) for listed in found.values() for item in listed}
+        if any(self._outline.is_news(*group) for group in shown):
+            await self._outline.refresh()
+        return {key: [named(item, self._outline.groups) for item in listed] for key, listed in found.items()}
 
     async def gone(self, item_ids: Sequence[str]) -> set[str]:
         """Those of these items and subitems that are archived, deleted or unknown to the API."""
         states = await self._board.exists(item_ids)
         return {item_id for item_id in item_ids if states.get(item_id) is not board_values.ItemState.ACTIVE}
+
+
+def named(item: board_values.BoardItem, groups: Groups) -> board_values.BoardItem:
+    """The item with the name of its group in place of the title."""
+    name = groups.name_of(item.group_id, item.group_title)
+    return item if name == item.group_title else item.model_copy(update={"group_title": name})
 
 
 def _filled(item: board_values.BoardItem, ours: Collection[str]) -> board_values.BoardItem:

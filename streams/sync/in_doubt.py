@@ -251,6 +251,8 @@ def concerning(in_doubt: Sequence[Request], record_uuid: str, group_name: str = 
     def concerns(mutation: items.Mutation) -> bool:
         if isinstance(mutation, items.CreateGroup):
             return mutation.group_name == group_name
+        if isinstance(mutation, items.RenameGroup):
+            return False  # Orders name their group by its id, whatever its title is.
         return mutation.record_uuid == record_uuid
 
     return frozenset(request.key for request in in_doubt if any(map(concerns, request.missing().values())))

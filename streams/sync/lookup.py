@@ -1,4 +1,4 @@
-"""The lookup: which creates of an unanswered request the board shows, and which ledger values are unsure after it.
+"""The lookup: which mutations of an unanswered request the board shows, and which ledger values are unsure after it.
 
 A lookup finds items by the key column, subitems by parent and size, groups by name, and adopts them. A column of an
 adopted item that shows the value of the create is confirmed; any other one is unsure, and the next plan sends it once
@@ -23,6 +23,8 @@ UNSURE: ColumnValue = {"ordersync": "unsure"}
 
 # The mutations that leave a duplicate on the board if the API executes them twice.
 Create = items.CreateItem | items.CreateSubitem | items.CreateGroup
+# The mutations whose effect a lookup finds on the board.
+Visible = Create | items.RenameGroup
 # The result of a create that the board shows, and its entity for the ledger (None for a group).
 Adopted = tuple[items.Done, items.Entity | None]
 # What identifies a mutation among those that a check is asked for.
@@ -68,6 +70,9 @@ class Board(Protocol):
     async def groups(self) -> dict[str, str]:
         """Group ids by name."""
 
+    async def group_titles(self) -> Mapping[str, str]:
+        """Group titles by id."""
+
     async def gone(self, item_ids: Sequence[str]) -> set[str]:
         """Those of these items that are not active any more."""
 
@@ -85,12 +90,12 @@ class BoardLookup:
     pauses: Collection[float] = backoff.LOOKUP_PAUSES
 
     async def find(self, mutations: Mapping[int, items.Mutation]) -> dict[int, Adopted]:
-        """The creates among `mutations` that the board shows, by the same keys. The others did not take place.
+        """The creates and renames among `mutations` that the board shows, by the same keys. The others did not happen.
 
         Only for a request that the API has answered: one that may still be in flight is for streams.sync.in_doubt.
         Raises what the board raises.
         """
-        missing = {at: mutation for at, mutation in mutations.items() if isinstance(mutation, Create)}
+        missing = {at: mutation for at, mutation in mutations.items() if isinstance(mutation, Visible)}
         found: dict[int, Adopted] = {}
         for pause in self.pauses:
             if not missing:
@@ -101,20 +106,15 @@ class BoardLookup:
         return found
 
     async def check(self, mutations: Mapping[At, items.Mutation]) -> dict[At, Adopted]:
-        """The creates among `mutations` that the board shows now. Raises what the board raises."""
+        """The creates and renames among `mutations` that the board shows now. Raises what the board raises."""
         creates = [mutation for mutation in mutations.values() if isinstance(mutation, Create)]
         uuids = sorted({create.record_uuid for create in creates if isinstance(create, items.CreateItem)})
         parents = sorted({create.parent_item_id for create in creates if isinstance(create, items.CreateSubitem)})
         shown = await self.board.find(uuids) if uuids else {}
         sizes = await self.board.find_sizes(parents) if parents else {}
-        with_groups = any(isinstance(create, items.CreateGroup) for create in creates)
-        groups = await self.board.groups() if with_groups else {}
-        found: dict[At, Adopted] = {}
+        found = await self._check_groups(mutations)
         for at, mutation in mutations.items():
-            if isinstance(mutation, items.CreateGroup):
-                if mutation.group_name in groups:
-                    found[at] = (items.Done(id=groups[mutation.group_name]), None)
-            elif isinstance(mutation, items.CreateItem):
+            if isinstance(mutation, items.CreateItem):
                 if candidates := shown.get(mutation.record_uuid):
                     found[at] = self._adopt(mutation, candidates)
             elif isinstance(mutation, items.CreateSubitem) and (
@@ -122,8 +122,18 @@ class BoardLookup:
             ):
                 found[at] = self._adopt(mutation, candidates)
         if found:
-            log.info("lookup: the board shows %d creates that the API did not confirm: adopted", len(found))
+            log.info("lookup: the board shows %d mutations that the API did not confirm: adopted", len(found))
         return found
+
+    async def _check_groups(self, mutations: Mapping[At, items.Mutation]) -> dict[At, Adopted]:
+        """The groups among `mutations` that were created, or have the title that a rename gives them."""
+        created = {at: one for at, one in mutations.items() if isinstance(one, items.CreateGroup)}
+        renamed = {at: one for at, one in mutations.items() if isinstance(one, items.RenameGroup)}
+        groups = await self.board.groups() if created else {}
+        titles = await self.board.group_titles() if renamed else {}
+        found = {at: groups[one.group_name] for at, one in created.items() if one.group_name in groups}
+        found |= {at: one.group_id for at, one in renamed.items() if titles.get(one.group_id) == one.group_name}
+        return {at: (items.Done(id=group_id), None) for at, group_id in found.items()}
 
     def _adopt(self, create: items.CreateItem | items.CreateSubitem, candidates: Sequence[FoundItem]) -> Adopted:
         """Adopts the oldest candidate. Newer ones are copies that a user created, and only the user may remove them."""

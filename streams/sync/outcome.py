@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 # The key of a ledger entry: record_uuid and "" for an item, record_uuid and size for a subitem.
 Place = tuple[str, str]
 NOT_FOUND = "resourcenotfound"
+OF_OUTLINE = ("columnvalue", "invalidcolumnid")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class OutcomeResolver:
                 entity = _unsure(mutation, entities)
             else:
                 result = verdict
-                if not isinstance(mutation, items.CreateGroup):
+                if not isinstance(mutation, items.GroupMutation):
                     entity = plan.apply(entities.get(_place(mutation)), mutation, verdict, board_id=self.board_id)
             if entity is not None:
                 place = (entity.record_uuid, entity.size_label)
@@ -174,6 +175,14 @@ def is_missing(verdict: items.Refused) -> bool:
     return verdict.code.casefold().replace("_", "").startswith(NOT_FOUND)
 
 
+def is_of_outline(verdict: items.Refused) -> bool:
+    """True if the API refuses a value or column that the outline of the board may explain: a user may have changed it.
+
+    A missing group needs no such check: OutcomeResolver reads the groups.
+    """
+    return verdict.code.casefold().replace("_", "").startswith(OF_OUTLINE)
+
+
 def refused(rejected: errors.Rejected) -> items.Refused:
     """The rejection of a request with one mutation, as the refusal of that mutation."""
     return items.Refused(
@@ -186,12 +195,12 @@ def refused(rejected: errors.Rejected) -> items.Refused:
 
 def _unsure(mutation: items.Mutation, entities: Mapping[Place, items.Entity]) -> items.Entity | None:
     known = entities.get(_place(mutation))
-    if known is None or isinstance(mutation, lookup.Create):
+    if known is None or isinstance(mutation, lookup.Visible):
         return None
     return lookup.unsure(known, mutation)
 
 
 def _place(mutation: items.Mutation) -> Place:
-    if isinstance(mutation, items.CreateGroup):
+    if isinstance(mutation, items.GroupMutation):
         return "", ""
     return mutation.record_uuid, getattr(mutation, "size_label", "")

@@ -21,7 +21,7 @@ NOTHING: Known = (None, ())
 
 
 class Labels(Protocol):
-    """The labels that the board's columns have now (streams.sync.board.LabelBook)."""
+    """The labels that the board's columns have now (streams.sync.outline.Outline)."""
 
     def known(self) -> Mapping[str, Collection[str]]:
         """The labels of each column, by column id."""
@@ -61,10 +61,13 @@ class Planner:
 
     A dry run and the sync step use the same waves. A dry run plans all of them at once (`plan_all`). The sync step
     sends each wave and plans the next one against the ledger after it (sync/step.py).
+
+    `renames`: the groups that get their names back, for a dry run: the first order of such a group has the mutation.
     """
 
     mappings: Mappings
     labels: Labels
+    renames: Sequence[items.RenameGroup] = ()
 
     def item_wave(
         self, order: StagedOrder, known: items.Entity | None, copies: Sequence[items.RemoveItem] = ()
@@ -132,9 +135,13 @@ class Planner:
     def plan_all(self, wanted: Iterable[Wanted], groups: Collection[str]) -> list[Planned]:
         """The plans of several orders; the first order that needs a group creates it."""
         known, plans = set(groups), list[Planned]()
+        renames = {rename.group_name: rename for rename in self.renames}
         for order in wanted:
             planned = self.plan_order(order, known)
             known |= {m.group_name for m in planned.mutations if isinstance(m, items.CreateGroup)}
+            if order.order.group_name in renames and not planned.problems:
+                rename = renames.pop(order.order.group_name)
+                planned = planned.model_copy(update={"mutations": (rename, *planned.mutations)})
             plans.append(planned)
         return plans
 

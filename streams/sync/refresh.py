@@ -22,9 +22,17 @@ from schemas import items
 from schemas.base import ColumnValue
 from schemas.orders import StagedOrder
 from streams.sync import cells, lookup, read_ahead
+from streams.sync.outline import READ_EVERY
 
 Known = tuple[items.Entity | None, Sequence[items.Entity]]
 NOTHING: Known = (None, ())
+
+
+class Outline(Protocol):
+    """The outline of the board (streams.sync.outline.Outline). Raises what the board and SQL raise."""
+
+    async def refresh(self, *, every: float = 0.0) -> bool:
+        """Reads the outline, unless it was read within `every` seconds."""
 
 
 class Board(read_ahead.Board, Protocol):
@@ -79,13 +87,17 @@ class Refresher:
     ledger: Ledger
     repairs: read_ahead.Repairs
     mappings: Mappings
+    outline: Outline
     _ahead: read_ahead.ReadAhead = field(init=False)
 
     def __post_init__(self) -> None:
         self._ahead = read_ahead.ReadAhead(self.board, self.repairs)
 
     async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, Seen]:
-        """Reads these orders and corrects the ledger. Raises what the board raises, and LeaseLost."""
+        """Reads these orders and corrects the ledger. Raises what the board raises, and LeaseLost.
+
+        A difference refreshes the outline too: a user may have changed labels or columns.
+        """
         if not orders:
             return {}
         known = await asyncio.to_thread(self.ledger.known, [order.record_uuid for order in orders])
@@ -99,6 +111,7 @@ class Refresher:
             after = ([shown.item] if shown.item else []) + shown.sizes
             changed += [(entity, order.version) for entity in after if before.get(entity.size_label) != entity]
         if changed:
+            await self.outline.refresh(every=READ_EVERY)
             await asyncio.to_thread(self.ledger.correct, changed, grant)
         return seen
 

@@ -6,7 +6,8 @@ that holds the lease. Runs twice: the ledger already has the order, so the secon
 
 A batch of events has three waves: missing groups, items, the sizes of the items that exist. If the board differs from
 the ledger (an item was found there, or a user removed it), sync corrects the ledger and plans the order once more.
-Before it plans a replay, sync refreshes the ledger from the board.
+Before it plans a replay, sync refreshes the ledger from the board. Before a label fails an order, before a retry, and
+when the API refuses a value or column, sync reads the outline of the board again.
 
 Invariant: only the planned difference leaves, and only after its intent is in the journal.
 """
@@ -14,7 +15,7 @@ Invariant: only the planned difference leaves, and only after its intent is in t
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -28,7 +29,8 @@ from streams.sync import in_doubt as in_doubt_requests
 from streams.sync import plan as plans
 from streams.sync import refresh, select
 from streams.sync.in_doubt import InDoubtRequests
-from streams.sync.outcome import InDoubt, Result, Stale, is_missing
+from streams.sync.outcome import InDoubt, Result, Stale, is_missing, is_of_outline
+from streams.sync.outline import READ_EVERY, Outline
 from streams.sync.select import Work
 from streams.sync.writer import Intent
 
@@ -38,6 +40,9 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 4
 UNSETTLED = "UNSETTLED"
 NO_ANSWER = "NO_ANSWER"
+
+Planned = list[tuple[Work, items.Mutation]]
+Wrong = list[tuple[Work, tuple[Problem, ...]]]
 
 
 class Staging(select.Staging, Protocol):
@@ -96,7 +101,7 @@ class Syncer:
     ledger: Ledger
     writer: Writer
     in_doubt: InDoubtRequests
-    labels: plans.Labels
+    outline: Outline
     mappings: Mappings
     now: Callable[[], datetime]
 
@@ -133,7 +138,10 @@ class Syncer:
             if one.version in self.in_doubt.hopeless:
                 self.in_doubt.hopeless.discard(one.version)
                 one.failure = self._unanswered(one)
+        if any(one.event.cause is events.Cause.RETRY for one in work):
+            await self.outline.refresh()
         await self._refresh([one for one in work if one.replayed])
+        await self._rename_groups()
         left = [one for one in work if one.goes_on]
         for _ in range(ATTEMPTS):
             await self._write_items(left)
@@ -150,7 +158,7 @@ class Syncer:
 
     @property
     def _planner(self) -> plans.Planner:
-        return plans.Planner(self.mappings, self.labels)
+        return plans.Planner(self.mappings, self.outline)
 
     async def _refresh(self, replayed: Sequence[Work]) -> None:
         seen = await self.refresher.refresh([one.order for one in replayed], self.grant)
@@ -160,21 +168,68 @@ class Syncer:
 
     async def _write_items(self, work: Sequence[Work]) -> None:
         known = await asyncio.to_thread(self.ledger.known, [one.order.record_uuid for one in work])
-        planned: list[tuple[Work, items.Mutation]] = []
+        planned, wrong = self._plan_items(work, known)
+        if wrong and await self.refresh_outline(every=READ_EVERY):
+            again, wrong = self._plan_items([one for one, _ in wrong], known)
+            planned += again
+        for one, problems in wrong:
+            one.failure = self._invalid(one, problems)
+        await self._write_groups(planned)
+        await self._write([pair for pair in planned if pair[0].goes_on])
+
+    def _plan_items(self, work: Sequence[Work], known: Mapping[str, plans.Known]) -> tuple[Planned, Wrong]:
+        """The mutations of these orders' items, and the orders with labels that the board does not have."""
+        planned: Planned = []
+        wrong: Wrong = []
         for one in work:
             one.stale = None
             item = known.get(one.order.record_uuid, plans.NOTHING)[0]
             mutations, problems = self._planner.item_wave(one.order, item, one.copies)
             if problems:
-                one.failure = self._invalid(one, problems)
+                wrong.append((one, problems))
             planned += [(one, mutation) for mutation in mutations]
-        await self._write_groups(planned)
-        await self._write([pair for pair in planned if pair[0].goes_on])
+        return planned, wrong
+
+    async def refresh_outline(self, *, every: float = 0.0) -> bool:
+        """Reads the outline, unless it was read within `every` seconds, and gives renamed groups their names back.
+
+        Returns whether the outline changed. Raises what the writer raises.
+        """
+        changed = await self.outline.refresh(every=every)
+        await self._rename_groups()
+        return changed
+
+    async def _rename_groups(self) -> None:
+        """Tries each rename once after a reading of the outline, unless one of its group is in doubt."""
+        if not self.outline.renames:
+            return
+        in_doubt = [mutation for request in await self.in_doubt.unfinished() for mutation in request.missing().values()]
+        waiting = {mutation.group_id for mutation in in_doubt if isinstance(mutation, items.RenameGroup)}
+        renames = [rename for rename in self.outline.renames if rename.group_id not in waiting]
+        results = await self.writer.write([Intent(rename) for rename in renames])
+        done: list[items.RenameGroup] = []
+        for rename, result in zip(renames, results, strict=True):
+            if isinstance(result, items.Done):
+                done.append(rename)
+                log.info("group %s has its name back: a user had called it %s", rename.group_name, rename.shown)
+            elif isinstance(result, items.Refused):
+                log.error("group %s stays %s on the board: %s", rename.group_name, rename.shown, result.message)
+        self.outline.tried(done)
+
+    async def _explain(self, results: Sequence[Result]) -> Sequence[Result]:
+        """The results; a value, column or group that was refused is Stale if the outline has changed meanwhile."""
+        refused = [isinstance(result, items.Refused) and is_of_outline(result) for result in results]
+        if not any(refused) or not await self.refresh_outline():
+            return results
+        stale = Stale("columns, labels or groups of the board have changed")
+        return [stale if doubtful else result for doubtful, result in zip(refused, results, strict=True)]
 
     async def _write_groups(self, planned: Sequence[tuple[Work, items.Mutation]]) -> None:
         created = self._planner.group_wave((mutation for _, mutation in planned), await self._groups())
         results = await self.writer.write([Intent(group) for group in created])
         for group, result in zip(created, results, strict=True):
+            if isinstance(result, items.Done):
+                self.outline.created_group(group.group_name, result.id)
             for one, mutation in planned:
                 if getattr(mutation, "group_name", None) == group.group_name:
                     self._note(one, group, result)
@@ -200,7 +255,9 @@ class Syncer:
         await self._write(planned)
 
     async def _write(self, planned: Sequence[tuple[Work, items.Mutation]]) -> None:
-        results = await self.writer.write([Intent(mutation, one.order.version) for one, mutation in planned])
+        results = await self._explain(
+            await self.writer.write([Intent(mutation, one.order.version) for one, mutation in planned])
+        )
         for (one, mutation), result in zip(planned, results, strict=True):
             one.mutations += 1
             self._note(one, mutation, result)
@@ -215,7 +272,7 @@ class Syncer:
         elif isinstance(mutation, items.RemoveItem) and mutation in work.copies:
             work.copies.remove(mutation)
         elif isinstance(mutation, items.CreateItem | items.UpdateItem) and mutation.create_labels:
-            self.labels.created(mutation.columns)
+            self.outline.created(mutation.columns)
 
     async def _finish(self, work: Sequence[Work]) -> list[events.OrderEvent]:
         known = await asyncio.to_thread(self.ledger.known, [one.order.record_uuid for one in work])

@@ -177,7 +177,7 @@ class Writer:
             versions={
                 intent.mutation.record_uuid: intent.version
                 for intent in intents
-                if not isinstance(intent.mutation, items.CreateGroup)
+                if not isinstance(intent.mutation, items.GroupMutation)
             },
             first_sent_at=self.now(),
         )

@@ -13,7 +13,8 @@ import signal
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,15 @@ class Plant:
 
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory, broker: str, until: Until) -> Iterator[Plant]:
-    home = tmp_path_factory.mktemp("home")
+    with planted(tmp_path_factory.mktemp("home"), broker, until, CUSTOMERS) as made:
+        yield made
+
+
+@contextmanager
+def planted(
+    home: Path, broker: str, until: Until, customers: Mapping[str, int], mappings: Path | None = None
+) -> Iterator[Plant]:
+    """A plant of its own, with everything on the board."""
     simulator = embedded.Simulator(settings.Settings(home=home), Resources(settings.Settings(monday_minute=1.0)).limits)
     (home / "board").mkdir(parents=True)
     chosen = settings.Settings(
@@ -147,12 +156,13 @@ def plant(tmp_path_factory: pytest.TempPathFactory, broker: str, until: Until) -
         monday_minute=1.0,
         monday_in_flight=5.0,
         monday_token=simulator_config.TOKEN,
+        mappings=mappings,
     )
     parts = Resources(chosen, bootstrap=broker, monday_url=chosen.monday_url)
     made = Plant(parts, until)
     try:
         parts.db.apply_schema(utcnow())
-        names = [name for name, count in CUSTOMERS.items() for _ in range(count)]
+        names = [name for name, count in customers.items() for _ in range(count)]
         with parts.db.write() as session:
             for number, name in enumerate(names, 1):
                 setup.insert_order(session, row(number, {"S": number}, CUSTOMER_NAME=name))

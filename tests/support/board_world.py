@@ -22,7 +22,7 @@ from connectors.tables.lost_events import PARKED
 from mappings import loading
 from schemas import events, items, versions
 from streams.sync import board as board_view
-from streams.sync import cells, in_doubt, lookup, refresh, writer
+from streams.sync import cells, in_doubt, lookup, outline, refresh, writer
 from streams.sync import step as sync
 from tests.support import virtual
 from tests.support.board_script import Person, Point, Schedule, Strike
@@ -270,11 +270,11 @@ class Life:
         self._http = await self._stack.enter_async_context(transport.Http(world.simulator.url, timeout=60.0))
         api = await self._stack.enter_async_context(world.client(paces, self._post))
         board = boards.Board(api, world.mappings.board.board.id)
-        columns = await board.columns()
         books = ledger.Ledger(self._db, board_id=board.board_id, now=world.clock.now)
-        books.remember_groups(await board.groups())
+        reading = outline.Outline(board, books, world.mappings, world.clock.monotonic)
+        await reading.refresh()
         log = _Journal(world, self._db)
-        view = board_view.BoardView(board, world.mappings)
+        view = board_view.BoardView(board, world.mappings, reading)
         board_lookup = lookup.BoardLookup(view, world.clock.sleep, cells.numbers(world.mappings))
         write = writer.Writer(
             client=_Client(api, self._struck),
@@ -293,7 +293,9 @@ class Life:
         )
         return sync.Syncer(
             grant=self._grant,
-            refresher=refresh.Refresher(view, books, repairs.Repairs(self._db, world.clock.now), world.mappings),
+            refresher=refresh.Refresher(
+                view, books, repairs.Repairs(self._db, world.clock.now), world.mappings, reading
+            ),
             staging=_Staging(world, self._db),
             ledger=books,
             writer=write,
@@ -307,7 +309,7 @@ class Life:
                 in_doubt.window(),
                 timedelta(minutes=writer.KEY_MINUTES),
             ),
-            labels=board_view.LabelBook(columns),
+            outline=reading,
             mappings=world.mappings,
             now=world.clock.now,
         )

@@ -101,7 +101,7 @@ class Desk:
         work = select.choose(staged, self.syncer.staging).work
         known = self.syncer.ledger.known([one.order.record_uuid for one in work])
         wanted = [plan.Wanted(one.event, one.order, known.get(one.order.record_uuid, plan.NOTHING)) for one in work]
-        return plan.Planner(self.syncer.mappings, self.syncer.labels).plan_all(wanted, self.syncer.ledger.groups())
+        return plan.Planner(self.syncer.mappings, self.syncer.outline).plan_all(wanted, self.syncer.ledger.groups())
 
     async def restart(self) -> None:
         """A new process on the same files; the old one released its lease."""

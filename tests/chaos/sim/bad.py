@@ -40,6 +40,8 @@ def _refused(world: World) -> Iterator[tuple[str, int]]:
     for key, position in world.board.failed:
         held = requests[key]
         mutation = held["mutations"][position]
+        if mutation["kind"] == "rename_group":
+            continue
         if mutation["kind"] != "create_group":
             yield mutation["record_uuid"], held["versions"][mutation["record_uuid"]]
             continue

@@ -92,10 +92,19 @@ async def test_some_columns_are_asked_for_by_their_ids_and_all_without() -> None
     assert [asked for _, asked in script.asked] == [{"board": "7", "ids": ["a", "b"]}, {"board": "7"}]
 
 
-async def test_of_groups_with_one_title_the_topmost_counts() -> None:
+async def test_groups_are_read_alone_or_with_columns_in_one_call() -> None:
     groups = [{"id": "a", "title": "G"}, {"id": "b", "title": "H"}, {"id": "c", "title": "G"}]
-    subject = see(Script(BoardGroups=lambda _: {"boards": [{"groups": groups}]}))
-    assert await subject.groups() == {"G": "a", "H": "b"}
+    columns = [{"id": "x", "title": "X", "type": "status", "settings": '{"labels": {"1": "Done"}}'}]
+    script = Script(
+        BoardGroups=lambda _: {"boards": [{"groups": groups}]},
+        BoardOutline=lambda _: {"boards": [{"groups": groups, "columns": columns}]},
+    )
+    wanted = [board_values.BoardGroup(**group) for group in groups]
+    assert await see(script).groups() == wanted
+    read = await see(script).outline(["x", "y"])
+    assert list(read.groups) == wanted
+    assert [(column.id, column.type, column.labels) for column in read.columns] == [("x", "status", {"Done": "1"})]
+    assert [asked for _, asked in script.asked] == [{"board": "7"}, {"board": "7", "ids": ["x", "y"]}]
 
 
 @pytest.mark.parametrize("boards", [[], [None], None])

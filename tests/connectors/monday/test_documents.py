@@ -26,7 +26,8 @@ DELETE = items.RemoveItem(record_uuid="u", item_id="11", removal=items.Removal.D
 SUBITEM = items.CreateSubitem(record_uuid="u", size_label="S", parent_item_id="11", name="S", columns={"q": "4"})
 RESIZE = items.UpdateSubitem(record_uuid="u", size_label="S", item_id="12", board_id="99", columns={"q": "0"})
 GROUP = items.CreateGroup(group_name="G")
-EVERY: list[items.Mutation] = [CREATE, UPDATE, MOVE, ARCHIVE, DELETE, SUBITEM, RESIZE, GROUP]
+RENAME = items.RenameGroup(group_id="group_g", group_name="G", shown="H")
+EVERY: list[items.Mutation] = [CREATE, UPDATE, MOVE, ARCHIVE, DELETE, SUBITEM, RESIZE, GROUP, RENAME]
 
 
 def render(*mutations: items.Mutation) -> tuple[str, dict[str, Any], tuple[str, ...]]:
@@ -70,7 +71,7 @@ def test_each_mutation_has_an_alias_in_order_and_asks_for_its_id() -> None:
         *aliases,
         "complexity",
     ]
-    assert aliases == ("m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7")
+    assert aliases == ("m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8")
     assert [field.name.value for field in fields[:-1]] == [
         "create_item",
         "change_multiple_column_values",
@@ -80,11 +81,12 @@ def test_each_mutation_has_an_alias_in_order_and_asks_for_its_id() -> None:
         "create_subitem",
         "change_multiple_column_values",
         "create_group",
+        "update_group",
     ]
     for field, mutation in zip(fields, EVERY, strict=False):
         selected = graphql.print_ast(field.selection_set).split() if field.selection_set else []
         assert "id" in selected
-        assert ("board" in selected) == (mutation is not GROUP)
+        assert ("board" in selected) == (mutation not in (GROUP, RENAME))
 
 
 def test_values_travel_as_variables_only() -> None:

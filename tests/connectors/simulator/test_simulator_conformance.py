@@ -46,7 +46,8 @@ DOCUMENTS = {
     "{ id } "
     'd: move_item_to_group(item_id: 1, group_id: "g") { id } e: archive_item(item_id: 1) { id } '
     'f: delete_item(item_id: 1) { id } g: create_group(board_id: 1, group_name: "n") { id title } '
-    'h: create_column(board_id: 1, title: "t", column_type: text, id: "c") { id title type settings } }',
+    'h: create_column(board_id: 1, title: "t", column_type: text, id: "c") { id title type settings } '
+    'i: update_group(board_id: 1, group_id: "g", group_attribute: title, new_value: "n") { id title } }',
 }
 
 

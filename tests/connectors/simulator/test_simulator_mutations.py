@@ -168,6 +168,26 @@ async def test_an_item_holds_64_kilobytes(api: Api) -> None:
     assert reply.codes == []
 
 
+async def test_a_group_gets_another_title_and_keeps_id_and_place(api: Api) -> None:
+    make = 'mutation { create_group(board_id: 9200517329, group_name: "SPRING") { id } }'
+    made = (await api.post(make)).json["data"]["create_group"]["id"]
+    rename = (
+        "mutation ($g: String!, $a: GroupAttributes!, $v: String!) "
+        "{ update_group(board_id: 9200517329, group_id: $g, group_attribute: $a, new_value: $v) { id title } }"
+    )
+    before = (await api.post("{ boards(ids: [9200517329]) { groups { id title } } }")).json["data"]["boards"][0]
+    reply = await api.post(rename, {"g": made, "a": "title", "v": "Spring!"})
+    assert reply.json["data"]["update_group"] == {"id": made, "title": "Spring!"}
+    after = (await api.post("{ boards(ids: [9200517329]) { groups { id title } } }")).json["data"]["boards"][0]
+    renamed = [{**one, "title": "Spring!"} if one["id"] == made else one for one in before["groups"]]
+    assert after["groups"] == renamed
+    assert (await api.post(rename, {"g": "nowhere", "a": "title", "v": "x"})).codes == ["ResourceNotFoundException"]
+    for attribute, value in (("title", ""), ("title", "x" * 256), ("color", "red")):
+        refused = await api.post(rename, {"g": made, "a": attribute, "v": value})
+        assert refused.codes == ["InvalidArgumentException"]
+    assert (await api.post(rename, {"g": made, "a": "shape", "v": "x"})).codes == ["GRAPHQL_VALIDATION_FAILED"]
+
+
 async def test_a_board_is_full_at_its_limit_of_items_and_subitems_together(start: Start) -> None:
     api = await start(items_limit=2)
     parent = await api.item()

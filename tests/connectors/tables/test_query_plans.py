@@ -38,6 +38,7 @@ WHOLE = {
     "orders.known_rows": "once a pass",
     "orders.identities_of": "only while customers are on hold",
     "orders.states": "an operator asks, now and then",
+    "ledger.items_in_groups": "only while a group does not have the name that we know",
     "ledger.items_of_others": "only for items of a replay that are there twice",
     "ledger.changed_since": "once an audit of the board",
     "cleanup.rows": "an operator asks, now and then",

@@ -7,26 +7,39 @@ import pytest
 
 from connectors.monday import board as boards
 from connectors.monday import budget, limits
-from connectors.tables import repairs, row_states
+from connectors.tables import ledger, repairs, row_states
+from schemas.mappings import BoardMapping, Groups, Owner
 from streams.reconcile import audit
+from streams.sync import outline
 from tests.support import people
 from tests.support.arrivals import arrived, of_world, told_again
 from tests.support.board_facts import column, wrong
 from tests.support.virtual import timeless
-from tests.support.writer_desk import Desk, desk, order, uuid
+from tests.support.writer_desk import GROUP, OTHER_GROUP, Desk, desk, order, uuid
 
 DUPLICATE, EDITED = audit.Kind.DUPLICATE, audit.Kind.EDITED
 
 
+def people_own_groups(board: BoardMapping) -> BoardMapping:
+    return board.model_copy(update={"groups": Groups(owner=Owner.PEOPLE)})
+
+
 async def audited(at: Desk) -> dict[str, audit.Kind]:
     """The orders that differ, each by the first of its differences."""
+    return (await report(at)).orders
+
+
+async def report(at: Desk) -> audit.BoardReport:
     mappings, db = at.world.mappings, at.world.db
     auditor = audit.Auditor(
         row_states.RowStates(db, of_world(at).columns), repairs.Repairs(db, at.world.clock.now), lambda: (), mappings
     )
     async with at.world.client(budget.Budget(limits.preset("personal", "pro"))) as api:
         ids = [mappings.board.key.id, *(column.id for column in mappings.board.columns)]
-        return (await auditor.run(boards.Board(api, mappings.board.board.id).items(columns=ids))).orders
+        board = boards.Board(api, mappings.board.board.id)
+        books = ledger.Ledger(db, board_id=mappings.board.board.id, now=at.world.clock.now)
+        groups = outline.resolve(await board.groups(), books.groups(), books.items_in_groups)
+        return await auditor.run(board.items(columns=ids), groups=groups)
 
 
 @timeless
@@ -34,6 +47,32 @@ async def test_what_nobody_touched_is_equal(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await arrived(at, order(1), order(2))
         assert await audited(at) == {}
+
+
+@timeless
+async def test_a_renamed_group_is_one_difference_and_one_repair_of_one_order_mends_it(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await arrived(at, order(1), order(2), order(3, group_name=OTHER_GROUP))
+        at.by_hand("rename_group", group=GROUP, title="Spring!")
+        found = await report(at)
+        assert [str(one) for one in found.groups] == [f"group {GROUP} is called Spring! on the board: 2 items"]
+        assert (found.drift, found.differs) == ((), True)
+        summary = found.summary(at.world.clock.now())
+        assert (summary["wrong"], summary["kinds"]) == (1, {"renamed group": 1})
+        at.reset()
+        await told_again(at, order(1))
+        assert (await report(at)).differs is False
+        assert at.mutations == 1
+
+
+@timeless
+async def test_a_title_of_people_counts_as_equal(tmp_path: Path) -> None:
+    async with desk(tmp_path, mappings=people_own_groups) as at:
+        await arrived(at, order(1), order(2))
+        at.by_hand("rename_group", group=GROUP, title="Spring!")
+        assert (await report(at)).differs is False
+        at.by_hand("move", at.item(1)["id"], group="another")
+        assert (await report(at)).orders == {uuid(1): EDITED}
 
 
 @timeless

@@ -16,6 +16,7 @@ import pytest
 
 from connectors import errors
 from connectors.monday import budget, changes, client, limits
+from schemas import mappings as mapping
 from streams import settings
 from streams.reconcile import audit, incremental
 from streams.resources import Resources
@@ -442,3 +443,37 @@ def fill(made: Audits, count: int) -> None:
             "VALUES (?, ?, ?, ?, ?)",
             rows,
         )
+
+
+@timeless
+async def test_a_renamed_group_is_named_at_every_look_until_it_has_its_name(tmp_path: Path) -> None:
+    async with audits(tmp_path) as made:
+        at = made.at
+        await arrived(at, order(1), order(2))
+        await made.settle()
+        at.by_hand("rename_group", group=GROUP, title="Spring!")
+        for _ in range(3):
+            report = await made.look()
+            assert [str(one) for one in report.groups] == [f"group {GROUP} is called Spring! on the board: 2 items"]
+            assert report.drift == ()
+            await made.passes(HOUR)
+        assert made.parts.state.get(verify_timer.BOARD)["kinds"] == {"renamed group": 1}
+        await told_again(at, order(1))
+        assert not (await made.look()).differs
+        await made.passes(HOUR)
+        assert not (await made.changed()).differs
+
+
+@timeless
+async def test_a_title_that_people_own_is_equal_in_both_looks(tmp_path: Path) -> None:
+    owner = mapping.Groups(owner=mapping.Owner.PEOPLE)
+    async with audits(tmp_path, mappings=lambda board: board.model_copy(update={"groups": owner})) as made:
+        at = made.at
+        await arrived(at, order(1), order(2))
+        await made.settle()
+        at.by_hand("rename_group", group=GROUP, title="Spring!")
+        assert not (await made.look()).differs
+        await made.passes(HOUR)
+        at.by_hand("set", at.item(1)["id"], column_id="name", value="by hand")
+        report = await made.changed()
+        assert shown(report) == [(uuid(1), "edited", "(name)", "")]

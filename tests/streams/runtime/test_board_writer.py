@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -255,3 +257,24 @@ async def test_a_lease_that_went_to_another_process_is_told_at_once(ready: Offic
             session.execute("UPDATE SYNC_Lease SET token = token + 1, owner = 'somebody'")
         with pytest.raises(errors.LeaseLost):
             await asyncio.wait_for(worker.writing.hold_lease(lambda: True), 60)
+
+
+async def test_the_outline_is_read_again_before_a_verify_of_the_board(tmp_path: Path) -> None:
+    with simulator(tmp_path) as url:
+        office = Office(tmp_path, url)
+        await set_up(office.parts("setup"))
+        async with office.worker("worker-1") as worker:
+            # Before the first batch there is nothing to read again.
+            await worker.writing.refresh_outline()
+            await worker.works()
+            column = next(one.id for one in worker.parts.mappings.board.columns if one.source == "UNIT OF MEASURE")
+            edit = json.dumps({"action": "add_label", "column_id": column, "label": "BUSHEL"}).encode()
+            request = urllib.request.Request(url.rsplit("/", 1)[0] + "/admin/edit", edit)
+            with await asyncio.to_thread(urllib.request.urlopen, request, timeout=60) as answer:
+                assert answer.status == 200
+            assert worker.writing._syncer is not None
+            known = worker.writing._syncer.outline.known
+            assert "BUSHEL" not in known()[column]
+            await worker.writing.refresh_outline()
+            assert "BUSHEL" in known()[column]
+        office.close()

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from connectors.monday import board_values
 from streams.sync import board as board_view
 from tests.support.virtual import timeless
 from tests.support.writer_desk import GROUP, Desk, desk, order, uuid
@@ -61,10 +60,3 @@ async def test_groups_are_known_by_their_titles(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await at.sync(order(1))
         assert set(await view(at).groups()) == set(at.groups())
-
-
-def test_a_label_that_was_created_is_known_from_then_on() -> None:
-    book = board_view.LabelBook([board_values.BoardColumn(id="d", title="D", type="dropdown", labels={"A": "1"})])
-    assert set(book.known()["d"]) == {"A"}
-    book.created({"d": {"labels": ["B"]}, "new": {"labels": ["C"]}, "text": "T", "cleared": None})
-    assert {column: set(labels) for column, labels in book.known().items()} == {"d": {"A", "B"}, "new": {"C"}}

@@ -42,6 +42,9 @@ class FakeBoard:
         self.checks += 1
         return {name: found for name, (_, found) in self.titles.items() if self._shows(self.titles[name])}
 
+    async def group_titles(self) -> dict[str, str]:
+        return {found: name for name, found in (await self.groups()).items()}
+
     async def gone(self, item_ids: Sequence[str]) -> set[str]:
         self.checks += 1
         return set(item_ids)

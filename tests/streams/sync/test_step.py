@@ -361,7 +361,7 @@ async def test_a_lost_lease_sends_nothing_more(tmp_path: Path) -> None:
 async def test_a_subitem_whose_board_nobody_told_is_on_the_one_of_the_mapping(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         known = items.Entity(record_uuid=uuid(1), size_label="S", item_id="7", board_id="", name="Size S")
-        planner = plan.Planner(at.syncer.mappings, at.syncer.labels)
+        planner = plan.Planner(at.syncer.mappings, at.syncer.outline)
         item = items.Entity(record_uuid=uuid(1), item_id="6", board_id="1", name="an item")
         update, _ = planner.size_wave(order(1), item, [known])
         assert isinstance(update, items.UpdateSubitem)
