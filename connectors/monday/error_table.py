@@ -21,6 +21,7 @@ class Action(Enum):
     LOOK_UP = auto()  # outcome unknown, and the same body would get the same answer: look it up on the board
     SPLIT = auto()  # too big, not executed: send smaller parts
     ROW_ERROR = auto()  # this mutation can never succeed unchanged
+    NO_ROOM = auto()  # not executed: the board is full, so no create can succeed until items are removed
     BOARD_STOP = auto()  # no write to this board can succeed until an operator acts
     ACCOUNT_STOP = auto()  # no request can succeed until an operator acts, or the day ends
     CLIENT_BUG = auto()  # the request is invalid, not executed: never repeat it
@@ -129,11 +130,9 @@ TABLE: tuple[Rule, ...] = (
         ),
         statuses=(422,),
     ),
-    # Everything on one board, or everything.
-    Rule(
-        Action.BOARD_STOP,
-        codes=("InvalidBoardIdException", "ItemsLimitationException", "UserUnauthorizedException"),
-    ),
+    # Creates on one board, everything on one board, or everything.
+    Rule(Action.NO_ROOM, codes=("ItemsLimitationException",)),
+    Rule(Action.BOARD_STOP, codes=("InvalidBoardIdException", "UserUnauthorizedException")),
     Rule(
         Action.ACCOUNT_STOP,
         codes=(
@@ -185,6 +184,12 @@ def rule(error: ApiError) -> Rule:
     return _CODES.get(code) or _by_message(error.message) or _by_status(error.status) or UNLISTED
 
 
+def is_full(code: str) -> bool:
+    """Does the code of an error say that the board has no room for another item?"""
+    row = _CODES.get(_plain(code))
+    return row is not None and row.action is Action.NO_ROOM
+
+
 def is_daily_limit(error: ApiError) -> bool:
     """Does the error say that the calls of the UTC day are used up?"""
     return rule(error) is _DAILY
@@ -204,10 +209,10 @@ def exception(error: ApiError, *, mutations: int) -> errors.OrdersyncError:
             return errors.OutcomeUnknown(str(error), wait=error.wait)
         case Action.LOOK_UP:
             return MustLookUp(error)
-        case Action.ROW_ERROR if mutations > 1:
+        case Action.ROW_ERROR | Action.NO_ROOM if mutations > 1:
             # The API may have executed the mutations before the bad one, and the answer does not say so.
             return MustLookUp(error)
-        case Action.ROW_ERROR | Action.SPLIT | Action.CLIENT_BUG:
+        case Action.ROW_ERROR | Action.NO_ROOM | Action.SPLIT | Action.CLIENT_BUG:
             return errors.Rejected(str(error), code=error.code, http_status=error.status, request_id=error.request_id)
 
 

@@ -23,7 +23,7 @@ from streams.delivery import consumer, health
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import api_calls
 from streams.sync import board as board_view
-from streams.sync import cells, in_doubt, lookup, refresh, writer
+from streams.sync import cells, in_doubt, lookup, refresh, room, writer
 from streams.sync import step as sync
 
 log = logging.getLogger(__name__)
@@ -87,13 +87,20 @@ class BoardWriter:
             if self._syncer is None:
                 self._syncer = await self._begin(grant)
             self._state.progress(SYNC)
-            return await self._syncer.run(staged)
+            try:
+                return await self._syncer.run(staged)
+            finally:
+                waits = self._syncer.in_doubt
+                self._state.note_waiting(room.ROOM, waits.room.describe(waits.for_room))
 
     async def advance_in_doubt(self, *, owns: bool) -> None:
         """Goes on with in-doubt requests and parked orders while no event arrives, if this worker owns the partition.
 
-        Reads SQL each time: another worker may have left them, or have parked orders late. Raises what `step` raises.
+        Reads SQL each time, or every 10 s while all parked orders wait for room: another worker may have left them, or
+        have parked orders late. Raises what `step` raises.
         """
+        if self._syncer is not None and self._syncer.in_doubt.rests():
+            return
         if owns and not self._busy.locked() and await asyncio.to_thread(self._in_doubt) and not self._busy.locked():
             await self.step([])
 
@@ -143,6 +150,7 @@ class BoardWriter:
     async def release_lease(self) -> None:
         """Releases the lease, so that the next writer need not wait for its end. Raises what SQL raises."""
         grant, self._grant, self._syncer = self._grant, None, None
+        self._state.note_waiting(room.ROOM, None)
         if grant is not None:
             await asyncio.to_thread(self._lease.release, grant)
             self._note.unlink(missing_ok=True)
@@ -194,6 +202,7 @@ class BoardWriter:
                 utcnow,
                 in_doubt.window(parts.settings.monday_in_flight),
                 timedelta(seconds=writer.KEY_MINUTES * parts.settings.monday_minute),
+                write.room,
             ),
             labels=board_view.LabelBook(columns),
             mappings=parts.mappings,
@@ -216,4 +225,5 @@ class BoardWriter:
             sleep=self._state.sleeper(SYNC, "the API does not answer"),
             new_key=new_id,
             progress=lambda: self._state.progress(SYNC),
+            room=room.Room(utcnow, parts.settings.monday_minute),
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from connectors import errors
-from connectors.monday import responses
+from connectors.monday import error_table, responses
 from connectors.tables.journal import Request
 from mappings import plan
 from schemas import items
@@ -34,7 +34,14 @@ class InDoubt:
     reason: str
 
 
-Result = items.Done | items.Refused | Stale | InDoubt
+@dataclass(frozen=True)
+class NoRoom:
+    """The board is full: the create did not take place, and its order waits for room."""
+
+    reason: str
+
+
+Result = items.Done | items.Refused | Stale | InDoubt | NoRoom
 
 
 @dataclass
@@ -97,7 +104,7 @@ class OutcomeResolver:
             elif at in removed:
                 result, entity = self._gone(mutation, removed[at], entities)
             elif isinstance(verdict, items.Refused):
-                result = verdict
+                result = _refusal(verdict)
             elif at in found:
                 done, entity = found[at]
                 result = done if entity is None else Stale(f"{done.id} was found on the board")
@@ -174,14 +181,40 @@ def is_missing(verdict: items.Refused) -> bool:
     return verdict.code.casefold().replace("_", "").startswith(NOT_FOUND)
 
 
-def refused(rejected: errors.Rejected) -> items.Refused:
-    """The rejection of a request with one mutation, as the refusal of that mutation."""
-    return items.Refused(
-        code=rejected.code,
-        message=str(rejected),
-        http_status=rejected.http_status,
-        request_id=rejected.request_id,
+def refused(rejected: errors.Rejected) -> items.Refused | NoRoom:
+    """The rejection of a request with one mutation, as the result of that mutation."""
+    return _refusal(
+        items.Refused(
+            code=rejected.code,
+            message=str(rejected),
+            http_status=rejected.http_status,
+            request_id=rejected.request_id,
+        )
     )
+
+
+def without_room(
+    error: error_table.ApiError, mutations: Sequence[items.Mutation], results: Sequence[Result | None]
+) -> list[Result | None]:
+    """The results of a request that was refused as a whole with this error, after a lookup.
+
+    If the board is full, a create that the lookup did not find waits for room. The API refused only a create, so the
+    other mutations are sent once more.
+    """
+    full = error_table.is_full(error.code)
+    return [
+        NoRoom(error.message) if full and result is None and is_create(mutation) else result
+        for mutation, result in zip(mutations, results, strict=True)
+    ]
+
+
+def is_create(mutation: items.Mutation) -> bool:
+    """Whether the mutation needs room on the board."""
+    return isinstance(mutation, items.CreateItem | items.CreateSubitem)
+
+
+def _refusal(verdict: items.Refused) -> items.Refused | NoRoom:
+    return NoRoom(verdict.message) if error_table.is_full(verdict.code) else verdict
 
 
 def _unsure(mutation: items.Mutation, entities: Mapping[Place, items.Entity]) -> items.Entity | None:

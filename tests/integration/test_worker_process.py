@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,12 @@ class Plant:
 
 
 @contextmanager
-def plant_in(folder: Path, broker: str, until: Until, *, seconds: float = 60.0) -> Iterator[Plant]:
+def plant_in(
+    folder: Path, broker: str, until: Until, *, seconds: float = 60.0, options: Sequence[str] = ()
+) -> Iterator[Plant]:
+    """`seconds`: the duration of the lease; `options`: of the simulator's command line."""
     limits = Resources(settings.Settings(home=folder, monday_minute=2.0)).limits
-    simulator = embedded.Simulator(settings.Settings(home=folder), limits)
+    simulator = embedded.Simulator(settings.Settings(home=folder), limits, options)
     (folder / "board").mkdir(parents=True)
     chosen = settings.Settings(
         home=folder,

@@ -1,0 +1,94 @@
+"""What stops one board or a part of it, on real processes: a full board, a column by hand, an item that was moved."""
+
+import asyncio
+import json
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from connectors.monday import board_values
+from connectors.tables.lost_events import PARKED
+from streams.runtime import connect, status
+from tests.integration.test_worker_process import Plant, Until, plant_in
+
+
+def health(plant: Plant) -> tuple[int, dict[str, Any]]:
+    """HTTP status and body of the worker's page."""
+    address = plant.parts.state.all_of("worker")["worker-1"]["address"]
+    try:
+        with urllib.request.urlopen(address, timeout=60) as page:
+            return page.status, json.load(page)
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.load(refused)
+
+
+def parked(plant: Plant) -> set[str]:
+    """The orders that wait."""
+    return {name.partition(".")[0] for name in plant.parts.state.all_of(PARKED)}
+
+
+def holding(plant: Plant) -> dict[str, str]:
+    """What status shows of the worker."""
+    [worker] = [one for one in status.collect(plant.parts).workers if one.role == "worker"]
+    return worker.holding
+
+
+def shown(plant: Plant) -> dict[str, board_values.BoardItem]:
+    """The items of the board by order; fails if an order is there twice."""
+    items = asyncio.run(connect.ask_board(plant.parts, connect.read_items))
+    key = plant.parts.mappings.board.key.id
+    by_order = {str(item.columns[key].text): item for item in items}
+    assert len(by_order) == len(items)
+    return by_order
+
+
+def error_codes(plant: Plant) -> set[str]:
+    return {str(failure["error_code"]) for failure in plant.parts.failures.waiting()}
+
+
+def source(plant: Plant) -> list[str]:
+    with plant.parts.db.read() as session:
+        return [str(row["record_uuid"]) for row in session.query("SELECT record_uuid FROM ORDERS_UNIFIED")]
+
+
+def delete(plant: Plant, uuids: Sequence[str]) -> None:
+    """Removes orders from the source, few enough at a time for the guard."""
+    for start in range(0, len(uuids), 40):
+        with plant.parts.db.write() as session:
+            for uuid in uuids[start : start + 40]:
+                session.execute("DELETE FROM ORDERS_UNIFIED WHERE record_uuid = ?", (uuid,))
+        assert plant.detect() > 0
+
+
+def test_a_full_board_holds_creates_until_removals_make_room(tmp_path: Path, broker: str, until: Until) -> None:
+    with plant_in(tmp_path, broker, until, options=("--items-limit", "100")) as plant:
+        plant.add_key_column()
+        worker = plant.start()
+        assert plant.detect() > 50
+        until(lambda: "board" in holding(plant), "the worker reports the full board")
+        until(lambda: not status.collect(plant.parts).unsettled_mutations or len(parked(plant)) > 40, "orders wait")
+        code, page = health(plant)
+        assert code == 503
+        assert "orders wait for room: Board is limited to 100 items" in page["why"]["board"]
+        worker.signal(signal.SIGKILL)
+        worker.wait()
+        waiting = parked(plant)
+        assert waiting
+        plant.start()
+        # Whoever stays has room: five orders that wait, and five that may be on the board.
+        stay = [*sorted(waiting)[:5], *sorted(set(source(plant)) - waiting)[:5]]
+        delete(plant, sorted(set(source(plant)) - set(stay)))
+        plant.settled()
+        until(lambda: not parked(plant), "no order waits")
+        until(lambda: "board" not in holding(plant), "the worker reports room")
+        on_board = shown(plant)
+        assert set(on_board) <= set(stay)
+        assert set(waiting) & set(stay) <= set(on_board)
+        assert plant.parts.verifier().check(thorough=True).wrong == ()
+        assert error_codes(plant) == set()
+        assert "the board is full, creates wait" in plant.log().read_text()
+        assert "the board has room again" in plant.log().read_text()
+        assert health(plant)[0] == 200
