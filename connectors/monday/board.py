@@ -24,16 +24,16 @@ class Board:
     async def columns(self, ids: Sequence[str] | None = None) -> list[board_values.BoardColumn]:
         """The columns in the order of the board: those with one of `ids`, or all."""
         # Without the variable, as in _selection.
-        board = await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)}))
-        return [
-            board_values.BoardColumn(
-                id=raw["id"],
-                title=raw["title"],
-                type=raw["type"],
-                labels=board_values.read_labels(raw.get("settings")),
-            )
-            for raw in board.get("columns") or ()
-        ]
+        return _columns(await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)})))
+
+    async def columns_of(self, board_ids: Sequence[str]) -> dict[str, list[board_values.BoardColumn]]:
+        """All columns of several boards, in one call. Raises BoardStop when one of the boards is missing."""
+        data = await self._client.query("columns_of_boards", {"boards": list(board_ids)})
+        found = {str(board["id"]): _columns(board) for board in data.get("boards") or () if board}
+        for board_id in board_ids:
+            if board_id not in found:
+                raise _not_found(board_id)
+        return found
 
     async def groups(self) -> dict[str, str]:
         """The group ids by title; of groups with the same title, the topmost."""
@@ -169,11 +169,26 @@ class Board:
     def _board_of(self, data: Mapping[str, Any]) -> dict[str, Any]:
         boards = [board for board in data.get("boards") or () if board]
         if not boards:
-            raise error_table.BoardStop(
-                f"board {self.board_id} does not exist, or this token has no access to it", code="BOARD_NOT_FOUND"
-            )
+            raise _not_found(self.board_id)
         board: dict[str, Any] = boards[0]
         return board
+
+
+def _not_found(board_id: str) -> error_table.BoardStop:
+    text = f"board {board_id} does not exist, or this token has no access to it"
+    return error_table.BoardStop(text, code="BOARD_NOT_FOUND")
+
+
+def _columns(board: Mapping[str, Any]) -> list[board_values.BoardColumn]:
+    return [
+        board_values.BoardColumn(
+            id=raw["id"],
+            title=raw["title"],
+            type=raw["type"],
+            labels=board_values.read_labels(raw.get("settings")),
+        )
+        for raw in board.get("columns") or ()
+    ]
 
 
 def _selection(columns: Sequence[str] | None, subitems: bool) -> dict[str, Any]:

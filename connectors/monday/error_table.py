@@ -190,6 +190,16 @@ def is_full(code: str) -> bool:
     return row is not None and row.action is Action.NO_ROOM
 
 
+def is_about_columns(code: str) -> bool:
+    """May the code of an error mean that a column of the board is missing or has another type?"""
+    return _plain(code) in _COLUMN_CODES
+
+
+def is_no_column(code: str) -> bool:
+    """Does the code of an error say that the board has no such column?"""
+    return _plain(code) == _plain(_NO_COLUMN)
+
+
 def is_daily_limit(error: ApiError) -> bool:
     """Does the error say that the calls of the UTC day are used up?"""
     return rule(error) is _DAILY
@@ -220,6 +230,10 @@ def _plain(code: str) -> str:
     return re.sub(r"[^a-z0-9]", "", code.casefold())
 
 
+_NO_COLUMN = "InvalidColumnIdException"
+_COLUMN_CODES = {
+    _plain(code) for code in (_NO_COLUMN, "ColumnValueException", "CorrectedValueException", "InvalidArgumentException")
+}
 _CODES = {_plain(code): row for row in TABLE for code in row.codes}
 _STATUSES = {status: row for row in TABLE for status in row.statuses}
 

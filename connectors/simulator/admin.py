@@ -45,8 +45,19 @@ class Add(base.Model):
     columns: dict[str, base.ColumnValue] = {}
 
 
-Edit = Annotated[SetValue | Act | Move | Add, Field(discriminator="action")]
-Edits: TypeAdapter[SetValue | Act | Move | Add] = TypeAdapter(Edit)
+class ColumnAct(base.Model):
+    """Delete a column of the board of this id, or restore it as a column of this title and type."""
+
+    action: Literal["delete_column", "restore_column"]
+    board_id: str
+    column_id: str
+    title: str = ""
+    type: str = "text"
+
+
+ItemEdit = SetValue | Act | Move | Add
+Edit = Annotated[ItemEdit | ColumnAct, Field(discriminator="action")]
+Edits: TypeAdapter[ItemEdit | ColumnAct] = TypeAdapter(Edit)
 
 
 class Admin:
@@ -109,13 +120,24 @@ class Admin:
         return {"rules": len(rules)}
 
     def edit(self, body: bytes) -> dict[str, Any]:
-        """Apply an Edit; returns the id of the edited or new item. Raises ValidationError or GraphQLError."""
+        """Apply an Edit; returns the id of the edited or new item or column. Raises ValidationError or GraphQLError."""
         edit = Edits.validate_json(body)
         with self._api.state.transaction():
+            if isinstance(edit, ColumnAct):
+                self._edit_column(edit)
+                return {"item_id": edit.column_id}
             item = self._edited(edit, self._api.clock.now().timestamp())
         return {"item_id": str(item.id)}
 
-    def _edited(self, edit: SetValue | Act | Move | Add, now: float) -> store.Item:
+    def _edit_column(self, edit: ColumnAct) -> None:
+        board, state = self._api.rules.board(edit.board_id), self._api.state
+        existing = state.columns[board.id].get(edit.column_id)
+        if existing is not None:
+            state.remove_column(existing)
+        if edit.action == "restore_column":
+            state.add_column(store.Column(board.id, edit.column_id, edit.title, edit.type))
+
+    def _edited(self, edit: ItemEdit, now: float) -> store.Item:
         rules, board_id = self._api.rules, str(self._api.settings.board_id)
         match edit:
             case SetValue():

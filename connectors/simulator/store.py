@@ -150,6 +150,12 @@ class Store:
         self._outline_changed = True
         columns[column.id] = column
 
+    def remove_column(self, column: Column) -> None:
+        """Remove a column; its cells stay, so that it can be restored."""
+        self._db.execute("DELETE FROM board_columns WHERE board_id = ? AND id = ?", (column.board_id, column.id))
+        self._outline_changed = True
+        del self.columns[column.board_id][column.id]
+
     def add_group(self, group: Group) -> None:
         """Add a group as the last one of its board."""
         groups = self.groups[group.board_id]

@@ -16,14 +16,13 @@ from connectors.monday import board as boards
 from connectors.monday import client as clients
 from connectors.tables import lease
 from connectors.tables.lost_events import PARKED
-from mappings import labels
 from schemas import events
 from streams import topics
 from streams.delivery import consumer, health
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import api_calls
 from streams.sync import board as board_view
-from streams.sync import cells, in_doubt, lookup, refresh, room, writer
+from streams.sync import cells, column_check, in_doubt, lookup, refresh, room, writer
 from streams.sync import step as sync
 
 log = logging.getLogger(__name__)
@@ -68,6 +67,7 @@ class BoardWriter:
         self._lease = parts.lease()
         self._grant: lease.Grant | None = None
         self._syncer: sync.Syncer | None = None
+        self._columns: column_check.ColumnCheck | None = None
         self._busy = asyncio.Lock()
         # The grant of this worker's name, for the next process of that name.
         self._note = parts.settings.home / "locks" / f"{parts.settings.worker}.lease"
@@ -89,6 +89,11 @@ class BoardWriter:
             self._state.progress(SYNC)
             try:
                 return await self._syncer.run(staged)
+            except errors.Rejected as rejected:
+                # A read that names a column which is not there any more.
+                if self._columns is not None:
+                    await self._columns.refused([rejected.code])
+                raise
             finally:
                 waits = self._syncer.in_doubt
                 self._state.note_waiting(room.ROOM, waits.room.describe(waits.for_room))
@@ -170,15 +175,13 @@ class BoardWriter:
                 await asyncio.sleep(ASK_EVERY)
 
     async def _begin(self, grant: lease.Grant) -> sync.Syncer:
-        """Reads columns and groups of the board and builds the syncer. Raises Misconfigured without a key column."""
+        """Reads columns and groups of the board and builds the syncer. Raises Misconfigured when columns differ."""
         parts = self._parts
         board = boards.Board(self.client, parts.mappings.board.board.id)
-        key = parts.mappings.board.key.id
-        columns = await board.columns([key, *labels.with_labels(parts.mappings)])
-        if key not in {column.id for column in columns}:
-            raise errors.Misconfigured(
-                "the board has no record_uuid column: run `ordersync setup`", code="NO_KEY_COLUMN"
-            )
+        check = self._columns = column_check.ColumnCheck(
+            board, parts.mappings, utcnow, self._state.sleeper(SYNC, "checking the columns of the board")
+        )
+        columns = await check.read()
         await asyncio.to_thread(parts.ledger.remember_groups, await board.groups())
         view = board_view.BoardView(board, parts.mappings)
         board_lookup = lookup.BoardLookup(
@@ -186,7 +189,7 @@ class BoardWriter:
             self._state.sleeper(SYNC, "looking up a mutation without an outcome on the board"),
             cells.numbers(parts.mappings),
         )
-        write = self._writer(board.board_id, grant, board_lookup)
+        write = self._writer(board.board_id, grant, board_lookup, check)
         return sync.Syncer(
             grant=grant,
             refresher=refresh.Refresher(view, parts.ledger, parts.repairs, parts.mappings),
@@ -209,7 +212,9 @@ class BoardWriter:
             now=utcnow,
         )
 
-    def _writer(self, board_id: str, grant: lease.Grant, board_lookup: lookup.BoardLookup) -> writer.Writer:
+    def _writer(
+        self, board_id: str, grant: lease.Grant, board_lookup: lookup.BoardLookup, check: column_check.ColumnCheck
+    ) -> writer.Writer:
         parts = self._parts
         return writer.Writer(
             client=self.client,
@@ -226,4 +231,5 @@ class BoardWriter:
             new_key=new_id,
             progress=lambda: self._state.progress(SYNC),
             room=room.Room(utcnow, parts.settings.monday_minute),
+            columns=check,
         )

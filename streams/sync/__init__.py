@@ -7,6 +7,7 @@
     in_doubt.py    in-doubt requests and parked orders        lookup.py      which creates of a request the board shows
     refresh.py     the ledger brought to what the board shows read_ahead.py  board reads in calls of 100 orders
     board.py       labels and lookups, answered by the API room.py        whether a full board takes creates
+    column_check.py  mapped columns that are missing or changed
 
 Imports: connectors, mappings, schemas; imported by: runtime, commands, reconcile, cli.
 """

@@ -25,6 +25,7 @@ from schemas import items
 from streams.sync import batch_size as sizing
 from streams.sync import lookup, outcome
 from streams.sync import ports as writer_ports
+from streams.sync.column_check import ColumnCheck
 from streams.sync.outcome import InDoubt, NoRoom, Result, Stale
 from streams.sync.room import Room
 
@@ -79,6 +80,7 @@ class Writer:
     new_key: Callable[[], str]
     progress: Callable[[], None]
     room: Room
+    columns: ColumnCheck
     size: sizing.BatchSize = field(init=False)
     left_at: dict[str, datetime] = field(default_factory=dict, init=False)
     answered_at: datetime | None = field(default=None, init=False)
@@ -132,14 +134,18 @@ class Writer:
         """Carries out all mutations, in order, in requests. Returns the result of each, in the same order.
 
         A mutation of a request without an answer is InDoubt, and a create for a full board is NoRoom; the others go on.
-        Raises Misconfigured (account or board
-        stop), LeaseLost or Transient. Then the ledger has the confirmed mutations, the journal has the requests in
-        doubt, and the next plan contains the rest only.
+        Raises Misconfigured (account or board stop, a column that is not as mapped), LeaseLost or Transient. Then the
+        ledger has the confirmed mutations, the journal has the requests in doubt, and the next plan contains the rest
+        only.
         """
         results: list[Result] = []
+        if intents:
+            await self.columns.before_writing()
         while len(results) < len(intents):
             count = self.size.share(len(intents) - len(results), self.budget_left())
-            results += await self._request(intents[len(results) : len(results) + count])
+            answered = await self._request(intents[len(results) : len(results) + count])
+            await self.columns.refused([result.code for result in answered if isinstance(result, items.Refused)])
+            results += answered
         return results
 
     async def _request(self, intents: Sequence[Intent]) -> list[Result]:
@@ -203,6 +209,7 @@ class Writer:
             reply = await self._answer(flight)
         except error_table.MustLookUp as unclear:
             results = await self._record(flight.request, None)
+            await self.columns.refused([unclear.error.code])
             results = outcome.without_room(unclear.error, flight.request.mutations, results)
             self.room.note(flight.request.mutations, results)
             return False, results

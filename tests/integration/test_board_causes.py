@@ -36,6 +36,16 @@ def holding(plant: Plant) -> dict[str, str]:
     return worker.holding
 
 
+def by_hand(plant: Plant, action: str, **told: str) -> str:
+    """An edit by a user."""
+    root = plant.parts.monday_url.rsplit("/", 1)[0]
+    body = json.dumps({"action": action, **told}).encode()
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{root}/admin/edit", body, method="POST"), timeout=60
+    ) as answer:
+        return str(json.load(answer)["item_id"])
+
+
 def shown(plant: Plant) -> dict[str, board_values.BoardItem]:
     """The items of the board by order; fails if an order is there twice."""
     items = asyncio.run(connect.ask_board(plant.parts, connect.read_items))
@@ -92,3 +102,30 @@ def test_a_full_board_holds_creates_until_removals_make_room(tmp_path: Path, bro
         assert "the board is full, creates wait" in plant.log().read_text()
         assert "the board has room again" in plant.log().read_text()
         assert health(plant)[0] == 200
+
+
+def test_a_deleted_column_pauses_the_lane_and_fails_no_order(tmp_path: Path, broker: str, until: Until) -> None:
+    with plant_in(tmp_path, broker, until) as plant:
+        plant.add_key_column()
+        worker = plant.start()
+        plant.detect()
+        plant.settled()
+        board = plant.parts.mappings.board
+        freight = next(column for column in board.columns if column.source == "FREIGHT")
+        by_hand(plant, "delete_column", board_id=board.board.id, column_id=freight.id)
+        plant.change(20, 77)
+        assert plant.detect() > 0
+        reason = f"has no column '{freight.id}' for [{freight.title}]: restore it, or correct the id in board.yaml"
+        until(lambda: reason in holding(plant).get("orders.staged", ""), "status shows why the lane is paused")
+        code, page = health(plant)
+        assert (code, reason in page["why"]["orders.staged"]) == (503, True)
+        by_hand(
+            plant, "restore_column",
+            board_id=board.board.id, column_id=freight.id, title=freight.title, type=freight.type.value,
+        )  # fmt: skip
+        plant.settled()
+        assert worker.running
+        assert error_codes(plant) == set()
+        log = plant.log().read_text()
+        assert (log.count("is paused:"), log.count("goes on")) == (1, 1)
+        assert plant.parts.verifier().check(thorough=True).wrong == ()

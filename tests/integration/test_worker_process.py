@@ -246,7 +246,7 @@ def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(
             ]
         )
         plant.until(
-            lambda: "orders.staged is paused: the board has no record_uuid column" in plant.log().read_text(),
+            lambda: "orders.staged is paused: the board has no key column 'record_uuid'" in plant.log().read_text(),
             "the lane is paused",
         )
         emitted = plant.detect()

@@ -22,7 +22,7 @@ from connectors.tables.lost_events import PARKED
 from mappings import loading
 from schemas import events, items, versions
 from streams.sync import board as board_view
-from streams.sync import cells, in_doubt, lookup, refresh, room, writer
+from streams.sync import cells, column_check, in_doubt, lookup, refresh, room, writer
 from streams.sync import step as sync
 from tests.support import virtual
 from tests.support.board_script import Person, Point, Schedule, Strike
@@ -292,6 +292,7 @@ class Life:
             new_key=lambda: f"key-{next(world.keys)}",
             progress=lambda: None,
             room=room.Room(world.clock.now, 60.0),
+            columns=column_check.ColumnCheck(board, world.mappings, world.clock.now, world.clock.sleep),
         )
         return sync.Syncer(
             grant=self._grant,
