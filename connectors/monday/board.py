@@ -150,11 +150,13 @@ class Board:
             if item.state == board_values.ItemState.ACTIVE and item.board_id == self.board_id
         }
 
-    async def exists(self, item_ids: Iterable[str]) -> dict[str, board_values.ItemState]:
-        """The state of each item or subitem by id; an id that is unknown to the API is absent."""
-        return {
-            str(raw["id"]): board_values.ItemState(raw["state"]) async for raw in self._by_id("item_states", item_ids)
-        }
+    async def places(self, item_ids: Iterable[str]) -> dict[str, board_values.ItemPlace]:
+        """State and board of each item or subitem by id, on whatever board; an id unknown to the API is absent."""
+        places: dict[str, board_values.ItemPlace] = {}
+        async for raw in self._by_id("item_states", item_ids):
+            board_id = str((raw.get("board") or {}).get("id", ""))
+            places[str(raw["id"])] = board_values.ItemPlace(board_values.ItemState(raw["state"]), board_id)
+        return places
 
     async def _by_id(self, name: str, item_ids: Iterable[str], **more: Any) -> AsyncIterator[dict[str, Any]]:
         for ids in _chunks(list(dict.fromkeys(item_ids)), IDS_PER_CALL):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas import base
 
@@ -43,6 +43,13 @@ class BoardItem(base.Model):
     group_title: str = ""
     columns: dict[str, Shown]
     subitems: tuple["BoardItem", ...] = ()
+
+
+class ItemPlace(NamedTuple):
+    """The state of an item or subitem, and the board that it is on."""
+
+    state: ItemState
+    board_id: str
 
 
 def read_item(raw: Mapping[str, Any]) -> BoardItem:

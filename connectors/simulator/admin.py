@@ -22,9 +22,9 @@ class SetValue(base.Model):
 
 
 class Act(base.Model):
-    """Delete, archive or duplicate an item or subitem."""
+    """Delete, archive or duplicate an item or subitem, or move an item with its subitems to a second board."""
 
-    action: Literal["delete", "archive", "duplicate"]
+    action: Literal["delete", "archive", "duplicate", "move_to_board"]
     item_id: str
 
 
@@ -154,6 +154,8 @@ class Admin:
                 return rules.create_subitem(edit.parent_id, edit.name, values, True, now)
             case Act(action="duplicate"):
                 return rules.duplicate(edit.item_id, now)
+            case Act(action="move_to_board"):
+                return rules.move_to_other_board(edit.item_id, now)
             case Act():
                 return rules.remove(edit.item_id, "deleted" if edit.action == "delete" else "archived", now)
             case _:

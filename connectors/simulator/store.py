@@ -207,8 +207,8 @@ class Store:
         """The subitems of an item, of every state, by id."""
         return self.items("parent_id = ? ORDER BY id", (parent_id,))
 
-    def set_item(self, item_id: int, now: float, **changes: str) -> None:
-        """Change name, group_id or state, and the time of the update (UTC seconds)."""
+    def set_item(self, item_id: int, now: float, **changes: str | int) -> None:
+        """Change name, board_id, group_id or state, and the time of the update (UTC seconds)."""
         sets = "".join(f"{column} = ?, " for column in changes)
         self._db.execute(f"UPDATE items SET {sets}updated = ? WHERE id = ?", (*changes.values(), now, item_id))
 

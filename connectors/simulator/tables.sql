@@ -71,6 +71,10 @@ CREATE TABLE IF NOT EXISTS calls_by_day (day TEXT PRIMARY KEY, tenths INTEGER NO
 CREATE TRIGGER IF NOT EXISTS item_appears AFTER INSERT ON items BEGIN
     UPDATE boards SET items_count = items_count + 1 WHERE id = NEW.board_id;
 END;
+CREATE TRIGGER IF NOT EXISTS item_changes_board AFTER UPDATE OF board_id ON items WHEN NEW.state = 'active' BEGIN
+    UPDATE boards SET items_count = items_count - 1 WHERE id = OLD.board_id;
+    UPDATE boards SET items_count = items_count + 1 WHERE id = NEW.board_id;
+END;
 CREATE TRIGGER IF NOT EXISTS item_goes AFTER UPDATE OF state ON items
 WHEN OLD.state = 'active' AND NEW.state <> 'active' BEGIN
     UPDATE boards SET items_count = items_count - 1 WHERE id = NEW.board_id;

@@ -222,6 +222,7 @@ class BoardWriter:
             ledger=parts.ledger,
             board_lookup=board_lookup,
             board_id=board_id,
+            subitem_board_id=parts.mappings.board.board.subitem_board_id,
             grant=grant,
             batch_size=parts.settings.batch_size,
             minute=parts.settings.monday_minute,

@@ -70,6 +70,7 @@ class OutcomeResolver:
     ledger: writer_ports.Ledger
     board_lookup: lookup.BoardLookup
     board_id: str
+    subitem_board_id: str
 
     async def resolve(
         self,
@@ -92,7 +93,7 @@ class OutcomeResolver:
             for item, sizes in known.values()
             for entity in ([item] if item else []) + sizes
         }
-        removed = await self._removed_targets(mutations, verdicts)
+        removed = await self._removed_targets(mutations, verdicts, entities)
         outcome = Outcome()
         for at, (mutation, verdict) in enumerate(zip(mutations, verdicts, strict=True)):
             result: Result | None = None
@@ -125,21 +126,30 @@ class OutcomeResolver:
         return outcome
 
     async def _removed_targets(
-        self, mutations: Sequence[items.Mutation], verdicts: Sequence[responses.Verdict]
+        self,
+        mutations: Sequence[items.Mutation],
+        verdicts: Sequence[responses.Verdict],
+        entities: Mapping[Place, items.Entity],
     ) -> dict[int, str]:
-        """The mutations that the API refused because a user removed their target: its id, or the name of its group."""
-        refused = {
-            at: mutations[at]
-            for at, verdict in enumerate(verdicts)
-            if isinstance(verdict, items.Refused) and is_missing(verdict)
+        """The mutations whose target a user removed or moved to another board: its id, or the name of its group.
+
+        The API may refuse a write to an item of another board, or carry it out there: then its answer names that board.
+        """
+        doubted = {
+            at: mutation
+            for at, (mutation, verdict) in enumerate(zip(mutations, verdicts, strict=True))
+            if self._may_be_gone(mutation, verdict)
         }
-        targets = {at: lookup.target(mutation) for at, mutation in refused.items()}
-        gone = await self.board_lookup.gone(sorted(set(targets.values()) - {""}))
-        removed = {at: target for at, target in targets.items() if target in gone}
+        targets = {at: _targets(mutation, entities) for at, mutation in doubted.items()}
+        present = await self.board_lookup.present({each for ids in targets.values() for each in ids})
+        removed: dict[int, str] = {}
+        for at, mutation in doubted.items():
+            if gone := _first_gone(mutation, targets[at], present):
+                removed[at] = gone
         grouped = {
             at: mutation.group_name
-            for at, mutation in refused.items()
-            if at not in removed and isinstance(mutation, items.CreateItem | items.MoveItem)
+            for at, mutation in doubted.items()
+            if at not in removed and isinstance(mutation, items.CreateItem | items.MoveItem) and _missed(verdicts[at])
         }
         if grouped:
             before, now = await asyncio.to_thread(self.ledger.groups), await self.board_lookup.groups()
@@ -151,16 +161,55 @@ class OutcomeResolver:
         self, mutation: items.Mutation, removed: str, entities: Mapping[Place, items.Entity]
     ) -> tuple[Result, items.Entity | None]:
         """Marks an item or subitem that a user removed as inactive, so that the next plan creates it once more."""
-        if removed != lookup.target(mutation):
+        if removed not in _targets(mutation, entities):
             return Stale(f"{removed} is not on the board any more"), None
         uuid, size = _place(mutation)
-        known = entities.get((uuid, "" if isinstance(mutation, items.CreateSubitem) else size))
+        is_item = isinstance(mutation, items.CreateSubitem) or removed != lookup.target(mutation)
+        known = entities.get((uuid, "" if is_item else size))
         ours = known is not None and (mutation.kind != "remove_item" or known.item_id == mutation.item_id)
         entity = known.model_copy(update={"active": False}) if known is not None and ours else None
         if isinstance(mutation, items.RemoveItem):
             return items.Done(id=mutation.item_id), entity
         log.warning("%s of order %s is not on the board any more: sync creates it once more", removed, uuid)
         return Stale(f"{removed} is not on the board any more"), entity
+
+    def _may_be_gone(self, mutation: items.Mutation, verdict: responses.Verdict) -> bool:
+        """Whether this verdict may mean that the target is not on our board any more."""
+        if isinstance(verdict, items.Refused):
+            return _missed(verdict) or error_table.is_about_columns(verdict.code)
+        if not isinstance(verdict, items.Done) or verdict.board_id is None:
+            return False
+        if isinstance(mutation, items.UpdateItem | items.MoveItem):
+            return verdict.board_id != self.board_id
+        if isinstance(mutation, items.CreateSubitem | items.UpdateSubitem):
+            return verdict.board_id != self.subitem_board_id
+        return False
+
+
+def _missed(verdict: responses.Verdict) -> bool:
+    return isinstance(verdict, items.Refused) and is_missing(verdict)
+
+
+def _targets(mutation: items.Mutation, entities: Mapping[Place, items.Entity]) -> tuple[str, ...]:
+    """The ids that this mutation needs on our boards, the item first: a moved item takes its subitems along."""
+    target = lookup.target(mutation)
+    item = entities.get((_place(mutation)[0], "")) if isinstance(mutation, items.UpdateSubitem) else None
+    parent = item.item_id if item is not None and item.active else ""
+    return tuple(each for each in (parent, target) if each)
+
+
+def _first_gone(mutation: items.Mutation, targets: Sequence[str], present: lookup.Present) -> str:
+    """The first of its targets that is not where it belongs; "" if all are there."""
+    for each in targets:
+        if isinstance(mutation, items.RemoveItem):
+            there = each in present.items | present.subitems
+        elif isinstance(mutation, items.UpdateSubitem) and each == mutation.item_id:
+            there = each in present.subitems
+        else:
+            there = each in present.items
+        if not there:
+            return each
+    return ""
 
 
 def adopted(request: Request, found: Mapping[int, lookup.Adopted]) -> Outcome:

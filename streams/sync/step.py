@@ -86,6 +86,9 @@ class Refresher(Protocol):
     async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, refresh.Seen]:
         """Each order as the board shows it. Raises Misconfigured, LeaseLost or Transient."""
 
+    async def retire_moved(self, orders: Sequence[StagedOrder], grant: Grant) -> None:
+        """Corrects the ledger where an item is not on the board any more. Raises what `refresh` raises."""
+
 
 @dataclass(frozen=True)
 class Syncer:
@@ -162,6 +165,9 @@ class Syncer:
             one.order = plans.replayed(one.order)
 
     async def _write_items(self, work: Sequence[Work]) -> None:
+        leaving = [one.order for one in work if one.order.removed]
+        if leaving and self.mappings.board.board.removal is not items.Removal.KEEP:
+            await self.refresher.retire_moved(leaving, self.grant)
         known = await asyncio.to_thread(self.ledger.known, [one.order.record_uuid for one in work])
         planned: list[tuple[Work, items.Mutation]] = []
         for one in work:

@@ -71,6 +71,7 @@ class Writer:
     ledger: writer_ports.Ledger
     board_lookup: lookup.BoardLookup
     board_id: str
+    subitem_board_id: str
     grant: Grant
     batch_size: int
     minute: float
@@ -280,7 +281,7 @@ class Writer:
         if found is None:
             unknown = {i: mutations[i] for i, verdict in enumerate(verdicts) if isinstance(verdict, items.Unknown)}
             found = await self.board_lookup.find(unknown)
-        resolver = outcome.OutcomeResolver(self.ledger, self.board_lookup, self.board_id)
+        resolver = outcome.OutcomeResolver(self.ledger, self.board_lookup, self.board_id, self.subitem_board_id)
         resolved = await resolver.resolve(request, verdicts, found, answered=reply is not None)
         done = all(isinstance(result, items.Done) for result in resolved.results)
         await self._close(request, resolved, "DONE" if done else "PARTIAL", reply)

@@ -129,3 +129,29 @@ def test_a_deleted_column_pauses_the_lane_and_fails_no_order(tmp_path: Path, bro
         log = plant.log().read_text()
         assert (log.count("is paused:"), log.count("goes on")) == (1, 1)
         assert plant.parts.verifier().check(thorough=True).wrong == ()
+
+
+def test_a_moved_item_is_left_alone_and_its_order_gets_another(tmp_path: Path, broker: str, until: Until) -> None:
+    with plant_in(tmp_path, broker, until) as plant:
+        plant.add_key_column()
+        plant.start()
+        plant.detect()
+        plant.settled()
+        before = shown(plant)
+        # One order that will change, and one that will leave the source.
+        changed, leaves = sorted(before)[0], sorted(before)[-1]
+        moved = [before[changed].id, before[leaves].id]
+        for item_id in moved:
+            by_hand(plant, "move_to_board", item_id=item_id)
+        plant.change(1, 77)
+        delete(plant, [leaves])
+        plant.settled()
+        after = shown(plant)
+        assert after.keys() == before.keys() - {leaves}
+        assert {uuid for uuid in after if after[uuid].id != before[uuid].id} == {changed}
+        assert len(after[changed].subitems) == len(before[changed].subitems)
+        places = asyncio.run(connect.ask_board(plant.parts, lambda board: board.places(moved)))
+        assert [places[item_id].state for item_id in moved] == ["active", "active"]
+        assert plant.parts.mappings.board.board.id not in {place.board_id for place in places.values()}
+        assert error_codes(plant) == set()
+        assert plant.parts.verifier().check(thorough=True).wrong == ()

@@ -283,6 +283,7 @@ class Life:
             ledger=books,
             board_lookup=board_lookup,
             board_id=board.board_id,
+            subitem_board_id=world.mappings.board.board.subitem_board_id,
             grant=self._grant,
             batch_size=world.schedule.batch_size,
             minute=60.0,
