@@ -9,7 +9,7 @@ class ApiBudget(Model):
     """The API's budget as the writer counts it. Complexity in points, `resets_in` in seconds.
 
     `calls_run_out_at`: the time (UTC) of the day's last call at the present rate; None if the calls last until
-    midnight UTC.
+    midnight UTC. `calls_resume_at`: the time (UTC) until which the API allows no call; None while it does.
     """
 
     complexity_spent: int
@@ -19,6 +19,8 @@ class ApiBudget(Model):
     calls_today: float
     calls_limit: int
     calls_run_out_at: datetime | None
+    # An older worker does not report it.
+    calls_resume_at: datetime | None = None
 
 
 class WorkerState(Model):

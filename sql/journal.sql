@@ -28,6 +28,10 @@ WHERE request_key = ? AND finished_at IS NULL
 SELECT request_key, body, mutations, first_sent_at, attempts FROM SYNC_Requests
 WHERE finished_at IS NULL ORDER BY first_sent_at, request_key
 
+-- name: in_doubt
+-- How many requests have no recorded outcome, and since when.
+SELECT COUNT(*) AS requests, MIN(first_sent_at) AS since FROM SYNC_Requests WHERE finished_at IS NULL
+
 -- name: requests_since
 -- The number of requests and of calls since a time.
 SELECT COUNT(*) AS requests, COALESCE(SUM(attempts), 0) AS calls FROM SYNC_Requests WHERE first_sent_at >= ?

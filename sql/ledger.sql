@@ -7,6 +7,10 @@ FROM SYNC_Ledger WHERE record_uuid IN ({marks})
 -- The orders to which these items belong; removed items are left out.
 SELECT g.item_id, g.record_uuid FROM SYNC_Ledger AS g WHERE g.active = 1 AND g.item_id IN ({marks})
 
+-- name: changed_since
+-- The orders of which the API confirmed anything since then.
+SELECT DISTINCT record_uuid FROM SYNC_Ledger WHERE updated_at >= ?
+
 -- name: forget_entity
 -- Removes the row of an item or subitem, before a newer confirmation.
 DELETE FROM SYNC_Ledger WHERE record_uuid = ? AND size_label = ?

@@ -296,7 +296,7 @@ class Resources:
         `budget_pause` sleeps while the budget is used up, `api_pause` while the API asks to wait; both take seconds.
         """
         budget = budgets.Budget(self.limits, sleep=budget_pause, calls_today=calls_today)
-        return clients.Client(self.monday_url, self.token(), budget=budget, sleep=api_pause)
+        return clients.Client(self.monday_url, self.token(), budget=budget, sleep=api_pause, read_token=self.token)
 
     def ensure_topics(self) -> list[str]:
         """Creates the missing topics. Returns their names. Raises Transient or Misconfigured for the broker."""

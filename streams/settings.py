@@ -72,7 +72,9 @@ class Settings(pydantic_settings.BaseSettings):
         SecretStr(""),
         validation_alias=AliasChoices("MONDAY_API_TOKEN", "ORDERSYNC_MONDAY_TOKEN", "monday_token"),
     )
-    monday_token_file: Path | None = None
+    monday_token_file: Path | None = Field(
+        None, description="file with the token, in place of the variable; read again whenever the API refuses the token"
+    )
     monday_token_tier: Literal["personal", "app", "trial"] = "personal"
     monday_plan: Literal["standard", "pro", "enterprise"] = "standard"
     monday_minute: float = Field(60.0, gt=0, description="length of the API's minute; shorter only with the simulator")
@@ -104,7 +106,16 @@ class Settings(pydantic_settings.BaseSettings):
     )
     verify_every: float = Field(60.0, gt=0, description="pause between two verifies of the tables by a worker")
     verify_board_every: float = Field(
-        0.0, ge=0, description="pause between two audits of the whole board by the writer; 0: never"
+        0.0, ge=0, description="pause between two audits of the board by the writer; 0: never"
+    )
+    verify_board_full_days: float = Field(
+        7.0, ge=0, description="days after which an audit reads the whole board again; 0: always"
+    )
+    verify_board_gap_hours: float = Field(
+        24.0, gt=0, description="an audit reads the whole board if the last one is older than this"
+    )
+    verify_board_overlap: float = Field(
+        900.0, ge=60, description="an audit reads the changes since so long before the last one"
     )
     lease_seconds: float = Field(10.0, gt=0, description="duration of the writer's lease")
     worker: str = Field("worker-1", pattern=r"^[A-Za-z0-9._-]+$", description="unique, stable name of the worker")
@@ -191,6 +202,8 @@ def _read_secret(name: str, file: Path | None) -> SecretStr | None:
         return SecretStr(file.read_text().strip())
     except OSError as error:
         raise errors.Misconfigured(f"{name} {file}: {error.strerror}. Name a file that ordersync can read") from None
+    except UnicodeDecodeError:
+        raise errors.Misconfigured(f"{name} {file}: it is not UTF-8 text. Name a file with the secret alone") from None
 
 
 def load(**overrides: object) -> Settings:

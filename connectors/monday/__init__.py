@@ -2,8 +2,11 @@
 
     client.py         sends requests, and repeats those that a limit refused
     transport.py      one POST by aiohttp
+    api_version.py    the pinned version of the API, and how long it is supported
     board.py          reads columns, groups, items and subitems
+    changes.py        reads what changed on the board since a time
     board_values.py   the content of the board as values
+    answers.py        checked reading of an answer's data
     documents.py      the GraphQL texts of documents/, and requests of many mutations
     responses.py      an HTTP answer to a reply, and a reply to outcomes
     error_formats.py  the API's formats of errors, read into one shape

@@ -1,10 +1,10 @@
 """Reads the board: its columns and groups, and its items and subitems page by page."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any
 
 from connectors import errors
-from connectors.monday import board_values, documents, error_table, responses
+from connectors.monday import answers, board_values, documents, error_table, responses
 from connectors.monday import client as clients
 from schemas import items
 
@@ -15,31 +15,45 @@ VALUES_PER_SEARCH = 100
 
 
 class Board:
-    """One board, read through one client. Every method that asks the API raises the errors of Client.query."""
+    """One board, read through one client.
+
+    Every method that asks the API raises the errors of Client.query, and Transient for an answer of another shape.
+    `calls` counts the reads through this object.
+    """
 
     def __init__(self, client: clients.Client, board_id: str) -> None:
         self._client = client
         self.board_id = board_id
+        self.calls = 0
+
+    async def ask(self, name: str, **variables: Any) -> answers.Fields:
+        """Sends one read document and counts it. Returns the data of the answer."""
+        self.calls += 1
+        return answers.read(await self._client.query(name, variables), name)
 
     async def columns(self, ids: Sequence[str] | None = None) -> list[board_values.BoardColumn]:
         """The columns in the order of the board: those with one of `ids`, or all."""
         # Without the variable, as in _selection.
-        return _columns(await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)})))
+        board = await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)}))
+        return [board_values.read_column(raw) for raw in board.children("columns", nulls=True)]
 
     async def columns_of(self, board_ids: Sequence[str]) -> dict[str, list[board_values.BoardColumn]]:
         """All columns of several boards, in one call. Raises BoardStop when one of the boards is missing."""
-        data = await self._client.query("columns_of_boards", {"boards": list(board_ids)})
-        found = {str(board["id"]): _columns(board) for board in data.get("boards") or () if board}
+        read = (await self.ask("columns_of_boards", boards=list(board_ids))).children_or_none("boards") or ()
+        columns = {
+            board.number_id("id"): [board_values.read_column(raw) for raw in board.children("columns", nulls=True)]
+            for board in read
+        }
         for board_id in board_ids:
-            if board_id not in found:
+            if board_id not in columns:
                 raise _not_found(board_id)
-        return found
+        return columns
 
     async def groups(self) -> dict[str, str]:
         """The group ids by title; of groups with the same title, the topmost."""
         groups: dict[str, str] = {}
-        for raw in (await self._ask_board("board_groups")).get("groups") or ():
-            groups.setdefault(raw["title"], raw["id"])
+        for raw in (await self._ask_board("board_groups")).children("groups", nulls=True):
+            groups.setdefault(raw.text("title"), raw.name_id("id"))
         return groups
 
     async def ensure_key_column(self, column_id: str, title: str) -> bool:
@@ -80,19 +94,19 @@ class Board:
         while True:
             try:
                 if cursor is None:
-                    data = await self._client.query("items_page", {**start, "limit": limit})
-                    result = self._board_of(data)["items_page"]
+                    data = await self.ask("items_page", **start, limit=limit)
+                    result = self._board_of(data).child("items_page")
                 else:
                     rest = {"cursor": cursor, "limit": limit, **selection}
-                    result = (await self._client.query("next_items_page", rest))["next_items_page"]
+                    result = (await self.ask("next_items_page", **rest)).child("next_items_page")
             except errors.Rejected as error:
                 if error.code != "REQUEST_MAX_COMPLEXITY_EXCEEDED" or limit == 1:
                     raise
                 limit = max(1, limit // 2)
                 continue
-            yield [board_values.read_item(raw) for raw in result["items"]]
-            cursor = result.get("cursor")
-            if cursor is None:
+            yield [board_values.read_item(raw, subitems=subitems) for raw in result.children("items")]
+            cursor = result.text_or_none("cursor")
+            if not cursor:
                 return
 
     async def find_items(
@@ -116,26 +130,27 @@ class Board:
             # The API charges for the limit first and refunds later; a key with more than one item is rare.
             limit = min(PAGE_LIMIT, 2 * len(values))
             search = {"board": self.board_id, "key": key_column, "values": values, "limit": limit}
-            data = await self._client.query("find_items", {**search, **selection})
-            page = data["items_page_by_column_values"]
+            page = (await self.ask("find_items", **search, **selection)).child("items_page_by_column_values")
             while True:
-                for item in map(board_values.read_item, page["items"]):
+                for item in (board_values.read_item(raw, subitems=subitems) for raw in page.children("items")):
                     text = item.columns.get(key_column, board_values.Shown()).text or ""
                     key = text if text in by_key else ignoring_case.get(text.casefold())
                     if key is not None and item.id not in read_ids:
                         by_key[key].append(item)
                         read_ids.add(item.id)
-                if not page.get("cursor"):
+                cursor = page.text_or_none("cursor")
+                if not cursor:
                     break
-                rest = {"cursor": page["cursor"], "limit": limit, **selection}
-                page = (await self._client.query("next_items_page", rest))["next_items_page"]
+                rest = {"cursor": cursor, "limit": limit, **selection}
+                page = (await self.ask("next_items_page", **rest)).child("next_items_page")
         return by_key
 
     async def subitems(self, item_ids: Iterable[str]) -> dict[str, list[board_values.BoardItem]]:
         """The subitems of each item; an id that is unknown to the API is absent."""
         by_item: dict[str, list[board_values.BoardItem]] = {}
         async for raw in self._by_id("subitems", item_ids):
-            by_item[str(raw["id"])] = [board_values.read_item(child) for child in raw.get("subitems") or () if child]
+            children = raw.children_or_none("subitems") or ()
+            by_item[raw.number_id("id")] = [board_values.read_item(child, of_item=True) for child in children]
         return by_item
 
     async def items_by_id(
@@ -143,7 +158,9 @@ class Board:
     ) -> dict[str, board_values.BoardItem]:
         """The active items of this board by id, with their subitems; any other item is absent."""
         chosen = {} if columns is None else {"columns": list(dict.fromkeys(columns))}
-        read = [board_values.read_item(raw) async for raw in self._by_id("items_by_id", item_ids, **chosen)]
+        read = [
+            board_values.read_item(raw, subitems=True) async for raw in self._by_id("items_by_id", item_ids, **chosen)
+        ]
         return {
             item.id: item
             for item in read
@@ -152,45 +169,38 @@ class Board:
 
     async def places(self, item_ids: Iterable[str]) -> dict[str, board_values.ItemPlace]:
         """State and board of each item or subitem by id, on whatever board; an id unknown to the API is absent."""
-        places: dict[str, board_values.ItemPlace] = {}
-        async for raw in self._by_id("item_states", item_ids):
-            board_id = str((raw.get("board") or {}).get("id", ""))
-            places[str(raw["id"])] = board_values.ItemPlace(board_values.ItemState(raw["state"]), board_id)
-        return places
+        asked = self._by_id("item_states", item_ids)
+        return {raw.number_id("id"): board_values.read_place(raw) async for raw in asked}
 
-    async def _by_id(self, name: str, item_ids: Iterable[str], **more: Any) -> AsyncIterator[dict[str, Any]]:
+    async def parents(self, item_ids: Iterable[str]) -> dict[str, str]:
+        """The item of each subitem, of every state; an id that the API does not know or that has none is absent."""
+        asked = self._by_id("item_parents", item_ids)
+        read = [(raw.number_id("id"), raw.child_or_none("parent_item")) async for raw in asked]
+        return {subitem: parent.number_id("id") for subitem, parent in read if parent is not None}
+
+    async def _by_id(self, name: str, item_ids: Iterable[str], **more: Any) -> AsyncIterator[answers.Fields]:
         for ids in _chunks(list(dict.fromkeys(item_ids)), IDS_PER_CALL):
-            data = await self._client.query(name, {"items": ids, "limit": IDS_PER_CALL, **more})
-            for raw in data.get("items") or ():
-                if raw:
-                    yield raw
+            for raw in (await self.ask(name, items=ids, limit=IDS_PER_CALL, **more)).children("items", nulls=True):
+                yield raw
 
-    async def _ask_board(self, name: str, **variables: Any) -> dict[str, Any]:
-        return self._board_of(await self._client.query(name, {"board": self.board_id, **variables}))
+    async def _ask_board(self, name: str, **variables: Any) -> answers.Fields:
+        return self._board_of(await self.ask(name, board=self.board_id, **variables))
 
-    def _board_of(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        boards = [board for board in data.get("boards") or () if board]
-        if not boards:
-            raise _not_found(self.board_id)
-        board: dict[str, Any] = boards[0]
-        return board
+    def _board_of(self, data: answers.Fields) -> answers.Fields:
+        return found(data, self.board_id)
+
+
+def found(data: answers.Fields, board_id: str) -> answers.Fields:
+    """The board of an answer. Raises BoardStop when the answer has none."""
+    board = next(iter(data.children_or_none("boards") or ()), None)
+    if board is None:
+        raise _not_found(board_id)
+    return board
 
 
 def _not_found(board_id: str) -> error_table.BoardStop:
     text = f"board {board_id} does not exist, or this token has no access to it"
     return error_table.BoardStop(text, code="BOARD_NOT_FOUND")
-
-
-def _columns(board: Mapping[str, Any]) -> list[board_values.BoardColumn]:
-    return [
-        board_values.BoardColumn(
-            id=raw["id"],
-            title=raw["title"],
-            type=raw["type"],
-            labels=board_values.read_labels(raw.get("settings")),
-        )
-        for raw in board.get("columns") or ()
-    ]
 
 
 def _selection(columns: Sequence[str] | None, subitems: bool) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """The content of the board as values, read from the API's answers."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from connectors.monday import answers
 from schemas import base
+
+# Only these types of columns have labels; `settings` of other types may use the same words for something else.
+LABELLED = ("status", "dropdown")
 
 
 class ItemState(StrEnum):
@@ -46,28 +50,58 @@ class BoardItem(base.Model):
 
 
 class ItemPlace(NamedTuple):
-    """The state of an item or subitem, and the board that it is on."""
+    """The state of an item or subitem, and the board that it is on; "" if it is not active and the API names none."""
 
     state: ItemState
     board_id: str
 
 
-def read_item(raw: Mapping[str, Any]) -> BoardItem:
-    """One item or subitem of an answer, with the fields that the query selected."""
-    group = raw.get("group") or {}
+def read_place(raw: answers.Fields) -> ItemPlace:
+    """State and board of one item or subitem of an answer.
+
+    An active one without a board is an answer of another shape: taken for a moved item, it would be created twice.
+    """
+    state = read_state(raw)
+    board = raw.child("board") if state is ItemState.ACTIVE else raw.child_or_none("board")
+    return ItemPlace(state, "" if board is None else board.number_id("id"))
+
+
+def read_item(raw: answers.Fields, *, subitems: bool = False, of_item: bool = False) -> BoardItem:
+    """One item of an answer: with its `subitems` if the query selected them. `of_item`: it is a subitem itself.
+
+    Raises Transient, as every function here does for an answer of another shape.
+    """
+    board = raw.child_or_none("board")
+    group = None if of_item else raw.child_or_none("group")
+    children = raw.children_or_none("subitems") if subitems else None
     return BoardItem(
-        id=str(raw["id"]),
-        name=raw["name"],
-        state=raw.get("state") or ItemState.ACTIVE,
-        board_id=str((raw.get("board") or {}).get("id", "")),
-        group_id=str(group.get("id", "")),
-        group_title=group.get("title", ""),
+        id=raw.number_id("id"),
+        name=raw.text("name"),
+        state=raw.text("state"),
+        board_id="" if board is None else board.number_id("id"),
+        group_id="" if group is None else group.name_id("id"),
+        group_title="" if group is None else group.text("title"),
         columns={
-            cell["id"]: Shown(text=cell.get("text"), value=_parsed(cell.get("value")))
-            for cell in raw.get("column_values") or ()
+            cell.text("id"): Shown(text=cell.text_or_none("text"), value=_parsed(cell.value("value")))
+            for cell in raw.children("column_values")
         },
-        subitems=tuple(read_item(child) for child in raw.get("subitems") or () if child),
+        subitems=tuple(read_item(child, of_item=True) for child in children or ()),
     )
+
+
+def read_state(raw: answers.Fields) -> ItemState:
+    """The state of an item."""
+    try:
+        return ItemState(raw.text("state"))
+    except ValueError:
+        return raw.wrong("item of a known state")
+
+
+def read_column(raw: answers.Fields) -> BoardColumn:
+    """One column of a board."""
+    kind = raw.text("type")
+    labels = read_labels(raw) if kind in LABELLED else {}
+    return BoardColumn(id=raw.name_id("id"), title=raw.text("title"), type=kind, labels=labels)
 
 
 def _parsed(value: Any) -> Any:
@@ -76,32 +110,47 @@ def _parsed(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 
-def read_labels(settings: Any) -> dict[str, str]:
+def read_labels(column: answers.Fields) -> dict[str, str]:
     """The label ids by label, from a column's settings in either form of the API.
 
     A list of {id, label | name, is_deactivated?}, or an object {"1": "Done"} of label by id;
     `deactivated_labels` lists the ids that are not usable any more.
     """
-    parsed = _parsed(settings)
-    if not isinstance(parsed, dict):
+    parsed = _parsed(column.value("settings"))
+    if parsed is None or parsed == "":
         return {}
-    raw = parsed.get("labels")
-    deactivated = {str(label) for label in parsed.get("deactivated_labels") or ()}
-    pairs: Iterable[tuple[Any, Any]] = ()
-    if isinstance(raw, dict):
-        pairs = raw.items()
-    elif isinstance(raw, list):
-        pairs = ((label.get("id"), label) for label in raw if isinstance(label, dict))
+    if not isinstance(parsed, dict):
+        column.wrong("column with settings")
+    deactivated = parsed.get("deactivated_labels") or []
+    if not isinstance(deactivated, list):
+        column.wrong("column with labels")
+    unusable = {str(label) for label in deactivated}
     labels: dict[str, str] = {}
-    for number, label in pairs:
+    for number, label in _pairs(parsed.get("labels"), column):
         if isinstance(label, dict):
-            if label.get("is_deactivated"):
-                continue
-            label = label.get("label") or label.get("name")
-        if label and str(number) not in deactivated:
-            labels[str(label)] = str(number)
+            label = None if label.get("is_deactivated") else label.get("label") or label.get("name")
+        if label is None or label == "":
+            continue
+        label_id = answers.number_id(number)
+        if label_id is None or not isinstance(label, str):
+            column.wrong("column with labels")
+        if label_id not in unusable:
+            labels[label] = label_id
     return labels
+
+
+def _pairs(labels: Any, column: answers.Fields) -> Iterable[tuple[Any, Any]]:
+    """The id of each label, and the label as text or as an object."""
+    match labels:
+        case None:
+            return ()
+        case dict():
+            return labels.items()
+        case list() if all(isinstance(label, dict) for label in labels):
+            return ((label.get("id"), label) for label in labels)
+        case _:
+            return column.wrong("column with labels")

@@ -38,7 +38,8 @@ class Snapshot(base.Model):
     """The state of the write budget. Complexity in points, times in seconds, calls of the UTC day.
 
     `paused_for`: seconds until the API pause ends. `calls_run_out_at`: the time (UTC) of the day's last call at the
-    rate since this process started; None if the calls last until midnight.
+    rate since this process started; None if the calls last until midnight. `calls_resume_at`: the time (UTC) until
+    which the API allows no call; None while it does.
     """
 
     complexity_limit: int
@@ -51,6 +52,7 @@ class Snapshot(base.Model):
     calls_today: float
     calls_limit: int
     calls_run_out_at: datetime | None
+    calls_resume_at: datetime | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +80,7 @@ class Budget:
         self._limit = limit
         self._clock = clock
         self._sleep = sleep
+        self._utcnow = utcnow
         writes = minute_window.Window(limit.complexity_per_minute, limit.minute_seconds)
         reads = minute_window.Window(limit.complexity_per_minute, limit.minute_seconds) if limit.reads_apart else writes
         self._windows = {Kind.WRITE: writes, Kind.READ: reads}
@@ -118,8 +121,8 @@ class Budget:
     async def turn(self, kind: Kind, *, name: str = "", mutations: int = 0) -> Turn:
         """Wait until one more request may be sent, and reserve its cost.
 
-        Raises AccountStop when the calls of the day are used up, and Rejected (OVER_BUDGET) for several mutations that
-        exceed the points of any minute. Then nothing was sent.
+        Raises AccountStop when the calls of the day are used up or the API allows none, and Rejected (OVER_BUDGET) for
+        several mutations that exceed the points of any minute. Then nothing was sent.
         """
         self._check_day(kind)
         await self._request_limiter().acquire()
@@ -150,7 +153,10 @@ class Budget:
         self._windows[turn.kind].lose(turn.reservation)
 
     def settle(self, turn: Turn, reply: responses.Reply) -> None:
-        """Correct window, weights and rate by an answer."""
+        """Correct window, weights and rate by an answer, and obey each wait that its errors state.
+
+        An answer with outcomes may hold the error of a limit for one alias: no other request may leave meanwhile.
+        """
         report = responses.window_report(reply)
         # The error of a request that was too big states its cost as well, although the API does not charge it.
         cost = report.cost or next((error.cost for error in reply.errors if error.cost), None)
@@ -160,6 +166,11 @@ class Budget:
             self._read_costs[turn.name] = cost
         self._windows[turn.kind].settle(turn.reservation, report, self._clock())
         self._learn_rate(reply)
+        for error in reply.errors:
+            if error_table.is_daily_limit(error):
+                self.end_day(error.wait)
+            elif error_table.rule(error).action is error_table.Action.WAIT:
+                self.pause(error_table.wait_of(error))
 
     def throttled(self, turn: Turn, error: error_table.ApiError, wait: float, reply: responses.Reply) -> None:
         """Pause all requests for `wait` seconds: the API refused this one without executing it."""
@@ -180,10 +191,14 @@ class Budget:
         """Send nothing for so many seconds: an API pause."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
-    def end_day(self) -> float:
-        """Count the day's calls as used up, as the API says. Returns the seconds until midnight UTC."""
-        self._day.exhaust()
-        return self._day.resets_in()
+    def end_day(self, wait: float | None) -> None:
+        """Allow no call for `wait` seconds, or until midnight UTC, as the API says."""
+        self._day.close(wait or None)
+
+    def no_calls_for(self) -> float:
+        """Seconds until the API allows calls again; 0 while it does."""
+        until = self._day.closed_until()
+        return 0.0 if until is None else (until - self._utcnow()).total_seconds()
 
     def snapshot(self) -> Snapshot:
         """The state of the write budget now."""
@@ -200,6 +215,7 @@ class Budget:
             calls_today=round(self._day.used, 1),
             calls_limit=self._day.limit,
             calls_run_out_at=self._day.runs_out_at(),
+            calls_resume_at=self._day.closed_until(),
         )
 
     def _cost(self, name: str, mutations: int) -> int:
@@ -224,6 +240,12 @@ class Budget:
             self.pause(allowance.resets_in)
 
     def _check_day(self, kind: Kind) -> None:
+        if (until := self._day.closed_until()) is not None:
+            raise error_table.AccountStop(
+                f"the API allows no call before {until:%Y-%m-%d %H:%M:%S} UTC",
+                code="DAILY_LIMIT_EXCEEDED",
+                wait=self.no_calls_for(),
+            )
         share = 1 - self._limit.daily_reserve if kind is Kind.WRITE else 1
         if self._day.used >= self._day.limit * share:
             raise error_table.AccountStop(

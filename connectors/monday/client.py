@@ -16,12 +16,11 @@ from typing import Any, Self
 import pydantic
 
 from connectors import backoff, errors
+from connectors.monday import api_version as api_versions
 from connectors.monday import budget as budgets
 from connectors.monday import documents, error_table, responses, transport
 
 log = logging.getLogger(__name__)
-
-API_VERSION = "2026-10"
 
 Leave = Callable[[], Awaitable[None]]
 
@@ -30,7 +29,8 @@ class Client:
     """One token at one URL. Use it as an async context manager, in the event loop of its budget.
 
     `timeout` limits one round trip, in seconds. `tries` limits the attempts of a request that a limit refuses, and of a
-    read. The token appears in no repr, log or error.
+    read. `read_token` reads the token once more after the API refused it; it may raise Misconfigured. The token appears
+    in no repr, log or error.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Client:
         token: str | pydantic.SecretStr,
         *,
         budget: budgets.Budget,
-        api_version: str = API_VERSION,
+        api_version: str = api_versions.VERSION,
         timeout: float = 60.0,
         tries: int = 6,
         clock: Callable[[], float] = time.monotonic,
@@ -47,10 +47,12 @@ class Client:
         rng: random.Random | None = None,
         proxy: str | None = None,
         post: transport.Transport | None = None,
+        read_token: Callable[[], pydantic.SecretStr] | None = None,
     ) -> None:
         self.budget = budget
         self._url = url
         self._token = pydantic.SecretStr(token) if isinstance(token, str) else token
+        self._read_token = read_token
         self._api_version = api_version
         self._tries = tries
         self._clock = clock
@@ -119,13 +121,15 @@ class Client:
         name: str = "",
         leave: Leave | None = None,
     ) -> responses.Reply:
-        """Send until no limit refuses the request. The next turn obeys each stated wait."""
+        """Send until neither a limit nor an old token refuses the request. The next turn obeys each stated wait."""
         stale = backoff.delays(rng=self._rng)
         refused: error_table.ApiError | None = None
+        wait = 0.0
         async with self.budget.place(kind):
             for attempt in range(self._tries):
                 turn = await self.budget.turn(kind, name=name, mutations=mutations)
-                reply = await self._round_trip(turn, body, key, leave)
+                token = self._token
+                reply = await self._round_trip(turn, body, self._headers(token, key), leave)
                 error = responses.request_error(reply)
                 if error is None:
                     self.budget.settle(turn, reply)
@@ -133,16 +137,37 @@ class Client:
                 rule = error_table.rule(error)
                 if rule.action is not error_table.Action.WAIT or reply.replayed:
                     self.budget.settle(turn, reply)
+                    if error_table.is_unauthorized(error) and await self._has_new_token(token):
+                        # The API checks the token first: it executed nothing.
+                        refused = error
+                        continue
                     raise self._exception(error, reply, mutations)
                 # The first wait is exactly the stated one. After a wait that was too short, a growing surplus is added.
-                wait = error.wait if error.wait is not None else rule.wait
+                wait = error_table.wait_of(error)
                 wait += next(stale) if attempt else 0.0
                 log.warning("the API refused a request, next attempt in %.1f s: %s", wait, error)
                 self.budget.throttled(turn, error, wait, reply)
                 refused = error
         raise errors.Transient(f"refused {self._tries} times: {refused}", wait=wait)
 
-    async def _round_trip(self, turn: budgets.Turn, body: str, key: str | None, leave: Leave | None) -> responses.Reply:
+    async def _has_new_token(self, refused: pydantic.SecretStr) -> bool:
+        """Read the token again, and return whether it is another one than the refused one."""
+        if self._read_token is not None:
+            try:
+                read = await asyncio.to_thread(self._read_token)
+            except errors.Misconfigured as error:
+                log.warning("the API refused the token, and there is no new one: %s", error)
+            else:
+                if _is_usable(read):
+                    self._token = read
+        if self._token == refused:
+            return False
+        log.warning("the API refused the token: going on with the new one")
+        return True
+
+    async def _round_trip(
+        self, turn: budgets.Turn, body: str, headers: Mapping[str, str], leave: Leave | None
+    ) -> responses.Reply:
         if leave is not None:
             try:
                 await leave()
@@ -151,7 +176,7 @@ class Client:
                 raise
         started = self._clock()
         try:
-            answer = await self._post(body, self._headers(key))
+            answer = await self._post(body, headers)
         except BaseException as error:
             sent = isinstance(error, errors.OutcomeUnknown) or not isinstance(error, errors.OrdersyncError)
             (self.budget.lose if sent else self.budget.cancel)(turn)
@@ -162,20 +187,25 @@ class Client:
 
     def _exception(self, error: error_table.ApiError, reply: responses.Reply, mutations: int) -> errors.OrdersyncError:
         if error_table.is_daily_limit(error):
-            until = self.budget.end_day()
-            return error_table.AccountStop(str(error), code=error.code, wait=error.wait or until)
+            return error_table.AccountStop(str(error), code=error.code, wait=self.budget.no_calls_for())
         exception = error_table.exception(error, mutations=mutations)
         if reply.replayed and isinstance(exception, errors.Transient):
             # The API repeats its earlier answer: this key never gets another one.
             return error_table.MustLookUp(error)
         return exception
 
-    def _headers(self, key: str | None) -> dict[str, str]:
+    def _headers(self, token: pydantic.SecretStr, key: str | None) -> dict[str, str]:
         headers = {
-            "Authorization": self._token.get_secret_value(),
+            "Authorization": token.get_secret_value(),
             "Content-Type": "application/json",
             "API-Version": self._api_version,
         }
         if key is not None:
             headers["Idempotency-Key"] = key
         return headers
+
+
+def _is_usable(token: pydantic.SecretStr) -> bool:
+    """Is it a token that a header may hold? A file that is being written may be empty for a moment."""
+    text = token.get_secret_value()
+    return bool(text) and text.isascii() and text.isprintable()

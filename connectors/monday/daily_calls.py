@@ -1,4 +1,8 @@
-"""Counts the calls of the UTC day, and computes when they reset and when they run out. The clock is an argument."""
+"""Counts the calls of the UTC day, and computes when they reset and when they run out. The clock is an argument.
+
+The API's word is more than our count: when it refuses a call for the day, no call leaves until the time that it states,
+and then the count begins anew.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
@@ -15,12 +19,16 @@ class Day:
     def __init__(self, limit: int, *, used: float = 0.0, now: Callable[[], datetime] = utcnow) -> None:
         self.limit = limit
         self._now = now
+        self._closed_until: datetime | None = None
         self._start(now(), used)
 
     @property
     def used(self) -> float:
         """Calls used on the current day."""
         now = self._now()
+        if self._closed_until is not None and now >= self._closed_until:
+            self._start(self._closed_until, 0.0)
+            self._closed_until = None
         if now.date() != self._since.date():
             self._start(datetime.combine(now.date(), time(), UTC), 0.0)
         return self._used
@@ -29,9 +37,15 @@ class Day:
         """Count calls; a negative number takes calls back."""
         self._used = max(0.0, self.used + calls)
 
-    def exhaust(self) -> None:
-        """Count all calls as used: the API says that none is left."""
-        self._used = max(self.used, float(self.limit))
+    def close(self, seconds: float | None) -> None:
+        """Allow no call for so many seconds, or until midnight UTC: the API says that none is left."""
+        wait = self.resets_in() if seconds is None else seconds
+        self._closed_until = self._now() + timedelta(seconds=wait)
+
+    def closed_until(self) -> datetime | None:
+        """The time (UTC) until which the API allows no call; None while it does."""
+        closed = self._closed_until
+        return closed if closed is not None and self._now() < closed else None
 
     def resets_in(self) -> float:
         """Seconds until midnight UTC."""
@@ -39,7 +53,12 @@ class Day:
         return (datetime.combine(now.date() + timedelta(days=1), time(), UTC) - now).total_seconds()
 
     def runs_out_at(self) -> datetime | None:
-        """The time (UTC) of the last call at the rate since this count began; None if the calls last the day."""
+        """The time (UTC) of the last call at the rate since this count began; None if the calls last the day.
+
+        None too while the API allows no call: the count says nothing then.
+        """
+        if self.closed_until() is not None:
+            return None
         left = self.limit - self.used
         now = self._now()
         if left <= 0:

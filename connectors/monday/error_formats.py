@@ -17,6 +17,9 @@ from schemas import base
 
 Json = dict[str, Any]
 
+# Seconds. A longer stated wait is not believed: the longest limit of the API is that of a day.
+LONGEST_WAIT = 2 * 86_400.0
+
 
 class Answer(base.Model):
     """One HTTP answer. Header names are in lower case."""
@@ -38,7 +41,7 @@ def read_errors(
     listed = list(_raw_errors(payload))
     for raw in listed:
         yield _error(raw, answer, allowances, request_id, now)
-    if not listed and (answer.status >= 300 or not payload.get("data")):
+    if not listed and (answer.status >= 300 or not as_object(payload.get("data"))):
         uncoded: Json = {"message": answer.text[:200] or "empty answer", "extensions": {}}
         if answer.status < 300:
             uncoded["extensions"]["code"] = "BAD_JSON"
@@ -112,8 +115,10 @@ def _stated_waits(
         None if milliseconds is None else milliseconds / 1000,
         float(legacy[1]) if legacy else None,
     ]
-    stated += [allowance.resets_in for allowance in allowances.values() if allowance.left == 0]
-    waits = [wait for wait in stated if wait is not None]
+    if not error_table.is_daily_limit(error):
+        # The headers are about the minute, and say nothing about the day.
+        stated += [allowance.resets_in for allowance in allowances.values() if allowance.left == 0]
+    waits = [min(wait, LONGEST_WAIT) for wait in stated if wait is not None]
     points = allowances.get("complexityMinute")
     complexity = error_table.rule(error).throttle is error_table.Throttle.COMPLEXITY
     if not waits and complexity and points is not None and points.resets_in is not None:
@@ -128,7 +133,7 @@ def _retry_after(value: str, now: datetime) -> float | None:
         return number
     try:
         until = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (until - now).total_seconds())

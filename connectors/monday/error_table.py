@@ -200,9 +200,19 @@ def is_no_column(code: str) -> bool:
     return _plain(code) == _plain(_NO_COLUMN)
 
 
+def wait_of(error: ApiError) -> float:
+    """The pause in seconds before the next attempt: the stated one, else the one of the table."""
+    return error.wait if error.wait is not None else rule(error).wait
+
+
 def is_daily_limit(error: ApiError) -> bool:
     """Does the error say that the calls of the UTC day are used up?"""
     return rule(error) is _DAILY
+
+
+def is_unauthorized(error: ApiError) -> bool:
+    """Does the error say that the API does not accept the token?"""
+    return error.status == 401 or _plain(error.code) == "unauthorized"
 
 
 def exception(error: ApiError, *, mutations: int) -> errors.OrdersyncError:
@@ -214,7 +224,7 @@ def exception(error: ApiError, *, mutations: int) -> errors.OrdersyncError:
         case Action.BOARD_STOP:
             return BoardStop(str(error), code=error.code, wait=error.wait)
         case Action.WAIT:
-            return errors.Transient(str(error), wait=error.wait if error.wait is not None else row.wait)
+            return errors.Transient(str(error), wait=wait_of(error))
         case Action.RESEND:
             return errors.OutcomeUnknown(str(error), wait=error.wait)
         case Action.LOOK_UP:

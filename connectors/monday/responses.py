@@ -4,22 +4,32 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from connectors import errors
-from connectors.monday import daily_calls, error_formats, error_table, limits, minute_window
+from connectors.monday import answers, daily_calls, error_formats, error_table, limits, minute_window
 from schemas import base, items
+
+# Half of a surrogate pair, written as JSON: alone it is no character, and no database stores it.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+# More points than any budget has, and more seconds than any minute.
+Points = Annotated[int, Field(ge=0, le=10**9)]
+Seconds = Annotated[float, Field(ge=0, le=3_600)]
 
 
 class Complexity(base.Model):
     """Points before and after a request, its cost in points, and seconds until the budget resets."""
 
-    before: int
-    after: int
-    query: int
-    reset_in: float
+    before: Points
+    after: Points
+    query: Points
+    reset_in: Seconds
 
 
 class Reply(base.Model):
@@ -94,7 +104,10 @@ def request_error(reply: Reply) -> error_table.ApiError | None:
 
 
 def judge(reply: Reply, aliases: Sequence[str]) -> list[Verdict]:
-    """The verdict on each mutation in the order of `aliases`, by its own id and its own error."""
+    """The verdict on each mutation in the order of `aliases`, by its own id and its own error.
+
+    A result without a valid id is Unknown: the API did something, and does not say what.
+    """
     return [_verdict(reply, alias) for alias in aliases]
 
 
@@ -116,16 +129,17 @@ def window_report(reply: Reply) -> minute_window.WindowReport:
 
 def _verdict(reply: Reply, alias: str) -> Verdict:
     result = reply.data.get(alias)
-    if isinstance(result, dict) and result.get("id"):
-        board = error_formats.as_object(result.get("board")).get("id")
-        return items.Done(id=str(result["id"]), board_id=str(board) if board else None)
+    if result is not None:
+        return _done(result) or items.Unknown(
+            reason=f"{alias} of request {reply.request_id or 'unknown'} has no valid id: {answers.short(result)}"
+        )
     error = next((error for error in reply.errors if error.path[:1] == (alias,)), None)
     if error is None:
         return items.Unknown(reason=f"no id and no error in request {reply.request_id or 'unknown'}")
     row = error_table.rule(error)
     match row.action:
         case error_table.Action.WAIT:
-            return Throttled(wait=error.wait if error.wait is not None else row.wait, code=error.code)
+            return Throttled(wait=error_table.wait_of(error), code=error.code)
         case error_table.Action.RESEND | error_table.Action.LOOK_UP:
             return items.Unknown(reason=str(error))
         case error_table.Action.BOARD_STOP | error_table.Action.ACCOUNT_STOP:
@@ -141,11 +155,31 @@ def _verdict(reply: Reply, alias: str) -> Verdict:
             )
 
 
+def _done(result: object) -> items.Done | None:
+    """The outcome of a result with valid ids: of an item with its board, or of a group or a column."""
+    fields = error_formats.as_object(result)
+    if "board" not in fields:
+        name = answers.name_id(fields.get("id"))
+        return None if name is None else items.Done(id=name)
+    item = answers.number_id(fields.get("id"))
+    if item is None:
+        return None
+    if fields["board"] is None:
+        return items.Done(id=item)
+    board = answers.number_id(error_formats.as_object(fields["board"]).get("id"))
+    return None if board is None else items.Done(id=item, board_id=board)
+
+
 def _payload(text: str) -> error_formats.Json:
+    """The JSON object of a body, {} for any other body."""
     try:
-        return error_formats.as_object(json.loads(text))
-    except ValueError:
+        payload = json.loads(text)
+        if _SURROGATE.search(text):
+            whole = json.dumps(payload, ensure_ascii=False).encode("utf-16", "surrogatepass")
+            payload = json.loads(whole.decode("utf-16", "replace"))
+    except (ValueError, RecursionError):
         return {}
+    return error_formats.as_object(payload)
 
 
 def _complexity(value: object) -> Complexity | None:

@@ -4,7 +4,7 @@
     config.py       every setting
     clock.py        the time as an argument
     server.py       HTTP, start and stop
-    service.py      one request: token, limits, parse, faults, key, complexity, run, answer
+    service.py      one request: token, limits, parse, faults, key, complexity, run, answer; the gateway in front
     incoming.py     headers and body of a POST, and the price of its document
     limits.py       the limits of minute, requests at a time, complexity and day
     cost.py         the estimated complexity of a request
@@ -16,6 +16,7 @@
     answers.py      the format of every error
     board.py        the effect of each mutation
     values.py       the format of a value for each column type
+    activity.py     the activity log of both boards
     labels.py       labels of status and dropdown columns
     search.py       pages, filters and cursors
     store.py        the state, in the tables of tables.sql

@@ -29,7 +29,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--token", help="the only token that is accepted; without it, any token is")
     parser.add_argument("--faults", default="[]", help="a JSON list of fault rules, or a file with one")
     parser.add_argument("--latency-ms", type=float, default=20.0, help="of every request")
-    parser.add_argument("--latency-per-mutation-ms", type=float, default=0.0)
+    parser.add_argument("--latency-per-mutation-ms", type=float, default=0.0, help="of each alias, one after another")
     parser.add_argument("--lookup-lag", type=float, default=0.0, help="seconds until searches return a new item")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     return parser.parse_args(given)

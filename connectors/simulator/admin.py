@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field, TypeAdapter
 
-from connectors.simulator import faults, service, store
+from connectors.simulator import board, faults, service, store, values
 from schemas import base
 
 
@@ -65,6 +65,7 @@ class Admin:
 
     def __init__(self, api: service.Service) -> None:
         self._api = api
+        self._rules = board.Board(api.state, api.settings, user=values.PERSON_ID)
 
     def board(self) -> dict[str, Any]:
         """All items of every state; `columns` has the values by column id, as they were last written."""
@@ -130,7 +131,7 @@ class Admin:
         return {"item_id": str(item.id)}
 
     def _edit_column(self, edit: ColumnAct) -> None:
-        board, state = self._api.rules.board(edit.board_id), self._api.state
+        board, state = self._rules.board(edit.board_id), self._api.state
         existing = state.columns[board.id].get(edit.column_id)
         if existing is not None:
             state.remove_column(existing)
@@ -138,20 +139,20 @@ class Admin:
             state.add_column(store.Column(board.id, edit.column_id, edit.title, edit.type))
 
     def _edited(self, edit: ItemEdit, now: float) -> store.Item:
-        rules, board_id = self._api.rules, str(self._api.settings.board_id)
+        rules, board_id = self._rules, str(self._api.settings.board_id)
         match edit:
             case SetValue():
-                values = json.dumps({edit.column_id: edit.value})
-                return rules.change(str(rules.item(edit.item_id).board_id), edit.item_id, values, True, now)
+                cells = json.dumps({edit.column_id: edit.value})
+                return rules.change(str(rules.item(edit.item_id).board_id), edit.item_id, cells, True, now)
             case Move():
                 groups = {group.title: group.id for group in self._api.state.groups[int(board_id)].values()}
                 group_id = groups.get(edit.group) or rules.create_group(board_id, edit.group).id
                 return rules.move(edit.item_id, group_id, now)
             case Add():
-                values = json.dumps(edit.columns)
+                cells = json.dumps(edit.columns)
                 if edit.parent_id is None:
-                    return rules.create_item(board_id, edit.name, None, values, True, now)
-                return rules.create_subitem(edit.parent_id, edit.name, values, True, now)
+                    return rules.create_item(board_id, edit.name, None, cells, True, now)
+                return rules.create_subitem(edit.parent_id, edit.name, cells, True, now)
             case Act(action="duplicate"):
                 return rules.duplicate(edit.item_id, now)
             case Act(action="move_to_board"):

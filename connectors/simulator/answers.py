@@ -5,6 +5,7 @@ status. The bodies of the daily limit and of the minute limit are not published:
 """
 
 import dataclasses
+from http import HTTPStatus
 from typing import Any
 
 from graphql import GraphQLError
@@ -122,9 +123,12 @@ def internal() -> Answer:
     return error(500, "INTERNAL_SERVER_ERROR", "Internal server error", status_code=500)
 
 
-def bad_gateway() -> Answer:
-    page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
-    return Answer(502, page, ("BAD_GATEWAY",))
+def gateway(status: int = HTTPStatus.BAD_GATEWAY) -> Answer:
+    """The HTML page of the gateway: it says nothing about the request."""
+    known = HTTPStatus(status)
+    title = f"{known.value} {known.phrase}"
+    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return Answer(known.value, page, (known.name,))
 
 
 def board_missing(board_id: int) -> Answer:

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from connectors.simulator import answers, config, labels, store, values
+from connectors.simulator import activity, answers, config, labels, store, values
 
 NAME_LENGTH = 255
 ITEM_BYTES = 64 * 1024
@@ -16,11 +16,15 @@ CREATABLE = frozenset(values.CONVERTERS)
 
 
 class Board:
-    """The rules of the board over the store. `now` is in UTC seconds. Every method raises `answers.failed`."""
+    """The rules of the board over the store. `now` is in UTC seconds. Every method raises `answers.failed`.
 
-    def __init__(self, state: store.Store, settings: config.Config) -> None:
+    `user` is the id that the activity log names.
+    """
+
+    def __init__(self, state: store.Store, settings: config.Config, user: int = values.USER_ID) -> None:
         self._state = state
         self._settings = settings
+        self._log = activity.Log(state, user)
 
     def create_item(
         self,
@@ -68,7 +72,9 @@ class Board:
         renamed, cells = self._converted(board_id, sent, create_labels)
         item_id = self._state.add_item(board_id, group, parent, renamed or _named(name), now)
         self._write(item_id, {}, cells)
-        return self._existing(item_id)
+        created = self._existing(item_id)
+        self._log.created(created, now)
+        return created
 
     def change(self, board_id: str, item_id: str | None, sent: Any, create_labels: bool, now: float) -> store.Item:
         """Write cells of an active item, and its name if `sent` has one."""
@@ -78,8 +84,10 @@ class Board:
             message = f"Item {item.id} is not on board {board.id}"
             raise answers.failed("ResourceNotFoundException", message, status_code=404, item_id=item.id)
         renamed, cells = self._converted(item.board_id, sent, create_labels)
-        self._write(item.id, self._state.cells(item.id), cells)
+        before = self._state.cells(item.id)
+        self._write(item.id, before, cells)
         self._state.set_item(item.id, now, **({"name": renamed} if renamed else {}))
+        self._log.changed(item, renamed, before, cells, now)
         return self._existing(item.id)
 
     def move(self, item_id: str | None, group_id: str, now: float) -> store.Item:
@@ -88,6 +96,7 @@ class Board:
         if group_id not in self._state.groups[item.board_id]:
             raise answers.failed("ResourceNotFoundException", "Group not found", status_code=404, group_id=group_id)
         self._state.set_item(item.id, now, group_id=group_id)
+        self._log.moved(item, group_id, now)
         return self._existing(item.id)
 
     def move_to_other_board(self, item_id: str, now: float) -> store.Item:
@@ -95,6 +104,7 @@ class Board:
         item = self.active_item(item_id)
         for each in [item, *self._state.subitems(item.id)]:
             other = self._other_board(each.board_id)
+            self._log.left_board(each, now)
             self._state.set_item(each.id, now, board_id=other.id, group_id=next(iter(self._state.groups[other.id])))
         return self._existing(item.id)
 
@@ -120,6 +130,8 @@ class Board:
         for each in [item, *self._state.subitems(item.id)]:
             if each.state != "deleted":
                 self._state.set_item(each.id, now, state=state)
+        # The API tells of the item alone, not of the subitems that go with it.
+        self._log.removed(item, state, now)
         return self._existing(item.id)
 
     def duplicate(self, item_id: str, now: float) -> store.Item:
@@ -130,6 +142,7 @@ class Board:
             parent = item.parent_id if each.id == item.id else copies[item.id]
             copies[each.id] = self._state.add_item(each.board_id, each.group_id, parent, each.name, now)
             self._state.write_cells(copies[each.id] or 0, self._state.cells(each.id))
+            self._log.created(self._existing(copies[each.id] or 0), now)
         return self._existing(copies[item.id] or 0)
 
     def create_group(self, board_id: str, title: str) -> store.Group:

@@ -45,6 +45,8 @@ class Config(base.Model):
     remembered_bytes: int = Field(default=1_000_000, gt=0)
 
     latency: float = Field(default=0.02, ge=0)
+    # The time that each alias of a mutation takes. Above 0, each alias has a commit of its own, as with the fault
+    # `slow_aliases`, which overrides it; at 0, all aliases and the key are one commit.
     latency_per_mutation: float = Field(default=0.0, ge=0)
     # Pages and searches do not return items younger than this; reads by id do.
     lookup_lag: float = Field(default=0.0, ge=0)

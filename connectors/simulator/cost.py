@@ -77,7 +77,7 @@ class _Walk:
         ids = arguments.get("ids")
         if isinstance(ids, list):
             return len(ids)
-        if name in ("boards", "items") and isinstance(arguments.get("limit"), int):
+        if name in ("boards", "items", "activity_logs") and isinstance(arguments.get("limit"), int):
             return int(arguments["limit"])
         return USUAL.get(name, 1)
 

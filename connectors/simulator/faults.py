@@ -39,21 +39,32 @@ class Kind(StrEnum):
     HANG = "hang"
     # In addition to any other kind.
     SLOW = "slow"
+    SLOW_ALIASES = "slow_aliases"
+    GATEWAY_GIVES_UP = "gateway_gives_up"
     DROP_IDEMPOTENCY = "drop_idempotency"
 
 
-ONLY_MUTATIONS = frozenset({Kind.THROTTLE_200, Kind.PARTIAL_ALIASES, Kind.NULL_ALIAS, Kind.DROP_IDEMPOTENCY})
+ONLY_MUTATIONS = frozenset(
+    {Kind.THROTTLE_200, Kind.PARTIAL_ALIASES, Kind.NULL_ALIAS, Kind.SLOW_ALIASES, Kind.DROP_IDEMPOTENCY}
+)
+GATEWAY_STATUSES = frozenset({502, 503, 504})
 
 
 class Rule(base.Model):
     """One kind of fault, and the requests that it strikes.
 
-    `seconds`: the duration of `slow` and `hang`, and the wait that `throttle_*`, `conflict_409`, `locked_423` state.
+    `seconds`: the duration of `slow`, of `hang` and of each alias of `slow_aliases`, the wait until `gateway_gives_up`,
+    and the wait that `throttle_*`, `conflict_409`, `locked_423` state.
     `executed`: do the mutations of a `bad_gateway_html` (default: no), `hang` or `null_alias` (default: yes) take
     effect? `late`: a `hang` that executes at its end, not at its start. `aliases`: positions (from 0) for
     `throttle_200` (default: all), `partial_aliases` and `null_alias` (default: a seeded `share` of them, at least
-    one). `code`: the error code of `partial_aliases` and `throttle_429`. `status`: the HTTP status of `legacy_error`.
-    A `drop_idempotency` neither reads nor stores the key.
+    one). `code`: the error code of `partial_aliases` and `throttle_429`. `status`: the HTTP status of `legacy_error`
+    (default: 200) and of `gateway_gives_up` (default: 502); `cut`: this gateway ends the connection instead.
+
+    `slow_aliases`: the aliases run one after the other, each with a commit of its own; the key is stored after the last
+    one. `gateway_gives_up`: the API runs the request to its end; a request that ends earlier is answered as usual.
+    A `drop_idempotency` neither reads nor stores the key. With `while_running`, it does not lock the key either: the
+    request runs beside an earlier one of the same key, and later ones run beside it.
     """
 
     kind: Kind
@@ -66,7 +77,9 @@ class Rule(base.Model):
     aliases: tuple[int, ...] | None = None
     share: float = Field(default=0.5, gt=0, le=1)
     code: str | None = None
-    status: int = 200
+    status: int | None = None
+    cut: bool = False
+    while_running: bool = False
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -74,6 +87,10 @@ class Rule(base.Model):
             raise ValueError(f"{self.kind}: give either `at` or `rate`")
         if self.of == "query" and self.kind in ONLY_MUTATIONS:
             raise ValueError(f"{self.kind} cannot strike a query")
+        if self.kind is Kind.SLOW_ALIASES and not self.seconds:
+            raise ValueError(f"{self.kind}: `seconds` must be more than 0")
+        if self.kind is Kind.GATEWAY_GIVES_UP and self.status not in (None, *GATEWAY_STATUSES):
+            raise ValueError(f"{self.kind}: `status` must be one of {sorted(GATEWAY_STATUSES)}")
         return self
 
     def takes_effect(self) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -57,10 +58,22 @@ def operation(document: graphql.DocumentNode, name: str | None) -> graphql.Opera
 def execute(
     document: graphql.DocumentNode, name: str | None, variables: Mapping[str, Any], root: object
 ) -> graphql.ExecutionResult:
-    """Run an operation, its mutations one after the other. Raises the error of a bug in the simulator."""
+    """Run an operation whose fields take no time. Raises the error of a bug in the simulator."""
     result = graphql.execute_sync(
         schema(), document, root_value=root, variable_values=dict(variables), operation_name=name
     )
+    return _checked(result)
+
+
+async def execute_in_turn(
+    document: graphql.DocumentNode, name: str | None, variables: Mapping[str, Any], root: object
+) -> graphql.ExecutionResult:
+    """Run mutations that take time: each begins when the one before it has ended. Raises as `execute`."""
+    result = graphql.execute(schema(), document, root_value=root, variable_values=dict(variables), operation_name=name)
+    return _checked(await result if inspect.isawaitable(result) else result)
+
+
+def _checked(result: graphql.ExecutionResult) -> graphql.ExecutionResult:
     for error in result.errors or ():
         if error.original_error is not None and not isinstance(error.original_error, graphql.GraphQLError):
             raise error.original_error

@@ -1,11 +1,12 @@
 """The fields of Query and Mutation. Each mutation runs as its own step, and the faults of its alias strike here."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from graphql import GraphQLError
 
-from connectors.simulator import answers, faults, limits, store, values, views
+from connectors.simulator import answers, clock, faults, limits, stats, store, values, views
 
 MAX_IDS = 100
 
@@ -86,23 +87,27 @@ class Query(_Root):
         return {"daily_limit": {"base": calls, "total": calls}}
 
 
-def _step(act: Callable[Concatenate["Mutation", P], T]) -> Callable[Concatenate["Mutation", P], T | None]:
-    """Run one alias in a savepoint and count it, unless its fault strikes."""
+def _step(
+    act: Callable[Concatenate["Mutation", P], T],
+) -> Callable[Concatenate["Mutation", P], "T | Awaitable[T | None] | None"]:
+    """Run one alias as its own step and count it, unless its fault strikes."""
 
-    def run(self: "Mutation", /, *args: P.args, **kwargs: P.kwargs) -> T | None:
+    def run(self: "Mutation", /, *args: P.args, **kwargs: P.kwargs) -> "T | Awaitable[T | None] | None":
         rule = self.struck.get(self.position)
         self.position += 1
-        if rule and rule.kind is faults.Kind.THROTTLE_200:
-            raise _field_throttled(rule)
-        if rule and rule.kind is faults.Kind.PARTIAL_ALIASES:
-            raise answers.failed(rule.code or "RecordInvalidException", "Fault: this alias fails", status_code=422)
-        if rule and not rule.takes_effect():
-            return None
-        self.tried += 1
-        with self._reader.state.step():
-            done = act(self, *args, **kwargs)
-        self.done += 1
-        return None if rule else done
+
+        def effect() -> T | None:
+            if rule and rule.kind is faults.Kind.THROTTLE_200:
+                raise _field_throttled(rule)
+            if rule and rule.kind is faults.Kind.PARTIAL_ALIASES:
+                raise answers.failed(rule.code or "RecordInvalidException", "Fault: this alias fails", status_code=422)
+            if rule and not rule.takes_effect():
+                return None
+            with self.counted_step():
+                done = act(self, *args, **kwargs)
+            return None if rule else done
+
+        return self.in_turn(effect)
 
     return run
 
@@ -119,15 +124,53 @@ def _field_throttled(rule: faults.Rule) -> GraphQLError:
 
 
 class Mutation(_Root):
-    """The mutations of the API. `tried` counts the aliases that were run, `done` those that succeeded."""
+    """The mutations of the API. `tried` counts the aliases that were run, `done` those that succeeded.
+
+    `pause` is the time that each alias takes. With None they take none, and run inside a transaction of the caller;
+    else each alias is a transaction of its own.
+    """
 
     def __init__(
-        self, reader: views.Reader, charge: limits.Charge, struck: Mapping[int, faults.Rule], now: float
+        self,
+        reader: views.Reader,
+        charge: limits.Charge,
+        struck: Mapping[int, faults.Rule],
+        counters: stats.Stats,
+        time: clock.Clock,
+        pause: float | None,
     ) -> None:
         super().__init__(reader, charge)
         self.struck = struck
         self.position = self.tried = self.done = 0
-        self._now = now
+        self._stats = counters
+        self._clock = time
+        self._pause = pause
+
+    @property
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def in_turn(self, effect: Callable[[], T]) -> T | Awaitable[T]:
+        """Let an alias take effect, now or after the time that it takes."""
+        return effect() if self._pause is None else self._after(self._pause, effect)
+
+    async def _after(self, seconds: float, effect: Callable[[], T]) -> T:
+        await self._clock.sleep(seconds)
+        return effect()
+
+    @contextlib.contextmanager
+    def counted_step(self) -> Iterator[None]:
+        """Run one alias: all its changes or none, and its success, are counted."""
+        state = self._reader.state
+        self.tried += 1
+        succeeded = False
+        try:
+            with state.step() if self._pause is None else state.transaction():
+                yield
+            succeeded = True
+            self.done += 1
+        finally:
+            self._stats.ran(done=succeeded)
 
     @_step
     def create_item(

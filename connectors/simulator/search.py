@@ -1,4 +1,4 @@
-"""Pages of active items in the order of their creation.
+"""Pages of active items in the order of their creation, or the last updated first.
 
 A cursor contains its whole query, so it outlives a restart; it expires an hour after its first page.
 """
@@ -13,6 +13,8 @@ from connectors.simulator import answers, config, store, values
 
 MAX_PAGE = 500
 MAX_IDS = 100
+# The virtual column by which any board can be ordered.
+LAST_UPDATED = "__last_updated__"
 
 Condition = tuple[str, list[Any]]
 
@@ -34,6 +36,7 @@ class Query:
     params: dict[str, Any]
     columns: list[dict[str, Any]]
     after: int = 0
+    updated: float | None = None
 
 
 class Search:
@@ -67,18 +70,19 @@ class Search:
     def _page(self, query: Query, limit: int) -> Page:
         if not 1 <= limit <= MAX_PAGE:
             raise answers.failed("InvalidArgumentException", f"limit must be 1 to {MAX_PAGE}")
-        where = ["board_id = ?", "state = 'active'", "id > ?"]
-        parameters: list[Any] = [query.board_id, query.after]
+        (start, arguments), order = _start(query)
+        where = ["board_id = ?", "state = 'active'", start]
+        parameters: list[Any] = [query.board_id, *arguments]
         for sql, arguments in self._conditions(query):
             where.append(f"({sql})")
             parameters += arguments
         if self._settings.lookup_lag:
             where.append("created <= ?")
             parameters.append(self._now - self._settings.lookup_lag)
-        items = self._state.items(" AND ".join(where) + " ORDER BY id LIMIT ?", [*parameters, limit + 1])
+        items = self._state.items(" AND ".join(where) + f" ORDER BY {order} LIMIT ?", [*parameters, limit + 1])
         if len(items) <= limit:
             return Page(items, None)
-        query = dataclasses.replace(query, after=items[limit - 1].id)
+        query = dataclasses.replace(query, after=items[limit - 1].id, updated=items[limit - 1].updated)
         cursor = base64.urlsafe_b64encode(json.dumps(dataclasses.asdict(query)).encode()).decode()
         return Page(items[:limit], cursor)
 
@@ -142,6 +146,18 @@ class Search:
             f"WHERE column_id = ? AND folded IS NOT NULL AND chosen.value IN ({_placeholders(wanted)}))",
             [path, column.id, *wanted],
         )
+
+
+def _start(query: Query) -> tuple[Condition, str]:
+    """The items after the last page, and their order. The only order that the simulator offers is by the update."""
+    order = [(one["column_id"], one.get("direction")) for one in query.params.get("order_by") or ()]
+    if not order:
+        return ("id > ?", [query.after]), "id"
+    if order != [(LAST_UPDATED, "desc")]:
+        raise answers.failed("InvalidArgumentException", f"order_by is {LAST_UPDATED}, desc here")
+    if query.updated is None:
+        return ("1 = 1", []), "updated DESC, id DESC"
+    return ("(updated, id) < (?, ?)", [query.updated, query.after]), "updated DESC, id DESC"
 
 
 def _placeholders(parameters: Sequence[Any]) -> str:

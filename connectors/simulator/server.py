@@ -50,11 +50,11 @@ class Simulator:
         self._origin = "http://{}:{}".format(*self._runner.addresses[0][:2])
 
     async def stop(self) -> None:
-        """Stop listening, and close the store."""
+        """Stop listening, end the requests that still run, and close the store."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        self.service.state.close()
+        await self.service.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()

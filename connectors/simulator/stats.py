@@ -12,15 +12,16 @@ class Stats:
     """`mutations` counts the aliases that were run, successful or not; requests are HTTP requests."""
 
     def __init__(self) -> None:
+        self._writing = 0
         self.reset()
 
     def reset(self) -> None:
-        """Set every counter to 0."""
+        """Set every counter to 0, and `max_writes_in_flight` to the writes that run now."""
         self.requests = self.mutation_requests = self.query_requests = 0
         self.mutations = self.mutations_done = 0
         self.throttled = self.replays = self.keys_reused_with_other_body = 0
-        self.max_writes_in_flight = 0
-        self._writing = 0
+        # What runs now goes on running.
+        self.max_writes_in_flight = self._writing
         self.errors: collections.Counter[str] = collections.Counter()
         self.faults: collections.Counter[str] = collections.Counter()
 
@@ -37,6 +38,11 @@ class Stats:
         else:
             self.query_requests += 1
         self.faults.update(kind.value for kind in struck)
+
+    def ran(self, *, done: bool) -> None:
+        """Count an alias that was run, successful or not."""
+        self.mutations += 1
+        self.mutations_done += done
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

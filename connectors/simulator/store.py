@@ -1,8 +1,10 @@
 """The state in one SQLite file: a committed change is there after kill -9.
 
 A mutation request and its idempotency record are one commit: a killed server has executed the whole request and stored
-the key, or nothing. (Each alias can still fail alone, see `step`.) The outline of the board (boards, groups, columns,
-labels) is also in memory, because every value is checked against it.
+the key, or nothing. (Each alias can still fail alone, see `step`.) Where aliases take time, each is one commit, and the
+record is the last one. No transaction lasts beyond an await: other requests would write in it.
+
+The outline of the board (boards, groups, columns, labels) is also in memory, because every value is checked against it.
 """
 
 import contextlib
@@ -14,6 +16,8 @@ from importlib import resources
 from pathlib import Path
 
 FIRST_ITEM_ID = 9_300_000_001
+# Entries of the activity log that the file keeps, of both boards together.
+ACTIVITY_KEPT = 20_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +70,20 @@ class Cell:
     value: str
     text: str
     folded: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Activity:
+    """One entry of a board's activity log. `at` is in UTC seconds; `data` is JSON text."""
+
+    id: int
+    board_id: int
+    item_id: int | None
+    user_id: int
+    event: str
+    entity: str
+    data: str
+    at: float
 
 
 class Store:
@@ -231,6 +249,23 @@ class Store:
             self._db.executemany("DELETE FROM cells WHERE item_id = ? AND column_id = ?", cleared)
         if kept:
             self._db.executemany("REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)", kept)
+
+    # The activity log.
+
+    def add_activity(
+        self, board_id: int, item_id: int | None, user_id: int, event: str, entity: str, data: str, at: float
+    ) -> None:
+        """Add an entry to the log of a board, and delete the entries that are too old to be kept."""
+        row = (board_id, item_id, user_id, event, entity, data, at)
+        added = self._db.execute(
+            "INSERT INTO activity (board_id, item_id, user_id, event, entity, data, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            row,
+        ).lastrowid
+        self._db.execute("DELETE FROM activity WHERE id <= ?", ((added or 0) - ACTIVITY_KEPT,))
+
+    def activity(self, where: str, parameters: Sequence[object]) -> list[Activity]:
+        """The entries that match `where`, which is SQL of our own code, never of a request."""
+        return [Activity(*row) for row in self._db.execute(f"SELECT * FROM activity WHERE {where}", parameters)]
 
     # Answers by key, and calls by day.
 

@@ -67,6 +67,19 @@ CREATE INDEX IF NOT EXISTS answers_by_expiry ON answers_by_key (expires);
 -- In tenths of a call.
 CREATE TABLE IF NOT EXISTS calls_by_day (day TEXT PRIMARY KEY, tenths INTEGER NOT NULL) WITHOUT ROWID;
 
+-- What happened on each board, newest last; `data` is the JSON text of the API. store.py keeps the newest entries only.
+CREATE TABLE IF NOT EXISTS activity (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    board_id INTEGER NOT NULL,
+    item_id INTEGER,
+    user_id INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    data TEXT NOT NULL,
+    at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS activity_by_board ON activity (board_id, id);
+
 -- An item counts while it is active; the count rolls back with everything else.
 CREATE TRIGGER IF NOT EXISTS item_appears AFTER INSERT ON items BEGIN
     UPDATE boards SET items_count = items_count + 1 WHERE id = NEW.board_id;

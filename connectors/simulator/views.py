@@ -1,13 +1,14 @@
 """The objects that queries and mutations return. Fields and arguments have the names of the schema."""
 
 import functools
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from graphql import GraphQLResolveInfo
 
-from connectors.simulator import answers, board, config, search, store
+from connectors.simulator import activity, answers, board, config, search, store, values
 
 Info: TypeAlias = "GraphQLResolveInfo[Any]"
 
@@ -139,6 +140,20 @@ class Column:
         return {}
 
 
+class LogEntry:
+    """An entry of the activity log; `created_at` counts units of 100 ns, as the API does."""
+
+    def __init__(self, reader: Reader, entry: store.Activity) -> None:
+        self.id = str(uuid.UUID(int=entry.id))
+        self.account_id = str(values.ACCOUNT_ID)
+        self.user_id = str(entry.user_id)
+        self.event = entry.event
+        self.entity = entry.entity
+        self.data = entry.data
+        self.created_at = str(int(entry.at * 10_000_000))
+        reader.cost += OBJECT_COST
+
+
 class Board:
     """The board, or its subitem board."""
 
@@ -165,6 +180,11 @@ class Board:
             for each in columns
             if (ids is None or each.id in ids) and (types is None or each.type in types)
         ]
+
+    def activity_logs(self, _: Info, limit: int | None, page: int | None, **filters: Any) -> list[LogEntry]:
+        """The newest entries first."""
+        entries = activity.read(self._reader.state, self._board, limit or 25, page or 1, filters)
+        return [LogEntry(self._reader, each) for each in entries]
 
     def items_page(
         self,

@@ -129,6 +129,12 @@ class Journal:
         with self._db.read() as session:
             return [_request(row) for row in session.query(STATEMENTS["open_requests"])]
 
+    def in_doubt(self) -> tuple[int, datetime | None]:
+        """The number of requests without a recorded outcome, and when the oldest one left first."""
+        with self._db.read() as session:
+            (row,) = session.query(STATEMENTS["in_doubt"])
+        return int(row["requests"]), None if row["since"] is None else database.from_db_time(row["since"])
+
     def carried_out(self) -> Counter[str]:
         """The number of mutations of each kind in requests that the API carried out. Reads the whole journal."""
         kinds: Counter[str] = Counter()

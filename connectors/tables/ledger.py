@@ -47,6 +47,12 @@ class Ledger:
             rows = chunks.query(session, STATEMENTS["items_of_others"], item_ids)
         return {str(row["item_id"]): str(row["record_uuid"]) for row in rows}
 
+    def changed_since(self, at: datetime) -> set[str]:
+        """The orders of which the API confirmed anything since then (UTC)."""
+        with self._db.read() as session:
+            rows = session.query(STATEMENTS["changed_since"], (database.to_db_time(at),))
+        return {str(row["record_uuid"]) for row in rows}
+
     def correct(self, entities: Sequence[tuple[items.Entity, int]], grant: leases.Grant) -> None:
         """Replaces ledger rows by entities read from the board, each with the version that it was compared with.
 

@@ -26,7 +26,8 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     context: typer.Context,
-    board: Annotated[bool, typer.Option(help="Read the whole board too, and compare it.")] = False,
+    board: Annotated[bool, typer.Option(help="Read what changed on the board too, and compare it.")] = False,
+    full: Annotated[bool, typer.Option(help="With --board: read the whole board.")] = False,
     fix: Annotated[bool, typer.Option(help="Emit the repairs: a worker carries them out.")] = False,
     wait: Annotated[bool, typer.Option(help="With --fix: wait for the repairs, then verify once more.")] = False,
     within: Within = stall.WITHIN,
@@ -35,9 +36,13 @@ def verify(
     """Checks that every source row is in sync, waiting, failed, held or excluded, and that it is true; else exit 1."""
     if wait and not fix:
         raise typer.BadParameter("--wait needs --fix: there is nothing to wait for")
+    if full and not board:
+        raise typer.BadParameter("--full needs --board: it says how much of the board is read")
     emitted = "emitted repairs stay emitted, and a worker carries them out; the same command continues" if fix else ""
     with _interruptible(emitted), lazy.show_reconcile.progress() as progress:
-        result = lazy.verify.run(context.obj(), board=board, fix=fix, wait=wait, within=within, progress=progress)
+        result = lazy.verify.run(
+            context.obj(), board=board, full=full, fix=fix, wait=wait, within=within, progress=progress
+        )
     lazy.show_reconcile.verified(result, as_json=as_json)
     if not result.sound:
         raise typer.Exit(1)

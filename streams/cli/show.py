@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -26,6 +26,8 @@ STYLES = {
     SyncState.HELD: "magenta",
     SyncState.EXCLUDED: "dim",
 }
+# A request without an answer for longer than this is worth a line.
+ANSWERED_WITHIN = timedelta(seconds=10)
 # Rows of a table at most.
 MOST = 40
 
@@ -135,7 +137,12 @@ def _on_their_way(current: statuses.Status) -> None:
     if current.leaving:
         plain(f"leaving     {current.leaving} deleted orders that are still on the board")
     plain(f"window      {current.unsettled_mutations} of {current.window} mutations unsettled")
+    if current.in_doubt_since is not None and (current.parked or current.at - current.in_doubt_since > ANSWERED_WITHIN):
+        since = f"{current.in_doubt_since:%H:%M:%S} UTC"
+        plain(f"in doubt    {current.in_doubt} requests without an answer since {since}, {current.parked} orders wait")
     plain(f"API calls   {current.calls_today} writes today, of {current.calls_limit} calls a day")
+    if (warning := current.api_version.warning) is not None:
+        console.print(f"[yellow]API version {escape(warning)}[/]", soft_wrap=True)
 
 
 def _processes(current: statuses.Status) -> None:
@@ -178,7 +185,7 @@ def _holds(current: statuses.Status) -> None:
 
 
 def _worker(worker: workers.WorkerState, now: datetime) -> str:
-    """One line: the address of the process, its paused lanes with the reason, the end of the day's API calls."""
+    """One line: the address of the process, its paused lanes with the reason, the end of the API's calls."""
     silence = (now - worker.at).total_seconds()
     line = f"{worker.role:<11} {worker.name} " if worker.role != worker.name else f"{worker.role:<11} "
     if silence > stall.SILENT:
@@ -188,6 +195,9 @@ def _worker(worker: workers.WorkerState, now: datetime) -> str:
     line += f"[{style}]pauses {paused}[/]" if paused else ", ".join(filter(None, ("works", escape(worker.address))))
     if worker.budget is not None and worker.budget.calls_run_out_at is not None:
         line += f", [yellow]the day's API calls run out at {worker.budget.calls_run_out_at:%H:%M} UTC[/]"
+    resume = None if worker.budget is None else worker.budget.calls_resume_at
+    if resume is not None and resume > now:
+        line += f", [red]the API allows no call before {resume:%Y-%m-%d %H:%M} UTC[/]"
     return line
 
 

@@ -77,8 +77,10 @@ def _repairs(result: verify_command.Result) -> None:
 
 
 def _audited(report: audit.BoardReport) -> None:
+    if report.look is not None:
+        show.plain(str(report.look))
     if not report.drift:
-        show.console.print(f"[green]✓[/] the board shows {report.compared} orders as production has them")
+        show.console.print(f"[green]✓[/] {_compared(report)}")
     else:
         kinds = Counter(report.orders.values())
         summary = ", ".join(f"{n} {kind.value}" for kind, n in kinds.items())
@@ -94,6 +96,14 @@ def _audited(report: audit.BoardReport) -> None:
             show.plain(f"and {len(report.drift) - show.MOST} more differences: --json lists them")
     if report.unkeyed:
         show.plain(f"{report.unkeyed} items have no record_uuid: they belong to users and are left alone")
+
+
+def _compared(report: audit.BoardReport) -> str:
+    if report.look is None or report.look.since is None:
+        return f"the board shows {report.compared} orders as production has them"
+    if not report.compared:
+        return "no order changed on the board"
+    return f"the board shows the {report.compared} orders that were compared as production has them"
 
 
 def _as_json(result: verify_command.Result) -> dict[str, Any]:

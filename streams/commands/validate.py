@@ -2,10 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from connectors import errors
 from connectors.database import sqlserver
+from connectors.monday import api_version
 from connectors.tables import orders_pushdown, staging
 from mappings import checks, columns, hashing, sizes
 from streams import topics
@@ -23,8 +26,8 @@ class Validation:
     notes: list[str]
 
 
-def validate(settings: Settings) -> Validation:
-    """Every disagreement between mapping, tables, board and topics. Writes nothing.
+def validate(settings: Settings, now: Callable[[], datetime] = utcnow) -> Validation:
+    """Every disagreement between mapping, tables, board and topics. Writes nothing. A note warns of an old API version.
 
     Raises what SQL, Kafka and the board raise.
     """
@@ -40,10 +43,12 @@ def validate(settings: Settings) -> Validation:
             subitem_columns=_columns(parts, ids.subitem_board_id),
         )
         mistakes += parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
+        warning = api_version.support(now().date()).warning
+        notes = [] if warning is None else [warning]
         if not isinstance(parts.db, sqlserver.SqlServerDatabase):
-            return Validation(mistakes, [])
+            return Validation(mistakes, notes)
         pushdown_report = check_pushdown(parts, mistakes + parts.db.mistakes())
-        return Validation(pushdown_report.mistakes, [*parts.db.notes(), *pushdown_report.notes])
+        return Validation(pushdown_report.mistakes, [*notes, *parts.db.notes(), *pushdown_report.notes])
 
 
 def check_pushdown(parts: Resources, mistakes: list[str]) -> Validation:

@@ -45,12 +45,15 @@ def run(
     settings: Settings,
     *,
     board: bool = False,
+    full: bool = False,
     fix: bool = False,
     wait: bool = False,
     within: float = stall.WITHIN,
     progress: Progress = silent,
 ) -> Result:
-    """Checks; with `fix` also repairs; with `wait` until the repairs arrived, or nothing moved for `within` seconds.
+    """Checks; with `board` also what changed on the board, with `full` all of it; with `fix` also repairs.
+
+    With `wait` it waits until the repairs arrived, or nothing moved for `within` seconds.
 
     Raises what SQL, Kafka and the board raise.
     """
@@ -58,7 +61,7 @@ def run(
         with connect.database(settings) as parts:
             return _check(parts, board=False, progress=progress)
     with connect.everything(settings) as parts:
-        result = _check(parts, board, progress)
+        result = _check(parts, board, progress, full=full)
         repairs = FixLoop(parts, progress, within)
         for _ in range(ATTEMPTS if fix else 0):
             lost = repairs.detect_lost()
@@ -80,16 +83,16 @@ def run(
         return result
 
 
-def _check(parts: Resources, board: bool, progress: Progress) -> Result:
+def _check(parts: Resources, board: bool, progress: Progress, *, full: bool = False) -> Result:
     verified = parts.verifier().check(thorough=True)
     parts.state.set(verify_timer.LAST, verified.summary)
-    return Result(verified, asyncio.run(_audit(parts, progress)) if board else None)
+    return Result(verified, asyncio.run(_audit(parts, progress, full)) if board else None)
 
 
-async def _audit(parts: Resources, progress: Progress) -> audit.BoardReport:
+async def _audit(parts: Resources, progress: Progress, full: bool) -> audit.BoardReport:
     used = api_calls.calls_today(parts.state, parts.journal.calls_since, utcnow())
     async with parts.board_client(calls_today=used) as client:
         try:
-            return await board_audit.audited(parts, client, progress)
+            return await board_audit.audited(parts, client, progress, full=full)
         finally:
             api_calls.note(parts.state, client.budget.snapshot().requests, utcnow())

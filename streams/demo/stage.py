@@ -109,7 +109,7 @@ def stage(
 
 
 def settle(stage: Stage, *, within: float = SETTLE_WITHIN, on_look: Callable[[status.Status], None]) -> None:
-    """Waits until every order is settled and a pass that started after this call found no change.
+    """Waits until every order is settled and a pass that started after that, and after this call, found no change.
 
     `on_look` gets every status that was read. Raises Misconfigured after a guard stop, or after `within` seconds.
     """
@@ -120,7 +120,10 @@ def settle(stage: Stage, *, within: float = SETTLE_WITHIN, on_look: Callable[[st
         last = now.last_pass
         if now.held:
             raise errors.Misconfigured(f"the guard stopped detection: {now.held}")
-        if now.settled and last is not None and last.started_at > since and last.quiet:
+        if not now.settled:
+            # What a poller that died has emitted last may return an order to detection when it settles.
+            since = utcnow()
+        elif last is not None and last.started_at > since and last.quiet:
             return
         time.sleep(STATUS_EVERY)
     raise errors.Misconfigured(

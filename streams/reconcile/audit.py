@@ -1,10 +1,11 @@
-"""audit compares every item of the board with production and reports each difference as drift.
+"""audit compares items of the board with production and reports each difference as drift.
 
 Reads: the board page by page, MON_* tables, snapshot rows, ERR rows, ORDERS_UNIFIED. Writes: nothing. Emits: nothing.
 Runs in: the worker's verify timer and `ordersync verify --board`. Runs twice: the second run reports the same drift.
 
 Invariant: an item belongs to the order that production names for it, even if a user changed its key; otherwise to the
-order that its key names. Items without an identity belong to users: the audit only counts them. An order that moved
+order that its key names. A full look compares every item, an incremental one (incremental.py) those that changed;
+both compare with this code. Items without an identity belong to users: the audit only counts them. An order that moved
 during the audit, or whose newest version the API refused, waits for the next audit: the board may show either version.
 """
 
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
+
+from pydantic import Field
 
 from connectors.monday import board_values
 from connectors.tables.repairs import Settled
@@ -54,13 +57,45 @@ class Drift(Model):
     shown: str | None = None
 
 
+class Look(Model):
+    """How the board was read. `reason`: why all of it was; `since`: the time of the changes that were read.
+
+    `read`: items that were looked up or read; `active`: items that the board has; `calls`: API calls.
+    """
+
+    reason: str = ""
+    since: datetime | None = None
+    last_full: datetime
+    read: int
+    active: int
+    calls: int
+
+    def __str__(self) -> str:
+        calls = _count(self.calls, "call")
+        if self.since is None:
+            return f"board: all {_count(self.active, 'item')} looked at (full look: {self.reason}), {calls}"
+        return (
+            f"board: {_count(self.read, 'changed item')} of {self.active:,} looked at since "
+            f"{self.since:%Y-%m-%d %H:%M:%S} UTC (last full look: {self.last_full:%Y-%m-%d}), {calls}"
+        )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 class BoardReport(Model):
-    """The result of one audit. `compared`: orders that were compared; `unkeyed`: items that belong to users."""
+    """The result of one audit. `compared`: orders that were compared; `unkeyed`: items that belong to users.
+
+    `waiting`: differences of orders that moved or failed, which the next audit has to look at again.
+    """
 
     items: int
     compared: int
     unkeyed: int
     drift: tuple[Drift, ...]
+    waiting: tuple[Drift, ...] = Field(default=(), exclude=True)
+    look: Look | None = None
 
     @property
     def orders(self) -> dict[str, Kind]:
@@ -73,7 +108,8 @@ class BoardReport(Model):
     def summary(self, at: datetime) -> dict[str, Any]:
         """The part that `ordersync status` shows, as JSON values."""
         kinds = Counter(kind.value for kind in self.orders.values())
-        return {"at": at.isoformat(), "items": self.items, "wrong": len(self.orders), "kinds": dict(kinds)}
+        known = {"at": at.isoformat(), "items": self.items, "wrong": len(self.orders), "kinds": dict(kinds)}
+        return known if self.look is None else {**known, "items": self.look.active, "look": str(self.look)}
 
 
 class Production(Protocol):
@@ -155,26 +191,46 @@ class Auditor:
         Raises what the board client raises, and Transient from the tables.
         """
         production = await asyncio.to_thread(self.production.production_items)
+        return await self.compare(pages, production, production, progress)
+
+    async def compare(
+        self,
+        pages: AsyncIterator[Sequence[board_values.BoardItem]],
+        production: Mapping[str, tuple[str, int]],
+        scope: Collection[str],
+        progress: Callable[[int], None] = lambda items: None,
+    ) -> BoardReport:
+        """`run` for the orders in `scope` alone: of other orders no item is missing. `production`: production_items.
+
+        The pages have to contain every item of these orders that the board has.
+        """
         state = _AuditState(production, {item_id: uuid for uuid, (item_id, _) in production.items()})
         async for page in pages:
             await asyncio.to_thread(self._compare_page, page, state)
             progress(state.items)
         for uuid, item_ids in state.foreign.items():
             state.drift += [_foreign_item(uuid, item_id, state) for item_id in item_ids]
-        missing = [uuid for uuid in production if uuid not in state.found and uuid not in state.foreign]
+        expected = [uuid for uuid in production if uuid in scope]
+        missing = [uuid for uuid in expected if uuid not in state.found and uuid not in state.foreign]
         state.drift += [_of_item(Kind.MISSING, uuid, production[uuid][0], expected="one item") for uuid in missing]
-        drift = await asyncio.to_thread(self._unmoved, state.drift, production)
-        return BoardReport(items=state.items, compared=len(state.found), unkeyed=state.unkeyed, drift=tuple(drift))
+        drift, waiting = await asyncio.to_thread(self._unmoved, state.drift, production)
+        return BoardReport(
+            items=state.items,
+            compared=len(state.found),
+            unkeyed=state.unkeyed,
+            drift=tuple(drift),
+            waiting=tuple(waiting),
+        )
 
     def _compare_page(self, page: Sequence[board_values.BoardItem], state: _AuditState) -> None:
         items_of_orders: dict[str, board_values.BoardItem] = {}
         for item in page:
             state.items += 1
-            key = fields.key_of(item, self.mappings)
+            uuid = named_order(item, state.production, self.mappings)
             if item.id in state.order_of:
                 items_of_orders[state.order_of[item.id]] = item
-            elif key:
-                state.foreign.setdefault(key if key in state.production else key.upper(), []).append(item.id)
+            elif uuid:
+                state.foreign.setdefault(uuid, []).append(item.id)
             else:
                 state.unkeyed += 1
         state.found |= items_of_orders.keys()
@@ -205,23 +261,39 @@ class Auditor:
             )
         return drift
 
-    def _unmoved(self, drift: Sequence[Drift], production: Mapping[str, tuple[str, int]]) -> list[Drift]:
-        """The drift of orders that did not move during the audit."""
+    def _unmoved(
+        self, drift: Sequence[Drift], production: Mapping[str, tuple[str, int]]
+    ) -> tuple[list[Drift], list[Drift]]:
+        """The drift of orders that did not move during the audit, and the rest, without items that stay for good."""
         uuids = sorted({one.record_uuid for one in drift})
         settled, refused = self.tables.settled(uuids), self.refused()
         undetected = self.tables.in_source([uuid for uuid in uuids if uuid not in settled])
         removes = self.mappings.board.board.removal is not items.Removal.KEEP
 
-        def unmoved(one: Drift) -> bool:
+        def moves(one: Drift) -> bool:
             order = settled.get(one.record_uuid)
-            waits = order is not None and order.state is SyncState.WAITING
+            if order is not None and order.state is SyncState.WAITING:
+                return True
             if one.kind is Kind.EXTRA:
-                gone = order is None or order.state is SyncState.EXCLUDED or order.known_hash == detection.DELETED
-                return removes and gone and not waits and one.record_uuid not in undetected
-            same = order is not None and order.version == production[one.record_uuid][1]
-            return same and not waits and one.record_uuid not in refused
+                return one.record_uuid in undetected or not _is_gone(order)
+            return order is None or order.version != production[one.record_uuid][1] or one.record_uuid in refused
 
-        return [one for one in drift if unmoved(one)]
+        stays = {
+            one for one in drift if one.kind is Kind.EXTRA and not removes and _is_gone(settled.get(one.record_uuid))
+        }
+        judged = [one for one in drift if one not in stays]
+        return [one for one in judged if not moves(one)], [one for one in judged if moves(one)]
+
+
+def _is_gone(order: Settled | None) -> bool:
+    """The source does not have this order any more, or it is excluded."""
+    return order is None or order.state is SyncState.EXCLUDED or order.known_hash == detection.DELETED
+
+
+def named_order(item: board_values.BoardItem, production: Mapping[str, Any], mappings: Mappings) -> str:
+    """The order that the key of an item names; "" for an item of users."""
+    key = fields.key_of(item, mappings)
+    return key if key in production else key.upper()
 
 
 def _foreign_item(uuid: str, item_id: str, state: _AuditState) -> Drift:

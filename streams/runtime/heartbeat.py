@@ -111,6 +111,7 @@ def _budget(snapshot: Any) -> workers.ApiBudget:
         calls_today=snapshot.calls_today,
         calls_limit=snapshot.calls_limit,
         calls_run_out_at=snapshot.calls_run_out_at,
+        calls_resume_at=snapshot.calls_resume_at,
     )
 
 

@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from connectors import errors
+from connectors.monday import api_version
 from schemas import workers
 from streams import topics
 from streams.delivery import health
@@ -92,6 +93,8 @@ class Metrics(Collector):
         """Every metric."""
         worker = self.reporter.state()
         yield from self._worker(worker)
+        days = api_version.support(worker.at.date()).days_left
+        yield _gauge("api_version_days_left", "Days for which Monday.com supports the pinned API version", days)
         if worker.budget is not None:
             yield from _budget(worker.budget)
         tables = self.tables.get()

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from connectors.monday import api_version
+from connectors.tables.lost_events import PARKED
 from schemas import detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
@@ -24,8 +26,10 @@ class CustomerState(Model):
 class Status(Model):
     """The values of `ordersync status`. All states, `undetected` and `refused` add up to `source_rows`.
 
+    `in_doubt`: requests without an answer, the oldest `in_doubt_since`; `parked`: orders that wait for them;
     `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
-    customer holds; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day.
+    customer holds; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day;
+    `api_version`: how long the API supports the pinned version.
     """
 
     source_rows: int
@@ -35,6 +39,9 @@ class Status(Model):
     leaving: int
     unsettled_mutations: int
     window: int
+    in_doubt: int
+    in_doubt_since: datetime | None
+    parked: int
     last_pass: detection.PassReport | None
     held: str | None
     holds: tuple[hold.Hold, ...]
@@ -47,6 +54,7 @@ class Status(Model):
     rows: dict[str, int]
     calls_today: int
     calls_limit: int
+    api_version: api_version.Support
     writer: str | None
     workers: tuple[workers.WorkerState, ...]
     at: datetime
@@ -74,6 +82,7 @@ def collect(parts: Resources) -> Status:
     for failure in parts.failures.waiting():
         failures[failure["error_code"]] = failures.get(failure["error_code"], 0) + 1
     retries = retry.read_breaker(parts.state)
+    in_doubt, in_doubt_since = parts.journal.in_doubt()
     return Status(
         source_rows=source_rows,
         undetected=max(0, source_rows - known - (last or {}).get("refused", 0)),
@@ -82,6 +91,9 @@ def collect(parts: Resources) -> Status:
         leaving=parts.orders.waiting_deletes(),
         unsettled_mutations=parts.orders.unsettled_mutations(),
         window=parts.window,
+        in_doubt=in_doubt,
+        in_doubt_since=in_doubt_since,
+        parked=len(parts.state.all_of(PARKED)),
         last_pass=None if last is None else detection.PassReport.model_validate(last),
         held=parts.state.get(detect.HELD),
         holds=tuple(hold.holds(parts.state).values()),
@@ -94,6 +106,7 @@ def collect(parts: Resources) -> Status:
         rows=parts.cleanup.rows(),
         calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),
         calls_limit=parts.limits.calls_per_day,
+        api_version=api_version.support(utcnow().date()),
         writer=parts.lease_status.holder(),
         workers=tuple(
             workers.WorkerState.model_validate(state) for state in parts.state.all_of(heartbeat.FAMILY).values()

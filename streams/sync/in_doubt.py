@@ -39,8 +39,8 @@ API_TIMEOUT = 60.0
 ON_ITS_WAY = 5.0
 # Seconds between two checks of the board after those of backoff.LOOKUP_PAUSES.
 CHECK_EVERY = 20.0
-# A request that got no answer so often, while the API answered others, is given up.
-REFUSALS = 2
+# A request that got no answer so often is given up: while the API answered others, and while it answered none.
+REFUSALS, REFUSALS_OF_ALL = 2, 6
 # How many orders that wait for room are re-emitted at once: a batch of events.
 ROOM_ORDERS = 100
 # Seconds until parked orders are read once more while all of them wait for room.
@@ -109,11 +109,17 @@ class _Search:
     """The lookup of one in-doubt request. `checks_due`: the times (UTC) of the checks that are still to be done.
 
     The first check is due at once, the last one when the in-flight window is over. `refusals`: how often the request
-    got no answer while the API answered others.
+    got no answer while the API answered others, and how often it got none at all.
     """
 
     checks_due: list[datetime]
-    refusals: int = 0
+    refusals: tuple[int, int] = (0, 0)
+
+    def refused(self, *, alone: bool) -> bool:
+        """Counts one more window without an answer. True: give the request up."""
+        others, total = self.refusals
+        self.refusals = (others + alone, total + 1)
+        return self.refusals[0] >= REFUSALS or self.refusals[1] >= REFUSALS_OF_ALL
 
 
 @dataclass
@@ -251,10 +257,11 @@ class InDoubtRequests:
             search.checks_due = [at for at in search.checks_due if at > checked_at]
             return False
         left_at, answered_at = self._left_at(request), self.writer.answered_at
-        search.refusals += answered_at is not None and answered_at > left_at
-        if request.adopted or search.refusals >= REFUSALS:
-            if not request.adopted:
-                self._suspect(request)
+        if request.adopted:
+            await self.writer.give_up(request)
+            ended = True
+        elif search.refused(alone=answered_at is not None and answered_at > left_at):
+            self._suspect(request)
             await self.writer.give_up(request)
             ended = True
         else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from connectors.database import Database
+from connectors.simulator.faults import Kind
 from mappings import columns as mapped_columns
 from mappings import items as mapped
 from mappings import sizes as mapped_sizes
@@ -290,6 +291,12 @@ def inversions(history: Iterable[Written], told: Mapping[tuple[str, str], Sequen
             yield f"{uuid} {size or 'itself'} was written as {value} after {before}"
         else:
             at[uuid, size] = found
+
+
+def beside_each_other(writes: int, struck: Collection[str]) -> Iterator[str]:
+    """One write at a time, but for one beside a request without an answer: rules that bring that about excuse it."""
+    if writes > 1 and not {Kind.SLOW_ALIASES, Kind.GATEWAY_GIVES_UP, Kind.HANG} & set(struck):
+        yield f"{writes} writes were in flight at once"
 
 
 def label(value: Any) -> str:

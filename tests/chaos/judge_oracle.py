@@ -9,7 +9,7 @@ from typing import Any
 
 from mappings import items as mapped
 from schemas.orders import StagedOrder
-from tests.chaos.judge import Verdict
+from tests.chaos.judge import Verdict, beside_each_other
 from tests.support.board_script import PER_VERSION
 from tests.support.board_world import World
 
@@ -27,8 +27,7 @@ def judge(world: World) -> Verdict:
     found.met.update(throttled=stats.throttled)
     if stats.keys_reused_with_other_body:
         found.other.append(f"{stats.keys_reused_with_other_body} keys were used for another body")
-    if stats.max_writes_in_flight > 1:
-        found.other.append(f"{stats.max_writes_in_flight} writes were in flight at once")
+    found.other += beside_each_other(stats.max_writes_in_flight, stats.faults)
     return found
 
 

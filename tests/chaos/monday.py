@@ -69,6 +69,7 @@ class Player:
             await self._deliver(waiting)
             waiting = ()
             # What a later pass would heal is wrong all the same.
+            await self.world.simulator.service.rest()
             between = oracle.look(self.world, self.staged)
             if not between.holds:
                 raise Wrong(between)
@@ -194,6 +195,7 @@ async def _story(chosen: Schedule, folder: Path, template: Path) -> judge.Verdic
     await world.start()
     try:
         await player.play()
+        await world.simulator.service.rest()
         return oracle.judge(world)
     finally:
         await player._end(orderly=False)

@@ -12,13 +12,15 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 from unittest import mock
 
-from connectors import errors
+from connectors import backoff, errors
 from connectors.kafka import client as kafka_client
 from connectors.tables import journal, lease, orders
 from connectors.tables import lost_events as tables_lost_events
+from schemas import items
 from streams import app, stage
 from streams.delivery import consumer, exits, faust_app
 from streams.detect import step as detect
@@ -164,16 +166,15 @@ def _without_look(statement: str) -> str:
 def _forgets_intent(original: Any) -> Any:
     async def leave(self: writer.Writer, flight: Any) -> None:
         """Nothing is written down before the body leaves; the row comes after the answer, for the bookkeeping."""
+        self.left_at[flight.request.key] = self.now()
 
     return leave
 
 
 def _late_close(original: Any) -> Any:
-    async def close(self: writer.Writer, flight: Any, *args: Any, **kw: Any) -> None:
-        if not flight.journalled:
-            await asyncio.to_thread(self.journal.open, flight.request, self.grant)
-            flight.journalled = True
-        await original(self, flight, *args, **kw)
+    async def close(self: writer.Writer, request: Any, *args: Any, **kw: Any) -> None:
+        await asyncio.to_thread(self.journal.open, request, self.grant)
+        await original(self, request, *args, **kw)
 
     return close
 
@@ -186,6 +187,34 @@ def _blind(original: Any) -> Any:
         return []
 
     return advance
+
+
+def _short_window(original: Any) -> Any:
+    def window(in_flight: float = 0.0) -> timedelta:
+        return timedelta(seconds=sum(backoff.LOOKUP_PAUSES))
+
+    return window
+
+
+def _window_is_over(concerns: Callable[[in_doubt.InDoubtRequests, Any], bool]) -> Callable[[Any], Any]:
+    """Of these requests the writer believes that they left long ago."""
+
+    def mistake(original: Any) -> Any:
+        def left_at(self: in_doubt.InDoubtRequests, request: Any) -> Any:
+            left: Any = original(self, request)
+            return left - self.window if concerns(self, request) else left
+
+        return left_at
+
+    return mistake
+
+
+def _of_an_earlier_process(self: in_doubt.InDoubtRequests, request: Any) -> bool:
+    return request.key not in self.writer.left_at
+
+
+def _with_groups(self: in_doubt.InDoubtRequests, request: Any) -> bool:
+    return any(isinstance(mutation, items.CreateGroup) for mutation in request.mutations)
 
 
 def _forgets_parked(original: Any) -> Any:
@@ -283,6 +312,17 @@ PLANTS = {
     ),
     "blind create": Plant(
         "what is in doubt after a crash is taken for not done", ((in_doubt.InDoubtRequests, "advance", _blind),)
+    ),
+    "window of 22 s": Plant(
+        "what the board does not show after 22 s is taken for not done", ((in_doubt, "window", _short_window),)
+    ),
+    "no window in recovery": Plant(
+        "what an earlier process left in doubt has no in-flight window",
+        ((in_doubt.InDoubtRequests, "_left_at", _window_is_over(_of_an_earlier_process)),),
+    ),
+    "no window for groups": Plant(
+        "a request that makes groups has no in-flight window",
+        ((in_doubt.InDoubtRequests, "_left_at", _window_is_over(_with_groups)),),
     ),
     "forgotten parked order": Plant(
         "a parked order is removed and not emitted", ((in_doubt.InDoubtRequests, "_release", _forgets_parked),)

@@ -32,8 +32,9 @@ Until = Callable[..., Any]
 class Plant:
     """Tables, topics and a board, and workers as a test wants them."""
 
-    def __init__(self, parts: Resources, until: Until) -> None:
+    def __init__(self, parts: Resources, until: Until, simulator: embedded.Simulator) -> None:
         self.parts = parts
+        self.simulator = simulator
         self.until = until
         self.home = parts.settings.home
         self.workers: list[processes.Child] = []
@@ -64,6 +65,14 @@ class Plant:
 
     def log(self, worker: str = "worker-1") -> Path:
         return self.home / f"{worker}.log"
+
+    def restart_board(self) -> None:
+        """At the same address."""
+        running = self.home / "board" / "running"
+        noted = running.read_text()
+        self.simulator.stop()
+        running.write_text(noted)
+        assert self.simulator.start() == self.parts.monday_url
 
     def add_key_column(self) -> None:
         key = self.parts.mappings.board.key
@@ -108,7 +117,7 @@ def plant_in(
         lease_seconds=seconds,
     )
     parts = Resources(chosen, bootstrap=broker, monday_url=chosen.monday_url)
-    plant = Plant(parts, until)
+    plant = Plant(parts, until, simulator)
     try:
         parts.db.apply_schema(utcnow())
         setup.fill_with_samples(parts, orders=90, seed=3)
@@ -262,3 +271,35 @@ def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(
         plant.add_key_column()
         plant.settled()
         assert plant.log().read_text().count("is paused:") == 1
+
+
+def test_a_token_that_is_rotated_in_its_file_needs_no_restart(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(simulator_config.TOKEN)
+    worker = plant.start(monday_token_file=file)
+    plant.detect()
+    plant.settled()
+    # The new token is in the file before the API refuses the old one: no lane pauses.
+    file.write_text("second-Zk81\n")
+    monkeypatch.setattr(simulator_config, "TOKEN", "second-Zk81")
+    plant.restart_board()
+    plant.change(5, 77)
+    assert plant.detect() > 0
+    plant.settled()
+    assert "is paused:" not in plant.log().read_text()
+    # The old token is revoked first: the lane pauses until a later try finds the new one.
+    monkeypatch.setattr(simulator_config, "TOKEN", "third-Qm57")
+    plant.restart_board()
+    plant.change(5, 78)
+    assert plant.detect() > 0
+    plant.until(lambda: "is paused: Unauthorized (HTTP 401" in plant.log().read_text(), "the lane is paused")
+    file.write_text("third-Qm57")
+    plant.settled()
+    assert worker.running
+    log = plant.log().read_text()
+    assert log.count("going on with the new one") == 2
+    assert log.count("is paused:") == 1
+    assert not [token for token in ("second-Zk81", "third-Qm57") if token in log]
+    assert status.collect(plant.parts).failures == {}

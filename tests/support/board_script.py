@@ -114,19 +114,18 @@ def schedule(seed: int) -> Schedule:
     count = rng.randint(3, 5)
     passes = [_pass(rng, orders, version, last=version == count) for version in range(1, count + 1)]
     frozen = rng.random() < 0.15
-    rules = board_rules(rng, forgetful=not frozen)
+    batch_size = rng.choice((1, 3, 5, 25))
+    rules = board_rules(rng, forgetful=not frozen, batch_size=batch_size)
     forgetful = any(rule.kind is Kind.DROP_IDEMPOTENCY for rule in rules)
-    late = any(rule.late for rule in rules)
     strikes = _strikes(rng, frozen=frozen and not forgetful)
     return Schedule(
         seed=seed,
         passes=tuple(passes),
         rules=rules,
         strikes=strikes,
-        # What is done late, remembered by no key and shown later still, nobody could know of.
-        lookup_lag=0.0 if forgetful and late else rng.choice((0.0, 0.0, 1.0, 4.0, 10.0, 18.0)),
+        lookup_lag=rng.choice((0.0, 0.0, 1.0, 4.0, 10.0, 18.0)),
         complexity=rng.choice((10_000_000, 10_000_000, 1_000_000, 600_000)),
-        batch_size=rng.choice((1, 3, 5, 25)),
+        batch_size=batch_size,
         together=frozenset(one.version for one in passes[:-1] if rng.random() < 0.25),
         again=frozenset(one.version for one in passes if rng.random() < 0.3),
     )
@@ -221,16 +220,28 @@ TROUBLE: tuple[Callable[[random.Random, tuple[int, ...]], Rule], ...] = (
 )
 
 
-def board_rules(rng: random.Random, *, forgetful: bool) -> tuple[Rule, ...]:
+def board_rules(rng: random.Random, *, forgetful: bool, batch_size: int) -> tuple[Rule, ...]:
     rules = []
     for trouble in rng.sample(TROUBLE, rng.randint(1, 5)):
         at = tuple(sorted(rng.sample(range(1, 20), rng.randint(1, 4))))
         rules.append(trouble(rng, at))
+    if rng.random() < 0.4:
+        rules += _goes_on(rng, batch_size)
     if forgetful and rng.random() < 0.25:
-        # A request that is overtaken by its double on the way, and remembered by no key: nobody could know of it.
-        rules = [rule for rule in rules if rule.kind is not Kind.SLOW]
-        rules.append(Rule(kind=Kind.DROP_IDEMPOTENCY, rate=rng.choice((0.5, 1.0))))
+        # What arrives or goes on later than the API promises, and is remembered by no key, nobody could know of.
+        rules = [rule for rule in rules if rule.kind not in (Kind.SLOW, Kind.HANG)]
+        forgets = Rule(kind=Kind.DROP_IDEMPOTENCY, rate=rng.choice((0.5, 1.0)), while_running=rng.random() < 0.5)
+        rules.append(forgets)
     return tuple(rules)
+
+
+def _goes_on(rng: random.Random, batch_size: int) -> list[Rule]:
+    """Aliases that take their time, up to a minute in all, and a gateway that gives up while the API goes on."""
+    at = tuple(sorted(rng.sample(range(1, 15), rng.randint(1, 5))))
+    slow = Rule(kind=Kind.SLOW_ALIASES, at=at, seconds=rng.uniform(0.1, min(3.0, 58.0 / batch_size)))
+    given_up = tuple(each for each in at if rng.random() < 0.7) or at[:1]
+    answer = rng.choice(({}, {"status": 504}, {"cut": True}))
+    return [slow, Rule(kind=Kind.GATEWAY_GIVES_UP, at=given_up, seconds=rng.choice((0.5, 3.0, 15.0, 40.0)), **answer)]
 
 
 def _strikes(rng: random.Random, *, frozen: bool) -> tuple[Strike, ...]:

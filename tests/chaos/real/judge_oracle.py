@@ -71,8 +71,8 @@ def agrees(stage: Stage, log: "Log", *, skipped: bool = False, **known: Any) -> 
     found = judge.judge(parts.db, _board(stage), parts.mappings, emitted=emitted, **known)
     found.lost += stage.prove().wrong
     found.other += misplaced
-    if (writes := stage.stats()["max_writes_in_flight"]) > 1:
-        found.other.append(f"{writes} writes were in flight at once")
+    stats = stage.stats()
+    found.other += judge.beside_each_other(stats["max_writes_in_flight"], stats["faults_fired"])
     return found
 
 

@@ -15,7 +15,7 @@ from tests.chaos.sim.world import Templates
 ELSEWHERE = frozenset({"orderly stop", "no watchdog"})
 
 
-def caught(name: str, n: int = 200, seed: int = 1) -> str | None:
+def caught(name: str, n: int = 400, seed: int = 1) -> str | None:
     """Plays up to `n` schedules with the bug planted. The seed that catches it and the first line of its verdict, or
     None when none does. Raises ValueError when the bug does not fit into the code any more.
     """

@@ -66,6 +66,8 @@ class Story:
         await asyncio.sleep(max(edit.after for edit in world.schedule.rounds[-1].edits or NO_EDITS))
         await asyncio.gather(*others)
         rests = await self._rest()
+        # The API may still run what nobody waits for any more: that may spoil the board, too.
+        await world.board.service.rest()
         verdict = judge.judge(
             world.db,
             world.board.content(),
@@ -255,8 +257,7 @@ class Story:
         )
         if stats.keys_reused_with_other_body:
             verdict.other.append(f"{stats.keys_reused_with_other_body} keys were used for another body")
-        if stats.max_writes_in_flight > 1:
-            verdict.other.append(f"{stats.max_writes_in_flight} writes were in flight at once")
+        verdict.other += judge.beside_each_other(stats.max_writes_in_flight, stats.faults)
         if world.swept and not world.met["log wiped"]:
             verdict.lost.append(f"{world.swept} orders waited for events that the log never lost")
         verdict.other += world.log.misplaced()

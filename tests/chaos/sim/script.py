@@ -124,13 +124,13 @@ def schedule(seed: int) -> Schedule:
     rounds = tuple(_rounds(rng))
     wiped = rng.random() < 0.08
     frozen = rng.random() < 0.2
-    rules = board_rules(rng, forgetful=not frozen) if rng.random() < 0.6 else ()
+    batch_size = rng.choice((1, 3, 5, 25))
+    rules = board_rules(rng, forgetful=not frozen, batch_size=batch_size) if rng.random() < 0.6 else ()
     if rng.random() < 0.08:
         # For so long nobody says what became of anything: orders fail, and are tried again.
         start = rng.randint(1, 8)
         rules += (Rule(kind=Kind.NULL_ALIAS, at=tuple(range(start, start + 8)), executed=False, share=1.0),)
     forgetful = any(rule.kind is Kind.DROP_IDEMPOTENCY for rule in rules)
-    late = any(rule.late for rule in rules)
     strikes = list(_strikes(rng))
     if frozen and not forgetful:
         point = rng.choice([point for point in (*POINTS, *ANY) if point != "intent"])
@@ -146,10 +146,9 @@ def schedule(seed: int) -> Schedule:
             rng.randint(1, 25): rng.choice((0.0, 0.5, 1.0, 1.0)) for _ in range(rng.choice((0, 0, 0, 1, 2)))
         },
         rules=rules,
-        # What is done late, remembered by no key and shown later still, nobody could know of.
-        lookup_lag=0.0 if forgetful and late else rng.choice((0.0, 0.0, 1.0, 10.0, 18.0)),
+        lookup_lag=rng.choice((0.0, 0.0, 1.0, 10.0, 18.0)),
         complexity=rng.choice((10_000_000, 10_000_000, 1_000_000)),
-        batch_size=rng.choice((1, 3, 5, 25)),
+        batch_size=batch_size,
         window_minutes=rng.choice((10.0, 10.0, 10.0, 10.0, 0.05)),
         interleaved=rng.choice((0.0, 0.1, 0.1, 0.5)),
         wide=rng.random() < 0.03,

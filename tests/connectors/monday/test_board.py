@@ -49,6 +49,7 @@ def raw_item(number: int, key: str = "", **more: Any) -> Data:
         "board": {"id": "7"},
         "group": {"id": "g", "title": "G"},
         "column_values": [{"id": "key", "type": "text", "text": key, "value": json.dumps(key)}],
+        "subitems": [],
         **more,
     }
 
@@ -243,3 +244,11 @@ async def test_no_question_asks_nothing() -> None:
     assert await subject.places([]) == {}
     assert await subject.find_items("key", []) == {}
     assert script.asked == []
+
+
+async def test_an_active_item_without_a_board_is_no_answer_and_not_a_moved_item() -> None:
+    script = Script(ItemStates=lambda _: {"items": [{"id": "1", "state": "active", "board": None}]})
+    with pytest.raises(errors.Transient):
+        await see(script).places(["1"])
+    script = Script(ItemStates=lambda _: {"items": [{"id": "1", "state": "deleted", "board": None}]})
+    assert await see(script).places(["1"]) == {"1": (board_values.ItemState.DELETED, "")}

@@ -167,11 +167,43 @@ async def test_writes_stop_before_the_last_call_of_the_day_and_reads_at_it() -> 
     assert subject.snapshot().calls_today == 1
 
 
-async def test_the_api_may_end_the_day_before_our_count_does() -> None:
+def refused_for_the_day(wait: float | None) -> responses.Reply:
+    refusal = error_table.ApiError(code="DAILY_LIMIT_EXCEEDED", message="", status=429, wait=wait)
+    return responses.Reply(http_status=429, errors=(refusal,))
+
+
+@pytest.mark.parametrize(("stated", "seconds"), [(None, 12 * 3600), (600, 600), (20 * 3600, 20 * 3600), (0, 12 * 3600)])
+async def test_the_api_may_end_the_day_and_its_stated_wait_counts(stated: float | None, seconds: float) -> None:
+    time = FakeTime()
+    # Our own count is near its end too: the API's word is more.
+    subject = make(time, calls_today=9_790)
+    subject.settle(await subject.turn(budget.Kind.WRITE, mutations=1), refused_for_the_day(stated))
+    seen = subject.snapshot()
+    assert seen.calls_resume_at == NOON + timedelta(seconds=seconds)
+    assert (seen.calls_run_out_at, seen.calls_today) == (None, 9_791)
+    for kind in budget.Kind:
+        with pytest.raises(error_table.AccountStop) as stopped:
+            await subject.turn(kind)
+        assert (stopped.value.code, stopped.value.wait) == ("DAILY_LIMIT_EXCEEDED", seconds)
+    await time.sleep(seconds - 1)
+    with pytest.raises(error_table.AccountStop):
+        await subject.turn(budget.Kind.READ)
+    await time.sleep(1)
+    for _ in range(20):
+        subject.settle(await subject.turn(budget.Kind.WRITE, mutations=1), reply())
+        await time.sleep(60)
+    assert subject.snapshot().calls_resume_at is None
+    assert subject.snapshot().calls_today == 20
+
+
+async def test_a_daily_limit_of_one_alias_ends_the_day_too() -> None:
     time = FakeTime()
     subject = make(time)
-    assert subject.end_day() == 12 * 3600
-    with pytest.raises(error_table.AccountStop):
+    refusal = error_table.ApiError(code="DAILY_LIMIT_EXCEEDED", message="", status=200, path=("m1",), wait=30)
+    answer = responses.Reply(http_status=200, data={"m0": {"id": "1"}, "m1": None}, errors=(refusal,))
+    subject.settle(await subject.turn(budget.Kind.WRITE, mutations=2), answer)
+    assert subject.no_calls_for() == 30
+    with pytest.raises(error_table.AccountStop, match="2026-11-21 12:00:30 UTC"):
         await subject.turn(budget.Kind.READ)
 
 
@@ -184,8 +216,8 @@ def test_the_end_of_the_days_calls_is_foreseen() -> None:
     assert count.runs_out_at() == NOON + timedelta(hours=6)
     time.now = 5 * 3600
     assert count.runs_out_at() is None
-    count.exhaust()
-    assert count.runs_out_at() == NOON + timedelta(hours=5)
+    count.close(None)
+    assert (count.runs_out_at(), count.closed_until()) == (None, NOON + timedelta(hours=12))
 
 
 async def test_a_spent_minute_rate_holds_everything_until_it_resets() -> None:

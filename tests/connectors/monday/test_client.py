@@ -1,6 +1,7 @@
 """The client over real HTTP: what is sent, what is waited for, and what each trouble becomes."""
 
 import asyncio
+import functools
 import json
 import logging
 import random
@@ -305,6 +306,108 @@ async def test_a_partial_throttle_is_given_back_to_be_judged(
     assert waits == []
 
 
+@pytest.mark.parametrize(("stated", "wait"), [((8, 31, 5), 31), ((None, 8), 60)])
+async def test_after_a_throttled_alias_nothing_leaves_before_the_longest_wait_is_over(
+    api: Scripted, subject: client.Client, waits: Waits, stated: tuple[int | None, ...], wait: float
+) -> None:
+    throttled = [
+        error(
+            "FIELD_MINUTE_RATE_LIMIT_EXCEEDED",
+            path=[f"m{number}"],
+            status_code=429,
+            **({} if seconds is None else {"retry_in_seconds": seconds}),
+        )["errors"][0]
+        for number, seconds in enumerate(stated, start=1)
+    ]
+    data = {"m0": {"id": "1"}} | {f"m{number}": None for number in range(1, len(stated) + 1)}
+    left: list[float] = []
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        left.append(waits.now)
+        return await says(OK)(request)
+
+    for ask in (subject.query("board_groups", {"board": "7"}), subject.send(BODY, key="l", mutations=1)):
+        api.script = [says({"data": data, "errors": throttled}), note]
+        before = waits.now
+        await subject.send(BODY, key="k", mutations=4)
+        assert subject.budget.snapshot().paused_for == wait
+        await ask
+        assert left.pop() == before + wait
+    assert len(api.seen) == 4
+
+
+class TokenFile:
+    """The token as it stands in its file; None is a file that cannot be read."""
+
+    def __init__(self, *contents: str | None) -> None:
+        self.contents = list(contents)
+        self.reads = 0
+
+    def __call__(self) -> pydantic.SecretStr:
+        self.reads += 1
+        content = self.contents.pop(0) if len(self.contents) > 1 else self.contents[0]
+        if content is None:
+            raise errors.Misconfigured("monday_token_file: No such file")
+        return pydantic.SecretStr(content)
+
+
+async def accept_only(token: str, request: web.Request) -> web.StreamResponse:
+    allowed = request.headers["Authorization"] == token
+    return await (says(OK) if allowed else says(error("Unauthorized"), 401))(request)
+
+
+async def test_a_refused_token_is_read_again_and_the_request_repeated_alike(
+    api: Scripted, waits: Waits, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    file = TokenFile("the-new-token")
+    api.script = [functools.partial(accept_only, "the-new-token")]
+    left: list[int] = []
+
+    async def leave() -> None:
+        left.append(len(api.seen))
+
+    async with connect(api.url, waits, read_token=file) as subject:
+        for _ in range(2):
+            reply = await subject.send(BODY, key="k", mutations=1, leave=leave)
+            assert reply.data == OK["data"]
+    assert [headers["Authorization"] for headers, _ in api.seen] == [TOKEN, "the-new-token", "the-new-token"]
+    assert len({(headers["Idempotency-Key"], body) for headers, body in api.seen}) == 1
+    assert (left, file.reads, waits) == ([0, 1, 2], 1, [])
+    assert "the-new-token" not in caplog.text
+    assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize("content", [TOKEN, None, "", "two\nlines", "tökén"])
+async def test_without_a_new_token_the_account_stops_and_each_try_reads_the_file(
+    api: Scripted, waits: Waits, content: str | None
+) -> None:
+    file = TokenFile(content, content, "the-new-token")
+    api.script = [functools.partial(accept_only, "the-new-token")]
+    async with connect(api.url, waits, read_token=file) as subject:
+        for _ in range(2):
+            with pytest.raises(error_table.AccountStop, match="Unauthorized"):
+                await subject.send(BODY, key="k", mutations=1)
+        assert len(api.seen) == 2
+        assert (await subject.send(BODY, key="k", mutations=1)).data == OK["data"]
+    assert file.reads == 3
+
+
+async def test_a_file_whose_every_token_is_refused_ends_the_tries(api: Scripted, waits: Waits) -> None:
+    api.script = [says(error("Unauthorized"), 401)]
+    async with connect(api.url, waits, read_token=TokenFile(*(f"t{n}" for n in range(20)))) as subject:
+        with pytest.raises(errors.Transient, match="refused 6 times"):
+            await subject.send(BODY, key="k", mutations=1)
+    assert len(api.seen) == 6
+
+
+async def test_requests_at_the_same_time_all_go_on_with_the_new_token(api: Scripted, waits: Waits) -> None:
+    api.script = [functools.partial(accept_only, "the-new-token")]
+    async with connect(api.url, waits, read_token=TokenFile("the-new-token")) as subject:
+        asked = (subject.query("board_groups", {"board": "7"}) for _ in range(4))
+        assert await asyncio.gather(*asked) == [OK["data"]] * 4
+
+
 async def test_the_end_of_the_day_stops_every_later_request_unsent(api: Scripted, subject: client.Client) -> None:
     api.script = [says(error("DAILY_LIMIT_EXCEEDED"), 429)]
     for _ in range(2):
@@ -312,6 +415,20 @@ async def test_the_end_of_the_day_stops_every_later_request_unsent(api: Scripted
             await subject.send(BODY, key="k", mutations=1)
         assert stopped.value.wait is not None
         assert 0 < stopped.value.wait <= 86_400
+    assert len(api.seen) == 1
+
+
+async def test_a_stated_wait_of_a_daily_limit_counts_and_not_the_reset_of_the_minute(
+    api: Scripted, subject: client.Client
+) -> None:
+    spent = '"minuteRate";r=0;t=38'
+    api.script = [says(error("DAILY_LIMIT_EXCEEDED", retry_in_seconds=600), 429, RateLimit=spent)]
+    with pytest.raises(error_table.AccountStop) as stopped:
+        await subject.send(BODY, key="k", mutations=1)
+    assert stopped.value.wait == pytest.approx(600, abs=5)
+    api.script = [says(error("DAILY_LIMIT_EXCEEDED"), 429, RateLimit=spent)]
+    with pytest.raises(error_table.AccountStop, match="no call before"):
+        await subject.send(BODY, key="k", mutations=1)
     assert len(api.seen) == 1
 
 

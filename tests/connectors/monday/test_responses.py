@@ -105,6 +105,7 @@ def test_some_errors_speak_for_the_whole_request(status: int, error: dict[str, A
         ({"ratelimit": '"complexityMinute";r=20;t=45, "minuteRate";r=9;t=50'}, {}, "", 45),
         ({"ratelimit": '"complexityMinute";r=20;t=45, "minuteRate";r=0;t=50'}, {}, "", 50),
         ({"ratelimit": '"complexityMinute";r=20;t=45'}, {"retry_in_seconds": 2}, "", 2),
+        ({}, {"retry_in_seconds": 1e300}, "", 2 * 86_400),
         ({}, {}, "", None),
         ({"retry-after": "-5"}, {"retry_in_seconds": "nan"}, "", None),
     ],

@@ -36,14 +36,23 @@ class FakeClock:
         if not seconds:
             return
         woken = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self._elapsed + seconds, woken))
+        sleeper = (self._elapsed + seconds, woken)
+        self._sleepers.append(sleeper)
         self._changed.set()
-        await woken
+        try:
+            await woken
+        finally:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
+
+    @property
+    def sleeping(self) -> int:
+        return len(self._sleepers)
 
     async def until_sleeping(self, count: int) -> None:
         """Until this many requests wait for the time to pass."""
         async with asyncio.timeout(60):
-            while len(self._sleepers) < count:
+            while self.sleeping < count:
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -52,7 +61,8 @@ class FakeClock:
         due = [woken for end, woken in self._sleepers if end <= self._elapsed]
         self._sleepers = [(end, woken) for end, woken in self._sleepers if end > self._elapsed]
         for woken in due:
-            woken.set_result(None)
+            if not woken.done():
+                woken.set_result(None)
 
 
 @dataclasses.dataclass(frozen=True)

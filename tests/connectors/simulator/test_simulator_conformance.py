@@ -32,6 +32,11 @@ DOCUMENTS = {
     'compare_value: [1]}, {column_id: "c", operator: contains_text, compare_value: "v"}, '
     '{column_id: "c", operator: is_empty, compare_value: []}, '
     '{column_id: "c", operator: is_not_empty, compare_value: []}]}) { cursor } } }',
+    "the activity log": "query ($from: ISO8601DateTime) { boards(ids: [1]) { activity_logs(from: $from, "
+    'to: "2026-11-21T12:00:00Z", item_ids: [1], user_ids: [1], limit: 5, page: 2) '
+    "{ id event entity data created_at user_id account_id } } }",
+    "the last changed": "{ boards(ids: 1) { items_page(query_params: {order_by: "
+    '[{column_id: "__last_updated__", direction: desc}]}) { cursor items { id updated_at } } } }',
     "mutations": "mutation ($v: JSON!) { complexity { before query after reset_in_x_seconds } "
     'a: create_item(board_id: 1, item_name: "n", group_id: "g", column_values: $v, '
     "create_labels_if_missing: true) { id board { id } } "

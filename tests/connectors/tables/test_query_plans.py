@@ -39,6 +39,7 @@ WHOLE = {
     "orders.identities_of": "only while customers are on hold",
     "orders.states": "an operator asks, now and then",
     "ledger.items_of_others": "only for items of a replay that are there twice",
+    "ledger.changed_since": "once an audit of the board",
     "cleanup.rows": "an operator asks, now and then",
     "batches.batches": "an operator asks, now and then",
     "batches.active_batches": "an operator asks, now and then",

@@ -73,6 +73,7 @@ BEGINNING = "--from-beginning"
     ("arguments", "reason"),
     [
         (["verify", "--wait"], "--wait needs --fix"),
+        (["verify", "--full"], "--full needs --board"),
         (["verify", "--timeout", "0"], "--timeout"),
         (["replay", BEGINNING], "give --customer, or --all"),
         (["replay", "--all", "--customer", "greyson", BEGINNING], "give --customer, or --all"),

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,11 @@ def test_on_sqlite_there_is_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         validate, "_columns", lambda _, board_id: [(one.id, one.title, one.type) for one in of_board[board_id]]
     )
-    assert validate.validate(local) == validate.Validation([], [])
+    assert validate.validate(local, lambda: datetime(2026, 12, 1, tzinfo=UTC)) == validate.Validation([], [])
     of_board[board.board.id].pop()
-    (mistake,) = validate.validate(local).mistakes
+    found = validate.validate(local, lambda: datetime(2027, 1, 31, tzinfo=UTC))
+    (mistake,), (note,) = found.mistakes, found.notes
+    assert note.startswith("Monday.com supports the API version 2026-10 for 60 more days")
     assert "has no key column" in mistake
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,8 @@ async def test_the_page_tells_what_the_worker_and_the_tables_know(parts: resourc
     assert found["ordersync_lane_in_trouble"]["kafka",] == 0
     assert found["ordersync_api_calls_today"]["used",] == 7
     assert found["ordersync_api_complexity_points"]["limit",] == parts.limits.complexity_per_minute
+    left = (date(2027, 4, 1) - datetime.now(UTC).date()).days
+    assert found["ordersync_api_version_days_left"][()] == pytest.approx(left, abs=1)
     assert found["ordersync_readable"] == {("kafka",): 1, ("tables",): 1}
     assert found["ordersync_topic_lag_events"][topics.CHANGED.name,] == emitted > 0
     assert found["ordersync_source_rows"][()] == 69

@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connectors import errors
+from connectors.monday import responses
 from connectors.simulator.faults import Kind, Rule
+from connectors.tables.lost_events import PARKED
 from schemas import events
 from streams.sync import in_doubt
+from streams.sync import step as sync
 from tests.support.board_script import Point, Strike
 from tests.support.board_world import Killed
 from tests.support.virtual import timeless
@@ -132,3 +136,83 @@ async def test_a_parked_order_stays_parked_until_its_event_is_confirmed(
         await at.restart()
         assert synced(*await at.life.step([])) == [0]
         assert at.life.parked == []
+
+
+@timeless
+async def test_a_lost_answer_holds_up_its_own_orders_only(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(9, sizes={}))
+        at.trouble(Rule(kind=Kind.ERROR_500_BEFORE, at=(1,)))
+        at.reset()
+        staged = at.stage(order(1, sizes={}), order(2, sizes={}))
+        syncer, clock = await at.life.begin(), asyncio.get_running_loop().time
+        began = clock()
+        assert await syncer.run(staged[:1]) == []
+        assert at.life.parked == staged[:1]
+        assert synced(*await syncer.run(staged[1:])) == [1]
+        assert clock() - began < 2
+        assert synced(*await at.life.step([])) == [0]
+        assert clock() - began >= in_doubt.window().total_seconds()
+        assert (at.calls, len(at.items(1))) == (3, 1)
+
+
+@timeless
+async def test_an_order_is_re_emitted_when_its_own_request_has_ended(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(9, sizes={}))
+        at.trouble(Rule(kind=Kind.LOST_RESPONSE, at=(1,)), Rule(kind=Kind.ERROR_500_BEFORE, at=(2,)))
+        staged = at.stage(order(1, sizes={}), order(2, sizes={}))
+        syncer = await at.life.begin()
+        for event in staged:
+            assert await syncer.run([event]) == []
+        # The board shows the first one's item, and nothing of the second one.
+        assert len(await syncer.in_doubt.advance()) == 1
+        assert (at.life.reemitted, at.life.parked) == (staged[:1], staged[1:])
+
+
+@timeless
+async def test_what_an_earlier_version_parked_waits_for_all_requests(tmp_path: Path) -> None:
+    async with desk(tmp_path, strikes=(Strike(Point.AFTER_INTENT, 2, 0.0),)) as at:
+        staged = at.stage(order(1, sizes={}))
+        await die(at, staged)
+        at.life.facts.set(f"{PARKED}.{uuid(1)}.1", staged[0].model_dump(mode="json"))
+        syncer = await at.life.begin()
+        assert len(await syncer.in_doubt.advance()) == 1
+        assert at.life.reemitted == []
+        await at.life.recover()
+        assert at.life.reemitted == staged
+
+
+@pytest.mark.parametrize("others_answered", [True, False])
+@timeless
+async def test_an_order_that_the_api_never_answers_fails_alone_and_may_be_retried(
+    tmp_path: Path, others_answered: bool
+) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(9, sizes={}))
+        real = at.writer.client
+
+        class Deaf:
+            """No answer to any request about order 2."""
+
+            async def send(self, body: str, **given: Any) -> responses.Reply:
+                if uuid(2) not in body:
+                    return await real.send(body, **given)
+                await given["leave"]()
+                raise errors.OutcomeUnknown("HTTP 500")
+
+        at.writer.client = Deaf()
+        staged = at.stage(order(1, sizes={}), order(2, sizes={}), order(3, sizes={}))
+        syncer = await at.life.begin()
+        emitted = await syncer.run(staged)
+        for number in range(10, 30 if others_answered else 60):
+            await asyncio.sleep(30)
+            fresh = at.stage(order(number, sizes={})) if others_answered else []
+            await syncer.run(fresh)
+            again, at.life.reemitted = at.life.reemitted, []
+            emitted += await syncer.run(again)
+        failed = [one for one in emitted if isinstance(one, events.OrderFailed)]
+        assert [(one.record_uuid, one.code, one.retryable) for one in failed] == [(uuid(2), sync.NO_ANSWER, True)]
+        assert sorted(one.record_uuid for one in emitted if one not in failed) == [uuid(1), uuid(3)]
+        assert at.unfinished() == []
+        assert not syncer.in_doubt.suspects

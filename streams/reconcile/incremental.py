@@ -1,0 +1,220 @@
+"""The incremental look: the audit of what changed on the board since the last look.
+
+Reads: the changes of both boards (connectors/monday/changes.py), the ledger, the items by id; the rest as audit.py.
+Writes and emits: nothing. The caller stores the checkpoint of each look as a named value.
+
+It compares every item that could differ now and did not at the last look:
+- items that changed since then, with an overlap: by their last update, by the activity logs of the board and of the
+  subitem board, and the items of changed subitems;
+- the items of orders of which the API confirmed anything since then, for these may be lost without a line in the log;
+- what differed at the last look, or could not be judged then.
+
+It is refused, and the whole board is read, when the changes cannot be told: see `full_look_reason` and `NeedsFullLook`.
+"""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from connectors.monday import board as boards
+from connectors.monday import board_values, changes
+from mappings import labels
+from mappings.loading import Mappings
+from schemas.base import Model
+from streams.reconcile import audit
+
+# More orders than these are not carried from look to look: the next one is a full look.
+MOST_OPEN = 500
+# API calls that an incremental look may use on a small board; on a larger one, as many as a full look.
+FEW_CALLS = 10
+
+
+class NeedsFullLook(Exception):
+    """The changes cannot be told, or are too many; the text says why."""
+
+
+class Outline(Model):
+    """Labels by column and label, in the columns that ordersync writes, and groups by id, of both boards."""
+
+    labels: dict[str, dict[str, str]] = {}
+    groups: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, outlines: Sequence[changes.BoardOutline], mappings: Mappings) -> "Outline":
+        """The outlines of all boards in one; ids are unique."""
+        ours = {*labels.with_labels(mappings), mappings.board.subitem.size.id}
+        return cls(
+            labels={column: known for one in outlines for column, known in one.labels.items() if column in ours},
+            groups={group: title for one in outlines for group, title in one.groups.items()},
+        )
+
+    def lacks(self, earlier: "Outline") -> bool:
+        """A label or group of the earlier outline was renamed or removed. New ones are no difference."""
+        renamed = any(
+            self.labels.get(column, {}).get(label) != label_id
+            for column, known in earlier.labels.items()
+            for label, label_id in known.items()
+        )
+        return renamed or any(self.groups.get(group) != title for group, title in earlier.groups.items())
+
+
+class Checkpoint(Model):
+    """The named value of a look. `at`: its start, up to which changes were read; `full`: that of the last full look.
+
+    `mapping`: see `fingerprint`. `orders` and `items`: what has to be looked at again. `unusable`: why the next look
+    has to be a full one, "" if it need not.
+    """
+
+    at: datetime
+    full: datetime
+    mapping: str
+    outline: Outline = Outline()
+    orders: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    unusable: str = ""
+
+    def after(self, report: audit.BoardReport) -> "Checkpoint":
+        """This checkpoint with what the report leaves open."""
+        open_drift = (*report.drift, *report.waiting)
+        orders = sorted({one.record_uuid for one in open_drift})
+        if len(orders) > MOST_OPEN:
+            return self.model_copy(update={"unusable": f"{len(orders)} orders differed or moved at the last look"})
+        ids = sorted({one.item_id for one in open_drift})
+        return self.model_copy(update={"orders": tuple(orders), "items": tuple(ids)})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`overlap`: how far before the last look changes are read; `gap`: the largest pause between two looks;
+
+    `full_every`: the largest pause between two full looks.
+    """
+
+    overlap: timedelta
+    gap: timedelta
+    full_every: timedelta
+
+
+class Ledger(Protocol):
+    """What ordersync wrote to the board (connectors.tables.ledger.Ledger)."""
+
+    def changed_since(self, at: datetime) -> set[str]:
+        """The orders of which the API confirmed anything since then. Raises Transient."""
+
+    def owners(self, item_ids: Sequence[str]) -> dict[str, str]:
+        """The orders of these items and subitems, by id. Raises Transient."""
+
+
+def fingerprint(mappings: Mappings) -> str:
+    """Another value for another board or mapping: earlier looks say nothing about it."""
+    return hashlib.sha256(mappings.board.model_dump_json().encode()).hexdigest()
+
+
+def full_look_reason(last: Checkpoint | None, mapping: str, limits: Limits, now: datetime) -> str:
+    """Why the whole board has to be read; "" if an incremental look may be tried."""
+    if last is None:
+        return "there was no earlier one"
+    if last.mapping != mapping:
+        return "the mapping or the board is another one"
+    if last.unusable:
+        return last.unusable
+    if now - last.at > limits.gap:
+        return f"the last look was more than {limits.gap / timedelta(hours=1):g} hours ago"
+    if now - last.full >= limits.full_every:
+        return f"the last full one was on {last.full:%Y-%m-%d}"
+    return ""
+
+
+async def read_outline(board: boards.Board, at: datetime, mappings: Mappings) -> tuple[Outline, int]:
+    """The outline of the board and its subitem boards, and the number of active items.
+
+    Raises changes.Incomplete, and what the API raises.
+    """
+    reader = changes.Reader(board, at, 1)
+    main = await reader.outline(board.board_id)
+    others = [await reader.outline(subitem_board) for subitem_board in main.subitem_boards]
+    return Outline.of([main, *others], mappings), main.active
+
+
+@dataclass(frozen=True)
+class IncrementalLook:
+    """One look at the changes since `last`; `columns` are the ids of the columns to read."""
+
+    auditor: audit.Auditor
+    ledger: Ledger
+    board: boards.Board
+    columns: Sequence[str]
+    last: Checkpoint
+    limits: Limits
+
+    async def run(self, at: datetime, full_calls: int) -> tuple[audit.BoardReport, Checkpoint]:
+        """The report, and the checkpoint of a look that began `at`. `full_calls`: the calls of a full look.
+
+        Raises NeedsFullLook, and what the API and the tables raise.
+        """
+        since = self.last.at - self.limits.overlap
+        most = max(FEW_CALLS, full_calls)
+        try:
+            changed = await self._changes(changes.Reader(self.board, since, most))
+        except changes.Incomplete as reason:
+            raise NeedsFullLook(str(reason)) from reason
+        outline = Outline.of([one.outline for one in changed], self.auditor.mappings)
+        if outline.lacks(self.last.outline):
+            raise NeedsFullLook("a label or a group was renamed or removed")
+        orders, ids = await self._concerned(since, changed)
+        production = await asyncio.to_thread(self.auditor.production.production_items)
+        orders &= production.keys()
+        ids |= {production[uuid][0] for uuid in orders}
+        if math.ceil(len(ids) / boards.IDS_PER_CALL) > most:
+            raise NeedsFullLook(f"{len(ids)} items changed")
+        items = await self._read(ids, production)
+        scope = orders | {uuid for uuid, (item_id, _) in production.items() if item_id in ids}
+        report = await self.auditor.compare(_one_page(items), production, scope)
+        look = audit.Look(
+            since=self.last.at,
+            last_full=self.last.full,
+            read=len(ids),
+            active=changed[0].outline.active,
+            calls=self.board.calls,
+        )
+        checkpoint = Checkpoint(at=at, full=self.last.full, mapping=self.last.mapping, outline=outline)
+        return report.model_copy(update={"look": look}), checkpoint.after(report)
+
+    async def _changes(self, reader: changes.Reader) -> list[changes.BoardChanges]:
+        """Of the board, then of its subitem boards."""
+        main = await reader.read(self.board.board_id)
+        return [main, *[await reader.read(board_id) for board_id in main.outline.subitem_boards]]
+
+    async def _concerned(self, since: datetime, changed: Sequence[changes.BoardChanges]) -> tuple[set[str], set[str]]:
+        """The orders and the items to compare, as far as they are known without reading an item."""
+        main, subitem_boards = changed[0], changed[1:]
+        subitems = sorted({subitem for one in subitem_boards for subitem in one.items})
+        orders = await asyncio.to_thread(self.ledger.changed_since, since)
+        owners = await asyncio.to_thread(self.ledger.owners, subitems) if subitems else {}
+        parents = {subitem: parent for one in changed for subitem, parent in one.parents.items()}
+        unknown = [subitem for subitem in subitems if subitem not in parents and subitem not in owners]
+        parents |= await self.board.parents(unknown)
+        return orders | set(self.last.orders) | set(owners.values()), {
+            *main.items,
+            *self.last.items,
+            *parents.values(),
+        }
+
+    async def _read(self, ids: set[str], production: Mapping[str, tuple[str, int]]) -> list[board_values.BoardItem]:
+        """These items, and the own items of orders whose key another one carries. Adds the latter to `ids`."""
+        found = await self.board.items_by_id(sorted(ids), columns=self.columns)
+        named = {audit.named_order(item, production, self.auditor.mappings) for item in found.values()}
+        own = {production[uuid][0] for uuid in named if uuid in production} - ids
+        if own:
+            found |= await self.board.items_by_id(sorted(own), columns=self.columns)
+            ids |= own
+        # As a full look reads them: the older item first.
+        return sorted(found.values(), key=lambda item: (len(item.id), item.id))
+
+
+async def _one_page(items: Collection[board_values.BoardItem]) -> AsyncIterator[Sequence[board_values.BoardItem]]:
+    yield list(items)
