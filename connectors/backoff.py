@@ -8,6 +8,8 @@ from collections.abc import Iterator
 RESEND_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 # Before each read of the board for an in-doubt request: the API promises no read after write.
 LOOKUP_PAUSES = (0.0, 2.0, 5.0, 15.0)
+# Before a full board is asked again for a create, if a minute of the API has 60 s; the last one repeats.
+ROOM_PAUSES = (30.0, 60.0, 120.0, 300.0)
 # Before the supervisor restarts a process that ended; the last one repeats.
 RESTART_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 # Before a retry of a failed order: each pause is RETRY_FACTOR times the one before, plus or minus the jitter.

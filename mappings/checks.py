@@ -1,6 +1,7 @@
 """Compares the mapping with source table, staging table and board, and reports each disagreement in a line."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from mappings import columns, loading, sizes
 from schemas import mappings as shapes
@@ -14,11 +15,25 @@ _READ_ONLY = frozenset(
     {"mirror", "formula", "creation_log", "last_updated", "item_id", "progress", "subtasks", "auto_number"}
     | {"button", "board_relation"}
 )
+COLUMN_MISSING, COLUMN_TYPE, COLUMN_TITLE = "COLUMN_MISSING", "COLUMN_TYPE", "COLUMN_TITLE"
 _EXACT_NUMBERS = frozenset({"decimal", "numeric"})
+_CONFIRM = " (`ordersync validate` confirms it)"
 _TEXTS = frozenset({"nvarchar", "varchar", "nchar", "char", "text", "ntext"})
 _NUMBERS = _EXACT_NUMBERS | {"float", "real", "money", "smallmoney", "bit"}
 _UNREADABLE = {ColumnType.DATE: ("integer", "number"), ColumnType.NUMBERS: ("date",)}
 _DATES = frozenset({"date", "datetime", "datetime2", "smalldatetime", "datetimeoffset"})
+
+
+class ColumnMistake(NamedTuple):
+    """A column of a board that is not as the mapping says. `text` is one line with what to do."""
+
+    code: str
+    text: str
+
+    @property
+    def stops(self) -> bool:
+        """The writer cannot work with it: the column is missing, or takes other values."""
+        return self.code != COLUMN_TITLE
 
 
 def check(
@@ -34,16 +49,27 @@ def check(
     `board_columns` and `subitem_columns` are None when the board was not read (no network); then they are not checked.
     """
     disagreements = [*_source(mappings, table_columns), *_staging(mappings, staging_columns)]
+    return disagreements + [mistake.text for mistake in board_columns_wrong(mappings, board_columns, subitem_columns)]
+
+
+def board_columns_wrong(
+    mappings: loading.Mappings, board_columns: BoardColumns | None, subitem_columns: BoardColumns | None
+) -> list[ColumnMistake]:
+    """Every column of the boards that is not as the mapping says: for `ordersync validate` and for the writer.
+
+    The columns of a board that was not read are None; then they are not checked.
+    """
     board = mappings.board
+    mistakes: list[ColumnMistake] = []
     if board_columns is not None:
-        disagreements += _key_column(board.key, board_columns)
+        mistakes += _key_column(board.key, board_columns)
         mapped = [(column.id, column.title, column.type) for column in board.columns]
-        disagreements += _on_board(mapped, board_columns, f"board {board.board.id}")
+        mistakes += _on_board(mapped, board_columns, f"board {board.board.id}")
     if subitem_columns is not None:
         fields = (board.subitem.size, board.subitem.quantity)
         mapped = [(column.id, column.title, column.type) for column in fields]
-        disagreements += _on_board(mapped, subitem_columns, f"subitem board {board.board.subitem_board_id}")
-    return disagreements
+        mistakes += _on_board(mapped, subitem_columns, f"subitem board {board.board.subitem_board_id}")
+    return mistakes
 
 
 def _source(mappings: loading.Mappings, table: TableColumns) -> Iterator[str]:
@@ -87,36 +113,46 @@ def _staging(mappings: loading.Mappings, staging: TableColumns) -> Iterator[str]
             yield f"staging column [{name}] is {sql_type} and cannot store {column_type}: correct its type"
 
 
-def _key_column(key: shapes.KeyColumn, board: BoardColumns) -> Iterator[str]:
+def _key_column(key: shapes.KeyColumn, board: BoardColumns) -> Iterator[ColumnMistake]:
     column = next((column for column in board if column[0] == key.id), None)
     if column is None:
-        yield f"the board has no key column {key.id!r}: run `ordersync setup`, which creates it"
+        text = (
+            f"the board has no key column {key.id!r} [{key.title}]: run `ordersync setup`, which creates it; "
+            "if it was deleted, restore it on the board, because it says which item is which order"
+        )
+        yield ColumnMistake(COLUMN_MISSING, text)
     else:
         yield from _on_board([(key.id, key.title, key.type)], [column], "the board")
 
 
-def _on_board(mapped: BoardColumns, board: BoardColumns, name: str) -> Iterator[str]:
+def _on_board(mapped: BoardColumns, board: BoardColumns, name: str) -> Iterator[ColumnMistake]:
     by_id = {column_id: (title, column_type) for column_id, title, column_type in board}
     ids_by_title = {title: column_id for column_id, title, _ in board}
     for column_id, title, column_type in mapped:
         if column_id not in by_id:
             same_title = ids_by_title.get(title)
             hint = f" (its column [{title}] is {same_title!r})" if same_title else ""
-            yield f"{name} has no column {column_id!r} for [{title}]{hint}: correct the id in board.yaml"
+            text = (
+                f"{name} has no column {column_id!r} for [{title}]{hint}: restore it, or correct the id in board.yaml"
+            )
+            yield ColumnMistake(COLUMN_MISSING, f"{text}{_CONFIRM}")
             continue
         actual_title, actual_type = by_id[column_id]
         if actual_title != title:
-            yield (
+            text = (
                 f"column {column_id!r} of {name} is called [{actual_title}], the mapping says [{title}]: "
                 "check that it is the right column, then correct the title in board.yaml"
             )
+            yield ColumnMistake(COLUMN_TITLE, text)
         if actual_type in _READ_ONLY:
-            yield f"column {column_id!r} [{title}] of {name} is a read-only {actual_type}: remove its mapping"
+            text = f"column {column_id!r} [{title}] of {name} is a read-only {actual_type}: remove its mapping"
+            yield ColumnMistake(COLUMN_TYPE, f"{text}{_CONFIRM}")
         elif actual_type != column_type:
-            yield (
+            text = (
                 f"column {column_id!r} [{title}] of {name} is of type {actual_type}, "
-                f"the mapping says {column_type}: correct the type in board.yaml"
+                f"the mapping says {column_type}: restore the type, or correct it in board.yaml"
             )
+            yield ColumnMistake(COLUMN_TYPE, f"{text}{_CONFIRM}")
 
 
 def _family(sql_type: str) -> str:

@@ -29,8 +29,9 @@ class ApiBudget(Model):
 class WorkerState(Model):
     """One process. `holding` maps a topic to the reason why its lane is paused, `events` to its events since the start.
 
-    `trouble` names each paused lane that waits for an operator, a token, a permission, a board or the day's calls, and
-    "kafka" when no broker answers. A wait for the API's minute is no trouble. The poller has no address and no budget.
+    `trouble` names each paused lane that waits for an operator, a token, a permission, a board or the day's calls,
+    "kafka" when no broker answers, and "board" when orders wait because the board is full. A wait for the API's minute
+    is no trouble. The poller has no address and no budget.
     """
 
     role: str = "worker"

@@ -37,6 +37,18 @@ class Board:
         board = await self._ask_board("board_columns", **({} if ids is None else {"ids": list(ids)}))
         return [board_values.read_column(raw) for raw in board.children("columns", nulls=True)]
 
+    async def columns_of(self, board_ids: Sequence[str]) -> dict[str, list[board_values.BoardColumn]]:
+        """All columns of several boards, in one call. Raises BoardStop when one of the boards is missing."""
+        read = (await self.ask("columns_of_boards", boards=list(board_ids))).children_or_none("boards") or ()
+        columns = {
+            board.number_id("id"): [board_values.read_column(raw) for raw in board.children("columns", nulls=True)]
+            for board in read
+        }
+        for board_id in board_ids:
+            if board_id not in columns:
+                raise _not_found(board_id)
+        return columns
+
     async def groups(self) -> list[board_values.BoardGroup]:
         """All groups, the topmost first; titles may repeat."""
         board = await self._ask_board("board_groups")
@@ -161,9 +173,10 @@ class Board:
             if item.state == board_values.ItemState.ACTIVE and item.board_id == self.board_id
         }
 
-    async def exists(self, item_ids: Iterable[str]) -> dict[str, board_values.ItemState]:
-        """The state of each item or subitem by id; an id that is unknown to the API is absent."""
-        return {raw.number_id("id"): board_values.read_state(raw) async for raw in self._by_id("item_states", item_ids)}
+    async def places(self, item_ids: Iterable[str]) -> dict[str, board_values.ItemPlace]:
+        """State and board of each item or subitem by id, on whatever board; an id unknown to the API is absent."""
+        asked = self._by_id("item_states", item_ids)
+        return {raw.number_id("id"): board_values.read_place(raw) async for raw in asked}
 
     async def parents(self, item_ids: Iterable[str]) -> dict[str, str]:
         """The item of each subitem, of every state; an id that the API does not know or that has none is absent."""
@@ -187,10 +200,13 @@ def found(data: answers.Fields, board_id: str) -> answers.Fields:
     """The board of an answer. Raises BoardStop when the answer has none."""
     board = next(iter(data.children_or_none("boards") or ()), None)
     if board is None:
-        raise error_table.BoardStop(
-            f"board {board_id} does not exist, or this token has no access to it", code="BOARD_NOT_FOUND"
-        )
+        raise _not_found(board_id)
     return board
+
+
+def _not_found(board_id: str) -> error_table.BoardStop:
+    text = f"board {board_id} does not exist, or this token has no access to it"
+    return error_table.BoardStop(text, code="BOARD_NOT_FOUND")
 
 
 def _selection(columns: Sequence[str] | None, subitems: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.monday import answers
 from schemas import base
@@ -61,6 +61,23 @@ class BoardItem(base.Model):
     group_title: str = ""
     columns: dict[str, Shown]
     subitems: tuple["BoardItem", ...] = ()
+
+
+class ItemPlace(NamedTuple):
+    """The state of an item or subitem, and the board that it is on; "" if it is not active and the API names none."""
+
+    state: ItemState
+    board_id: str
+
+
+def read_place(raw: answers.Fields) -> ItemPlace:
+    """State and board of one item or subitem of an answer.
+
+    An active one without a board is an answer of another shape: taken for a moved item, it would be created twice.
+    """
+    state = read_state(raw)
+    board = raw.child("board") if state is ItemState.ACTIVE else raw.child_or_none("board")
+    return ItemPlace(state, "" if board is None else board.number_id("id"))
 
 
 def read_item(raw: answers.Fields, *, subitems: bool = False, of_item: bool = False) -> BoardItem:

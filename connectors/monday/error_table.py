@@ -21,6 +21,7 @@ class Action(Enum):
     LOOK_UP = auto()  # outcome unknown, and the same body would get the same answer: look it up on the board
     SPLIT = auto()  # too big, not executed: send smaller parts
     ROW_ERROR = auto()  # this mutation can never succeed unchanged
+    NO_ROOM = auto()  # not executed: the board is full, so no create can succeed until items are removed
     BOARD_STOP = auto()  # no write to this board can succeed until an operator acts
     ACCOUNT_STOP = auto()  # no request can succeed until an operator acts, or the day ends
     CLIENT_BUG = auto()  # the request is invalid, not executed: never repeat it
@@ -129,11 +130,9 @@ TABLE: tuple[Rule, ...] = (
         ),
         statuses=(422,),
     ),
-    # Everything on one board, or everything.
-    Rule(
-        Action.BOARD_STOP,
-        codes=("InvalidBoardIdException", "ItemsLimitationException", "UserUnauthorizedException"),
-    ),
+    # Creates on one board, everything on one board, or everything.
+    Rule(Action.NO_ROOM, codes=("ItemsLimitationException",)),
+    Rule(Action.BOARD_STOP, codes=("InvalidBoardIdException", "UserUnauthorizedException")),
     Rule(
         Action.ACCOUNT_STOP,
         codes=(
@@ -185,6 +184,22 @@ def rule(error: ApiError) -> Rule:
     return _CODES.get(code) or _by_message(error.message) or _by_status(error.status) or UNLISTED
 
 
+def is_full(code: str) -> bool:
+    """Does the code of an error say that the board has no room for another item?"""
+    row = _CODES.get(_plain(code))
+    return row is not None and row.action is Action.NO_ROOM
+
+
+def is_about_columns(code: str) -> bool:
+    """May the code of an error mean that a column of the board is missing or has another type?"""
+    return _plain(code) in _COLUMN_CODES
+
+
+def is_no_column(code: str) -> bool:
+    """Does the code of an error say that the board has no such column?"""
+    return _plain(code) == _plain(_NO_COLUMN)
+
+
 def wait_of(error: ApiError) -> float:
     """The pause in seconds before the next attempt: the stated one, else the one of the table."""
     return error.wait if error.wait is not None else rule(error).wait
@@ -214,10 +229,10 @@ def exception(error: ApiError, *, mutations: int) -> errors.OrdersyncError:
             return errors.OutcomeUnknown(str(error), wait=error.wait)
         case Action.LOOK_UP:
             return MustLookUp(error)
-        case Action.ROW_ERROR if mutations > 1:
+        case Action.ROW_ERROR | Action.NO_ROOM if mutations > 1:
             # The API may have executed the mutations before the bad one, and the answer does not say so.
             return MustLookUp(error)
-        case Action.ROW_ERROR | Action.SPLIT | Action.CLIENT_BUG:
+        case Action.ROW_ERROR | Action.NO_ROOM | Action.SPLIT | Action.CLIENT_BUG:
             return errors.Rejected(str(error), code=error.code, http_status=error.status, request_id=error.request_id)
 
 
@@ -225,6 +240,10 @@ def _plain(code: str) -> str:
     return re.sub(r"[^a-z0-9]", "", code.casefold())
 
 
+_NO_COLUMN = "InvalidColumnIdException"
+_COLUMN_CODES = {
+    _plain(code) for code in (_NO_COLUMN, "ColumnValueException", "CorrectedValueException", "InvalidArgumentException")
+}
 _CODES = {_plain(code): row for row in TABLE for code in row.codes}
 _STATUSES = {status: row for row in TABLE for status in row.statuses}
 

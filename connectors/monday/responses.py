@@ -144,7 +144,12 @@ def _verdict(reply: Reply, alias: str) -> Verdict:
             return items.Unknown(reason=str(error))
         case error_table.Action.BOARD_STOP | error_table.Action.ACCOUNT_STOP:
             return Stopped(cause=error)
-        case error_table.Action.ROW_ERROR | error_table.Action.CLIENT_BUG | error_table.Action.SPLIT:
+        case (
+            error_table.Action.ROW_ERROR
+            | error_table.Action.NO_ROOM
+            | error_table.Action.CLIENT_BUG
+            | error_table.Action.SPLIT
+        ):
             return items.Refused(
                 code=error.code, message=error.message, http_status=error.status, request_id=error.request_id
             )

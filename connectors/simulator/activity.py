@@ -62,6 +62,10 @@ class Log:
         }
         self._add("move_pulse_from_group", item, data, now)
 
+    def left_board(self, item: store.Item, now: float) -> None:
+        """A move to another board. `item` is as it was. The name of the event is our assumption."""
+        self._add("move_pulse_from_board", item, self._described(item), now)
+
     def removed(self, item: store.Item, state: str, now: float) -> None:
         """An item or subitem that was archived or deleted. `item` is as it was."""
         if item.state != state:

@@ -22,9 +22,9 @@ class SetValue(base.Model):
 
 
 class Act(base.Model):
-    """Delete, archive or duplicate an item or subitem."""
+    """Delete, archive or duplicate an item or subitem, or move an item with its subitems to a second board."""
 
-    action: Literal["delete", "archive", "duplicate"]
+    action: Literal["delete", "archive", "duplicate", "move_to_board"]
     item_id: str
 
 
@@ -68,8 +68,18 @@ class AddLabel(base.Model):
     label: str
 
 
+class ColumnAct(base.Model):
+    """Delete a column of the board of this id, or restore it as a column of this title and type."""
+
+    action: Literal["delete_column", "restore_column"]
+    board_id: str
+    column_id: str
+    title: str = ""
+    type: str = "text"
+
+
 OfItem = SetValue | Act | Move | Add
-OfOutline = RenameGroup | DeleteGroup | AddLabel
+OfOutline = RenameGroup | DeleteGroup | AddLabel | ColumnAct
 Edit = Annotated[OfItem | OfOutline, Field(discriminator="action")]
 Edits: TypeAdapter[OfItem | OfOutline] = TypeAdapter(Edit)
 
@@ -145,6 +155,9 @@ class Admin:
 
     def _edit_outline(self, edit: OfOutline, now: float) -> None:
         state, board_id = self._api.state, self._api.settings.board_id
+        if isinstance(edit, ColumnAct):
+            self._edit_column(edit)
+            return
         if isinstance(edit, AddLabel):
             state.add_label(state.columns[board_id][edit.column_id], edit.label)
             return
@@ -158,6 +171,14 @@ class Admin:
             if item.state != "deleted":
                 self._rules.remove(str(item.id), "deleted", now)
         state.remove_group(group)
+
+    def _edit_column(self, edit: ColumnAct) -> None:
+        board, state = self._rules.board(edit.board_id), self._api.state
+        existing = state.columns[board.id].get(edit.column_id)
+        if existing is not None:
+            state.remove_column(existing)
+        if edit.action == "restore_column":
+            state.add_column(store.Column(board.id, edit.column_id, edit.title, edit.type))
 
     def _edited(self, edit: OfItem, now: float) -> store.Item:
         rules, board_id = self._rules, str(self._api.settings.board_id)
@@ -176,6 +197,8 @@ class Admin:
                 return rules.create_subitem(edit.parent_id, edit.name, cells, True, now)
             case Act(action="duplicate"):
                 return rules.duplicate(edit.item_id, now)
+            case Act(action="move_to_board"):
+                return rules.move_to_other_board(edit.item_id, now)
             case Act():
                 return rules.remove(edit.item_id, "deleted" if edit.action == "delete" else "archived", now)
             case _:

@@ -3,6 +3,7 @@
 Names are not unique: a repeated create adds a second item, as in the API.
 """
 
+import dataclasses
 import json
 import re
 from typing import Any
@@ -63,7 +64,10 @@ class Board:
         now: float,
     ) -> store.Item:
         limit = self._settings.items_limit
-        if sum(map(self._state.items_count, self._state.boards)) >= limit:
+        # The board and its subitem board.
+        top = self._state.boards[board_id].parent_board_id or board_id
+        together = [each.id for each in self._state.boards.values() if top in (each.id, each.parent_board_id)]
+        if sum(map(self._state.items_count, together)) >= limit:
             raise answers.failed("ItemsLimitationException", f"Board is limited to {limit} items", board_id=board_id)
         renamed, cells = self._converted(board_id, sent, create_labels)
         item_id = self._state.add_item(board_id, group, parent, renamed or _named(name), now)
@@ -76,10 +80,10 @@ class Board:
         """Write cells of an active item, and its name if `sent` has one."""
         board = self.board(board_id)
         item = self.active_item(item_id)
-        if item.board_id != board.id:
+        if item.board_id != board.id and not self._settings.writes_to_other_boards:
             message = f"Item {item.id} is not on board {board.id}"
             raise answers.failed("ResourceNotFoundException", message, status_code=404, item_id=item.id)
-        renamed, cells = self._converted(board.id, sent, create_labels)
+        renamed, cells = self._converted(item.board_id, sent, create_labels)
         before = self._state.cells(item.id)
         self._write(item.id, before, cells)
         self._state.set_item(item.id, now, **({"name": renamed} if renamed else {}))
@@ -94,6 +98,29 @@ class Board:
         self._state.set_item(item.id, now, group_id=group_id)
         self._log.moved(item, group_id, now)
         return self._existing(item.id)
+
+    def move_to_other_board(self, item_id: str, now: float) -> store.Item:
+        """Move an active item with its subitems to a second board with equal columns, which is created if missing."""
+        item = self.active_item(item_id)
+        for each in [item, *self._state.subitems(item.id)]:
+            other = self._other_board(each.board_id)
+            self._log.left_board(each, now)
+            self._state.set_item(each.id, now, board_id=other.id, group_id=next(iter(self._state.groups[other.id])))
+        return self._existing(item.id)
+
+    def _other_board(self, board_id: int) -> store.Board:
+        board, state = self._state.boards[board_id], self._state
+        if board_id + 1 not in state.boards:
+            parent = None if board.parent_board_id is None else board.parent_board_id + 1
+            other = store.Board(board_id + 1, f"Other {board.name}", parent)
+            state.add_board(other)
+            state.add_group(store.Group(other.id, "other_group", "Other"))
+            for column in state.columns[board_id].values():
+                copied = dataclasses.replace(column, board_id=other.id)
+                state.add_column(copied)
+                for label in state.labels.get((board_id, column.id), ()):
+                    state.add_label(copied, label)
+        return state.boards[board_id + 1]
 
     def remove(self, item_id: str | None, state: str, now: float) -> store.Item:
         """Archive or delete an item and its subitems. Deleted ones stay deleted; a second archive is no error."""

@@ -33,7 +33,10 @@ class Config(base.Model):
     concurrency: int = Field(default=40, gt=0)
     calls_per_day: int = Field(default=10_000, gt=0)
 
+    # Of a board together with its subitem board.
     items_limit: int = Field(default=100_000, gt=0)
+    # Whether a write that names our board takes effect on an item of another board; no document says so.
+    writes_to_other_boards: bool = False
     # The documented limit of a status is 40. Other sources give 1,000 for a dropdown; this account was stopped at 500.
     status_labels: int = Field(default=40, gt=0)
     dropdown_labels: int = Field(default=500, gt=0)

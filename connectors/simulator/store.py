@@ -170,6 +170,12 @@ class Store:
         self._outline_changed = True
         columns[column.id] = column
 
+    def remove_column(self, column: Column) -> None:
+        """Remove a column; its cells stay, so that it can be restored."""
+        self._db.execute("DELETE FROM board_columns WHERE board_id = ? AND id = ?", (column.board_id, column.id))
+        self._outline_changed = True
+        del self.columns[column.board_id][column.id]
+
     def add_group(self, group: Group) -> None:
         """Add a group as the last one of its board."""
         groups = self.groups[group.board_id]
@@ -244,8 +250,8 @@ class Store:
         """The subitems of an item, of every state, by id."""
         return self.items("parent_id = ? ORDER BY id", (parent_id,))
 
-    def set_item(self, item_id: int, now: float, **changes: str) -> None:
-        """Change name, group_id or state, and the time of the update (UTC seconds)."""
+    def set_item(self, item_id: int, now: float, **changes: str | int) -> None:
+        """Change name, board_id, group_id or state, and the time of the update (UTC seconds)."""
         sets = "".join(f"{column} = ?, " for column in changes)
         self._db.execute(f"UPDATE items SET {sets}updated = ? WHERE id = ?", (*changes.values(), now, item_id))
 

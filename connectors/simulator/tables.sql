@@ -84,6 +84,10 @@ CREATE INDEX IF NOT EXISTS activity_by_board ON activity (board_id, id);
 CREATE TRIGGER IF NOT EXISTS item_appears AFTER INSERT ON items BEGIN
     UPDATE boards SET items_count = items_count + 1 WHERE id = NEW.board_id;
 END;
+CREATE TRIGGER IF NOT EXISTS item_changes_board AFTER UPDATE OF board_id ON items WHEN NEW.state = 'active' BEGIN
+    UPDATE boards SET items_count = items_count - 1 WHERE id = OLD.board_id;
+    UPDATE boards SET items_count = items_count + 1 WHERE id = NEW.board_id;
+END;
 CREATE TRIGGER IF NOT EXISTS item_goes AFTER UPDATE OF state ON items
 WHEN OLD.state = 'active' AND NEW.state <> 'active' BEGIN
     UPDATE boards SET items_count = items_count - 1 WHERE id = NEW.board_id;

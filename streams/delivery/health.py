@@ -16,7 +16,7 @@ class Health:
 
     `holding` has the reason of each paused lane; `trouble` has those of them that wait because of an error, and not for
     the API's budget or for another worker. `moved` and `counts` have, per lane, the time of its last progress and the
-    number of its acknowledged events.
+    number of its acknowledged events. `waiting` has what else waits for an operator while its lane goes on, by name.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -25,6 +25,7 @@ class Health:
     moved: dict[str, float] = field(default_factory=dict)
     holding: dict[str, str] = field(default_factory=dict)
     trouble: set[str] = field(default_factory=set)
+    waiting: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -38,6 +39,13 @@ class Health:
         """Notes progress of a lane: it acknowledged so many events, or a request was answered."""
         self.moved[lane] = self.clock()
         self.counts[lane] = self.counts.get(lane, 0) + events
+
+    def note_waiting(self, name: str, reason: str | None) -> None:
+        """Notes why something of this name waits while its lane goes on; None: it does not wait."""
+        if reason is None:
+            self.waiting.pop(name, None)
+        else:
+            self.waiting[name] = reason
 
     def idle(self, lane: str) -> float:
         """Seconds since the lane's last progress, or since the start."""

@@ -22,7 +22,7 @@ from streams.delivery import consumer, health
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import api_calls
 from streams.sync import board as board_view
-from streams.sync import cells, in_doubt, lookup, outline, refresh, writer
+from streams.sync import cells, in_doubt, lookup, outline, refresh, room, writer
 from streams.sync import step as sync
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class BoardWriter:
         self._lease = parts.lease()
         self._grant: lease.Grant | None = None
         self._syncer: sync.Syncer | None = None
+        self._columns: outline.ColumnCheck | None = None
         self._busy = asyncio.Lock()
         # The grant of this worker's name, for the next process of that name.
         self._note = parts.settings.home / "locks" / f"{parts.settings.worker}.lease"
@@ -86,13 +87,25 @@ class BoardWriter:
             if self._syncer is None:
                 self._syncer = await self._begin(grant)
             self._state.progress(SYNC)
-            return await self._syncer.run(staged)
+            try:
+                return await self._syncer.run(staged)
+            except errors.Rejected as rejected:
+                # A read that names a column which is not there any more.
+                if self._columns is not None:
+                    await self._columns.refused([rejected.code])
+                raise
+            finally:
+                waits = self._syncer.in_doubt
+                self._state.note_waiting(room.ROOM, waits.room.describe(waits.for_room))
 
     async def advance_in_doubt(self, *, owns: bool) -> None:
         """Goes on with in-doubt requests and parked orders while no event arrives, if this worker owns the partition.
 
-        Reads SQL each time: another worker may have left them, or have parked orders late. Raises what `step` raises.
+        Reads SQL each time, or every 10 s while all parked orders wait for room: another worker may have left them, or
+        have parked orders late. Raises what `step` raises.
         """
+        if self._syncer is not None and self._syncer.in_doubt.rests():
+            return
         if owns and not self._busy.locked() and await asyncio.to_thread(self._in_doubt) and not self._busy.locked():
             await self.step([])
 
@@ -151,6 +164,7 @@ class BoardWriter:
     async def release_lease(self) -> None:
         """Releases the lease, so that the next writer need not wait for its end. Raises what SQL raises."""
         grant, self._grant, self._syncer = self._grant, None, None
+        self._state.note_waiting(room.ROOM, None)
         if grant is not None:
             await asyncio.to_thread(self._lease.release, grant)
             self._note.unlink(missing_ok=True)
@@ -170,22 +184,22 @@ class BoardWriter:
                 await asyncio.sleep(ASK_EVERY)
 
     async def _begin(self, grant: lease.Grant) -> sync.Syncer:
-        """Reads the outline of the board and builds the syncer. Raises Misconfigured without a key column."""
+        """Reads columns and outline of the board and builds the syncer. Raises Misconfigured when columns differ."""
         parts = self._parts
         board = boards.Board(self.client, parts.mappings.board.board.id)
+        check = self._columns = outline.ColumnCheck(
+            board, parts.mappings, utcnow, self._state.sleeper(SYNC, "checking the columns of the board")
+        )
+        await check.read()
         reading = outline.Outline(board, parts.ledger, parts.mappings)
         await reading.refresh()
-        if parts.mappings.board.key.id not in reading.columns:
-            raise errors.Misconfigured(
-                "the board has no record_uuid column: run `ordersync setup`", code="NO_KEY_COLUMN"
-            )
         view = board_view.BoardView(board, parts.mappings, reading)
         board_lookup = lookup.BoardLookup(
             view,
             self._state.sleeper(SYNC, "looking up a mutation without an outcome on the board"),
             cells.numbers(parts.mappings),
         )
-        write = self._writer(board.board_id, grant, board_lookup)
+        write = self._writer(board.board_id, grant, board_lookup, check)
         return sync.Syncer(
             grant=grant,
             refresher=refresh.Refresher(view, parts.ledger, parts.repairs, parts.mappings, reading),
@@ -201,13 +215,16 @@ class BoardWriter:
                 utcnow,
                 in_doubt.window(parts.settings.monday_in_flight),
                 timedelta(seconds=writer.KEY_MINUTES * parts.settings.monday_minute),
+                write.room,
             ),
             outline=reading,
             mappings=parts.mappings,
             now=utcnow,
         )
 
-    def _writer(self, board_id: str, grant: lease.Grant, board_lookup: lookup.BoardLookup) -> writer.Writer:
+    def _writer(
+        self, board_id: str, grant: lease.Grant, board_lookup: lookup.BoardLookup, check: outline.ColumnCheck
+    ) -> writer.Writer:
         parts = self._parts
         return writer.Writer(
             client=self.client,
@@ -215,6 +232,7 @@ class BoardWriter:
             ledger=parts.ledger,
             board_lookup=board_lookup,
             board_id=board_id,
+            subitem_board_id=parts.mappings.board.board.subitem_board_id,
             grant=grant,
             batch_size=parts.settings.batch_size,
             minute=parts.settings.monday_minute,
@@ -223,4 +241,6 @@ class BoardWriter:
             sleep=self._state.sleeper(SYNC, "the API does not answer"),
             new_key=new_id,
             progress=lambda: self._state.progress(SYNC),
+            room=room.Room(utcnow, parts.settings.monday_minute),
+            columns=check,
         )

@@ -6,7 +6,7 @@ The process that starts a server owns it and stops it. So every command works al
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,11 +100,15 @@ class Shared:
 
 
 class Simulator:
-    """The bundled board as a child process on one folder, with one owner. A restart keeps the address."""
+    """The bundled board as a child process on one folder, with one owner. A restart keeps the address.
 
-    def __init__(self, settings: Settings, limits: monday_limits.Limits) -> None:
+    `options`: further arguments of its command line.
+    """
+
+    def __init__(self, settings: Settings, limits: monday_limits.Limits, options: Sequence[str] = ()) -> None:
         self._folder = (settings.home / "board").resolve()
         self._limits = limits
+        self._options = options
         self._lock = locks.FileLock(self._folder / "lock", purpose=f"the board folder {self._folder}")
         self._child: processes.Child | None = None
 
@@ -136,6 +140,7 @@ class Simulator:
                 "--complexity-per-minute", str(limits.complexity_per_minute),
                 "--requests-per-minute", str(limits.requests_per_minute),
                 "--concurrency", str(limits.concurrency), "--calls-per-day", str(limits.calls_per_day),
+                *self._options,
             ],
             log=output,
         )  # fmt: skip

@@ -61,7 +61,8 @@ class Reporter:
 
     def state(self) -> workers.WorkerState:
         """The state of this process now."""
-        holding, trouble = dict(self.health.holding), set(self.health.trouble)
+        holding = {**self.health.holding, **self.health.waiting}
+        trouble = self.health.trouble | self.health.waiting.keys()
         away = self.broker.since
         if away is not None:
             holding[BROKER] = f"Kafka at {self.bootstrap} does not answer since {away:%H:%M:%S} UTC"

@@ -7,6 +7,7 @@
     in_doubt.py    in-doubt requests and parked orders        lookup.py      which creates of a request the board shows
     refresh.py     the ledger brought to what the board shows read_ahead.py  board reads in calls of 100 orders
     board.py       lookups, answered by the API             outline.py     columns, labels and groups of the board
+    room.py        whether a full board takes creates
 
 Imports: connectors, mappings, schemas; imported by: runtime, commands, reconcile, cli.
 """

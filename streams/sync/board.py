@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from connectors.monday import board as boards
 from connectors.monday import board_values
 from mappings.loading import Mappings
+from streams.sync import lookup
 from streams.sync.outline import Groups, Outline
 
 
@@ -18,6 +19,7 @@ class BoardView:
         self._board = board
         self._outline = outline
         self._key = mappings.board.key.id
+        self._subitem_board_id = mappings.board.board.subitem_board_id
         self._size = mappings.board.subitem.size.id
         self._ours = [column.id for column in mappings.board.columns]
         self._subitem_columns = {self._size, mappings.board.subitem.quantity.id}
@@ -29,12 +31,12 @@ class BoardView:
         return {uuid: [_filled(item, ours) for item in shown] for uuid, shown in found.items()}
 
     async def find_sizes(self, parent_item_ids: Sequence[str]) -> dict[tuple[str, str], list[board_values.BoardItem]]:
-        """The active subitems of these items, by parent and size label."""
+        """The active subitems of these items on our subitem board, by parent and size label."""
         found: dict[tuple[str, str], list[board_values.BoardItem]] = {}
         for parent, subitems in (await self._board.subitems(parent_item_ids)).items():
             for subitem in subitems:
                 label = subitem.columns.get(self._size, board_values.Shown()).text or ""
-                if subitem.state == board_values.ItemState.ACTIVE:
+                if subitem.state == board_values.ItemState.ACTIVE and subitem.board_id == self._subitem_board_id:
                     found.setdefault((parent, label), []).append(_filled(subitem, self._subitem_columns))
         return found
 
@@ -71,10 +73,16 @@ class BoardView:
             await self._outline.refresh()
         return {key: [named(item, self._outline.groups) for item in listed] for key, listed in found.items()}
 
-    async def gone(self, item_ids: Sequence[str]) -> set[str]:
-        """Those of these items and subitems that are archived, deleted or unknown to the API."""
-        states = await self._board.exists(item_ids)
-        return {item_id for item_id in item_ids if states.get(item_id) is not board_values.ItemState.ACTIVE}
+    async def present(self, ids: Collection[str]) -> lookup.Present:
+        """Those of these items and subitems that are active on our boards; a moved one is not."""
+        places = await self._board.places(ids)
+        active = {
+            each: place.board_id for each, place in places.items() if place.state == board_values.ItemState.ACTIVE
+        }
+        return lookup.Present(
+            frozenset(each for each, board_id in active.items() if board_id == self._board.board_id),
+            frozenset(each for each, board_id in active.items() if board_id == self._subitem_board_id),
+        )
 
 
 def named(item: board_values.BoardItem, groups: Groups) -> board_values.BoardItem:

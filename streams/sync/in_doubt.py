@@ -1,4 +1,4 @@
-"""In-doubt requests, and the orders that wait for them. The lane goes on meanwhile.
+"""In-doubt requests, and the parked orders: those that wait for such a request or for room on a full board.
 
 The API runs the mutations of a request one after the other, for up to a minute, and goes on when its answer was lost or
 the writer ended. So nothing of an in-doubt request counts as not done before its in-flight window is over: the time
@@ -9,6 +9,9 @@ take place, and the next plan has it.
 Only the orders of such a request wait for it. The writer parks them: it stores their events in SQL before it
 acknowledges them, and re-emits them when their requests have ended. The watermark of the lost-event sweep does not move
 while an order is parked (streams.reconcile.lost_events).
+
+An order that needs a create while the board is full (streams.sync.room) is parked in the same way. Such orders are
+re-emitted a few at a time, oldest first, once a create may leave: if there is no room yet, the others need not travel.
 """
 
 import asyncio
@@ -17,7 +20,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from connectors import backoff, errors
 from connectors.tables.journal import Request
@@ -25,6 +28,7 @@ from connectors.tables.lost_events import PARKED, PARKINGS
 from schemas import events, items
 from schemas.versions import Version
 from streams.sync import lookup
+from streams.sync.room import Room
 from streams.sync.select import Work
 
 log = logging.getLogger(__name__)
@@ -37,6 +41,10 @@ ON_ITS_WAY = 5.0
 CHECK_EVERY = 20.0
 # A request that got no answer so often is given up: while the API answered others, and while it answered none.
 REFUSALS, REFUSALS_OF_ALL = 2, 6
+# How many orders that wait for room are re-emitted at once: a batch of events.
+ROOM_ORDERS = 100
+# Seconds until parked orders are read once more while all of them wait for room.
+REST = 10.0
 
 
 def window(in_flight: float = API_TIMEOUT) -> timedelta:
@@ -88,6 +96,14 @@ class Store(Protocol):
         """Removes these values in one transaction."""
 
 
+class Waiting(NamedTuple):
+    """An order to park: for in-doubt requests, those of its group too ("" if it needs none), or for room."""
+
+    event: events.OrderStaged
+    group_name: str = ""
+    no_room: bool = False
+
+
 @dataclass
 class _Search:
     """The lookup of one in-doubt request. `checks_due`: the times (UTC) of the checks that are still to be done.
@@ -114,7 +130,7 @@ class InDoubtRequests:
     long after its first sending a request may have been sent again.
 
     `suspects`: orders of a request that was given up. Each is to be sent alone, and `hopeless` has those of them for
-    which the API gave no answer even then.
+    which the API gave no answer even then. `for_room`: how many parked orders wait for room.
     """
 
     journal: Journal
@@ -125,15 +141,22 @@ class InDoubtRequests:
     now: Callable[[], datetime]
     window: timedelta
     key_lives: timedelta
+    room: Room
+    for_room: int = field(default=0, init=False)
     suspects: set[Version] = field(default_factory=set, init=False)
     hopeless: set[Version] = field(default_factory=set, init=False)
     _searches: dict[str, _Search] = field(default_factory=dict, init=False)
+    _rests_until: datetime | None = field(default=None, init=False)
+
+    def rests(self) -> bool:
+        """Whether an advance can do nothing now: all parked orders wait for room, as of at most 10 s ago."""
+        return self.room.is_full and self._rests_until is not None and self.now() < self._rests_until
 
     async def advance(self) -> list[Request]:
         """Does the checks that are due, and ends requests. Returns the requests that are still in doubt.
 
-        Re-emits the parked orders that wait for none of them. A board that cannot be read is read at the next call.
-        Raises what the writer raises; then the request is in doubt and its window begins once more.
+        Re-emits the parked orders that wait for none of them, nor for room. A board that cannot be read is read at the
+        next call. Raises what the writer raises; then the request is in doubt and its window begins once more.
         """
         requests = await self.unfinished()
         now = self.now()
@@ -152,30 +175,41 @@ class InDoubtRequests:
         """The requests in doubt, oldest first. Raises Transient or Misconfigured."""
         return await asyncio.to_thread(self.journal.unfinished)
 
-    def park(self, in_doubt: Sequence[Request], waiting: Sequence[tuple[events.OrderStaged, str]]) -> None:
-        """Stores the events of orders that wait for in-doubt requests, each with its group ("" if it needs none).
+    def park(self, in_doubt: Sequence[Request], waiting: Sequence[Waiting]) -> None:
+        """Stores the events of orders that wait.
 
         The caller may then acknowledge them. The last event of a version replaces earlier ones. Raises Transient or
         Misconfigured.
         """
         parked = {
-            f"{PARKED}.{event.record_uuid}.{event.version}": {
-                "event": event.model_dump(mode="json"),
-                "requests": sorted(concerning(in_doubt, event.record_uuid, group)),
+            f"{PARKED}.{one.event.record_uuid}.{one.event.version}": {
+                "event": one.event.model_dump(mode="json"),
+                "requests": sorted(concerning(in_doubt, one.event.record_uuid, one.group_name)),
+                "room": one.no_room,
             }
-            for event, group in waiting
+            for one in waiting
         }
+        self.for_room += sum(one.no_room for one in waiting)
+        self._rests_until = None
         self.store.set_all({**parked, PARKINGS: int(self.store.get(PARKINGS) or 0) + 1})
 
     def _release(self, in_doubt: Sequence[Request]) -> None:
         """Erases the events only after Kafka has confirmed them: a crash in between repeats them."""
         keys = {request.key for request in in_doubt}
         ready: dict[str, events.OrderStaged] = {}
+        for_room: dict[str, events.OrderStaged] = {}
         for name, stored in self.store.all_of(PARKED).items():
             # Earlier versions of ordersync stored the event alone: it waits for all requests.
             waits_for = set(stored["requests"]) & keys if "requests" in stored else keys
-            if not waits_for:
-                ready[name] = events.OrderStaged.model_validate(stored.get("event", stored))
+            if waits_for:
+                continue
+            event = events.OrderStaged.model_validate(stored.get("event", stored))
+            (for_room if stored.get("room") else ready)[name] = event
+        self.for_room = len(for_room)
+        self._rests_until = None if in_doubt or ready else self.now() + timedelta(seconds=REST)
+        if not self.room.is_full:
+            oldest = sorted(for_room, key=lambda name: for_room[name].version)[:ROOM_ORDERS]
+            ready |= {name: for_room[name] for name in oldest}
         if ready:
             self.emit(sorted(ready.values(), key=lambda event: event.version))
             self.store.erase_all([f"{PARKED}.{name}" for name in ready])

@@ -8,7 +8,7 @@ more. An update that was not confirmed leaves its columns unsure, so the next pl
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from connectors import backoff
 from connectors.monday import board_values
@@ -29,6 +29,13 @@ Visible = Create | items.RenameGroup
 Adopted = tuple[items.Done, items.Entity | None]
 # What identifies a mutation among those that a check is asked for.
 At = TypeVar("At")
+
+
+class Present(NamedTuple):
+    """The ids that are active on our boards: those of items on the board, those of subitems on its subitem board."""
+
+    items: frozenset[str] = frozenset()
+    subitems: frozenset[str] = frozenset()
 
 
 class FoundItem(Protocol):
@@ -73,8 +80,8 @@ class Board(Protocol):
     async def group_titles(self) -> Mapping[str, str]:
         """Group titles by id."""
 
-    async def gone(self, item_ids: Sequence[str]) -> set[str]:
-        """Those of these items that are not active any more."""
+    async def present(self, ids: Collection[str]) -> Present:
+        """Those of these items and subitems that are active on our boards."""
 
 
 @dataclass(frozen=True)
@@ -158,9 +165,9 @@ class BoardLookup:
         )
         return items.Done(id=oldest.id, board_id=oldest.board_id), entity
 
-    async def gone(self, item_ids: Sequence[str]) -> set[str]:
-        """Those of these items that are archived, deleted or unknown to the API. Raises what the board raises."""
-        return await self.board.gone(item_ids) if item_ids else set()
+    async def present(self, ids: Collection[str]) -> Present:
+        """Those of these items and subitems that are active on our boards. Raises what the board raises."""
+        return await self.board.present(sorted(ids)) if ids else Present()
 
     async def groups(self) -> dict[str, str]:
         """Group ids by name, as the board has them now. Raises what the board raises."""

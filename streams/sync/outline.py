@@ -8,16 +8,23 @@ ids are in SYNC_Groups, so that a title that changed while no writer ran is noti
 - A group with our items that has another title now, while no group has its name, was renamed. Owner `source`: it gets
   its name back by one mutation. Owner `people`: it keeps the title and is still the group of that name.
 - A group that left the board is forgotten; the next order that needs it creates it once more.
+
+A mapped column that was deleted or changed stops the board once, not each order: the API refuses each mutation for it
+alone, as if its order were wrong. So ColumnCheck reads the columns when the writer starts and after such a refusal, and
+pauses the lane. The same function decides for `ordersync validate` (mappings.checks), in the same words.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from connectors.monday import board_values
+from connectors import errors
+from connectors.monday import board_values, error_table
+from mappings import checks
 from mappings.loading import Mappings
 from schemas import items
 from schemas.base import ColumnValue
@@ -25,7 +32,7 @@ from schemas.mappings import Owner
 
 log = logging.getLogger(__name__)
 
-# Seconds between two readings because of labels: a batch of bad labels costs one call.
+# Seconds between two readings because of labels or of refusals: a batch of bad values costs one call.
 READ_EVERY = 10.0
 
 
@@ -199,3 +206,69 @@ async def read(board: Board, ledger: Ledger, mappings: Mappings) -> Outline:
     outline = Outline(board, ledger, mappings, read_only=True)
     await outline.refresh()
     return outline
+
+
+class Columns(Protocol):
+    """The boards (connectors.monday.board.Board). Raises Transient, AccountStop or BoardStop."""
+
+    async def columns_of(self, board_ids: Sequence[str]) -> Mapping[str, Sequence[board_values.BoardColumn]]:
+        """The columns of several boards."""
+
+
+@dataclass
+class ColumnCheck:
+    """The check of one writer. `sleep` waits seconds, `now` is UTC."""
+
+    board: Columns
+    mappings: Mappings
+    now: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[object]]
+    _read_at: datetime | None = field(default=None, init=False)
+    _wrong: bool = field(default=False, init=False)
+
+    async def read(self) -> list[board_values.BoardColumn]:
+        """The columns of the board. Raises Misconfigured when a mapped column is missing or has another type.
+
+        It also raises what the board raises.
+        """
+        self._read_at = self.now()
+        ids = self.mappings.board.board
+        columns = await self.board.columns_of([ids.id, ids.subitem_board_id])
+        items, subitems = columns[ids.id], columns[ids.subitem_board_id]
+        found = checks.board_columns_wrong(self.mappings, _described(items), _described(subitems))
+        stops = [mistake for mistake in found if mistake.stops]
+        self._wrong = bool(stops)
+        if stops:
+            raise errors.Misconfigured("; ".join(mistake.text for mistake in stops), code=stops[0].code)
+        return list(items)
+
+    async def before_writing(self) -> None:
+        """Reads the columns once more if they were wrong at the last read. Raises what `read` raises."""
+        if self._wrong:
+            await self._read_again()
+
+    async def refused(self, codes: Collection[str]) -> None:
+        """Reads the columns if one of these refusals may be about them. Raises what `read` raises.
+
+        Columns that were right within the last 10 s are not read for a value that the API refuses: it is the value of
+        one order. For a column that the API does not know, the check waits until it may read.
+        """
+        if any(map(error_table.is_no_column, codes)) or (
+            any(map(error_table.is_about_columns, codes)) and self._pause() <= 0
+        ):
+            await self._read_again()
+
+    async def _read_again(self) -> None:
+        if (pause := self._pause()) > 0:
+            await self.sleep(pause)
+        await self.read()
+
+    def _pause(self) -> float:
+        """Seconds until the columns may be read once more."""
+        if self._read_at is None:
+            return 0.0
+        return READ_EVERY - (self.now() - self._read_at).total_seconds()
+
+
+def _described(columns: Sequence[board_values.BoardColumn]) -> list[tuple[str, str, str]]:
+    return [(column.id, column.title, column.type) for column in columns]

@@ -9,7 +9,7 @@ writes, and a user may have changed the key.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -41,8 +41,8 @@ class Board(read_ahead.Board, Protocol):
     async def by_id(self, item_ids: Sequence[str]) -> Mapping[str, board_values.BoardItem]:
         """The active ones of these items with their subitems."""
 
-    async def gone(self, item_ids: Sequence[str]) -> set[str]:
-        """Those of these items and subitems that are not active any more."""
+    async def present(self, ids: Collection[str]) -> lookup.Present:
+        """Those of these items and subitems that are active on our boards."""
 
 
 class Ledger(Protocol):
@@ -115,6 +115,23 @@ class Refresher:
             await asyncio.to_thread(self.ledger.correct, changed, grant)
         return seen
 
+    async def retire_moved(self, orders: Sequence[StagedOrder], grant: Grant) -> None:
+        """Marks the items of these orders that are not on the board any more as inactive in the ledger.
+
+        A removal names the item alone, so the API would also remove one that a user has moved to another board. Raises
+        what the board raises, and LeaseLost.
+        """
+        known = await asyncio.to_thread(self.ledger.known, [order.record_uuid for order in orders])
+        ours = [(known.get(order.record_uuid, NOTHING)[0], order.version) for order in orders]
+        active = [(item, version) for item, version in ours if item is not None and item.active]
+        if not active:
+            return
+        present = await self.board.present([item.item_id for item, _ in active])
+        moved = [pair for pair in active if pair[0].item_id not in present.items]
+        if moved:
+            gone = [(item.model_copy(update={"active": False}), version) for item, version in moved]
+            await asyncio.to_thread(self.ledger.correct, gone, grant)
+
     async def read(self, orders: Sequence[StagedOrder]) -> dict[str, Seen]:
         """These orders as the board shows them. Writes nothing. Raises what the board raises."""
         uuids = [order.record_uuid for order in orders]
@@ -137,8 +154,8 @@ class Refresher:
             # The sizes of an item that is gone are gone too.
             if item is not None and item.item_id == ours.get(uuid) and not order.removed:
                 missing |= {size.item_id: uuid for size in seen[uuid].sizes if not size.active}
-        gone = await self.board.gone(list(missing)) if missing else set()
-        for item_id in missing.keys() - gone:
+        present = await self.board.present(list(missing)) if missing else lookup.Present()
+        for item_id in present.subitems:
             # A user moved this subitem below another item.
             seen[missing[item_id]].copies.append(self._removal(missing[item_id], item_id))
         return seen

@@ -28,8 +28,8 @@ class Staging(Protocol):
 class Work:
     """One order of a batch of events and its results so far. `stale`: the reason to plan it once more.
 
-    `in_doubt`: one of its mutations got no answer, so that the order waits. `copies`: the mutations that remove items
-    and subitems that the board shows twice.
+    `in_doubt`: one of its mutations got no answer, so that the order waits. `no_room`: it waits because the board is
+    full. `copies`: the mutations that remove items and subitems that the board shows twice.
     """
 
     event: events.OrderStaged
@@ -39,6 +39,7 @@ class Work:
     failure: events.OrderFailed | None = None
     stale: str | None = None
     in_doubt: bool = False
+    no_room: bool = False
 
     @property
     def version(self) -> Version:
@@ -47,8 +48,13 @@ class Work:
 
     @property
     def goes_on(self) -> bool:
-        """Neither failed, nor in doubt, nor to be planned once more."""
-        return self.failure is None and self.stale is None and not self.in_doubt
+        """Neither failed, nor waiting, nor to be planned once more."""
+        return self.failure is None and self.stale is None and not self.waits
+
+    @property
+    def waits(self) -> bool:
+        """It is parked at the end of this batch of events."""
+        return self.in_doubt or (self.no_room and self.failure is None)
 
     @property
     def replayed(self) -> bool:

@@ -4,10 +4,11 @@ Reads: orders.staged, STG tables, SYNC_Ledger, SYNC_Requests. Writes: the board,
 SYNC_State (parked orders). Emits: orders.synced, orders.failed; a parked order to orders.staged. Runs in: the worker
 that holds the lease. Runs twice: the ledger already has the order, so the second run sends nothing.
 
-A batch of events has three waves: missing groups, items, the sizes of the items that exist. If the board differs from
-the ledger (an item was found there, or a user removed it), sync corrects the ledger and plans the order once more.
-Before it plans a replay, sync refreshes the ledger from the board. Before a label fails an order, before a retry, and
-when the API refuses a value or column, sync reads the outline of the board again.
+A batch of events has three waves: missing groups, items, the sizes of the items that exist. Within a wave, removals go
+before updates, and updates before creates: a full board refuses creates only, and a removal makes room for them. If the
+board differs from the ledger (an item was found there, or a user removed it), sync corrects the ledger and plans the
+order once more. Before it plans a replay, sync refreshes the ledger from the board. Before a label fails an order,
+before a retry, and when the API refuses a value or column, sync reads the outline of the board again.
 
 Invariant: only the planned difference leaves, and only after its intent is in the journal.
 """
@@ -29,7 +30,7 @@ from streams.sync import in_doubt as in_doubt_requests
 from streams.sync import plan as plans
 from streams.sync import refresh, select
 from streams.sync.in_doubt import InDoubtRequests
-from streams.sync.outcome import InDoubt, Result, Stale, is_missing, is_of_outline
+from streams.sync.outcome import InDoubt, NoRoom, Result, Stale, is_create, is_missing, is_of_outline
 from streams.sync.outline import READ_EVERY, Outline
 from streams.sync.select import Work
 from streams.sync.writer import Intent
@@ -90,6 +91,9 @@ class Refresher(Protocol):
     async def refresh(self, orders: Sequence[StagedOrder], grant: Grant) -> dict[str, refresh.Seen]:
         """Each order as the board shows it. Raises Misconfigured, LeaseLost or Transient."""
 
+    async def retire_moved(self, orders: Sequence[StagedOrder], grant: Grant) -> None:
+        """Corrects the ledger where an item is not on the board any more. Raises what `refresh` raises."""
+
 
 @dataclass(frozen=True)
 class Syncer:
@@ -108,8 +112,8 @@ class Syncer:
     async def run(self, staged: Sequence[events.OrderStaged]) -> list[events.OrderEvent]:
         """Brings the board to the staged orders. Returns the events to emit: OrderSynced or OrderFailed for each order.
 
-        Parks an order of an in-doubt request, which has no event. Raises what the writer raises; then the caller emits
-        nothing and may repeat the same events.
+        Parks an order of an in-doubt request or without room, which has no event. Raises what the writer raises; then
+        the caller emits nothing and may repeat the same events.
         """
         in_doubt = await self.in_doubt.advance()
         clear, waiting = in_doubt_requests.split(in_doubt, staged)
@@ -122,8 +126,10 @@ class Syncer:
             emitted += await self._batch(together)
         if any(one.in_doubt for one in work):
             in_doubt = await self.in_doubt.unfinished()
-        with_group = [*without_group, *(one for one in work if one.in_doubt)]
-        if parked := [*((event, "") for event in waiting), *((one.event, one.order.group_name) for one in with_group)]:
+        parked = [in_doubt_requests.Waiting(event) for event in waiting]
+        for one in [*without_group, *(one for one in work if one.waits)]:
+            parked.append(in_doubt_requests.Waiting(one.event, one.order.group_name, one.no_room))
+        if parked:
             await asyncio.to_thread(self.in_doubt.park, in_doubt, parked)
         return emitted
 
@@ -147,12 +153,12 @@ class Syncer:
             await self._write_items(left)
             if with_sizes := [one for one in left if one.goes_on and not one.order.removed]:
                 await self._write_sizes(with_sizes)
-            left = [one for one in left if one.stale is not None and one.failure is None and not one.in_doubt]
+            left = [one for one in left if one.stale is not None and one.failure is None and not one.waits]
             if not left:
                 break
         for one in left:
             one.failure = self._unsettled(one)
-        ended = [one for one in work if not one.in_doubt]
+        ended = [one for one in work if not one.waits]
         self.in_doubt.suspects.difference_update(one.version for one in ended)
         return await self._finish(ended)
 
@@ -167,6 +173,9 @@ class Syncer:
             one.order = plans.replayed(one.order)
 
     async def _write_items(self, work: Sequence[Work]) -> None:
+        leaving = [one.order for one in work if one.order.removed]
+        if leaving and self.mappings.board.board.removal is not items.Removal.KEEP:
+            await self.refresher.retire_moved(leaving, self.grant)
         known = await asyncio.to_thread(self.ledger.known, [one.order.record_uuid for one in work])
         planned, wrong = self._plan_items(work, known)
         if wrong and await self.refresh_outline(every=READ_EVERY):
@@ -255,6 +264,7 @@ class Syncer:
         await self._write(planned)
 
     async def _write(self, planned: Sequence[tuple[Work, items.Mutation]]) -> None:
+        planned = sorted(planned, key=lambda pair: _rank(pair[1]))
         results = await self._explain(
             await self.writer.write([Intent(mutation, one.order.version) for one, mutation in planned])
         )
@@ -267,6 +277,8 @@ class Syncer:
             work.failure = work.failure or self._refused(work, mutation, result)
         elif isinstance(result, InDoubt):
             work.in_doubt = True
+        elif isinstance(result, NoRoom):
+            work.no_room = True
         elif isinstance(result, Stale):
             work.stale = result.reason
         elif isinstance(mutation, items.RemoveItem) and mutation in work.copies:
@@ -333,3 +345,8 @@ class Syncer:
             failed_at=self.now(),
             **{"retryable": False, **details},
         )
+
+
+def _rank(mutation: items.Mutation) -> int:
+    """The place of a mutation in its wave: removals, then updates, then creates."""
+    return 0 if isinstance(mutation, items.RemoveItem) else 2 if is_create(mutation) else 1

@@ -25,7 +25,9 @@ from schemas import items
 from streams.sync import batch_size as sizing
 from streams.sync import lookup, outcome
 from streams.sync import ports as writer_ports
-from streams.sync.outcome import InDoubt, Result, Stale
+from streams.sync.outcome import InDoubt, NoRoom, Result, Stale
+from streams.sync.outline import ColumnCheck
+from streams.sync.room import Room
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class Writer:
     ledger: writer_ports.Ledger
     board_lookup: lookup.BoardLookup
     board_id: str
+    subitem_board_id: str
     grant: Grant
     batch_size: int
     minute: float
@@ -77,6 +80,8 @@ class Writer:
     sleep: Callable[[float], Awaitable[object]]
     new_key: Callable[[], str]
     progress: Callable[[], None]
+    room: Room
+    columns: ColumnCheck
     size: sizing.BatchSize = field(init=False)
     left_at: dict[str, datetime] = field(default_factory=dict, init=False)
     answered_at: datetime | None = field(default=None, init=False)
@@ -129,22 +134,28 @@ class Writer:
     async def write(self, intents: Sequence[Intent]) -> list[Result]:
         """Carries out all mutations, in order, in requests. Returns the result of each, in the same order.
 
-        A mutation of a request without an answer is InDoubt; the others go on. Raises Misconfigured (account or board
-        stop), LeaseLost or Transient. Then the ledger has the confirmed mutations, the journal has the requests in
-        doubt, and the next plan contains the rest only.
+        A mutation of a request without an answer is InDoubt, and a create for a full board is NoRoom; the others go on.
+        Raises Misconfigured (account or board stop, a column that is not as mapped), LeaseLost or Transient. Then the
+        ledger has the confirmed mutations, the journal has the requests in doubt, and the next plan contains the rest
+        only.
         """
         results: list[Result] = []
+        if intents:
+            await self.columns.before_writing()
         while len(results) < len(intents):
             count = self.size.share(len(intents) - len(results), self.budget_left())
-            results += await self._request(intents[len(results) : len(results) + count])
+            answered = await self._request(intents[len(results) : len(results) + count])
+            await self.columns.refused([result.code for result in answered if isinstance(result, items.Refused)])
+            results += answered
         return results
 
     async def _request(self, intents: Sequence[Intent]) -> list[Result]:
         groups = await asyncio.to_thread(self.ledger.groups)
-        ready = [intent for intent in intents if _group(intent.mutation) in (None, *groups)]
+        obstacles = [self._obstacle(intent.mutation, groups) for intent in intents]
+        ready = [intent for intent, obstacle in zip(intents, obstacles, strict=True) if obstacle is None]
         if len(ready) < len(intents):
             done = iter(await self._request(ready) if ready else [])
-            return [next(done) if intent in ready else Stale("its group is not on the board") for intent in intents]
+            return [next(done) if obstacle is None else obstacle for obstacle in obstacles]
         flight = _Flight(self._compose(intents, groups))
         try:
             answered, results = await self._carry_out(flight)
@@ -153,7 +164,9 @@ class Writer:
             return [InDoubt(str(unknown))] * len(intents)
         except errors.Rejected as rejected:
             if len(intents) == 1:
-                return [outcome.refused(rejected)]
+                result = outcome.refused(rejected)
+                self.room.note(flight.request.mutations, [result])
+                return [result]
             return await self._halves(intents)
         not_done = [intent for intent, result in zip(intents, results, strict=True) if result is None]
         if answered or len(not_done) < len(intents):
@@ -163,6 +176,12 @@ class Writer:
         else:
             repeated = iter([Stale("the answer states no outcome, and the board does not show it")])
         return [next(repeated) if result is None else result for result in results]
+
+    def _obstacle(self, mutation: items.Mutation, groups: Mapping[str, str]) -> Result | None:
+        """Why this mutation must not leave now; None if it may."""
+        if self.room.is_full and outcome.is_create(mutation):
+            return NoRoom(self.room.reason)
+        return None if _group(mutation) in (None, *groups) else Stale("its group is not on the board")
 
     async def _halves(self, intents: Sequence[Intent]) -> list[Result]:
         half = len(intents) // 2
@@ -189,9 +208,13 @@ class Writer:
         """
         try:
             reply = await self._answer(flight)
-        except error_table.MustLookUp:
-            reply = None
-        return reply is not None, await self._record(flight.request, reply)
+        except error_table.MustLookUp as unclear:
+            results = await self._record(flight.request, None)
+            await self.columns.refused([unclear.error.code])
+            results = outcome.without_room(unclear.error, flight.request.mutations, results)
+            self.room.note(flight.request.mutations, results)
+            return False, results
+        return True, await self._record(flight.request, reply)
 
     async def _answer(self, flight: _Flight) -> responses.Reply:
         """The API's answer; sends the request again while the API certainly did not execute it.
@@ -258,10 +281,11 @@ class Writer:
         if found is None:
             unknown = {i: mutations[i] for i, verdict in enumerate(verdicts) if isinstance(verdict, items.Unknown)}
             found = await self.board_lookup.find(unknown)
-        resolver = outcome.OutcomeResolver(self.ledger, self.board_lookup, self.board_id)
+        resolver = outcome.OutcomeResolver(self.ledger, self.board_lookup, self.board_id, self.subitem_board_id)
         resolved = await resolver.resolve(request, verdicts, found, answered=reply is not None)
         done = all(isinstance(result, items.Done) for result in resolved.results)
         await self._close(request, resolved, "DONE" if done else "PARTIAL", reply)
+        self.room.note(mutations, resolved.results)
         self.progress()
         if resolved.stop is not None:
             raise resolved.stop

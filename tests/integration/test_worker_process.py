@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,12 @@ class Plant:
 
 
 @contextmanager
-def plant_in(folder: Path, broker: str, until: Until, *, seconds: float = 60.0) -> Iterator[Plant]:
+def plant_in(
+    folder: Path, broker: str, until: Until, *, seconds: float = 60.0, options: Sequence[str] = ()
+) -> Iterator[Plant]:
+    """`seconds`: the duration of the lease; `options`: of the simulator's command line."""
     limits = Resources(settings.Settings(home=folder, monday_minute=2.0)).limits
-    simulator = embedded.Simulator(settings.Settings(home=folder), limits)
+    simulator = embedded.Simulator(settings.Settings(home=folder), limits, options)
     (folder / "board").mkdir(parents=True)
     chosen = settings.Settings(
         home=folder,
@@ -252,7 +255,7 @@ def test_a_hold_in_one_lane_lets_the_others_go_on_however_much_waits(
             ]
         )
         plant.until(
-            lambda: "orders.staged is paused: the board has no record_uuid column" in plant.log().read_text(),
+            lambda: "orders.staged is paused: the board has no key column 'record_uuid'" in plant.log().read_text(),
             "the lane is paused",
         )
         emitted = plant.detect()

@@ -1,9 +1,10 @@
 """A schedule: what happens to a few orders, and what goes wrong meanwhile. Everything follows from the seed."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from connectors.simulator.faults import Kind, Rule
 from schemas.orders import StagedOrder
@@ -64,7 +65,10 @@ class Pass:
 
 @dataclass(frozen=True)
 class Schedule:
-    """One story. `again` are passes whose events come twice; `together` passes are staged before any is synced."""
+    """One story. `again` are passes whose events come twice; `together` passes are staged before any is synced.
+
+    `board`: further settings of the simulator (connectors.simulator.config.Config).
+    """
 
     seed: int
     passes: tuple[Pass, ...]
@@ -75,6 +79,7 @@ class Schedule:
     batch_size: int
     together: frozenset[int] = frozenset()
     again: frozenset[int] = frozenset()
+    board: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = [f"seed {self.seed}: lag {self.lookup_lag} s, {self.complexity} points, batches of {self.batch_size}"]

@@ -22,7 +22,7 @@ from connectors.tables.lost_events import PARKED
 from mappings import loading
 from schemas import events, items, versions
 from streams.sync import board as board_view
-from streams.sync import cells, in_doubt, lookup, outline, refresh, writer
+from streams.sync import cells, in_doubt, lookup, outline, refresh, room, writer
 from streams.sync import step as sync
 from tests.support import virtual
 from tests.support.board_script import Person, Point, Schedule, Strike
@@ -75,6 +75,7 @@ class World:
                 lookup_lag=schedule.lookup_lag,
                 complexity_per_minute=schedule.complexity,
                 seed=schedule.seed,
+                **schedule.board,
             ),
             self.clock,
         )
@@ -282,6 +283,7 @@ class Life:
             ledger=books,
             board_lookup=board_lookup,
             board_id=board.board_id,
+            subitem_board_id=world.mappings.board.board.subitem_board_id,
             grant=self._grant,
             batch_size=world.schedule.batch_size,
             minute=60.0,
@@ -290,6 +292,8 @@ class Life:
             sleep=world.clock.sleep,
             new_key=lambda: f"key-{next(world.keys)}",
             progress=lambda: None,
+            room=room.Room(world.clock.now, 60.0),
+            columns=outline.ColumnCheck(board, world.mappings, world.clock.now, world.clock.sleep),
         )
         return sync.Syncer(
             grant=self._grant,
@@ -308,6 +312,7 @@ class Life:
                 world.clock.now,
                 in_doubt.window(),
                 timedelta(minutes=writer.KEY_MINUTES),
+                write.room,
             ),
             outline=reading,
             mappings=world.mappings,

@@ -216,13 +216,14 @@ def asks(parent: str, child: str, gone: str) -> dict[str, Ask]:
     """Every read document and every mutation, on these items of the board."""
     return {
         "columns": lambda _, seen: seen.columns(),
+        "columns of boards": lambda _, seen: seen.columns_of([BOARD, BOARD]),
         "groups": lambda _, seen: seen.groups(),
         "items": _all_items,
         # Three items of one key: the second page is read by its cursor.
         "find": lambda _, seen: seen.find_items(KEY, ["dup"], subitems=True),
         "subitems": lambda _, seen: seen.subitems([parent]),
         "by id": lambda _, seen: seen.items_by_id([parent]),
-        "exists": lambda _, seen: seen.exists([parent, child]),
+        "places": lambda _, seen: seen.places([parent, child]),
         "change": writing(
             items.UpdateItem(record_uuid="u", item_id=parent, columns={"name": "new"}),
             items.MoveItem(record_uuid="u", item_id=parent, group_name="H"),

@@ -223,12 +223,12 @@ async def test_ids_are_asked_a_hundred_at_a_time_each_once() -> None:
     def by_id(variables: Data) -> Data:
         assert variables["limit"] == 100
         known = [number for number in variables["items"] if int(number) % 2]
-        return {"items": [None, *({"id": number, "state": "archived"} for number in known)]}
+        return {"items": [None, *({"id": number, "state": "archived", "board": {"id": "7"}} for number in known)]}
 
     script = Script(ItemStates=by_id)
-    states = await see(script).exists([str(number) for number in range(150)] + ["1", "1"])
+    states = await see(script).places([str(number) for number in range(150)] + ["1", "1"])
     assert [len(variables["items"]) for _, variables in script.asked] == [100, 50]
-    assert states["1"] is board_values.ItemState.ARCHIVED
+    assert states["1"] == (board_values.ItemState.ARCHIVED, "7")
     assert "2" not in states
     assert len(states) == 75
 
@@ -250,6 +250,14 @@ async def test_subitems_by_item() -> None:
 async def test_no_question_asks_nothing() -> None:
     script = Script()
     subject = see(script)
-    assert await subject.exists([]) == {}
+    assert await subject.places([]) == {}
     assert await subject.find_items("key", []) == {}
     assert script.asked == []
+
+
+async def test_an_active_item_without_a_board_is_no_answer_and_not_a_moved_item() -> None:
+    script = Script(ItemStates=lambda _: {"items": [{"id": "1", "state": "active", "board": None}]})
+    with pytest.raises(errors.Transient):
+        await see(script).places(["1"])
+    script = Script(ItemStates=lambda _: {"items": [{"id": "1", "state": "deleted", "board": None}]})
+    assert await see(script).places(["1"]) == {"1": (board_values.ItemState.DELETED, "")}

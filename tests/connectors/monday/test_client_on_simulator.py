@@ -111,7 +111,8 @@ async def test_an_order_lives_on_the_board_and_is_read_back(tmp_path: Path) -> N
 
         gone = items.RemoveItem(record_uuid="uuid-1", item_id=made.id, removal=items.Removal.ARCHIVE)
         assert [verdict.kind for verdict in await write(subject, gone)] == ["done"]
-        assert (await seen.exists([made.id, "1"])) == {made.id: board_values.ItemState.ARCHIVED}
+        place = board_values.ItemPlace(board_values.ItemState.ARCHIVED, seen.board_id)
+        assert (await seen.places([made.id, "1"])) == {made.id: place}
         assert [page async for page in seen.items()] == [[]]
 
 

@@ -26,20 +26,21 @@ def test_a_batch_is_judged_alias_by_alias() -> None:
     reply = read(
         {
             "data": {
-                "m0": DONE, "m1": None, "m2": None, "m3": None, "m4": None, "m5": {"id": "g"}, "m6": None,
+                "m0": DONE, "m1": None, "m2": None, "m3": None, "m4": None, "m5": {"id": "g"}, "m6": None, "m7": None,
                 "complexity": {"before": 10, "after": 9, "query": 1, "reset_in_x_seconds": 3},
             },
             "errors": [
                 failing("ColumnValueException", "m1", status_code=200),
                 failing("FIELD_MINUTE_RATE_LIMIT_EXCEEDED", "m2", status_code=429, retry_in_seconds=7),
-                failing("ItemsLimitationException", "m4"),
+                failing("UserUnauthorizedException", "m4"),
+                failing("ItemsLimitationException", "m7"),
                 failing("INTERNAL_SERVER_ERROR", "m6", status_code=500),
             ],
             "extensions": {"request_id": "r-1"},
         }
     )  # fmt: skip
     assert responses.request_error(reply) is None
-    verdicts = responses.judge(reply, [f"m{index}" for index in range(7)])
+    verdicts = responses.judge(reply, [f"m{index}" for index in range(8)])
     assert verdicts[0] == items.Done(id="11", board_id="7")
     assert verdicts[1] == items.Refused(
         code="ColumnValueException", message="about ColumnValueException", http_status=200, request_id="r-1"
@@ -50,6 +51,8 @@ def test_a_batch_is_judged_alias_by_alias() -> None:
     assert isinstance(verdicts[4].error(), error_table.BoardStop)
     assert verdicts[5] == items.Done(id="g")
     assert isinstance(verdicts[6], items.Unknown)
+    assert isinstance(verdicts[7], items.Refused)
+    assert error_table.is_full(verdicts[7].code)
 
 
 def test_an_id_counts_even_beside_an_error_below_it() -> None:

@@ -12,7 +12,7 @@ from schemas import events
 from schemas.versions import Version
 from streams.detect import step as detect
 from streams.reconcile import lost_events as sweeps
-from streams.sync import in_doubt
+from streams.sync import in_doubt, room
 from tests.support import factories
 from tests.support.factories import World, row
 
@@ -74,12 +74,14 @@ class Writer:
     def __init__(self, world: World, log: Log, staged: Sequence[events.OrderEvent]) -> None:
         none: Any = None
         emit = lambda emitted: log.emitted("staged", len(emitted))  # noqa: E731
-        self.recovery = in_doubt.InDoubtRequests(none, none, none, world.state, emit, world.clock, none, none)
+        self.recovery = in_doubt.InDoubtRequests(
+            none, none, none, world.state, emit, world.clock, none, none, room.Room(world.clock, 60.0)
+        )
         self.log = log
         self.staged = [one for one in staged if isinstance(one, events.OrderStaged)]
 
     def parks(self) -> None:
-        self.recovery.park([], [(event, "") for event in self.staged])
+        self.recovery.park([], [in_doubt.Waiting(event) for event in self.staged])
         self.log.worked("staged")
 
     def releases(self) -> None:

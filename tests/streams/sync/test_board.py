@@ -52,7 +52,18 @@ async def test_what_is_archived_deleted_or_unknown_is_gone(tmp_path: Path) -> No
         ids = {number: at.item(number)["id"] for number in (1, 2, 3)}
         at.by_hand("archive", ids[1])
         at.by_hand("delete", ids[2])
-        assert await view(at).gone([*ids.values(), "1"]) == {ids[1], ids[2], "1"}
+        assert await view(at).present([*ids.values(), "1"]) == (frozenset({ids[3]}), frozenset())
+
+
+@timeless
+async def test_an_item_on_another_board_is_not_present_nor_are_its_subitems(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(1), order(2))
+        ids = {number: [at.item(number)["id"], at.item(number)["subitems"][0]["id"]] for number in (1, 2)}
+        at.by_hand("move_to_board", ids[1][0])
+        present = await view(at).present([*ids[1], *ids[2]])
+        assert present == (frozenset(ids[2][:1]), frozenset(ids[2][1:]))
+        assert sorted(await view(at).find_sizes([ids[1][0], ids[2][0]])) == [(ids[2][0], "M"), (ids[2][0], "S")]
 
 
 @timeless

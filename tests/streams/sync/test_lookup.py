@@ -1,6 +1,6 @@
 """Looking for what nobody answered for, on a board that shows what it is told to, when it is told to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from connectors.monday import board_values
@@ -45,9 +45,9 @@ class FakeBoard:
     async def group_titles(self) -> dict[str, str]:
         return {found: name for name, found in (await self.groups()).items()}
 
-    async def gone(self, item_ids: Sequence[str]) -> set[str]:
+    async def present(self, ids: Collection[str]) -> lookup.Present:
         self.checks += 1
-        return set(item_ids)
+        return lookup.Present()
 
     def _shows(self, thing: tuple[int, object] | None) -> bool:
         return thing is not None and thing[0] <= self.checks

@@ -119,7 +119,8 @@ async def test_a_refusal_stands_if_the_outline_is_as_it_was(tmp_path: Path, code
         at.reset()
         (failed,) = await at.sync(order(2, sizes={}))
         assert isinstance(failed, events.OrderFailed)
-        assert (failed.code, at.requests) == (code, 2)
+        # Columns, and columns with groups: a read each.
+        assert (failed.code, at.requests) == (code, 3)
 
 
 # A renamed group that gets its name back.
