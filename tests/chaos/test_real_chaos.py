@@ -1,4 +1,4 @@
-"""Ten schedules on real processes, on one stage; `make chaos` plays as many as you like."""
+"""Six schedules on real processes, on one stage; `make chaos` plays as many as you like."""
 
 import os
 import subprocess
@@ -17,9 +17,9 @@ from tests.chaos.real.points import PLACES, Point, Strikes
 from tests.chaos.real.schedule import Arm, Author, Schedule
 from tests.chaos.real.stage import ROOT
 
-# The first nine that take no broker away, hold no writer down and leave no create in doubt, for each of these costs 20
-# to 40 s; and the first that leaves one in doubt. `make chaos` plays them all.
-SAMPLE = (1, 2, 5, 6, 7, 9, 10, 11, 12, 13)
+# Five that take no broker away, hold no writer down and leave no create in doubt, for each of these costs 20 to 40 s; and
+# the first that leaves one in doubt. `make chaos` plays them all.
+SAMPLE = (1, 2, 5, 6, 9, 13)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from tests.chaos.real import play, recovery
 from tests.chaos.real.outcome import Outcome, Scenario
 
 PER_STAGE = 20
-SCENARIOS_OF = ("tests.chaos.real.trouble", "tests.chaos.real.scale")
+SCENARIOS_OF = ("tests.chaos.real.trouble", "tests.chaos.real.in_flight", "tests.chaos.real.scale")
 # So many schedules measure everything; fewer may not bring it about.
 MANY = 100
 

@@ -216,3 +216,16 @@ async def test_an_order_that_the_api_never_answers_fails_alone_and_may_be_retrie
         assert sorted(one.record_uuid for one in emitted if one not in failed) == [uuid(1), uuid(3)]
         assert at.unfinished() == []
         assert not syncer.in_doubt.suspects
+
+
+@timeless
+async def test_adopted_creates_are_not_written_again(tmp_path: Path) -> None:
+    async with desk(tmp_path, lookup_lag=4.0) as at:
+        at.trouble(Rule(kind=Kind.LOST_RESPONSE, at=(1, 2, 3)))
+        at.reset()
+        orders = [order(number) for number in range(1, 11)]
+        emitted = await at.sync(*orders)
+        assert {type(one) for one in emitted} == {events.OrderSynced}
+        # A group, ten items and their twenty sizes: no update besides.
+        assert at.mutations == 31
+        assert synced(*await at.again(*orders)) == [0] * 10
