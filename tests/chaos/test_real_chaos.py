@@ -17,7 +17,7 @@ from tests.chaos.real.points import PLACES, Point, Strikes
 from tests.chaos.real.schedule import Arm, Author, Schedule
 from tests.chaos.real.stage import ROOT
 
-# Five that take no broker away, hold no writer down and leave no create in doubt, for each of these costs 20 to 40 s; and
+# Five that take no broker away, hold no writer down and leave no create in doubt: each of these costs 20 to 40 s. And
 # the first that leaves one in doubt. `make chaos` plays them all.
 SAMPLE = (1, 2, 5, 6, 9, 13)
 
