@@ -185,6 +185,7 @@ class InDoubtRequests:
             f"{PARKED}.{one.event.record_uuid}.{one.event.version}": {
                 "event": one.event.model_dump(mode="json"),
                 "requests": sorted(concerning(in_doubt, one.event.record_uuid, one.group_name)),
+                "group": one.group_name,
                 "room": one.no_room,
             }
             for one in waiting
@@ -195,15 +196,13 @@ class InDoubtRequests:
 
     def _release(self, in_doubt: Sequence[Request]) -> None:
         """Erases the events only after Kafka has confirmed them: a crash in between repeats them."""
-        keys = {request.key for request in in_doubt}
         ready: dict[str, events.OrderStaged] = {}
         for_room: dict[str, events.OrderStaged] = {}
         for name, stored in self.store.all_of(PARKED).items():
-            # Earlier versions of ordersync stored the event alone: it waits for all requests.
-            waits_for = set(stored["requests"]) & keys if "requests" in stored else keys
-            if waits_for:
-                continue
+            # Earlier versions of ordersync stored the event alone.
             event = events.OrderStaged.model_validate(stored.get("event", stored))
+            if _still_waits(in_doubt, event, stored):
+                continue
             (for_room if stored.get("room") else ready)[name] = event
         self.for_room = len(for_room)
         self._rests_until = None if in_doubt or ready else self.now() + timedelta(seconds=REST)
@@ -290,6 +289,17 @@ def concerning(in_doubt: Sequence[Request], record_uuid: str, group_name: str = 
         return mutation.record_uuid == record_uuid
 
     return frozenset(request.key for request in in_doubt if any(map(concerns, request.missing().values())))
+
+
+def _still_waits(in_doubt: Sequence[Request], event: events.OrderStaged, stored: Mapping[str, Any]) -> bool:
+    """Whether a parked event waits for one of these requests: its own ones, or all if it names none.
+
+    A request of which every mutation of the order was adopted is over for this order.
+    """
+    if "requests" not in stored:
+        return bool(in_doubt)
+    own = [request for request in in_doubt if request.key in stored["requests"]]
+    return bool(concerning(own, event.record_uuid, stored["group"]))
 
 
 def split(

@@ -85,12 +85,19 @@ def _board(stage: Stage) -> dict[str, Any]:
 
 
 def _went_back(parts: Resources) -> Iterator[str]:
-    """The journal, in the order of its answers, must tell of versions that never fall."""
+    """The journal, in the order of its answers, must tell of versions that never fall.
+
+    What was adopted came true before its request ended: a newer version may have been written in between.
+    """
     newest: dict[str, int] = {}
     with parts.db.read() as session:
         rows = session.query("SELECT mutations FROM SYNC_Requests WHERE finished_at IS NOT NULL ORDER BY finished_at")
     for row in rows:
-        for uuid, version in json.loads(row["mutations"])["versions"].items():
+        stored = json.loads(row["mutations"])
+        ended = {one.get("record_uuid") for at, one in enumerate(stored["mutations"]) if at not in stored["adopted"]}
+        for uuid, version in stored["versions"].items():
+            if uuid not in ended:
+                continue
             if version < newest.get(uuid, 0):
                 yield f"{uuid} was written in version {version} after version {newest[uuid]}"
             newest[uuid] = version

@@ -229,3 +229,27 @@ async def test_adopted_creates_are_not_written_again(tmp_path: Path) -> None:
         # A group, ten items and their twenty sizes: no update besides.
         assert at.mutations == 31
         assert synced(*await at.again(*orders)) == [0] * 10
+
+
+@timeless
+async def test_an_adopted_order_goes_on_and_the_end_of_its_request_takes_nothing_back(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(1, sizes={"S": 1}), order(2, sizes={"S": 1}))
+        # A size is made for order 1 and updated for order 2; the answer to both is lost.
+        at.trouble(Rule(kind=Kind.LOST_RESPONSE, at=(1,)))
+        staged = at.stage(order(1, 2, sizes={"S": 1, "M": 5}), order(2, 2, sizes={"S": 7}))
+        syncer = await at.life.begin()
+        assert await syncer.run(staged) == []
+        (in_doubt_still,) = await syncer.in_doubt.advance()
+        assert len(in_doubt_still.adopted) == 1
+        assert at.life.reemitted == staged[:1]
+        at.life.reemitted.clear()
+        newer = at.stage(order(1, 3, sizes={"S": 1, "M": 6}))
+        assert synced(*await syncer.run(newer)) == [1]
+        assert len(await at.life.step([])) == 1
+        assert at.unfinished() == []
+        assert (at.sizes(1), at.sizes(2)) == ({"S": 1, "M": 6}, {"S": 7})
+        again = [one.model_copy(update={"cause": events.Cause.REPLAY}) for one in newer]
+        assert synced(*await at.life.step(again)) == [0]
+        assert synced(*await at.sync(order(1, 4, sizes={"S": 1, "M": 5}))) == [1]
+        assert at.sizes(1) == {"S": 1, "M": 5}
