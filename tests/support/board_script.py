@@ -193,15 +193,19 @@ def _staged(order: _Order, version: int, *, position: int) -> StagedOrder:
     )
 
 
+def _hang(rng: random.Random, at: tuple[int, ...]) -> Rule:
+    """The API executes a request within a minute, as it promises, whenever the answer comes."""
+    seconds, executed, late = rng.choice((5, 45, 90)), rng.random() < 0.7, rng.random() < 0.5
+    return Rule(kind=Kind.HANG, at=at, seconds=seconds, executed=executed, late=late and seconds < 60)
+
+
 # Each draws a rule that strikes the given requests.
 TROUBLE: tuple[Callable[[random.Random, tuple[int, ...]], Rule], ...] = (
     lambda rng, at: Rule(kind=Kind.LOST_RESPONSE, at=at),
     lambda rng, at: Rule(kind=Kind.ERROR_500_BEFORE, at=at),
     lambda rng, at: Rule(kind=Kind.ERROR_500_AFTER, at=at),
     lambda rng, at: Rule(kind=Kind.BAD_GATEWAY_HTML, at=at, executed=rng.random() < 0.5),
-    lambda rng, at: Rule(
-        kind=Kind.HANG, at=at, seconds=rng.choice((5, 45, 90)), executed=rng.random() < 0.7, late=rng.random() < 0.5
-    ),
+    _hang,
     lambda rng, at: Rule(kind=Kind.RESET, at=at),
     lambda rng, at: Rule(kind=Kind.CONFLICT_409, at=at, seconds=rng.choice((1, 5))),
     lambda rng, at: Rule(kind=Kind.LOCKED_423, at=at, seconds=rng.choice((1, 5))),

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-# Five minutes before midnight, so that a day's limit ends within the story.
-START = datetime(2026, 11, 21, 23, 55, tzinfo=UTC)
+# Half an hour before midnight, so that a day's limit ends within the story, whenever it strikes.
+START = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
 # No story of ours lasts longer, in made-up seconds.
 ENDLESS = 30 * 3600.0
 # How long what runs in a thread takes to begin, at most, and how long it may be held up between two effects.
