@@ -128,9 +128,13 @@ class SqliteDatabase:
                 check_same_thread=False,
                 cached_statements=STATEMENTS,
             )
-            self._use_wal(connection)
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(f"PRAGMA query_only = {not writes:d}")
+            try:
+                self._use_wal(connection)
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(f"PRAGMA query_only = {not writes:d}")
+            except BaseException:
+                connection.close()
+                raise
         return connection
 
     def _use_wal(self, connection: sqlite3.Connection) -> None:

@@ -184,15 +184,22 @@ class SqlServerDatabase:
         connection = _Connection(self._connect())
         with self._lock:
             self._connections.append(connection)
-        with self._translated():
-            if self._engine == "sqlserver":
-                # A server may be set to count no rows; the fence of the lease needs the count of each statement.
-                connection.raw.execute("SET NOCOUNT OFF")
-                connection.raw.execute(f"SET LOCK_TIMEOUT {int(self._lock_timeout * 1000)}")
-                if read_only and self._allows_snapshots(connection.raw):
-                    connection.raw.execute(_SNAPSHOT)
-            connection.raw.autocommit = False
+        try:
+            with self._translated():
+                self._prepare(connection.raw, read_only)
+        except BaseException:
+            self._drop(connection)
+            raise
         return connection
+
+    def _prepare(self, raw: "pyodbc.Connection", read_only: bool) -> None:
+        if self._engine == "sqlserver":
+            # A server may be set to count no rows; the fence of the lease needs the count of each statement.
+            raw.execute("SET NOCOUNT OFF")
+            raw.execute(f"SET LOCK_TIMEOUT {int(self._lock_timeout * 1000)}")
+            if read_only and self._allows_snapshots(raw):
+                raw.execute(_SNAPSHOT)
+        raw.autocommit = False
 
     def _allows_snapshots(self, raw: "pyodbc.Connection") -> bool:
         return bool(raw.execute(sql.load("catalog", "sqlserver")["allows_snapshots"]).fetchval() == 1)

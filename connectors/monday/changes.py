@@ -24,7 +24,7 @@ ITEM = "pulse"
 
 
 class Incomplete(Exception):
-    """The changes cannot be told from this read; the text says why."""
+    """The answers do not determine the changes; the text names the reason."""
 
 
 class BoardOutline(Model):

@@ -77,8 +77,8 @@ def _repairs(result: verify_command.Result) -> None:
 
 
 def _audited(report: audit.BoardReport) -> None:
-    if report.look is not None:
-        show.plain(str(report.look))
+    if report.extent is not None:
+        show.plain(str(report.extent))
     for group in report.groups:
         show.console.print(f"[red]✗[/] {escape(str(group))}", soft_wrap=True)
     if not report.differs:
@@ -101,7 +101,7 @@ def _audited(report: audit.BoardReport) -> None:
 
 
 def _compared(report: audit.BoardReport) -> str:
-    if report.look is None or report.look.since is None:
+    if report.extent is None or report.extent.since is None:
         return f"the board shows {report.compared} orders as production has them"
     if not report.compared:
         return "no order changed on the board"

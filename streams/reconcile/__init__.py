@@ -2,7 +2,7 @@
 
     verify.py       checks the state of every source row against the tables
     audit.py        compares items of the board with production
-    incremental.py  the audit of what changed on the board since the last look
+    incremental.py  the audit of what changed on the board since the last audit
     fields.py       the field values of an order, as source, production and board show them
     compare.py      the differences between two sets of field values (pandas is imported here only)
     repair.py       builds and emits the events that repair orders

@@ -4,7 +4,7 @@ Reads: the board page by page, MON_* tables, snapshot rows, ERR rows, ORDERS_UNI
 Runs in: the worker's verify timer and `ordersync verify --board`. Runs twice: the second run reports the same drift.
 
 Invariant: an item belongs to the order that production names for it, even if a user changed its key; otherwise to the
-order that its key names. A full look compares every item, an incremental one (incremental.py) those that changed;
+order that its key names. A full audit compares every item, an incremental one (incremental.py) those that changed;
 both compare with this code. Items without an identity belong to users: the audit only counts them. An order that moved
 during the audit, or whose newest version the API refused, waits for the next audit: the board may show either version.
 """
@@ -74,7 +74,7 @@ class RenamedGroup(Model):
         return f"group {self.name} is called {self.shown} on the board: {self.items} items"
 
 
-class Look(Model):
+class Extent(Model):
     """How the board was read. `reason`: why all of it was; `since`: the time of the changes that were read.
 
     `read`: items that were looked up or read; `active`: items that the board has; `calls`: API calls.
@@ -90,10 +90,10 @@ class Look(Model):
     def __str__(self) -> str:
         calls = _count(self.calls, "call")
         if self.since is None:
-            return f"board: all {_count(self.active, 'item')} looked at (full look: {self.reason}), {calls}"
+            return f"board: all {_count(self.active, 'item')} compared (full audit: {self.reason}), {calls}"
         return (
-            f"board: {_count(self.read, 'changed item')} of {self.active:,} looked at since "
-            f"{self.since:%Y-%m-%d %H:%M:%S} UTC (last full look: {self.last_full:%Y-%m-%d}), {calls}"
+            f"board: {_count(self.read, 'changed item')} of {self.active:,} compared since "
+            f"{self.since:%Y-%m-%d %H:%M:%S} UTC (last full audit: {self.last_full:%Y-%m-%d}), {calls}"
         )
 
 
@@ -105,7 +105,7 @@ class BoardReport(Model):
     """The result of one audit. `compared`: orders that were compared; `unkeyed`: items that belong to users.
 
     `groups`: the groups that do not have their names.
-    `waiting`: differences of orders that moved or failed, which the next audit has to look at again.
+    `waiting`: differences of orders that moved or failed, which the next audit has to compare again.
     """
 
     items: int
@@ -114,7 +114,7 @@ class BoardReport(Model):
     drift: tuple[Drift, ...]
     groups: tuple[RenamedGroup, ...] = ()
     waiting: tuple[Drift, ...] = Field(default=(), exclude=True)
-    look: Look | None = None
+    extent: Extent | None = None
 
     @property
     def differs(self) -> bool:
@@ -135,7 +135,7 @@ class BoardReport(Model):
         if self.groups:
             kinds["renamed group"] = len(self.groups)
         known = {"at": at.isoformat(), "items": self.items, "wrong": kinds.total(), "kinds": dict(kinds)}
-        return known if self.look is None else {**known, "items": self.look.active, "look": str(self.look)}
+        return known if self.extent is None else {**known, "items": self.extent.active, "extent": str(self.extent)}
 
 
 class Production(Protocol):

@@ -1,15 +1,16 @@
-"""The incremental look: the audit of what changed on the board since the last look.
+"""The incremental audit: the comparison of what changed on the board since the last audit.
 
 Reads: the changes of both boards (connectors/monday/changes.py), the ledger, the items by id; the rest as audit.py.
-Writes and emits: nothing. The caller stores the checkpoint of each look as a named value.
+Writes and emits: nothing. The caller stores the checkpoint of each audit as a named value.
 
-It compares every item that could differ now and did not at the last look:
+It compares every item that could differ now and did not at the last audit:
 - items that changed since then, with an overlap: by their last update, by the activity logs of the board and of the
   subitem board, and the items of changed subitems;
 - the items of orders of which the API confirmed anything since then, for these may be lost without a line in the log;
-- what differed at the last look, or could not be judged then.
+- what differed at the last audit, or could not be judged then.
 
-It is refused, and the whole board is read, when the changes cannot be told: see `full_look_reason` and `NeedsFullLook`.
+A full audit, which reads the whole board, takes its place when the changes cannot be determined: see
+`full_audit_reason` and `NeedsFullAudit`.
 """
 
 import asyncio
@@ -28,14 +29,14 @@ from schemas.base import Model
 from streams.reconcile import audit
 from streams.sync import outline as outlines
 
-# More orders than these are not carried from look to look: the next one is a full look.
+# Orders that a checkpoint names at most. If more differ, the next audit is a full one.
 MOST_OPEN = 500
-# API calls that an incremental look may use on a small board; on a larger one, as many as a full look.
+# API calls of an incremental audit at most on a small board; on a larger board, those of a full audit.
 FEW_CALLS = 10
 
 
-class NeedsFullLook(Exception):
-    """The changes cannot be told, or are too many; the text says why."""
+class NeedsFullAudit(Exception):
+    """An incremental audit cannot determine the changes, or there are too many; the text names the reason."""
 
 
 class Outline(Model):
@@ -64,9 +65,11 @@ class Outline(Model):
 
 
 class Checkpoint(Model):
-    """The named value of a look. `at`: its start, up to which changes were read; `full`: that of the last full look.
+    """The named value that an audit stores for the next one.
 
-    `mapping`: see `fingerprint`. `orders` and `items`: what has to be looked at again. `unusable`: why the next look
+    `at`: when the audit began, up to which changes were read; `full`: when the last full audit began.
+
+    `mapping`: see `fingerprint`. `orders` and `items`: what has to be compared again. `unusable`: why the next audit
     has to be a full one, "" if it need not.
     """
 
@@ -81,20 +84,21 @@ class Checkpoint(Model):
     def after(self, report: audit.BoardReport) -> "Checkpoint":
         """This checkpoint with what the report leaves open."""
         if report.groups:
-            return self.model_copy(update={"unusable": "a group did not have its name at the last look"})
+            return self.model_copy(update={"unusable": "a group did not have its name at the last audit"})
         open_drift = (*report.drift, *report.waiting)
         orders = sorted({one.record_uuid for one in open_drift})
         if len(orders) > MOST_OPEN:
-            return self.model_copy(update={"unusable": f"{len(orders)} orders differed or moved at the last look"})
+            return self.model_copy(update={"unusable": f"{len(orders)} orders differed or moved at the last audit"})
         ids = sorted({one.item_id for one in open_drift})
         return self.model_copy(update={"orders": tuple(orders), "items": tuple(ids)})
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`overlap`: how far before the last look changes are read; `gap`: the largest pause between two looks;
+    """The limits of incremental audits.
 
-    `full_every`: the largest pause between two full looks.
+    `overlap`: how long before the last audit the reading of changes begins; `gap`: the longest time since the last
+    audit; `full_every`: the longest time since the last full audit.
     """
 
     overlap: timedelta
@@ -119,12 +123,12 @@ class Ledger(Protocol):
 
 
 def fingerprint(mappings: Mappings) -> str:
-    """Another value for another board or mapping: earlier looks say nothing about it."""
+    """A digest of board and mapping. A checkpoint with another digest is of no use."""
     return hashlib.sha256(mappings.board.model_dump_json().encode()).hexdigest()
 
 
-def full_look_reason(last: Checkpoint | None, mapping: str, limits: Limits, now: datetime) -> str:
-    """Why the whole board has to be read; "" if an incremental look may be tried."""
+def full_audit_reason(last: Checkpoint | None, mapping: str, limits: Limits, now: datetime) -> str:
+    """The reason for a full audit; "" if an incremental audit may be tried."""
     if last is None:
         return "there was no earlier one"
     if last.mapping != mapping:
@@ -132,7 +136,7 @@ def full_look_reason(last: Checkpoint | None, mapping: str, limits: Limits, now:
     if last.unusable:
         return last.unusable
     if now - last.at > limits.gap:
-        return f"the last look was more than {limits.gap / timedelta(hours=1):g} hours ago"
+        return f"the last audit was more than {limits.gap / timedelta(hours=1):g} hours ago"
     if now - last.full >= limits.full_every:
         return f"the last full one was on {last.full:%Y-%m-%d}"
     return ""
@@ -157,8 +161,8 @@ async def named_groups(read: Outline, ledger: Ledger) -> outlines.Groups:
 
 
 @dataclass(frozen=True)
-class IncrementalLook:
-    """One look at the changes since `last`; `columns` are the ids of the columns to read."""
+class IncrementalAudit:
+    """One audit of the changes since the checkpoint `last`. It reads the columns with the ids `columns`."""
 
     auditor: audit.Auditor
     ledger: Ledger
@@ -168,30 +172,30 @@ class IncrementalLook:
     limits: Limits
 
     async def run(self, at: datetime, full_calls: int) -> tuple[audit.BoardReport, Checkpoint]:
-        """The report, and the checkpoint of a look that began `at`. `full_calls`: the calls of a full look.
+        """The report, and the checkpoint of an audit that began `at`. `full_calls`: the calls of a full audit.
 
-        Raises NeedsFullLook, and what the API and the tables raise.
+        Raises NeedsFullAudit, and what the API and the tables raise.
         """
         since = self.last.at - self.limits.overlap
         most = max(FEW_CALLS, full_calls)
         try:
             changed = await self._changes(changes.Reader(self.board, since, most))
         except changes.Incomplete as reason:
-            raise NeedsFullLook(str(reason)) from reason
+            raise NeedsFullAudit(str(reason)) from reason
         outline = Outline.of([one.outline for one in changed], self.auditor.mappings)
         if outline.lacks(self.last.outline):
-            raise NeedsFullLook("a label or a group was renamed or removed")
+            raise NeedsFullAudit("a label or a group was renamed or removed")
         orders, ids = await self._concerned(since, changed)
         production = await asyncio.to_thread(self.auditor.production.production_items)
         orders &= production.keys()
         ids |= {production[uuid][0] for uuid in orders}
         if math.ceil(len(ids) / boards.IDS_PER_CALL) > most:
-            raise NeedsFullLook(f"{len(ids)} items changed")
+            raise NeedsFullAudit(f"{len(ids)} items changed")
         items = await self._read(ids, production)
         scope = orders | {uuid for uuid, (item_id, _) in production.items() if item_id in ids}
         groups = await named_groups(outline, self.ledger)
         report = await self.auditor.compare(_one_page(items), production, scope, groups=groups)
-        look = audit.Look(
+        extent = audit.Extent(
             since=self.last.at,
             last_full=self.last.full,
             read=len(ids),
@@ -199,7 +203,7 @@ class IncrementalLook:
             calls=self.board.calls,
         )
         checkpoint = Checkpoint(at=at, full=self.last.full, mapping=self.last.mapping, outline=outline)
-        return report.model_copy(update={"look": look}), checkpoint.after(report)
+        return report.model_copy(update={"extent": extent}), checkpoint.after(report)
 
     async def _changes(self, reader: changes.Reader) -> list[changes.BoardChanges]:
         """Of the board, then of its subitem boards."""
@@ -229,7 +233,7 @@ class IncrementalLook:
         if own:
             found |= await self.board.items_by_id(sorted(own), columns=self.columns)
             ids |= own
-        # As a full look reads them: the older item first.
+        # As a full audit reads them: the older item first.
         return sorted(found.values(), key=lambda item: (len(item.id), item.id))
 
 

@@ -1,7 +1,8 @@
 """The audit of the board within the API calls left of the day, for the worker and for `verify --board`.
 
 An audit reads what changed since the last one (streams/reconcile/incremental.py), or the whole board: the first time,
-after a week, and when the changes cannot be told. The named value `verify.board.since` is the checkpoint between them.
+after a week, and when the changes cannot be determined. The named value `verify.board.since` is the checkpoint between
+them.
 """
 
 import asyncio
@@ -46,8 +47,8 @@ async def audited(
 
     Raises Misconfigured when the calls of the day would not suffice, and what SQL and the API raise.
     """
-    look = _Looks(parts, client, boards.Board(client, parts.mappings.board.board.id), now(), report)
-    board_report, checkpoint = await look.run(full=full)
+    audits = _Audits(parts, client, boards.Board(client, parts.mappings.board.board.id), now(), report)
+    board_report, checkpoint = await audits.run(full=full)
     values = {
         verify_timer.BOARD: board_report.summary(now()),
         SINCE: checkpoint.model_dump(mode="json"),
@@ -57,8 +58,8 @@ async def audited(
 
 
 @dataclass(frozen=True)
-class _Looks:
-    """The two ways to look at the board. `at`: the start of this look."""
+class _Audits:
+    """The two kinds of audit. `at`: when this one begins."""
 
     parts: Resources
     client: clients.Client
@@ -70,18 +71,18 @@ class _Looks:
         known = await asyncio.to_thread(self.parts.production.count)
         last = _checkpoint(await asyncio.to_thread(self.parts.state.get, SINCE))
         mapping, limits = incremental.fingerprint(self.parts.mappings), _limits(self.parts)
-        reason = ASKED if full else incremental.full_look_reason(last, mapping, limits, self.at)
+        reason = ASKED if full else incremental.full_audit_reason(last, mapping, limits, self.at)
         if not reason and last is not None:
             self._require_calls(CHANGES)
-            look = incremental.IncrementalLook(
+            changed = incremental.IncrementalAudit(
                 self.parts.auditor(), self.parts.ledger, self.board, self._columns, last, limits
             )
             try:
-                return await look.run(self.at, _full_calls(known))
-            except incremental.NeedsFullLook as needed:
+                return await changed.run(self.at, _full_calls(known))
+            except incremental.NeedsFullAudit as needed:
                 reason = str(needed)
             except errors.Rejected as error:
-                reason = f"the API refused to tell the changes: {error}"
+                reason = f"the API refused to read the changes: {error}"
         return await self._full(known, reason, mapping)
 
     async def _full(self, known: int, reason: str, mapping: str) -> tuple[audit.BoardReport, incremental.Checkpoint]:
@@ -89,7 +90,7 @@ class _Looks:
         checkpoint = incremental.Checkpoint(at=self.at, full=self.at, mapping=mapping)
         active: int | None = None
         groups = outline.Groups()
-        # Before the items: what is renamed after this read, the next look finds by it.
+        # Before the items: what is renamed after this read, the next audit finds by it.
         try:
             read, active = await incremental.read_outline(self.board, self.at, self.parts.mappings)
             checkpoint = checkpoint.model_copy(update={"outline": read})
@@ -100,14 +101,14 @@ class _Looks:
         pages: AsyncIterator[list[board_values.BoardItem]] = self.board.items(columns=self._columns, page=PAGE)
         auditor = self.parts.auditor()
         found = await auditor.run(pages, lambda items: self.report("reading the board", items, known), groups)
-        look = audit.Look(
+        extent = audit.Extent(
             reason=reason,
             last_full=self.at,
             read=found.items,
             active=found.items if active is None else active,
             calls=self.board.calls,
         )
-        return found.model_copy(update={"look": look}), checkpoint.after(found)
+        return found.model_copy(update={"extent": extent}), checkpoint.after(found)
 
     @property
     def _columns(self) -> list[str]:

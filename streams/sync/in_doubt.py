@@ -155,8 +155,8 @@ class InDoubtRequests:
     async def advance(self) -> list[Request]:
         """Does the checks that are due, and ends requests. Returns the requests that are still in doubt.
 
-        Re-emits the parked orders that wait for none of them, nor for room. A board that cannot be read is read at the
-        next call. Raises what the writer raises; then the request is in doubt and its window begins once more.
+        Re-emits the parked orders that wait for none of them, nor for room. A board that cannot be read is read later.
+        Raises what the writer raises; then the request is in doubt and its window begins once more.
         """
         requests = await self.unfinished()
         now = self.now()
@@ -165,7 +165,8 @@ class InDoubtRequests:
             try:
                 requests = await self._check(requests, due)
             except errors.Transient as error:
-                log.warning("in-doubt requests are checked later: %s", error)
+                log.warning("in-doubt requests are checked again in %.0f s: %s", CHECK_EVERY, error)
+                self._postpone(due)
             else:
                 requests = [request for request in requests if not await self._is_ended(request, now)]
         await asyncio.to_thread(self._release, requests)
@@ -230,6 +231,13 @@ class InDoubtRequests:
         pauses = itertools.chain(backoff.LOOKUP_PAUSES, itertools.repeat(CHECK_EVERY))
         times = (now + timedelta(seconds=seconds) for seconds in itertools.accumulate(pauses))
         return [*itertools.takewhile(lambda at: at < end, times), max(now, end)]
+
+    def _postpone(self, due: Sequence[Request]) -> None:
+        """Checks these requests later: each read of a board that is away takes its time, and the lane waits for it."""
+        later = self.now() + timedelta(seconds=CHECK_EVERY)
+        for request in due:
+            search = self._search(request)
+            search.checks_due = [later, *(at for at in search.checks_due if at > later)]
 
     async def _check(self, requests: Sequence[Request], due: Sequence[Request]) -> list[Request]:
         """One check of the board for all requests that are due. Returns all requests, with what was adopted.

@@ -124,10 +124,10 @@ class Outline:
     mappings: Mappings
     clock: Callable[[], float] = time.monotonic
     read_only: bool = False
-    columns: Mapping[str, str] = field(default_factory=dict, init=False)
     groups: Groups = field(default=Groups(), init=False)
     renames: Sequence[items.RenameGroup] = field(default=(), init=False)
     _labels: dict[str, set[str]] = field(default_factory=dict, init=False)
+    _types: Mapping[str, str] = field(default_factory=dict, init=False)
     _created: list[board_values.BoardGroup] = field(default_factory=list, init=False)
     # When a group got its name back, by its id and the title that it had.
     _done: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
@@ -152,8 +152,8 @@ class Outline:
                 log.warning("%s", line)
         labels = {column.id: set(column.labels) for column in read.columns}
         types = {column.id: column.type for column in read.columns}
-        changed = (labels, types, groups.ids) != (self._labels, self.columns, known)
-        self._labels, self.columns, self.groups, self.renames = labels, types, groups, self._renames(groups)
+        changed = (labels, types, groups.ids) != (self._labels, self._types, known)
+        self._labels, self._types, self.groups, self.renames = labels, types, groups, self._renames(groups)
         self._read_at = self.clock()
         return changed
 

@@ -247,7 +247,7 @@ def test_the_board_is_compared_and_mended_and_waited_for(plant: Plant) -> None:
     assert "orders that were compared as production has them" in shown.stdout
     shown = plant.type("verify", "--board", "--full")
     assert shown.exit_code == 0
-    assert f"board: all {ORDERS} items looked at (full look: --full)" in shown.stdout
+    assert f"board: all {ORDERS} items compared (full audit: --full)" in shown.stdout
     assert f"the board shows {ORDERS} orders as production has them" in shown.stdout
 
 

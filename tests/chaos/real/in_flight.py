@@ -1,11 +1,9 @@
-"""python -m tests.chaos.real.in_flight: a gateway gives up on a request, and the API goes on with its mutations.
+"""Scenarios of `make chaos`: a gateway gives up on a request, and the API goes on with its mutations.
 
 The case of a first load: one request with creates is answered 502 after half a second while the API still takes its
-time for each mutation, with the writer alive or killed. Real processes; `make chaos` plays the cases as scenarios.
+time for each mutation, with the writer alive or killed. `make chaos SCENARIO=in-flight-1.5` plays one case.
 """
 
-import sys
-import tempfile
 import time
 import urllib.request
 from functools import partial
@@ -76,18 +74,3 @@ def play(folder: Path, seed: int, *, case: Case, in_flight: float = API_TIMEOUT,
 
 
 SCENARIOS: dict[str, Scenario] = {name: partial(play, case=case) for name, case in CASES.items()}
-
-
-def main() -> int:
-    """Plays the named cases, or all. 1 if one fails."""
-    failed = 0
-    for name in sys.argv[1:] or SCENARIOS:
-        with tempfile.TemporaryDirectory(prefix="ordersync-", ignore_cleanup_errors=True) as folder:
-            outcome = SCENARIOS[name](Path(folder) / "home", 1)
-        print(outcome.line(name), *outcome.wrong, sep="\n  ", flush=True)
-        failed += not outcome.ok
-    return int(failed > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What changed on a board, out of answers as the API may give them; and when that cannot be told."""
+"""What changed on a board, out of answers as the API may give them; and when that cannot be determined."""
 
 import json
 from datetime import UTC, datetime
@@ -89,6 +89,6 @@ async def test_labels_groups_and_subitem_boards() -> None:
         (board([], [{"event": "e", "entity": "pulse", "data": "{"}]), "a line e of the activity log is unreadable"),
     ],
 )
-async def test_it_says_when_the_changes_cannot_be_told(answer: Data, reason: str) -> None:
+async def test_it_says_when_the_changes_cannot_be_determined(answer: Data, reason: str) -> None:
     with pytest.raises(changes.Incomplete, match=reason):
         await read(Script(BoardChanges=lambda _: answer), calls=1)

@@ -357,6 +357,7 @@ async def test_the_api_goes_on_when_the_client_is_gone(start: Start, cancels: bo
     (connection,) = runner.server.connections
     writer.transport.abort()
     async with asyncio.timeout(60):
+        # The server notices the lost connection by itself, and has no event for it.
         while connection.transport is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     assert await api.names() == []

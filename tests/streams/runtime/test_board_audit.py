@@ -1,4 +1,4 @@
-"""The incremental look at the simulated board, over HTTP: it says what a full look says, and costs a few calls.
+"""The incremental audit at the simulated board, over HTTP: it reports what a full audit reports, and costs a few calls.
 
 `people.People` and `Desk.by_hand` edit the board as a user does, past the API.
 """
@@ -38,24 +38,24 @@ class Audits:
     def __init__(self, at: Desk, parts: Resources, api: client.Client) -> None:
         self.at, self.parts, self.api = at, parts, api
 
-    async def look(self, *, full: bool = False) -> audit.BoardReport:
+    async def run_audit(self, *, full: bool = False) -> audit.BoardReport:
         before = self.at.world.simulator.service.stats.requests
         report = await board_audit.audited(self.parts, self.api, full=full, now=self.at.world.clock.now)
-        assert report.look is not None
-        assert report.look.calls == self.at.world.simulator.service.stats.requests - before
+        assert report.extent is not None
+        assert report.extent.calls == self.at.world.simulator.service.stats.requests - before
         return report
 
     async def changed(self) -> audit.BoardReport:
-        report = await self.look()
-        assert report.look is not None
-        assert report.look.since is not None, report.look.reason
+        report = await self.run_audit()
+        assert report.extent is not None
+        assert report.extent.since is not None, report.extent.reason
         return report
 
     async def full_reason(self) -> str:
-        look = (await self.look()).look
-        assert look is not None
-        assert look.since is None
-        return look.reason
+        extent = (await self.run_audit()).extent
+        assert extent is not None
+        assert extent.since is None
+        return extent.reason
 
     async def passes(self, seconds: float) -> None:
         # Without a lease to renew every few seconds.
@@ -63,9 +63,9 @@ class Audits:
         await self.at.world.clock.sleep(seconds)
 
     async def settle(self) -> None:
-        """A full look at a board on which nothing differs, long after and long before anything else changes."""
+        """A full audit at a board on which nothing differs, long after and long before anything else changes."""
         await self.passes(HOUR)
-        assert (await self.look(full=True)).drift == ()
+        assert (await self.run_audit(full=True)).drift == ()
         await self.passes(HOUR)
 
     def stored(self, **changed: Any) -> None:
@@ -99,26 +99,26 @@ def shown(report: audit.BoardReport) -> list[tuple[str, str, str, str]]:
 
 
 @timeless
-async def test_the_first_look_is_full_and_the_next_reads_what_changed(tmp_path: Path) -> None:
+async def test_the_first_audit_is_full_and_the_next_reads_what_changed(tmp_path: Path) -> None:
     async with audits(tmp_path) as made:
         await arrived(made.at, order(1), order(2))
         await made.passes(HOUR)
-        first = await made.look()
-        assert str(first.look) == "board: all 2 items looked at (full look: there was no earlier one), 3 calls"
+        first = await made.run_audit()
+        assert str(first.extent) == "board: all 2 items compared (full audit: there was no earlier one), 3 calls"
         await made.passes(HOUR)
         made.at.by_hand("set", made.at.item(2)["id"], column_id="name", value="by hand")
         second = await made.changed()
         assert second.orders == {uuid(2): EDITED}
-        assert second.look is not None
-        since = f"{first.look.last_full:%Y-%m-%d %H:%M:%S}" if first.look else ""
-        assert str(second.look) == (
-            f"board: 1 changed item of 2 looked at since {since} UTC (last full look: {since[:10]}), 3 calls"
+        assert second.extent is not None
+        since = f"{first.extent.last_full:%Y-%m-%d %H:%M:%S}" if first.extent else ""
+        assert str(second.extent) == (
+            f"board: 1 changed item of 2 compared since {since} UTC (last full audit: {since[:10]}), 3 calls"
         )
-        assert made.parts.state.get(verify_timer.BOARD)["look"] == str(second.look)
-        full = await made.look(full=True)
+        assert made.parts.state.get(verify_timer.BOARD)["extent"] == str(second.extent)
+        full = await made.run_audit(full=True)
         assert full.orders == second.orders
-        assert full.look is not None
-        assert full.look.reason == "--full"
+        assert full.extent is not None
+        assert full.extent.reason == "--full"
 
 
 @timeless
@@ -142,7 +142,7 @@ async def test_every_kind_of_edit_is_found_once(tmp_path: Path) -> None:
             **{uuid(n): EDITED for n in (1, 2, 5, 7, 8)}, uuid(3): MISSING, uuid(4): MISSING, uuid(6): DUPLICATE
         }  # fmt: skip
         assert len(shown(found)) == len(set(shown(found)))
-        assert shown(await made.look(full=True)) == shown(found)
+        assert shown(await made.run_audit(full=True)) == shown(found)
 
 
 @timeless
@@ -186,14 +186,14 @@ async def test_what_differs_is_named_until_it_is_repaired(tmp_path: Path) -> Non
         await made.passes(HOUR)
         assert (await made.changed()).orders == {}
         await made.passes(HOUR)
-        last = (await made.changed()).look
+        last = (await made.changed()).extent
         assert last is not None
         assert (last.read, last.calls) == (0, 2)
 
 
 @timeless
-async def test_an_edit_just_before_the_last_look_is_found(tmp_path: Path) -> None:
-    """The API shows it late: the last look did not see it, and its time is before that look."""
+async def test_an_edit_just_before_the_last_audit_is_found(tmp_path: Path) -> None:
+    """The API shows it late: the last audit did not see it, and its time is before that audit."""
     async with audits(tmp_path) as made:
         at = made.at
         await arrived(at, order(1), order(2), order(3))
@@ -291,12 +291,12 @@ async def test_a_copy_whose_order_did_not_change_is_a_duplicate_and_no_edit(tmp_
         at.by_hand("add", name="of theirs", columns={key: uuid(77)})
         found = await made.changed()
         assert found.orders == {uuid(1): DUPLICATE, uuid(77): EXTRA}
-        assert shown(await made.look(full=True)) == shown(found)
+        assert shown(await made.run_audit(full=True)) == shown(found)
 
 
 @timeless
 @pytest.mark.parametrize("seed", range(3))
-async def test_thirty_edits_are_told_as_a_full_look_tells_them(tmp_path: Path, seed: int) -> None:
+async def test_thirty_edits_are_reported_as_by_a_full_audit(tmp_path: Path, seed: int) -> None:
     async with audits(tmp_path, mappings=people.notes_are_theirs) as made:
         at = made.at
         await arrived(at, *(order(n, sizes={"S": n, "M": 2, "9-12M": 8}) for n in range(1, 16)))
@@ -313,32 +313,32 @@ async def test_thirty_edits_are_told_as_a_full_look_tells_them(tmp_path: Path, s
             hand.act(done)
             told = await made.changed()
             checkpoint = made.parts.state.get(board_audit.SINCE)
-            full = await made.look(full=True)
+            full = await made.run_audit(full=True)
             assert told.drift
             assert shown(told) == shown(full)
-            # The next look continues from the incremental one.
+            # The next audit continues from the incremental one.
             made.parts.state.set(board_audit.SINCE, checkpoint)
             await made.passes(rng.choice([60.0, HOUR]))
 
 
 @timeless
 @pytest.mark.parametrize("items", [10, pytest.param(2000, marks=pytest.mark.slow)])
-async def test_with_nothing_changed_a_look_costs_two_calls(tmp_path: Path, items: int) -> None:
+async def test_with_nothing_changed_an_audit_costs_two_calls(tmp_path: Path, items: int) -> None:
     async with audits(tmp_path) as made:
         fill(made, items)
-        full = await made.look()
+        full = await made.run_audit()
         assert full.compared == items
         assert full.drift == ()
-        assert full.look is not None
-        assert full.look.calls == 2 + math.ceil(items / board_audit.PAGE)
+        assert full.extent is not None
+        assert full.extent.calls == 2 + math.ceil(items / board_audit.PAGE)
         # Only what changes within the overlap is read twice.
         await made.passes(HOUR)
         made.stored(at=made.at.world.clock.now())
         await made.passes(HOUR)
         for _ in range(2):
-            look = (await made.changed()).look
-            assert look is not None
-            assert (look.calls, look.read, look.active) == (2, 0, items)
+            extent = (await made.changed()).extent
+            assert extent is not None
+            assert (extent.calls, extent.read, extent.active) == (2, 0, items)
 
 
 @timeless
@@ -348,18 +348,18 @@ async def test_too_much_changed_for_a_few_calls_and_the_board_is_read(
     monkeypatch.setattr(incremental, "FEW_CALLS", 1)
     async with audits(tmp_path) as made:
         fill(made, 150)
-        await made.look()
+        await made.run_audit()
         assert await made.full_reason() == "the activity log is too long"
 
 
 @timeless
-async def test_a_full_look_when_the_changes_cannot_be_told(tmp_path: Path) -> None:
+async def test_a_full_audit_when_the_changes_cannot_be_determined(tmp_path: Path) -> None:
     async with audits(tmp_path) as made:
         await arrived(made.at, order(1))
         await made.settle()
         now = made.at.world.clock.now()
         made.stored(at=now - timedelta(hours=24, seconds=1))
-        assert await made.full_reason() == "the last look was more than 24 hours ago"
+        assert await made.full_reason() == "the last audit was more than 24 hours ago"
         made.stored(full=now - timedelta(days=6, hours=23))
         await made.changed()
         made.stored(full=now - timedelta(days=7))
@@ -376,7 +376,7 @@ async def test_a_full_look_when_the_changes_cannot_be_told(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("table", "change"), [("labels", "label = label || ' 2'"), ("board_groups", "title = title || ' 2'")]
 )
-async def test_a_renamed_label_or_group_needs_a_full_look(tmp_path: Path, table: str, change: str) -> None:
+async def test_a_renamed_label_or_group_needs_a_full_audit(tmp_path: Path, table: str, change: str) -> None:
     async with audits(tmp_path) as made:
         await arrived(made.at, order(1))
         await made.settle()
@@ -388,7 +388,7 @@ async def test_a_renamed_label_or_group_needs_a_full_look(tmp_path: Path, table:
 
 
 @timeless
-async def test_the_refusal_of_the_changes_leads_to_a_full_look(tmp_path: Path) -> None:
+async def test_the_refusal_of_the_changes_leads_to_a_full_audit(tmp_path: Path) -> None:
     async with audits(tmp_path) as made:
         at = made.at
         await arrived(at, order(1))
@@ -402,19 +402,19 @@ async def test_the_refusal_of_the_changes_leads_to_a_full_look(tmp_path: Path) -
 
 
 @timeless
-async def test_without_the_changes_every_look_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_changes_every_audit_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*_: object) -> changes.BoardOutline:
         raise errors.Rejected("no such order", code="InvalidArgumentException")
 
     async with audits(tmp_path) as made:
         await arrived(made.at, order(1))
         monkeypatch.setattr(changes.Reader, "outline", refused)
-        await made.look()
+        await made.run_audit()
         assert await made.full_reason() == "the changes of the board could not be read: no such order"
         monkeypatch.undo()
         made.stored(unusable="")
         monkeypatch.setattr(changes.Reader, "read", refused)
-        assert await made.full_reason() == "the API refused to tell the changes: no such order"
+        assert await made.full_reason() == "the API refused to read the changes: no such order"
 
 
 @timeless
@@ -422,7 +422,7 @@ async def test_the_calls_of_the_day_are_kept_for_the_writer(tmp_path: Path) -> N
     async with audits(tmp_path, monday_limits={"calls_per_day": 3}) as made:
         await arrived(made.at, order(1))
         with pytest.raises(errors.Misconfigured, match="about 5 calls"):
-            await made.look()
+            await made.run_audit()
 
 
 def fill(made: Audits, count: int) -> None:
@@ -446,33 +446,33 @@ def fill(made: Audits, count: int) -> None:
 
 
 @timeless
-async def test_a_renamed_group_is_named_at_every_look_until_it_has_its_name(tmp_path: Path) -> None:
+async def test_a_renamed_group_is_named_at_every_audit_until_it_has_its_name(tmp_path: Path) -> None:
     async with audits(tmp_path) as made:
         at = made.at
         await arrived(at, order(1), order(2))
         await made.settle()
         at.by_hand("rename_group", group=GROUP, title="Spring!")
         for _ in range(3):
-            report = await made.look()
+            report = await made.run_audit()
             assert [str(one) for one in report.groups] == [f"group {GROUP} is called Spring! on the board: 2 items"]
             assert report.drift == ()
             await made.passes(HOUR)
         assert made.parts.state.get(verify_timer.BOARD)["kinds"] == {"renamed group": 1}
         await told_again(at, order(1))
-        assert not (await made.look()).differs
+        assert not (await made.run_audit()).differs
         await made.passes(HOUR)
         assert not (await made.changed()).differs
 
 
 @timeless
-async def test_a_title_that_people_own_is_equal_in_both_looks(tmp_path: Path) -> None:
+async def test_a_title_that_people_own_is_equal_in_both_audits(tmp_path: Path) -> None:
     owner = mapping.Groups(owner=mapping.Owner.PEOPLE)
     async with audits(tmp_path, mappings=lambda board: board.model_copy(update={"groups": owner})) as made:
         at = made.at
         await arrived(at, order(1), order(2))
         await made.settle()
         at.by_hand("rename_group", group=GROUP, title="Spring!")
-        assert not (await made.look()).differs
+        assert not (await made.run_audit()).differs
         await made.passes(HOUR)
         at.by_hand("set", at.item(1)["id"], column_id="name", value="by hand")
         report = await made.changed()

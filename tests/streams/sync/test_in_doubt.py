@@ -253,3 +253,20 @@ async def test_an_adopted_order_goes_on_and_the_end_of_its_request_takes_nothing
         assert synced(*await at.life.step(again)) == [0]
         assert synced(*await at.sync(order(1, 4, sizes={"S": 1, "M": 5}))) == [1]
         assert at.sizes(1) == {"S": 1, "M": 5}
+
+
+@timeless
+async def test_a_board_that_cannot_be_read_holds_up_nobody_and_is_read_later(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.sync(order(9, sizes={}))
+        at.trouble(Rule(kind=Kind.LOST_RESPONSE, at=(1,)), Rule(kind=Kind.ERROR_500_BEFORE, of="query", rate=1.0))
+        staged = at.stage(order(1, sizes={}), order(2, sizes={}))
+        syncer, clock = await at.life.begin(), asyncio.get_running_loop().time
+        assert await syncer.run(staged[:1]) == []
+        assert len(await syncer.in_doubt.advance()) == 1
+        began = clock()
+        assert synced(*await syncer.run(staged[1:])) == [1]
+        assert clock() - began < 2
+        at.trouble()
+        assert synced(*await at.life.step([])) == [0]
+        assert len(at.items(1)) == 1
