@@ -33,7 +33,7 @@ demo: $(INSTALLED)
 	$(BIN)/ordersync demo $(if $(KEEP),--keep) $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 quick: $(INSTALLED)
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \

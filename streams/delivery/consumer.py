@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 E = TypeVar("E", bound=events.OrderEvent)
 
 TRIES = 5
-# Seconds between two tries of a paused lane.
-HOLD = 30.0
+# Seconds before each next try of a paused lane; the last one repeats. Most causes are mended within the first minute.
+HOLDS = (2.0, 5.0, 10.0, 20.0, 30.0)
 # Seconds until a paused lane notices that the app stops or that its group rebalances.
 SLICE = 0.25
 
@@ -82,7 +82,7 @@ class Delivery:
     """The parts that all lanes share. `stopping` and `rebalancing` ask the Faust app; `end` ends the process.
 
     `pauses` gives the pauses (seconds) between the tries after a Transient error; after the last one the process ends.
-    `hold` is the pause (seconds) before the next try after a Misconfigured error, which an operator must correct.
+    `holds` are the pauses (seconds) after a Misconfigured error, which an operator must correct; the last one repeats.
     """
 
     producer: Producer
@@ -92,7 +92,7 @@ class Delivery:
     rebalancing: Callable[[], bool]
     end: Callable[[int, str], None] = exits.end_process
     pauses: Callable[[], Iterator[float]] = functools.partial(backoff.delays, rng=random.Random(), tries=TRIES)
-    hold: float = HOLD
+    holds: tuple[float, ...] = HOLDS
 
     async def run(self, stream: Stream, lane: Lane[Any]) -> None:
         """Works the stream of one agent. Returns only when the app stops, leaving events in work unacknowledged."""
@@ -149,6 +149,7 @@ class Delivery:
         """Repeats the work until it is done: after Transient and after Misconfigured errors. False: the app stops."""
         pauses = self.pauses()
         paused_by: str | None = None
+        holds: Iterator[float] = iter(())
         while True:
             try:
                 await work()
@@ -156,8 +157,9 @@ class Delivery:
             except errors.Misconfigured as error:
                 if paused_by != error.code:
                     log.error("%s is paused: %s", name, error)
+                    holds = iter(self.holds)
                 paused_by, reason, pauses = error.code, str(error), self.pauses()
-                pause = self.hold if error.wait is None else error.wait
+                pause = next(holds, self.holds[-1]) if error.wait is None else error.wait
             except errors.Transient as error:
                 planned = next(pauses, None)
                 if planned is None:

@@ -68,7 +68,7 @@ class Process:
             rebalancing=lambda: self.rebalances,
             end=lambda code, why: self.ended.append((code, why)),
             pauses=lambda: iter([0.0] * self.tries),
-            hold=0.01,
+            holds=(0.01,),
         )
 
     def send_all(self, messages: Sequence[kafka.OutgoingMessage]) -> None:
