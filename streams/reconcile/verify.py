@@ -18,12 +18,12 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from connectors.tables.row_states import RowState, RowStatesReading
-from mappings import columns, hashing, sizes
+from mappings import hashing
 from mappings.loading import Mappings
 from schemas import detection
 from schemas.base import Model
 from schemas.batches import SyncState
-from streams.detect import holds
+from streams.detect import baseline, holds
 from streams.detect import step as detect
 
 STATES = {
@@ -206,9 +206,9 @@ class Verifier:
 
     def _changed(self) -> set[str]:
         """Orders whose source row differs from their snapshot row. Empty while a new baseline waits for its pass."""
-        size_columns = sizes.size_columns(self.source.columns(), self.mappings.board.sizes)
-        watched = columns.watched(self.mappings, size_columns)
-        today = detection.Baseline(scheme=hashing.SCHEME, columns=watched)
-        if self.store.get(detect.BASELINE) != today.model_dump(mode="json"):
+        stored = self.store.get(detect.BASELINE)
+        today = baseline.today(self.source.columns(), self.mappings)
+        if stored is None or detection.Baseline.model_validate(stored) != today:
             return set()
-        return {uuid for uuid, known, text, _ in self.source.scan(watched) if known != hashing.row_hash(text)}
+        row_hash = hashing.RowHasher(today.columns)
+        return {uuid for uuid, known, text, _ in self.source.scan(today.columns) if known != row_hash(text)}
