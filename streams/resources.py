@@ -31,6 +31,7 @@ from connectors.tables import (
     orders_pushdown,
     plans,
     production,
+    records,
     repairs,
     retries,
     row_states,
@@ -45,7 +46,7 @@ from streams import retry, settings, stage, topics
 from streams.detect import emit, guard
 from streams.detect import plans as detect_plans
 from streams.detect import step as detect
-from streams.reconcile import audit, repair, verify
+from streams.reconcile import audit, comparison, expected, repair, verify
 from streams.reconcile import lost_events as lost_event_sweep
 from streams.settings import kafka_security
 
@@ -296,6 +297,13 @@ class Resources:
     def row_states(self) -> row_states.RowStates:
         """The row state of every source row."""
         return row_states.RowStates(self.db, self.production.columns)
+
+    def comparison(self) -> comparison.Comparison:
+        """The comparison of source, production and ledger, with the columns that the source has now."""
+        live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
+        size_columns = sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)
+        expectations = expected.Expectations(self.mappings, size_columns, mapped_columns.text_lengths(live))
+        return comparison.Comparison(records.Records(self.db, self.production.columns), expectations)
 
     def verifier(self) -> verify.Verifier:
         """The verify of every row state."""
