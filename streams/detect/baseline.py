@@ -60,7 +60,9 @@ def lost(former: detection.Baseline, now: detection.Baseline, live: Live, mappin
         elif name in former_sizes and name not in now.sizes and name not in decided:
             sql_type = types[name]
             if sizes.is_integer(sql_type):
-                found.append(f'[{name}] lies outside the range of sizes now: name it in "also" or "ignore" of board.yaml')
+                found.append(
+                    f'[{name}] lies outside the range of sizes now: name it in "also" or "ignore" of board.yaml'
+                )
             else:
                 found.append(f"[{name}] is {sql_type} now, and a size is an integer column")
         elif name in now.columns and _base(types[name]) in _OPAQUE:

@@ -238,7 +238,9 @@ def _differing(watched: Sequence[str], before: Mapping[str, Cell], now: Mapping[
     """The names of the columns whose cells differ; columns that are watched no more are among them."""
     names = dict.fromkeys([*watched, *before])
     # The key column never changes, and the stored row has it beside the watched ones.
-    return tuple(name for name in names if name in now and before.get(name) != now.get(name) or _gone(name, before, now))
+    return tuple(
+        name for name in names if (name in now and before.get(name) != now.get(name)) or _gone(name, before, now)
+    )
 
 
 def _gone(name: str, before: Mapping[str, Cell], now: Mapping[str, Cell]) -> bool:

@@ -95,9 +95,10 @@ class Comparison:
 
         `rows`: watched cells of source rows, by identity. In it is an order that production shows otherwise, or does
         not have; one that is excluded now and was not, and the reverse; one that failed and converts otherwise now; and
-        one on its way that was staged with other values. Not in it is an order that a pass detects anyway; one that is
-        on its way and not staged yet, for stage converts it with today's mapping; and one that is refused now and was
-        valid: production and board keep its last good values. Raises Transient.
+        one on its way that was staged with other values. One that is refused now and was valid is in it too: its ERR
+        row tells why, and production and board keep its last good values. Not in it is an order that a pass detects
+        anyway, and one that is on its way and not staged yet, for stage converts it with today's mapping. Raises
+        Transient.
         """
         newest = self.tables.newest(list(rows))
         settled = {uuid for uuid, one in newest.items() if one.state == SyncState.IN_SYNC}
@@ -111,7 +112,7 @@ class Comparison:
                 continue
             expected = self.expectations.of(uuid, row)
             if uuid in settled:
-                differs = not expected.refused and not self._equal(expected, production)
+                differs = not self._equal(expected, production)
             elif known.state == SyncState.EXCLUDED:
                 differs = not expected.excluded
             elif known.stg_id is None:
@@ -121,7 +122,7 @@ class Comparison:
             elif known.removed:
                 differs = not expected.excluded
             else:
-                differs = not expected.refused and not self._equal(expected, staged)
+                differs = not self._equal(expected, staged)
             if differs:
                 found.add(uuid)
         return found
@@ -131,7 +132,7 @@ class Comparison:
         uuid = expected.record_uuid
         master, sizes = recorded.orders.get(uuid), recorded.sizes.get(uuid, ())
         if expected.order is None or master is None:
-            return expected.order is None and master is None
+            return expected.excluded and master is None
         if master.values == self._values(expected.order) and _quantities(sizes) == _texts(expected.order.sizes):
             return True
         return self._of_production(uuid, master, sizes) == self._of_source(uuid, expected.order)

@@ -14,17 +14,32 @@ from typing import Any
 
 from connectors import database
 from connectors.database import sqlite
-from connectors.tables import batches, failures, journal, lease, ledger, orders, production, retries, staging, state
-from mappings import columns, loading
+from connectors.tables import (
+    batches,
+    failures,
+    journal,
+    lease,
+    ledger,
+    orders,
+    production,
+    records,
+    repairs,
+    retries,
+    staging,
+    state,
+)
+from connectors.tables import plans as plan_tables
+from mappings import columns, loading, sizes
 from schemas import detection, events, items, versions
 from schemas.base import Cell
 from schemas.batches import BatchStatus, StagingStatus
 from schemas.failures import FailureType
 from schemas.versions import Version
 from sql import identifiers, tables
-from streams import retry, settle, stage
-from streams.detect import guard
+from streams import resources, retry, settle, stage
+from streams.detect import guard, plans
 from streams.detect import step as detect
+from streams.reconcile import comparison, expected
 from tests.support import fakes
 
 BOARD = "9200517329"
@@ -105,6 +120,8 @@ class World:
         self.topic = fakes.Topic()
         self.orders = orders.Orders(self.db, self.clock)
         self.state = state.State(self.db, self.clock)
+        self.plans = plan_tables.Plans(self.db, now=self.clock)
+        self.repairs = repairs.Repairs(self.db, self.clock)
         self.batches = batches.Batches(self.db, self.clock)
         self.failures = failures.Failures(self.db, now=self.clock)
         self.retries = retries.Retries(self.db, now=self.clock)
@@ -133,11 +150,39 @@ class World:
             publish=self.topic,
             mappings=self.mappings,
             limits=guard.Limits(deleted=0.2, changed=0.5, rows=50),
+            differing=lambda rows: self.comparison().remapped(rows),
+            planner=plans.Planner(self.orders, self.last_versions, self.mappings, plans.Pace(1000.0, 25), self.clock),
+            held_plans=self.plans,
             window=100_000,
             now=self.clock,
             new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128))).upper(),
         )
         self._item_ids = itertools.count(9_000_000_001)
+
+    def use(self, mappings: loading.Mappings) -> None:
+        """Another mapping, for every step: as after a restart of all processes."""
+        self.mappings = mappings
+        self.detector = replace(
+            self.detector, mappings=mappings, planner=replace(self.detector.planner, mappings=mappings)
+        )
+        self.stager = replace(self.stager, mappings=mappings)
+
+    def with_sizes(self, **changed: Any) -> loading.Mappings:
+        """The mapping with these fields of `sizes`."""
+        board = self.mappings.board
+        board = board.model_copy(update={"sizes": board.sizes.model_copy(update=changed)})
+        return loading.Mappings(board, self.mappings.customers, self.mappings.rules)
+
+    def comparison(self) -> comparison.Comparison:
+        """The engine over these tables, with the sizes that the source has now."""
+        size_columns = sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)
+        lengths = columns.text_lengths([]) | LENGTHS
+        expectations = expected.Expectations(self.mappings, size_columns, lengths)
+        return comparison.Comparison(records.Records(self.db, self.production.columns), expectations)
+
+    def last_versions(self, record_uuids: Sequence[str]) -> dict[str, plans.Known]:
+        """As streams.resources has them."""
+        return resources.last_versions(self.repairs, record_uuids)
 
     # The source, as the people who own it change it.
 
@@ -179,8 +224,11 @@ class World:
     def detect(
         self, chosen: detection.Filters | None = None, *, accept: bool = False, **parts: Any
     ) -> detection.PassReport:
-        """One pass; `parts` replace some of the detector's for this pass."""
-        return replace(self.detector, **parts).run(chosen, accept=accept)
+        """One pass; `parts` replace some of the detector's for this pass. `accept`: what a pass before it holds."""
+        detector = replace(self.detector, **parts)
+        if accept and (plan := self.detector.run().plan) is not None:
+            self.plans.accept(plan)
+        return detector.run(chosen)
 
     def passed(self, **parts: Any) -> list[events.OrderChanged]:
         """What one pass emits."""
