@@ -31,15 +31,16 @@ def load(folder: Path | None = None) -> Mappings:
 
     Raises MappingError with every mistake of all three files: file, line, key and advice.
     """
-    return _bundled() if folder is None else _load(folder)
+    return _bundled() if folder is None else read(folder)
 
 
 @functools.cache
 def _bundled() -> Mappings:
-    return _load(BUNDLED)
+    return read(BUNDLED)
 
 
-def _load(folder: Path) -> Mappings:
+def read(folder: Path) -> Mappings:
+    """The mapping in `folder` as its files are now. Raises MappingError with every mistake of all three files."""
     board_file = reading.read_yaml(folder / "board.yaml")
     customer_file = reading.read_csv(folder / "customers.csv", ("alias", "canonical"))
     value_file = reading.read_csv(folder / "values.csv", ("list", "value", "becomes"))

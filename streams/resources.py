@@ -42,7 +42,7 @@ from connectors.tables import cleanup as cleanup_tables
 from mappings import columns as mapped_columns
 from mappings import hashing, loading, sizes
 from streams import cleanup as cleanup_step
-from streams import retry, settings, stage, topics
+from streams import mapping_files, retry, settings, stage, topics
 from streams.detect import emit, guard
 from streams.detect import plans as detect_plans
 from streams.detect import step as detect
@@ -90,6 +90,11 @@ class Resources:
     def mappings(self) -> loading.Mappings:
         """The mapping: board.yaml and its tables. Raises Misconfigured."""
         return loading.load(self.settings.mappings)
+
+    @cached_property
+    def mapping_files(self) -> mapping_files.MappingFiles:
+        """The files of the mapping."""
+        return mapping_files.MappingFiles(self.settings.mappings, self.mappings, self.state)
 
     @cached_property
     def db(self) -> database.Database:
@@ -283,7 +288,9 @@ class Resources:
     def stager(self) -> stage.Stager:
         """The stage step."""
         live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
-        return stage.Stager(self.staging, self.mappings, mapped_columns.text_lengths(live), utcnow)
+        return stage.Stager(
+            self.staging, self.mappings, mapped_columns.text_lengths(live), utcnow, self.mapping_files.require_newest
+        )
 
     def retrier(self) -> retry.Retrier:
         """The retry step."""

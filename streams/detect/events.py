@@ -31,10 +31,9 @@ def build_events(
 ) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]:
     """The events with the newest values of each row, and the snapshot row that each order gets, by record_uuid.
 
-    `row_hash_of` hashes a canonical text of these columns.
-
-    Each customer gets one batch. An excluded row moves its snapshot row without an event, unless the board may show
-    it: then the order leaves the board like a deleted one but keeps its hash, by which settle sets EXCLUDED.
+    `row_hash_of` hashes a canonical text of these columns. Each customer gets one batch. An excluded row moves its
+    snapshot row without an event, unless the board may show it: then the order leaves the board like a deleted one but
+    keeps its hash, by which settle sets EXCLUDED.
     """
     changed: list[events.OrderChanged] = []
     snapshots: dict[str, detection.Snapshot] = {}
@@ -84,8 +83,8 @@ def build_events(
             position=len(changed),
             detected_at=now,
             mapping=fingerprint.fingerprint(mappings),
-            row={} if leaves else {name: cell for name, cell in row.items() if name not in size_columns},
-            sizes={} if leaves else {name: cell for name, cell in row.items() if name in size_columns},
+            row={name: cell for name, cell in row.items() if name not in size_columns and not leaves},
+            sizes={name: cell for name, cell in row.items() if name in size_columns and not leaves},
         )
         changed.append(event)
     return changed, snapshots

@@ -54,6 +54,7 @@ def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
     held = False
     while not stop.is_set():
         try:
+            parts.mapping_files.require_unchanged()
             report = passes.one_pass(parts, detector)
             # Once a stop: the text counts the changes of now, so it may differ from pass to pass.
             if report.held is not None and not held:

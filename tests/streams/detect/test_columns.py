@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.tables import orders
 from mappings import fingerprint, hashing, loading
 from schemas import detection, events
 from schemas.batches import SyncState
@@ -114,7 +115,7 @@ def test_an_ignored_size_leaves_the_orders_under_the_guards_eyes(world: World) -
 def test_a_home_of_the_first_scheme_is_adopted_without_a_storm(world: World) -> None:
     watched = baseline.today(world.orders.columns(), world.mappings).columns
     was = hashing.RowHasher(watched, hashing.WITHOUT_NAMES)
-    texts = {uuid: text for uuid, _, text, _ in factories.orders.Orders(world.db, world.clock).scan(watched)}
+    texts = {uuid: text for uuid, _, text, _ in orders.Orders(world.db, world.clock).scan(watched)}
     for uuid, text in texts.items():
         for table, key in (("ORDERS_UNIFIED_SNAPSHOT", "record_uuid"), ("MON_CustMasterSchedule", "source_uuid")):
             world.run(f"UPDATE {table} SET row_hash = ? WHERE {key} = ?", was(text), uuid)
