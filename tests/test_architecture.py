@@ -24,6 +24,7 @@ LAYERS = (
     ("streams.delivery", "streams.reconcile", "streams.archive"),
     ("streams.resources",),
     ("streams.app", "streams.archive.wiring"),
+    ("streams.diagnosis",),
     ("streams.runtime",),
     ("streams.commands",),
     ("streams.demo",),

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from connectors import errors
+from streams.diagnosis import facts
 
 log = logging.getLogger(__name__)
 
-LAST, BOARD = "verify.last", "verify.board"
+LAST, BOARD = facts.VERIFIED, facts.AUDITED
 # Seconds between two checks whether a verify is due.
 CHECK_EVERY = 5.0
 

@@ -5,7 +5,7 @@ from typing import Any
 from connectors import errors, kafka
 from streams import resources
 from streams.delivery import health
-from streams.runtime import heartbeat
+from streams.diagnosis import heartbeat
 
 
 class Store:

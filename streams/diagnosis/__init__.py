@@ -1,0 +1,14 @@
+"""Is the service well? What each process says of itself, and the one judgement over it.
+
+    heartbeat.py  writes the state of worker and poller to SQL
+    attention.py  what a step asks an operator to look at, as named values
+    facts.py      everything that the judgement needs, read from SQL
+    judgement.py  facts → troubles, a pure function
+    troubles.py   a trouble: part, reason, action, severity; and the diagnosis, which lists them
+    deadline.py   an answer within a stated time, also while SQL hangs
+
+`/health`, `ordersync status`, `ordersync status --check` and the metrics show the same troubles.
+
+Imports: resources, delivery, the steps, connectors, schemas; imported by: streams.runtime, streams.commands,
+streams.cli.
+"""
