@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from connectors import errors
 from schemas.mappings import MappingError
-from streams.diagnosis import deadline, facts, judgement
+from streams.diagnosis import deadline, evidence, judgement
 from streams.diagnosis.troubles import Diagnosis, Part, Severity, Trouble, diagnosis
 from streams.resources import utcnow
 from streams.runtime import connect
@@ -35,7 +35,7 @@ def check(load: Callable[[], Settings], within: float = CHECK_WITHIN) -> Diagnos
         return judgement.unreadable(missing, utcnow())
     with connect.database(settings) as parts:
         try:
-            found = judgement.judge(deadline.Question(lambda: facts.collect(parts)).answer(within))
+            found = judgement.judge(deadline.Question(lambda: evidence.collect(parts)).answer(within))
         except (errors.OrdersyncError, TimeoutError) as error:
             found = judgement.unreadable(error, utcnow())
         try:

@@ -2,8 +2,8 @@
 
     heartbeat.py  writes the state of worker and poller to SQL
     attention.py  what a step asks an operator to look at, as named values
-    facts.py      everything that the judgement needs, read from SQL
-    judgement.py  facts → troubles, a pure function
+    evidence.py   everything that the judgement needs, read from SQL
+    judgement.py  evidence → troubles, a pure function
     troubles.py   a trouble: part, reason, action, severity; and the diagnosis, which lists them
     deadline.py   an answer within a stated time, also while SQL hangs
 

@@ -1,4 +1,4 @@
-"""The one judgement whether the service is well: facts → troubles. Pure; every place that says so shows its result."""
+"""The one judgement whether the service is well: a pure function from evidence to troubles, shown everywhere."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from connectors.monday import api_version
 from schemas import workers
 from schemas.mappings import MappingError
 from streams import topics
-from streams.diagnosis import facts as known
+from streams.diagnosis import evidence as known
 from streams.diagnosis import heartbeat
 from streams.diagnosis.troubles import Diagnosis, Part, Severity, Trouble, diagnosis
 from streams.sync import room
@@ -43,22 +43,22 @@ LISTS = {
 }
 
 
-def judge(facts: known.Facts) -> Diagnosis:
-    """The diagnosis of the service by these facts."""
+def judge(evidence: known.Evidence) -> Diagnosis:
+    """The diagnosis of the service by this evidence."""
     found = [
-        *_poller(facts),
-        *_workers(facts),
-        *_paused(facts),
-        *_waiting_for_an_operator(facts),
-        *_failures(facts),
-        *_notes(facts),
+        *_poller(evidence),
+        *_workers(evidence),
+        *_paused(evidence),
+        *_waiting_for_an_operator(evidence),
+        *_failures(evidence),
+        *_notes(evidence),
     ]
-    return diagnosis(facts.at, found, facts.failures)
+    return diagnosis(evidence.at, found, evidence.failures)
 
 
 def unreadable(error: Exception, at: datetime, processes: Iterable[workers.WorkerState] = ()) -> Diagnosis:
-    """The diagnosis when the facts cannot be read: why, and what the given processes say of themselves."""
-    own = known.Facts(at=at, processes=tuple(processes))
+    """The diagnosis when the evidence cannot be read: why, and what the given processes say of themselves."""
+    own = known.Evidence(at=at, processes=tuple(processes))
     return diagnosis(at, [of_error(error), *_paused(own)])
 
 
@@ -77,33 +77,33 @@ def of_error(error: Exception) -> Trouble:
     return _down(Part.DATABASE, text, f"check the database; {GOES_ON}")
 
 
-def _poller(facts: known.Facts) -> Iterator[Trouble]:
-    running = [state for state in facts.processes if state.role == heartbeat.POLLER and not state.stopped]
+def _poller(evidence: known.Evidence) -> Iterator[Trouble]:
+    running = [state for state in evidence.processes if state.role == heartbeat.POLLER and not state.stopped]
     newest = max(running, key=lambda state: state.at, default=None)
     if newest is None:
         yield _down(Part.POLLER, "no poller runs: changes are not detected", START)
-    elif newest.silent(facts.at):
+    elif newest.silent(evidence.at):
         yield _down(Part.POLLER, f"no heartbeat since {_time(newest.at)}: changes are not detected", START)
     else:
-        began = max(filter(None, (newest.since, facts.last_pass)), default=newest.at)
-        late = (facts.at - began).total_seconds()
+        began = max(filter(None, (newest.since, evidence.last_pass)), default=newest.at)
+        late = (evidence.at - began).total_seconds()
         if late > newest.every + PASS_WITHIN:
             reason = f"no pass has ended for {late:.0f} s (the first pass over a large table takes long)"
             yield _down(Part.POLLER, reason, "see its log, logs/poller.log in the home folder; restart it if it hangs")
-    if facts.failed_pass is not None:
-        failed = facts.failed_pass
+    if evidence.failed_pass is not None:
+        failed = evidence.failed_pass
         action = (
             f"the poller repeats it; {CHECK}" if failed.known else "see its log, logs/poller.log in the home folder"
         )
         yield _down(Part.POLLER, f"the pass of {_time(failed.at)} failed: {failed.reason}", action)
 
 
-def _workers(facts: known.Facts) -> Iterator[Trouble]:
-    running = [state for state in facts.processes if state.role == heartbeat.WORKER and not state.stopped]
-    silent = [state for state in running if state.silent(facts.at)]
+def _workers(evidence: known.Evidence) -> Iterator[Trouble]:
+    running = [state for state in evidence.processes if state.role == heartbeat.WORKER and not state.stopped]
+    silent = [state for state in running if state.silent(evidence.at)]
     if len(silent) < len(running):
         for state in silent:
-            if facts.at - state.at < REMOVED_AFTER:
+            if evidence.at - state.at < REMOVED_AFTER:
                 action = (
                     f"`ORDERSYNC_WORKER={state.name} ordersync work` starts it; a worker that was removed counts for "
                     "one more day"
@@ -116,11 +116,11 @@ def _workers(facts: known.Facts) -> Iterator[Trouble]:
         yield _down(Part.WORKER, "no worker runs: nothing is written to the board", START)
 
 
-def _paused(facts: known.Facts) -> Iterator[Trouble]:
+def _paused(evidence: known.Evidence) -> Iterator[Trouble]:
     """What the processes that run say of themselves. The broker and the API are said once, not by each of them."""
     said: set[str] = set()
-    for state in facts.processes:
-        if state.stopped or state.silent(facts.at):
+    for state in evidence.processes:
+        if state.stopped or state.silent(evidence.at):
             continue
         for name in state.trouble:
             if name in ACTIONS and name in said:
@@ -134,29 +134,29 @@ def _paused(facts: known.Facts) -> Iterator[Trouble]:
             yield make(part, reason, ACTIONS.get(name, CHECK))
 
 
-def _waiting_for_an_operator(facts: known.Facts) -> Iterator[Trouble]:
-    if facts.held is not None:
+def _waiting_for_an_operator(evidence: known.Evidence) -> Iterator[Trouble]:
+    if evidence.held is not None:
         action = "`ordersync detect --dry-run` lists the changes, `ordersync detect --accept` accepts them"
-        yield _person(Part.GUARD, facts.held, action)
-    for name, wrong in facts.wrong.items():
+        yield _person(Part.GUARD, evidence.held, action)
+    for name, wrong in evidence.wrong.items():
         if wrong:
             subject, action = LISTS[name]
             yield _person(Part.VERIFY, f"{wrong} {subject}", f"{action} repairs them")
-    for name, one in facts.asked.items():
+    for name, one in evidence.asked.items():
         yield Trouble(severity=one.severity, part=name, reason=one.reason, action=one.action)
 
 
-def _failures(facts: known.Facts) -> Iterator[Trouble]:
-    for code, number in sorted(facts.failures.items()):
+def _failures(evidence: known.Evidence) -> Iterator[Trouble]:
+    for code, number in sorted(evidence.failures.items()):
         action = "`ordersync errors` lists them and says what to do"
         yield Trouble(severity=Severity.FAILURES, part=Part.ORDERS, reason=f"{number} × {code}", action=action)
-    if facts.retries_paused is not None:
+    if evidence.retries_paused is not None:
         action = "`ordersync errors` lists them; `ordersync retry --all` retries them at once"
-        yield Trouble(severity=Severity.FAILURES, part=Part.ORDERS, reason=facts.retries_paused, action=action)
+        yield Trouble(severity=Severity.FAILURES, part=Part.ORDERS, reason=evidence.retries_paused, action=action)
 
 
-def _notes(facts: known.Facts) -> Iterator[Trouble]:
-    warning = api_version.support(facts.at.date()).warning
+def _notes(evidence: known.Evidence) -> Iterator[Trouble]:
+    warning = api_version.support(evidence.at.date()).warning
     if warning is not None:
         reason, _, action = warning.rpartition(": ")
         yield Trouble(severity=Severity.NOTE, part=Part.BOARD, reason=reason, action=action)

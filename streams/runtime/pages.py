@@ -18,14 +18,14 @@ from aiohttp.web import SockSite
 from connectors import errors
 from schemas import workers
 from streams.delivery import health
-from streams.diagnosis import deadline, facts, judgement
+from streams.diagnosis import deadline, evidence, judgement
 from streams.diagnosis.troubles import Diagnosis, Severity
 
 HOST = "127.0.0.1"
 # Seconds. /live answers 503 when the event loop has not run for so long before this request.
 HUNG = 30.0
-# Seconds that SQL has for the facts of /health. Without them the database is the reason.
-FACTS_WITHIN = 1.0
+# Seconds that SQL has for the evidence of /health. Without it the database is the reason.
+EVIDENCE_WITHIN = 1.0
 ILL = (Severity.DOWN, Severity.PERSON)
 LISTED = (Severity.FAILURES, Severity.NOTE)
 
@@ -71,8 +71,8 @@ async def show(app: App, listener: socket.socket) -> None:
     await app.web.maybe_start()
 
 
-def declare(app: App, state: health.Health, reporter: Reporter, known: deadline.Question[facts.Facts]) -> None:
-    """Adds /live and /health to the app's own web server. `known` reads the facts of the service."""
+def declare(app: App, state: health.Health, reporter: Reporter, known: deadline.Question[evidence.Evidence]) -> None:
+    """Adds /live and /health to the app's own web server. `known` reads the evidence of the service."""
 
     async def show_live(web: Any, request: Any) -> Any:
         idle = state.clock() - state.ticked
@@ -95,10 +95,10 @@ def declare(app: App, state: health.Health, reporter: Reporter, known: deadline.
     app.page("/health")(show_health)
 
 
-async def diagnose(own: workers.WorkerState, known: deadline.Question[facts.Facts]) -> Diagnosis:
-    """The diagnosis of the service, within FACTS_WITHIN seconds. This process, `own`, speaks for itself."""
+async def diagnose(own: workers.WorkerState, known: deadline.Question[evidence.Evidence]) -> Diagnosis:
+    """The diagnosis of the service, within EVIDENCE_WITHIN seconds. This process, `own`, speaks for itself."""
     try:
-        read = await known.wait(FACTS_WITHIN)
+        read = await known.wait(EVIDENCE_WITHIN)
     except (errors.OrdersyncError, TimeoutError) as error:
         return judgement.unreadable(error, own.at, [own])
     others = [process for process in read.processes if process.name != own.name]

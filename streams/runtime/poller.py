@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from connectors import errors, kafka
 from streams.archive import wiring
 from streams.delivery import exits, health
-from streams.diagnosis import deadline, facts, heartbeat
+from streams.diagnosis import deadline, evidence, heartbeat
 from streams.reconcile.lost_events import LostEventSweep
 from streams.resources import Resources, utcnow
 from streams.runtime import connect, passes
@@ -90,15 +90,15 @@ def _noting_failure(parts: Resources) -> Iterator[None]:
     except Exception as error:
         known = isinstance(error, errors.OrdersyncError)
         reason = " ".join(str(error).split())[:MOST_CHARACTERS]
-        failed = facts.FailedPass(
+        failed = evidence.FailedPass(
             at=utcnow(), reason=reason if known else f"{type(error).__name__}: {reason}", known=known
         )
-        note = deadline.Question(lambda: parts.state.set(facts.FAILED_PASS, failed.model_dump(mode="json")))
+        note = deadline.Question(lambda: parts.state.set(evidence.FAILED_PASS, failed.model_dump(mode="json")))
         with contextlib.suppress(errors.OrdersyncError, TimeoutError):
             note.answer(NOTE_WITHIN)
         raise
-    if parts.state.get(facts.FAILED_PASS) is not None:
-        parts.state.erase_all([facts.FAILED_PASS])
+    if parts.state.get(evidence.FAILED_PASS) is not None:
+        parts.state.erase_all([evidence.FAILED_PASS])
 
 
 def _pause(

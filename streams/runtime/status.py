@@ -11,7 +11,7 @@ from schemas.batches import SyncState
 from streams.detect import archive_queue
 from streams.detect import holds as hold
 from streams.detect import step as detect
-from streams.diagnosis import facts, judgement
+from streams.diagnosis import evidence, judgement
 from streams.diagnosis.troubles import Trouble
 from streams.resources import Resources, utcnow
 from streams.runtime import verify_timer
@@ -81,7 +81,7 @@ def collect(parts: Resources) -> Status:
     source_rows = parts.orders.source_rows()
     detected = sum(sum(states.values()) for states in customers.values())
     last = parts.state.get(detect.LAST)
-    known = facts.collect(parts)
+    known = evidence.collect(parts)
     in_doubt, in_doubt_since = parts.journal.in_doubt()
     return Status(
         source_rows=source_rows,

@@ -10,7 +10,7 @@ from connectors import locks
 from streams import app as apps
 from streams import topics
 from streams.delivery import exits, faust_app, health, membership
-from streams.diagnosis import deadline, facts, heartbeat
+from streams.diagnosis import deadline, evidence, heartbeat
 from streams.resources import Resources, utcnow
 from streams.runtime import board_audit, board_writer, connect, metrics, pages, verify_timer, watchdog
 
@@ -77,7 +77,7 @@ class _Worker:
     async def start(self) -> bool:
         """Opens the pages, waits for the broker and starts Faust. False when the process was stopped before."""
         app, parts = self._app, self._parts
-        pages.declare(app, self._state, self._reporter, deadline.Question(lambda: facts.collect(parts)))
+        pages.declare(app, self._state, self._reporter, deadline.Question(lambda: evidence.collect(parts)))
         worker_metrics = metrics.of_worker(parts, self._state, self._reporter, app.conf.id)
         pages.declare_metrics(app, worker_metrics.render, metrics.CONTENT_TYPE)
         parts.noise.attach("aiokafka", "faust", "mode")

@@ -10,7 +10,7 @@ from rich.console import Console
 from connectors.monday import api_version
 from schemas import workers
 from streams.cli import show
-from streams.diagnosis import facts, judgement
+from streams.diagnosis import evidence, judgement
 from streams.resources import utcnow
 from streams.runtime import connect, status
 from streams.settings import Settings
@@ -55,7 +55,7 @@ def test_status_warns_of_the_end_of_the_api_version(tmp_path: Path, monkeypatch:
     for today, lines in ((NOW, 0), (NOW + timedelta(days=31), 1)):
         shown = io.StringIO()
         monkeypatch.setattr(show, "console", Console(file=shown, width=200))
-        found = judgement.judge(facts.Facts(at=today, processes=()))
+        found = judgement.judge(evidence.Evidence(at=today, processes=()))
         show.status(current.model_copy(update={"troubles": found.troubles}), as_json=False)
         assert shown.getvalue().count("API version 2026-10 for 90 more days") == lines
 

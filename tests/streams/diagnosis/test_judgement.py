@@ -10,7 +10,7 @@ from hypothesis import strategies
 from connectors import errors
 from schemas import workers
 from schemas.mappings import MappingError
-from streams.diagnosis import attention, facts, judgement
+from streams.diagnosis import attention, evidence, judgement
 from streams.diagnosis.troubles import Diagnosis, Part, Severity, Trouble
 
 NOW = datetime(2026, 12, 1, 10, 0, tzinfo=UTC)
@@ -42,11 +42,11 @@ def paused(name: str, lane: str, why: str, *, asks: bool = False) -> workers.Wor
 
 
 POLLER, WORKER = process("poller"), process("worker-1")
-WELL = facts.Facts(
+WELL = evidence.Evidence(
     at=NOW,
     processes=(POLLER, WORKER),
     last_pass=NOW - timedelta(seconds=12),
-    wrong={facts.VERIFIED: 0, facts.AUDITED: 0},
+    wrong={evidence.VERIFIED: 0, evidence.AUDITED: 0},
 )
 
 
@@ -54,8 +54,8 @@ def judge(**changed: Any) -> Diagnosis:
     return judgement.judge(WELL.model_copy(update=changed))
 
 
-def failed(reason: str, *, known: bool) -> facts.FailedPass:
-    return facts.FailedPass(at=NOW, reason=reason, known=known)
+def failed(reason: str, *, known: bool) -> evidence.FailedPass:
+    return evidence.FailedPass(at=NOW, reason=reason, known=known)
 
 
 def asked(severity: Any) -> dict[str, attention.Attention]:
@@ -120,11 +120,11 @@ CASES: dict[str, tuple[dict[str, Any], Severity, str, str, str]] = {
         PERSON, "guard", "60 of 100 orders were deleted", "`ordersync detect --accept`",
     ),
     "findings of verify": (
-        {"wrong": {facts.VERIFIED: 2}},
+        {"wrong": {evidence.VERIFIED: 2}},
         PERSON, "verify", "2 orders are wrong in the tables", "`ordersync verify --fix`",
     ),
     "findings of the audit": (
-        {"wrong": {facts.AUDITED: 3}},
+        {"wrong": {evidence.AUDITED: 3}},
         PERSON, "verify", "3 orders or groups are wrong on the board", "`ordersync verify --board --fix`",
     ),
     "an attention": ({"asked": asked(PERSON)}, PERSON, "columns", "[4XL] is new", "`ordersync validate`"),
@@ -175,7 +175,7 @@ def test_what_is_no_problem(changed: dict[str, Any]) -> None:
 
 @hypothesis.given(strategies.sets(strategies.sampled_from(sorted(CASES)), min_size=1, max_size=6))
 def test_several_problems_hide_none_and_the_gravest_is_first(cases: set[str]) -> None:
-    # Facts of different fields: each case keeps its own trouble beside the others. But a silent poller ends no pass.
+    # Evidence of different fields: each case keeps its own trouble beside the others. But a silent poller ends no pass.
     changed: dict[str, Any] = {}
     wanted: list[Severity] = []
     for case in sorted(cases):

@@ -17,7 +17,7 @@ from streams import app as apps
 from streams import resources, settings
 from streams.delivery import health
 from streams.detect import step as detect
-from streams.diagnosis import deadline, facts, heartbeat
+from streams.diagnosis import deadline, evidence, heartbeat
 from streams.runtime import pages
 
 SECRET = "token-hunter2"
@@ -46,16 +46,16 @@ class Nothing:
 
 
 class Pages:
-    """The pages of a worker on the real web server, without a broker. `known` reads the facts; a test may replace it.
+    """The pages of a worker on the real web server, without a broker. `known` reads the evidence.
 
-    `clock` is the worker's monotonic time; a poller's heartbeat is in the tables.
+    `now` is the worker's monotonic time; a poller's heartbeat is in the tables.
     """
 
     def __init__(self, parts: resources.Resources) -> None:
         self.parts = parts
         self.now = 100.0
         self.state = health.Health(lambda: self.now)
-        self.known: Callable[[], facts.Facts] = lambda: facts.collect(parts)
+        self.known: Callable[[], evidence.Evidence] = lambda: evidence.collect(parts)
         self.reporter = self._reporter(heartbeat.WORKER, self.state)
         self._reporter(heartbeat.POLLER, health.Health()).report()
         self._listener = pages.listening(0)
@@ -136,7 +136,7 @@ async def test_what_the_tables_know_is_on_the_page_of_every_worker(worker: Pages
 async def test_a_database_that_hangs_or_fails_is_the_reason_and_the_page_answers(worker: Pages) -> None:
     go_on = threading.Event()
 
-    def hangs() -> facts.Facts:
+    def hangs() -> evidence.Evidence:
         go_on.wait(60)
         raise errors.Transient("orders.db is busy")
 

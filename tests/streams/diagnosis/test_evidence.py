@@ -1,4 +1,4 @@
-"""The facts of real tables: each named value that a process writes is a trouble that is shown, until it is over."""
+"""The evidence of real tables: each named value that a process writes is a trouble that is shown, until it is over."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from schemas import detection, orders
 from streams import resources, retry, settings
 from streams.delivery import health
 from streams.detect import step as detect
-from streams.diagnosis import attention, facts, heartbeat, judgement
+from streams.diagnosis import attention, evidence, heartbeat, judgement
 from streams.diagnosis.troubles import Part, Severity
 from streams.runtime import poller, verify_timer
 
@@ -30,7 +30,7 @@ def reporter(parts: resources.Resources, role: str, state: health.Health) -> hea
 
 
 def shown(parts: resources.Resources) -> set[tuple[str, str]]:
-    return {(one.part, one.severity.value) for one in judgement.judge(facts.collect(parts)).troubles}
+    return {(one.part, one.severity.value) for one in judgement.judge(evidence.collect(parts)).troubles}
 
 
 def test_the_tables_say_what_is_wrong_until_it_is_over(parts: resources.Resources) -> None:
@@ -59,7 +59,7 @@ def test_the_tables_say_what_is_wrong_until_it_is_over(parts: resources.Resource
         assert reporters[1].report()
     wrong = {("guard", "person"), ("verify", "person"), ("orders", "failures"), ("board", "person")}
     assert shown(parts) == wrong
-    assert facts.collect(parts).failures == {"NO_IDENTITY": 1}
+    assert evidence.collect(parts).failures == {"NO_IDENTITY": 1}
     parts.state.erase_all(named)
     parts.failures.refuse([], 2)
     assert reporters[1].report()
@@ -89,20 +89,20 @@ def test_a_pass_that_failed_is_named_until_one_succeeds(
 ) -> None:
     with pytest.raises(type(error)), poller._noting_failure(parts):
         raise error
-    noted = facts.collect(parts).failed_pass
+    noted = evidence.collect(parts).failed_pass
     assert noted is not None
     assert noted.reason == reason
     assert noted.known == isinstance(error, errors.OrdersyncError)
-    [trouble] = [one for one in judgement.judge(facts.collect(parts)).troubles if reason in one.reason]
+    [trouble] = [one for one in judgement.judge(evidence.collect(parts)).troubles if reason in one.reason]
     assert (trouble.part, trouble.severity) == (Part.POLLER, Severity.DOWN)
     with poller._noting_failure(parts):
         pass
-    assert facts.collect(parts).failed_pass is None
+    assert evidence.collect(parts).failed_pass is None
 
 
 def test_a_database_without_our_tables_asks_for_setup(tmp_path: Path) -> None:
     made = resources.Resources(settings.Settings(home=tmp_path))
     with pytest.raises(errors.Misconfigured) as told:
-        facts.collect(made)
+        evidence.collect(made)
     made.close()
     assert judgement.of_error(told.value).part == Part.SETUP

@@ -23,7 +23,7 @@ class FailedPass(Model):
     known: bool
 
 
-class Facts(Model):
+class Evidence(Model):
     """What the tables say at one time (UTC). `wrong`: by verify and audit, the number of findings of the last one.
 
     `failures`: open ERR rows by code; `held`: the reason of a guard stop; `retries_paused`: the breaker, in words;
@@ -41,14 +41,14 @@ class Facts(Model):
     asked: dict[str, attention.Attention] = {}
 
 
-def collect(parts: Resources) -> Facts:
-    """Reads the facts. Raises Transient, and Misconfigured: with code SCHEMA when `setup` has not made the tables."""
+def collect(parts: Resources) -> Evidence:
+    """Reads the evidence. Raises Transient; Misconfigured with code SCHEMA before `setup` has made the tables."""
     state = parts.state
     last = state.get(detect.LAST)
     failed = state.get(FAILED_PASS)
     retries = retry.read_breaker(state)
     found: Mapping[str, Any] = {name: state.get(name) for name in (VERIFIED, AUDITED)}
-    return Facts(
+    return Evidence(
         at=utcnow(),
         processes=tuple(workers.WorkerState.model_validate(value) for value in state.all_of(heartbeat.FAMILY).values()),
         last_pass=None if last is None else detection.PassReport.model_validate(last).finished_at,
