@@ -12,10 +12,11 @@ from connectors import errors
 from mappings import fingerprint, loading
 from schemas import events
 from schemas.mappings import MappingError
+from streams import attention
 from streams.detect import step as detect
 
-# The named value of the mistakes.
-ATTENTION = "attention.mapping"
+# The name of the attention.
+ATTENTION = "mapping"
 FILES = ("board.yaml", "customers.csv", "values.csv")
 
 Stamp = tuple[tuple[int, int], ...]
@@ -29,6 +30,9 @@ class Store(Protocol):
 
     def set(self, name: str, value: Any) -> None:
         """Stores a named value. Raises Transient."""
+
+    def erase_all(self, names: list[str]) -> None:
+        """Removes named values; one that is not there is fine. Raises Transient."""
 
 
 @dataclass
@@ -48,15 +52,11 @@ class MappingFiles:
         try:
             now = loading.read(self.folder or loading.BUNDLED)
         except MappingError as error:
-            self._note(
-                {
-                    "reason": f"the mapping has a mistake, and the mapping of before is in use: {error}",
-                    "action": "correct it: `ordersync validate` checks it",
-                    "severity": "person",
-                }
-            )
+            reason = f"the mapping has a mistake, and the mapping of before is in use: {error}"
+            action = "correct it: `ordersync validate` checks it"
+            attention.ask(self.store, ATTENTION, attention.Attention(reason=reason, action=action, severity="person"))
         else:
-            self._note(None)
+            attention.done(self.store, ATTENTION)
             if fingerprint.fingerprint(now) != self.own:
                 raise errors.Outdated("the mapping has changed: this process starts again with it")
         self._judged = stamp
@@ -84,10 +84,6 @@ class MappingFiles:
     def own(self) -> str:
         """The fingerprint of the mapping that this process has."""
         return fingerprint.fingerprint(self.mappings)
-
-    def _note(self, value: dict[str, str] | None) -> None:
-        if self.store.get(ATTENTION) != value:
-            self.store.set(ATTENTION, value)
 
     def _stamp(self) -> Stamp:
         folder = self.folder or loading.BUNDLED

@@ -92,6 +92,11 @@ class Failures:
         with self._db.read() as session:
             return session.query(STATEMENTS["open_errors"])
 
+    def counts(self) -> dict[str, int]:
+        """The number of open failures of orders and sizes, by code."""
+        with self._db.read() as session:
+            return {str(row["error_code"]): int(row["open"]) for row in session.query(STATEMENTS["open_counts"])}
+
     def dismiss(self, err_id: int, *, reason: str, by: str) -> bool:
         """Ends a failure for an operator; its order stays as it is. False when no open failure has that id."""
         now = self._now()

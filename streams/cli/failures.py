@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from streams.cli import lazy
+from streams.cli.exit_codes import Exit
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -80,7 +81,7 @@ def show_trace(
         raise typer.BadParameter(f"no order has the record_uuid, order number or PO number {order!r}")
     if len(found) > 1:
         lazy.show_failures.matches(found)
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WRONG)
     lazy.show_failures.traced(lazy.trace.trace(context.obj(), found[0]), as_json=as_json)
 
 

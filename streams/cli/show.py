@@ -14,7 +14,8 @@ from rich.table import Table
 from connectors.monday import board_values
 from schemas import detection, items, workers
 from schemas.batches import SyncState
-from streams.commands import pushdown, stall
+from streams.commands import pushdown
+from streams.diagnosis.troubles import Diagnosis, Severity
 from streams.runtime import status as statuses
 from streams.sync import plan
 
@@ -26,6 +27,7 @@ STYLES = {
     SyncState.HELD: "magenta",
     SyncState.EXCLUDED: "dim",
 }
+GRAVE = {Severity.DOWN: "red", Severity.PERSON: "red"}
 # A request without an answer for longer than this is worth a line.
 ANSWERED_WITHIN = timedelta(seconds=10)
 # The API gives a request 60 s; its in-flight window is meant for answers well below that.
@@ -104,8 +106,17 @@ def status(current: statuses.Status, *, as_json: bool) -> None:
     _failures(current)
     _tables(current)
     _holds(current)
-    if current.held:
-        console.print(f"[red]guard       {escape(current.held)}[/]", soft_wrap=True)
+    # Failures have their lines above, by code.
+    for trouble in (one for one in current.troubles if one.severity is not Severity.FAILURES):
+        console.print(f"[{GRAVE.get(trouble.severity, 'yellow')}]{escape(str(trouble))}[/]", soft_wrap=True)
+
+
+def diagnosis(found: Diagnosis, *, as_json: bool) -> None:
+    """Prints one line a trouble, or `well`."""
+    if as_json:
+        plain(found.model_dump_json(indent=2))
+    else:
+        lines(found.lines)
 
 
 def states_table(title: str, customers: Mapping[str, Mapping[SyncState, int]], *, rows: bool) -> Table:
@@ -143,8 +154,6 @@ def _on_their_way(current: statuses.Status) -> None:
         since = f"{current.in_doubt_since:%H:%M:%S} UTC"
         plain(f"in doubt    {current.in_doubt} requests without an answer since {since}, {current.parked} orders wait")
     plain(f"API calls   {current.calls_today} writes today, of {current.calls_limit} calls a day")
-    if (warning := current.api_version.warning) is not None:
-        console.print(f"[yellow]API version {escape(warning)}[/]", soft_wrap=True)
 
 
 def _processes(current: statuses.Status) -> None:
@@ -189,10 +198,11 @@ def _holds(current: statuses.Status) -> None:
 
 def _worker(worker: workers.WorkerState, now: datetime) -> str:
     """One line: the address of the process, its paused lanes with the reason, the end of the API's calls."""
-    silence = (now - worker.at).total_seconds()
     line = f"{worker.role:<11} {worker.name} " if worker.role != worker.name else f"{worker.role:<11} "
-    if silence > stall.SILENT:
-        return f"{line}[red]no heartbeat for {silence:.0f} s[/]"
+    if worker.stopped:
+        return f"{line}stopped at {worker.at:%Y-%m-%d %H:%M:%S} UTC"
+    if worker.silent(now):
+        return f"{line}[red]no heartbeat for {(now - worker.at).total_seconds():.0f} s[/]"
     paused = "; ".join(f"{lane}: {escape(why)}" for lane, why in sorted(worker.holding.items()))
     style = "red" if worker.trouble else "yellow"
     line += f"[{style}]pauses {paused}[/]" if paused else ", ".join(filter(None, ("works", escape(worker.address))))

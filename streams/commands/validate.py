@@ -59,7 +59,7 @@ def _undecided(parts: Resources, live: list[tuple[str, str]]) -> list[str]:
         names = undecided.find(parts.orders, live, baseline.today(live, parts.mappings), parts.mappings)
     except guard.Stop:  # A column is missing; the comparison of mapping and table names it.
         return []
-    return [f"{undecided.reason(names)}: {undecided.ACTION}"] if names else []
+    return [f"{undecided.asked(names).reason}: {undecided.ACTION}"] if names else []
 
 
 def check_pushdown(parts: Resources, mistakes: list[str]) -> Validation:

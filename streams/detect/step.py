@@ -18,6 +18,7 @@ from typing import IO
 from connectors import errors
 from mappings.loading import Mappings
 from schemas import detection, events
+from streams import attention
 from streams.detect import (
     admission,
     archive_queue,
@@ -143,9 +144,10 @@ class Detector:
             self.store.set(MAPPING, {"fingerprint": mapping, "since": number})
 
     def _note_undecided(self, names: Sequence[str]) -> None:
-        value = {"reason": undecided.reason(names), "action": undecided.ACTION, "severity": "person"} if names else None
-        if self.store.get(undecided.NAME) != value:
-            self.store.set(undecided.NAME, value)
+        if names:
+            attention.ask(self.store, undecided.NAME, undecided.asked(names))
+        else:
+            attention.done(self.store, undecided.NAME)
 
     def _accepted(self) -> plans.Accepted:
         accepted = self.held_plans.accepted()

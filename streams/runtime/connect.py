@@ -12,8 +12,9 @@ from connectors import errors
 from connectors.monday import board as boards
 from connectors.monday import board_values
 from streams.delivery import health
+from streams.diagnosis import heartbeat
 from streams.resources import Resources
-from streams.runtime import embedded, heartbeat
+from streams.runtime import embedded
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -22,8 +22,9 @@ from connectors.monday import api_version
 from schemas import workers
 from streams import topics
 from streams.delivery import health
+from streams.diagnosis import heartbeat
+from streams.diagnosis.troubles import Part, Severity
 from streams.resources import Resources
-from streams.runtime import heartbeat
 from streams.runtime import status as statuses
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class Metrics(Collector):
         lag = None if heartbeat.BROKER in worker.trouble else self.lag.get()
         readable = {"tables": tables is not None, "kafka": lag is not None}
         yield _gauge("readable", "1 if the metrics of this source could be read", readable, "source")
+        yield _parts(tables)
         if tables is not None:
             yield from _orders(tables)
             yield from _flow(tables)
@@ -141,6 +143,16 @@ def of_worker(parts: Resources, state: health.Health, reporter: Reporter, group:
         return lags
 
     return Metrics(state, reporter, Cached(tables), Cached(lag))
+
+
+def _parts(tables: Tables | None) -> Metric:
+    """Each part as /health judges it. Without the tables only the database is known: it does not answer."""
+    meaning = "0 while a part of the service is down or asks for an operator: /health says why"
+    if tables is None:
+        return _gauge("part_well", meaning, {Part.DATABASE.value: False}, "part")
+    ill = {one.part for one in tables.status.troubles if one.severity in (Severity.DOWN, Severity.PERSON)}
+    names = ill | {part.value for part in Part}
+    return _gauge("part_well", meaning, {name: name not in ill for name in names}, "part")
 
 
 def _budget(budget: workers.ApiBudget) -> Iterable[Metric]:

@@ -10,8 +10,9 @@ from connectors import locks
 from streams import app as apps
 from streams import topics
 from streams.delivery import exits, faust_app, health, membership
+from streams.diagnosis import deadline, evidence, heartbeat
 from streams.resources import Resources, utcnow
-from streams.runtime import board_audit, board_writer, connect, heartbeat, metrics, pages, verify_timer, watchdog
+from streams.runtime import board_audit, board_writer, connect, metrics, pages, verify_timer, watchdog
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class _Worker:
             bootstrap=parts.bootstrap,
             address=f"http://{pages.HOST}:{port}/health",
             budget=writer.budget,
+            api=writer.client,
             now=utcnow,
         )
         self._lanes = {topic.name: topics.named(topic, parts.settings.topic_prefix) for topic in topics.ALL}
@@ -75,7 +77,7 @@ class _Worker:
     async def start(self) -> bool:
         """Opens the pages, waits for the broker and starts Faust. False when the process was stopped before."""
         app, parts = self._app, self._parts
-        pages.declare(app, self._state, self._reporter)
+        pages.declare(app, self._state, self._reporter, deadline.Question(lambda: evidence.collect(parts)))
         worker_metrics = metrics.of_worker(parts, self._state, self._reporter, app.conf.id)
         pages.declare_metrics(app, worker_metrics.render, metrics.CONTENT_TYPE)
         parts.noise.attach("aiokafka", "faust", "mode")
@@ -116,6 +118,7 @@ class _Worker:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(faust_app.stop(self._app, holding=bool(self._state.holding)), STOP_WITHIN)
+            await asyncio.to_thread(self._reporter.stop)
             return True
         return False
 

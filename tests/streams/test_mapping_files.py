@@ -10,7 +10,7 @@ import pytest
 from connectors import errors
 from mappings import loading
 from schemas import events
-from streams.mapping_files import ATTENTION, MappingFiles
+from streams.mapping_files import MappingFiles
 from tests.support import factories
 from tests.support.factories import World, row
 
@@ -55,12 +55,12 @@ def test_a_mistake_is_named_until_it_is_corrected(world: World, folder: Path) ->
     before = (folder / "customers.csv").read_bytes()
     mend(folder, "a line with, too, many, cells")
     known.require_unchanged()
-    told = world.state.get(ATTENTION)
+    told = world.state.get("attention.mapping")
     assert "customers.csv" in told["reason"]
     assert "cells" in told["reason"]
     (folder / "customers.csv").write_bytes(before)
     known.require_unchanged()
-    assert world.state.get(ATTENTION) is None
+    assert world.state.get("attention.mapping") is None
 
 
 def test_a_worker_stages_nothing_that_was_detected_with_a_newer_mapping(world: World, folder: Path) -> None:

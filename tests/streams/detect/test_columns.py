@@ -9,7 +9,7 @@ from connectors.tables import orders
 from mappings import fingerprint, hashing, loading
 from schemas import detection, events
 from schemas.batches import SyncState
-from streams.detect import baseline, undecided
+from streams.detect import baseline
 from tests.support import factories, transpiled
 from tests.support.factories import World, identity, row
 
@@ -94,16 +94,16 @@ def test_a_size_that_moved_out_of_the_range_is_held_until_board_yaml_names_it(wo
 def test_an_appended_size_is_named_and_arrives_once_it_is_decided(world: World) -> None:
     world.run("ALTER TABLE ORDERS_UNIFIED ADD COLUMN [9X] INTEGER")
     world.flow()
-    assert world.state.get(undecided.NAME) is None, "it is empty: there is nothing to decide"
+    assert world.state.get("attention.columns") is None, "it is empty: there is nothing to decide"
     world.edit(3, {"9X": 7})
     assert world.flow() == []
-    told = world.state.get(undecided.NAME)
+    told = world.state.get("attention.columns")
     assert "[9X]" in told["reason"]
     assert told["severity"] == "person"
     world.use(world.with_sizes(also=("9X",)))
     assert [(event.record_uuid, event.cause) for event in world.flow()] == [(identity(3), REMAP)]
     assert sizes_of(world, 3) == {"S": "3", "XL": "5", "9X": "7"}
-    assert world.state.get(undecided.NAME) is None
+    assert world.state.get("attention.columns") is None
 
 
 def test_an_ignored_size_leaves_the_orders_under_the_guards_eyes(world: World) -> None:
