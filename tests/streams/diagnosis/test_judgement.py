@@ -118,7 +118,7 @@ CASES: dict[str, tuple[dict[str, Any], Severity, str, str, str]] = {
     ),
     "a guard stop": (
         {"held": "60 of 100 orders were deleted"},
-        PERSON, "guard", "60 of 100 orders were deleted", "`ordersync detect --accept`",
+        PERSON, "guard", "60 of 100 orders were deleted", "`ordersync accept PLAN`",
     ),
     "findings of verify": (
         {"wrong": {evidence.VERIFIED: 2}},
