@@ -39,7 +39,7 @@ FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.record_uuid = ?
 -- Every staged version of an order that is still stored.
 SELECT s.stg_id, s.version, s.row_hash, s.stg_status, CAST(s.stg_batch_id AS NVARCHAR(36)) AS batch_id,
   s.stg_created_date, s.stg_processed_date, s.stg_monday_item_id, s.stg_error_message, s.update_operation,
-  s.validation_status, s.kafka_partition, s.kafka_offset, s.source_row
+  s.validation_status, s.kafka_partition, s.kafka_offset, s.source_row, s.warnings
 FROM STG_MON_CustMasterSchedule AS s WHERE s.source_uuid = ? ORDER BY s.version
 
 -- name: staged_sizes
@@ -72,4 +72,4 @@ FROM ERR_MON_CustMasterSchedule_Subitems AS f WHERE f.record_uuid = ?
 
 -- name: production
 -- An order in production.
-SELECT m.version, m.promoted_at, m.[Item ID] AS item_id FROM MON_CustMasterSchedule AS m WHERE m.source_uuid = ?
+SELECT m.version, m.promoted_at, m.[Item ID] AS item_id, m.warnings FROM MON_CustMasterSchedule AS m WHERE m.source_uuid = ?

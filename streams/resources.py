@@ -34,10 +34,12 @@ from connectors.tables import (
     row_states,
     staging,
     state,
+    warnings,
 )
 from connectors.tables import cleanup as cleanup_tables
 from mappings import columns as mapped_columns
 from mappings import hashing, loading, sizes
+from sql import tables
 from streams import cleanup as cleanup_step
 from streams import retry, settings, stage, topics
 from streams.detect import emit, guard
@@ -149,6 +151,11 @@ class Resources:
         return production.Production(self.db, [name for name in names if name in in_production], now=utcnow)
 
     @cached_property
+    def warnings(self) -> warnings.Warnings:
+        """The warnings of the orders in production."""
+        return warnings.Warnings(self.db)
+
+    @cached_property
     def journal(self) -> journal.Journal:
         """The journal of requests to the board."""
         return journal.Journal(self.db, board_id=self.mappings.board.board.id, now=utcnow)
@@ -227,10 +234,15 @@ class Resources:
             new_id=new_id,
         )
 
+    @cached_property
+    def target_lengths(self) -> dict[str, int | None]:
+        """The length of each staging column in UTF-16 units, the same on every engine; None for no limit."""
+        live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
+        return mapped_columns.text_lengths(live, tables.get(staging.MASTER).lengths)
+
     def stager(self) -> stage.Stager:
         """The stage step."""
-        live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
-        return stage.Stager(self.staging, self.mappings, mapped_columns.text_lengths(live), utcnow)
+        return stage.Stager(self.staging, self.mappings, self.target_lengths, utcnow)
 
     def retrier(self) -> retry.Retrier:
         """The retry step."""

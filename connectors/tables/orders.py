@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import sql
 from connectors import database
 from connectors.tables import chunks, row_text
-from schemas import detection
+from schemas import detection, texts
 from schemas.base import Cell
 from schemas.batches import SyncState
 
@@ -245,7 +245,7 @@ def _moved(snapshot: detection.Snapshot, at: str) -> tuple[Cell, ...]:
 
     def text(column: str, width: int = 255) -> str | None:
         value = row.get(column)
-        return None if value is None else str(value)[: width // 2]
+        return None if value is None else texts.cut(str(value), width)
 
     return (
         snapshot.row_hash, snapshot.version, snapshot.customer, snapshot.batch_id, at, snapshot.planned_mutations,

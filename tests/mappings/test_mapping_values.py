@@ -197,12 +197,6 @@ def test_half_a_character_is_refused(convert: values.Converter) -> None:
         convert("a\ud83d\n", RULES)
 
 
-@SEEDED
-@given(st.text())
-def test_length_is_in_utf16_units(written: str) -> None:
-    assert values.utf16_length(written) == sum(2 if ord(character) > 0xFFFF else 1 for character in written)
-
-
 @pytest.mark.parametrize(
     ("staging", "api", "reason"),
     [
