@@ -59,7 +59,7 @@ class BadValue(ValueError):
         """
         # UTF-8 cannot encode half a character, and the problem must reach the ERR row.
         shown = None if cell is None else _HALF_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", str(cell))
-        if shown is not None and len(shown) > _SHOWN:
+        if shown is not None and (length is not None or len(shown) > _SHOWN):
             shown = texts.shortened(shown, _SHOWN, length)
         return orders.Problem(
             column=column, value=shown, reason=self.reason, advice=self.advice, severity=self.severity
