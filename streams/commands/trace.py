@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors import database
 from mappings import columns, hashing, sizes
-from schemas import detection
+from schemas import detection, texts
 from schemas.base import Cell, Model
 from schemas.batches import StagingStatus
 from schemas.orders import Problem, read_problems
@@ -111,8 +111,8 @@ def _order(parts: Resources, row: Row) -> Order:
     return Order(
         record_uuid=str(row["record_uuid"]),
         customer=parts.mappings.customers.canonical(row["customer"] or ""),
-        number=str(row["number"] or "").strip(),
-        po=str(row["po"] or "").strip(),
+        number=texts.trimmed(str(row["number"] or "")),
+        po=texts.trimmed(str(row["po"] or "")),
         state=state,
     )
 

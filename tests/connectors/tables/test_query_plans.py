@@ -23,7 +23,7 @@ FILES = tuple(
     for path in sorted(TABLES.glob("*.py"))
     if (SQL / f"{path.stem}.sql").exists() and path.stem not in BY_HAND
 )
-SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE]", "table": "SYNC_Requests"}
+SAMPLES = {"column": "ACTIVE", "columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE]", "table": "SYNC_Requests"}
 
 # Indexes of the few rows that a statement is about: it reads them from end to end.
 PARTIAL = ("IX_Requests_Unfinished", "IX_MON_Warnings")
@@ -32,6 +32,7 @@ WHOLE = {
     "orders.scan": "a pass reads every row",
     "orders.scan_chosen": "an operator asks, now and then",
     "orders.customers": "an operator asks, now and then",
+    "orders.spellings": "an operator asks, now and then",
     "orders.rows": "the source has no index of ours: a pass reads admitted rows in chunks of 500",
     "orders.rows_without_identity": "once a pass, which reads every row",
     "orders.duplicates": "once a pass, which reads every row",
