@@ -37,10 +37,12 @@ from connectors.tables import (
     row_states,
     staging,
     state,
+    warnings,
 )
 from connectors.tables import cleanup as cleanup_tables
 from mappings import columns as mapped_columns
 from mappings import hashing, loading, sizes
+from sql import tables
 from streams import cleanup as cleanup_step
 from streams import mapping_files, retry, settings, stage, topics
 from streams.detect import emit, guard
@@ -195,6 +197,11 @@ class Resources:
         return production.Production(self.db, [name for name in names if name in in_production], now=utcnow)
 
     @cached_property
+    def warnings(self) -> warnings.Warnings:
+        """The warnings of the orders in production."""
+        return warnings.Warnings(self.db)
+
+    @cached_property
     def journal(self) -> journal.Journal:
         """The journal of requests to the board."""
         return journal.Journal(self.db, board_id=self.mappings.board.board.id, now=utcnow)
@@ -285,12 +292,15 @@ class Resources:
             new_id=new_id,
         )
 
+    @cached_property
+    def target_lengths(self) -> dict[str, int | None]:
+        """The length of each staging column in UTF-16 units, the same on every engine; None for no limit."""
+        live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
+        return mapped_columns.text_lengths(live, tables.get(staging.MASTER).lengths)
+
     def stager(self) -> stage.Stager:
         """The stage step."""
-        live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
-        return stage.Stager(
-            self.staging, self.mappings, mapped_columns.text_lengths(live), utcnow, self.mapping_files.require_newest
-        )
+        return stage.Stager(self.staging, self.mappings, self.target_lengths, utcnow, self.mapping_files.require_newest)
 
     def retrier(self) -> retry.Retrier:
         """The retry step."""
@@ -310,9 +320,8 @@ class Resources:
 
     def comparison(self) -> comparison.Comparison:
         """The comparison of source, production and ledger, with the columns that the source has now."""
-        live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
         size_columns = sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)
-        expectations = expected.Expectations(self.mappings, size_columns, mapped_columns.text_lengths(live))
+        expectations = expected.Expectations(self.mappings, size_columns, self.target_lengths)
         return comparison.Comparison(records.Records(self.db, self.production.columns), expectations)
 
     def verifier(self) -> verify.Verifier:

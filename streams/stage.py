@@ -15,7 +15,7 @@ from typing import Protocol
 
 from mappings import items
 from mappings.loading import Mappings
-from schemas import events, versions
+from schemas import events, texts, versions
 from schemas.base import Origin
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
@@ -103,6 +103,7 @@ class Stager:
             size_columns=tuple(event.sizes),
             mappings=self.mappings,
             target_lengths=self.target_lengths,
+            cut=event.cut,
         )
         if converted.order is None:
             problems = tuple(p for p in converted.problems if p.severity is Severity.ERROR)
@@ -159,4 +160,4 @@ def _initial_status(order: StagedOrder, stale: bool) -> StagingStatus:
 def _identity(row: Mapping[str, str | int | None]) -> dict[str, str | int | None]:
     """The order number by which an operator finds a refused order in the ERR table."""
     number = row.get("AAG ORDER NUMBER")
-    return {} if number is None else {"AAG ORDER NUMBER": str(number).strip()[:100]}
+    return {} if number is None else {"AAG ORDER NUMBER": texts.cut(str(number), 100)}

@@ -172,6 +172,8 @@ def _processes(current: statuses.Status) -> None:
 def _failures(current: statuses.Status) -> None:
     for code, n in sorted(current.failures.items()):
         plain(f"failed      {n} × {code}: `ordersync errors`")
+    for column, n in sorted(current.warnings.items()):
+        plain(f"warned      {n} × [{column}]: `ordersync errors --warnings`")
     if current.retries_paused:
         console.print(f"[yellow]retries     {escape(current.retries_paused)}[/]", soft_wrap=True)
 

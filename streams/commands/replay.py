@@ -124,7 +124,7 @@ def customers(settings: Settings, names: Sequence[str]) -> tuple[str, ...]:
             customer = by_name.get(canonical(name).casefold())
             if customer is None:
                 raise NoSuchCustomer(f"no order of customer {name!r}: `ordersync status` lists the customers")
-            keys.add(customer[: detect_events.KEY])
+            keys.add(detect_events.message_key(customer))
         return tuple(sorted(keys))
 
 

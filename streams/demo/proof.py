@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from connectors.monday import board_values
-from connectors.tables import staging
 from mappings import columns as mapped_columns
 from mappings import items as mapped
 from mappings import sizes
@@ -94,12 +93,11 @@ def _sizes(parts: Resources) -> tuple[str, ...]:
 
 
 def _order(parts: Resources, record_uuid: str, row: dict[str, Cell]) -> Order | None:
-    live = [(column.name, column.type) for column in parts.db.columns(staging.MASTER)]
     return mapped.convert(
         {**row, parts.mappings.board.key.source: record_uuid},
         size_columns=_sizes(parts),
         mappings=parts.mappings,
-        target_lengths=mapped_columns.text_lengths(live),
+        target_lengths=parts.target_lengths,
     ).order
 
 

@@ -176,6 +176,7 @@ def _orders(tables: Tables) -> Iterable[Metric]:
     yield _gauge("undetected_rows", "Rows that no pass has admitted yet", status.undetected)
     yield _gauge("refused_rows", "Rows without an identity of their own", status.refused)
     yield _gauge("failures_open", "Open failures by code", status.failures, "code")
+    yield _gauge("warnings", "Warnings of orders in production by source column", status.warnings, "column")
     age = 0.0 if tables.waiting_since is None else (status.at - tables.waiting_since).total_seconds()
     yield _gauge("oldest_waiting_seconds", "Time since the oldest waiting change was detected", max(0.0, age))
     yield _gauge("customers_on_hold", "Customers on hold", len(status.holds))

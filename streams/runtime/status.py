@@ -29,9 +29,9 @@ class Status(Model):
 
     `in_doubt`: requests without an answer, the oldest `in_doubt_since`; `parked`: orders that wait for them;
     `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
-    customer holds; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day;
-    `api_version`: how long the API supports the pinned version; `troubles`: what is wrong with the service, the gravest
-    first.
+    customer holds; `failures`: open ones by code; `warnings`: of orders in production, by column; `rows`: the sizes of
+    the tables that grow with every change; `calls_today`: of this UTC day; `api_version`: how long the API supports the
+    pinned version; `troubles`: what is wrong with the service, the gravest first.
     """
 
     source_rows: int
@@ -52,6 +52,7 @@ class Status(Model):
     audited: dict[str, Any] | None
     open_batches: tuple[dict[str, Any], ...]
     failures: dict[str, int]
+    warnings: dict[str, int]
     retries_paused: str | None
     rows: dict[str, int]
     calls_today: int
@@ -102,6 +103,7 @@ def collect(parts: Resources) -> Status:
         audited=parts.state.get(verify_timer.BOARD),
         open_batches=tuple(parts.batches.active()),
         failures=known.failures,
+        warnings=parts.warnings.counts(),
         retries_paused=known.retries_paused,
         rows=parts.cleanup.rows(),
         calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),
