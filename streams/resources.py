@@ -44,7 +44,8 @@ from mappings import columns as mapped_columns
 from mappings import hashing, loading, sizes
 from sql import tables
 from streams import cleanup as cleanup_step
-from streams import mapping_files, retry, settings, stage, topics
+from streams import retry, settings, stage, topics
+from streams.delivery import mapping_files
 from streams.detect import emit, guard
 from streams.detect import plans as detect_plans
 from streams.detect import step as detect

@@ -37,7 +37,7 @@ from streams.detect.ports import Batches, Refusals, Source, Store
 
 PASS, LAST, HELD = "detect.pass", "detect.last", "detect.held"
 JUDGED, TURNS = "detect.judged", "detect.turns"
-# The fingerprint of the newest mapping, and the number of the first pass that had it (streams/mapping_files.py).
+# The fingerprint of the newest mapping, and the number of the first pass that had it (delivery/mapping_files.py).
 MAPPING = "detect.mapping"
 BASELINE = baseline.NAME
 

@@ -10,7 +10,7 @@ import pytest
 from connectors import errors
 from mappings import loading
 from schemas import events
-from streams.mapping_files import MappingFiles
+from streams.delivery.mapping_files import MappingFiles
 from tests.support import factories
 from tests.support.factories import World, row
 
