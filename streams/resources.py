@@ -40,11 +40,12 @@ from mappings import columns as mapped_columns
 from mappings import hashing, loading, sizes
 from streams import cleanup as cleanup_step
 from streams import retry, settings, stage, topics
+from streams.binding import store as binding_store
+from streams.delivery.kafka_login import kafka_security
 from streams.detect import emit, guard
 from streams.detect import step as detect
 from streams.reconcile import audit, repair, verify
 from streams.reconcile import lost_events as lost_event_sweep
-from streams.settings import kafka_security
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,11 @@ class Resources:
     def state(self) -> state.State:
         """Named values."""
         return state.State(self.db, utcnow)
+
+    @cached_property
+    def bindings(self) -> binding_store.Bindings:
+        """The binding of the home and of the database."""
+        return binding_store.Bindings(self.state, self.settings.home)
 
     @cached_property
     def orders(self) -> orders.Orders:
@@ -181,7 +187,7 @@ class Resources:
 
     def token(self) -> SecretStr:
         """The token of the API; the simulator has its own."""
-        if self.settings.monday_url:
+        if self.settings.api_url:
             return self.settings.token()
         return SecretStr(simulator_config.TOKEN)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from connectors.monday import api_version
 from connectors.tables.lost_events import PARKED
-from schemas import detection, workers
+from schemas import bindings, detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
 from streams import retry
@@ -29,7 +29,7 @@ class Status(Model):
     `in_doubt`: requests without an answer, the oldest `in_doubt_since`; `parked`: orders that wait for them;
     `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
     customer holds; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day;
-    `api_version`: how long the API supports the pinned version.
+    `api_version`: how long the API supports the pinned version; `binding`: None before the home is bound.
     """
 
     source_rows: int
@@ -56,6 +56,7 @@ class Status(Model):
     calls_limit: int
     api_version: api_version.Support
     writer: str | None
+    binding: bindings.Binding | None
     workers: tuple[workers.WorkerState, ...]
     at: datetime
 
@@ -108,6 +109,7 @@ def collect(parts: Resources) -> Status:
         calls_limit=parts.limits.calls_per_day,
         api_version=api_version.support(utcnow().date()),
         writer=parts.lease_status.holder(),
+        binding=parts.bindings.stored(),
         workers=tuple(
             workers.WorkerState.model_validate(state) for state in parts.state.all_of(heartbeat.FAMILY).values()
         ),
