@@ -1,8 +1,8 @@
 """Compares what a process is pointed at with what its home and its database are bound to. Pure, but for one look.
 
 The database decides: its own id is in its binding, so two files that had the same path are two databases. The home
-folder has a copy of the binding, so that another database is noticed. A SQLite file that was moved is the same database;
-a copy beside the original is another one.
+folder has a copy of the binding, so that another database is noticed. A SQLite file that was moved is the same
+database; a copy beside the original is another one.
 """
 
 from collections.abc import Sequence
