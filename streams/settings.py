@@ -283,6 +283,8 @@ def _read_secret(name: str, file: Path | None) -> SecretStr | None:
 class _Alone(Settings):
     """Settings that read neither the environment nor the file."""
 
+    model_config = pydantic_settings.SettingsConfigDict(yaml_file=None)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -344,8 +346,10 @@ def _is_ours(variable: str) -> bool:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"{name} is no setting" + (f": is it {near[0]}?" if near else ": docs/operations.md lists them")
+    # The prefix is left out: all names would be near to each other.
+    bare = {one.upper().removeprefix(PREFIX): one for one in known}
+    near = difflib.get_close_matches(name.upper().removeprefix(PREFIX), bare, 1)
+    return f"{name} is no setting" + (f": is it {bare[near[0]]}?" if near else ": docs/operations.md lists them")
 
 
 def _text_of(mistake: Mapping[str, Any]) -> str:

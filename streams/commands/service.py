@@ -7,8 +7,10 @@ import signal
 import threading
 
 from connectors import errors
+from connectors.monday import board as boards
 from connectors.monday import board_values
 from connectors.simulator import config
+from schemas.bindings import Binding
 from streams.binding import compare
 from streams.commands import setup
 from streams.resources import Resources
@@ -70,7 +72,7 @@ def bind(settings: Settings, ends: embedded.Endpoints) -> list[str]:
     try:
         if connect.check_binding(parts, asks_api=True) is not None:
             return []
-        binding, is_new = asyncio.run(connect.ask_board(parts, lambda board: connect.bind(parts, board)))
+        binding, is_new = asyncio.run(connect.ask_board(parts, lambda board: _bind(parts, board)))
         return setup.bound_lines(binding) if is_new else []
     except errors.OrdersyncError as error:
         if getattr(error, "code", "") == compare.CODE:
@@ -79,6 +81,10 @@ def bind(settings: Settings, ends: embedded.Endpoints) -> list[str]:
         return []
     finally:
         parts.close()
+
+
+async def _bind(parts: Resources, board: boards.Board) -> tuple[Binding, bool]:
+    return await connect.bind(parts, board, await board.identity())
 
 
 def serve_board(settings: Settings) -> None:

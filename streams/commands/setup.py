@@ -61,25 +61,26 @@ def prepare_board(parts: Resources, *, rebind: bool = False) -> list[str]:
 
 
 async def _prepare_board(parts: Resources, board: boards.Board, *, rebind: bool) -> list[str]:
-    identity, stored, key = await board.identity(), parts.bindings.stored(), parts.mappings.board.key
-    if stored is not None and not rebind and (other := compare.other_account(stored, identity)):
-        raise compare.refused(other)
-    if rebind and (holder := parts.lease_status.holder()) is not None:
+    identity, key = await board.identity(), parts.mappings.board.key
+    if not rebind:
+        connect.check_account(parts, identity)
+    elif (holder := parts.lease_status.holder()) is not None:
         raise errors.Misconfigured(f"a worker writes to the board ({holder}): stop `ordersync run` first")
     done: list[str] = []
     if await board.ensure_key_column(key.id, key.title):
         done.append(f"created column {key.title} ({key.id}) on board {board.board_id}")
     if rebind:
-        binding, forgotten = await _bind_anew(parts, board, identity, stored)
+        binding, forgotten = await _bind_anew(parts, board, identity)
         return [*done, *forgotten, *bound_lines(binding)]
-    binding, is_new = await connect.bind(parts, board)
+    binding, is_new = await connect.bind(parts, board, identity)
     return [*done, *(bound_lines(binding) if is_new else ())]
 
 
 async def _bind_anew(
-    parts: Resources, board: boards.Board, identity: board_values.BoardIdentity, stored: Binding | None
+    parts: Resources, board: boards.Board, identity: board_values.BoardIdentity
 ) -> tuple[Binding, list[str]]:
     """Binds to what the settings name now. The ledger stays if the database was bound to this very board."""
+    stored = parts.bindings.stored()
     here = connect.place(parts, asks_api=True)
     board_of_ledger = None if stored is None else (stored.api, stored.account_id, stored.board_id)
     forgotten: list[str] = []

@@ -198,8 +198,11 @@ class BoardWriter:
         check = self._columns = outline.ColumnCheck(
             board, parts.mappings, utcnow, self._state.sleeper(SYNC, "checking the columns of the board")
         )
+        identity = await board.identity()
+        # Before the columns: those of another board are no news about ours.
+        await asyncio.to_thread(connect.check_account, parts, identity)
         await check.read()
-        binding, is_new = await connect.bind(parts, board)
+        binding, is_new = await connect.bind(parts, board, identity)
         if is_new:
             log.warning("this home is bound now: %s", binding.text)
         reading = outline.Outline(board, parts.ledger, parts.mappings)

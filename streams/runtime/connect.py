@@ -85,17 +85,22 @@ def check_binding(parts: Resources, *, asks_api: bool) -> Binding | None:
     return stored
 
 
-async def bind(parts: Resources, board: boards.Board) -> tuple[Binding, bool]:
+def check_account(parts: Resources, identity: board_values.BoardIdentity) -> Binding | None:
+    """The same as `check_binding`, once the API has said what the token belongs to."""
+    stored = check_binding(parts, asks_api=True)
+    if stored is not None and (other := compare.other_account(stored, identity)):
+        raise compare.refused(other)
+    return stored
+
+
+async def bind(parts: Resources, board: boards.Board, identity: board_values.BoardIdentity) -> tuple[Binding, bool]:
     """The binding, and whether it is new: an unbound home is bound to what the API says, if nothing contradicts.
 
-    Raises Misconfigured when the account is another one than was bound, or when the ledger is that of another board;
-    and what the board and SQL raise.
+    The board has its key column. Raises Misconfigured when the account is another one than was bound, or when the
+    ledger is that of another board; and what the board and SQL raise.
     """
-    identity = await board.identity()
-    stored = await asyncio.to_thread(check_binding, parts, asks_api=True)
+    stored = await asyncio.to_thread(check_account, parts, identity)
     if stored is not None:
-        if other := compare.other_account(stored, identity):
-            raise compare.refused(other)
         await asyncio.to_thread(parts.bindings.note_in_home, stored)
         return stored, False
     ours = await asyncio.to_thread(parts.ledger.active_items, SAMPLE)

@@ -7,7 +7,7 @@ import pytest
 
 from connectors import errors
 from connectors.database import sqlite
-from connectors.monday.limits import Limits
+from connectors.monday.limits import preset
 from connectors.tables import orders_pushdown
 from streams import resources, settings
 from streams.commands import service
@@ -197,7 +197,7 @@ def test_a_token_file_means_the_real_api_too(tmp_path: Path) -> None:
 def test_a_server_with_the_bundled_board_wants_it_in_so_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
     server = "mssql://sync@db.example.com/orders"
     with pytest.raises(errors.Misconfigured, match="ORDERSYNC_MONDAY_URL=bundled"):
-        embedded.endpoints(settings.load(database=server), Limits()).__enter__()
+        embedded.endpoints(settings.load(database=server), preset("personal", "pro")).__enter__()
     settings.load().check_board()
     settings.load(database=server, monday_url="bundled").check_board()
     monkeypatch.setenv("MONDAY_API_TOKEN", "t")
@@ -217,9 +217,7 @@ def test_a_database_of_an_unknown_scheme_is_no_path(monkeypatch: pytest.MonkeyPa
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "path", ["orders.db", "/srv/orders.db", "C:\\data\\orders.db", "C:/orders.db", "a://".strip("/")]
-)
+@pytest.mark.parametrize("path", ["orders.db", "/srv/orders.db", "C:\\data\\orders.db", "C:/orders.db"])
 def test_a_path_stays_a_path(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setenv("ORDERSYNC_DATABASE", path)
     assert settings.load().database_path == Path(path)

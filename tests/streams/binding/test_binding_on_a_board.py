@@ -104,7 +104,8 @@ def test_setup_binds_once_and_status_shows_all_four(tmp_path: Path, boards: tupl
     assert (bound.database, bound.board_id) == (str(tmp_path / "orders.db"), home.parts.mappings.board.board.id)
     assert lines[-1] == f"bound to {bound.text}"
     assert bound.text.endswith(
-        f"account {bound.account_id} (Simulator), board {bound.board_id} (Customer Master Schedule), API the bundled board"
+        f"account {bound.account_id} (Simulator), board {bound.board_id} (Customer Master Schedule), "
+        "API the bundled board"
     )
     file = tmp_path / store.FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

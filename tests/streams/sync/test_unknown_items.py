@@ -28,7 +28,9 @@ def forget(at: Desk, *numbers: int) -> None:
 def promote(at: Desk, number: int) -> None:
     """Production has the order, as after the settle step."""
     with at.world.db.write() as session:
-        session.execute(f"INSERT INTO {production.MASTER} (source_uuid, version) VALUES (?, 1)", (uuid(number),))
+        session.execute(
+            f"INSERT INTO {production.MASTER} ([Item ID], source_uuid, version) VALUES (1, ?, 1)", (uuid(number),)
+        )
 
 
 async def work(at: Desk, *staged: events.OrderStaged) -> list[int]:
