@@ -52,6 +52,12 @@ class Binding(Model):
         """The four in one line."""
         return ", ".join(f"{name} {text}" for name, text in self.parts.items())
 
+    @property
+    def lines(self) -> list[str]:
+        """What is bound, and what that means for creates, one line each."""
+        held = f"the board has {self.items} items, some without our key: nothing is created before `ordersync adopt`"
+        return [f"bound to {self.text}"] + [held] * (self.creates is Creates.HELD)
+
 
 def described(number: str, name: str) -> str:
     """An account or board in words."""

@@ -86,6 +86,11 @@ class Resources:
         path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite.SqliteDatabase(path)
 
+    @property
+    def has_database(self) -> bool:
+        """Whether there is a database to read: opening a SQLite file that is not there would create it."""
+        return "db" in self.__dict__ or self.settings.server is not None or self.settings.database_path.exists()
+
     @cached_property
     def state(self) -> state.State:
         """Named values."""

@@ -12,7 +12,6 @@ from connectors.monday import board_values
 from connectors.simulator import config
 from schemas.bindings import Binding
 from streams.binding import compare
-from streams.commands import setup
 from streams.resources import Resources
 from streams.runtime import connect, embedded, supervisor, worker
 from streams.settings import Settings
@@ -73,7 +72,7 @@ def bind(settings: Settings, ends: embedded.Endpoints) -> list[str]:
         if connect.check_binding(parts, asks_api=True) is not None:
             return []
         binding, is_new = asyncio.run(connect.ask_board(parts, lambda board: _bind(parts, board)))
-        return setup.bound_lines(binding) if is_new else []
+        return binding.lines if is_new else []
     except errors.OrdersyncError as error:
         if getattr(error, "code", "") == compare.CODE:
             raise

@@ -11,7 +11,7 @@ from connectors.monday import board as boards
 from connectors.monday import board_values
 from mappings import sizes
 from schemas.base import Cell
-from schemas.bindings import Binding, Creates
+from schemas.bindings import Binding
 from sql import grants, identifiers, script
 from streams.archive import wiring as archive_wiring
 from streams.binding import compare
@@ -71,9 +71,9 @@ async def _prepare_board(parts: Resources, board: boards.Board, *, rebind: bool)
         done.append(f"created column {key.title} ({key.id}) on board {board.board_id}")
     if rebind:
         binding, forgotten = await _bind_anew(parts, board, identity)
-        return [*done, *forgotten, *bound_lines(binding)]
+        return [*done, *forgotten, *binding.lines]
     binding, is_new = await connect.bind(parts, board, identity)
-    return [*done, *(bound_lines(binding) if is_new else ())]
+    return [*done, *(binding.lines if is_new else ())]
 
 
 async def _bind_anew(
@@ -96,16 +96,6 @@ async def _bind_anew(
     binding = connect.new_binding(parts, identity, creates, stored.database_id if stored and same else new_id())
     parts.bindings.replace(binding)
     return binding, forgotten
-
-
-def bound_lines(binding: Binding) -> list[str]:
-    """What a home is bound to, and what that means for creates, one line each."""
-    lines = [f"bound to {binding.text}"]
-    if binding.creates is Creates.HELD:
-        lines.append(
-            f"the board has {binding.items} items, some without our key: nothing is created before `ordersync adopt`"
-        )
-    return lines
 
 
 def _summed(created: Sequence[str]) -> list[str]:

@@ -76,10 +76,7 @@ def check_binding(parts: Resources, *, asks_api: bool) -> Binding | None:
 
     Raises Misconfigured when home, database, board or API are not those that were bound, and what SQL raises.
     """
-    settings = parts.settings
-    # A read would create a missing file.
-    absent = settings.server is None and not settings.database_path.exists()
-    stored = None if absent else parts.bindings.stored()
+    stored = parts.bindings.stored() if parts.has_database else None
     if found := compare.differences(parts.bindings.of_home(), stored, place(parts, asks_api=asks_api)):
         raise compare.refused(found)
     return stored
