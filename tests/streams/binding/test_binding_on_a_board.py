@@ -17,7 +17,7 @@ from schemas import items
 from schemas.bindings import Creates
 from streams import resources, settings
 from streams.binding import compare, store
-from streams.commands import setup
+from streams.commands import service, setup
 from streams.delivery import health
 from streams.runtime import board_writer, connect, embedded, status
 
@@ -195,3 +195,17 @@ def test_a_home_of_an_earlier_version_is_bound_by_its_worker_if_its_items_are_on
     bound = home.parts.bindings.stored()
     assert bound is not None
     assert (bound.creates, home.parts.bindings.of_home()) == (Creates.FREE, bound)
+
+
+def test_run_binds_a_home_of_an_earlier_version_and_says_to_what(tmp_path: Path, boards: tuple[str, str]) -> None:
+    home = Home(tmp_path, boards[0])
+    ends = embedded.Endpoints("127.0.0.1:9", boards[0], lambda: [])
+    # Before `setup` there is nothing to bind; the service starts all the same.
+    assert service.bind(home.settings, ends) == []
+    home.parts.db.apply_schema(resources.utcnow())
+    asyncio.run(connect.ask_board(home.parts, lambda board: board.ensure_key_column("record_uuid", "record_uuid")))
+    bound = service.bind(home.settings, ends)
+    assert bound[0].startswith(f"bound to database {tmp_path / 'orders.db'}, account ")
+    assert service.bind(home.settings, ends) == []
+    with pytest.raises(errors.Misconfigured, match=r"not to api\.example\.com"):
+        service.bind(home.settings.model_copy(update={"monday_url": "https://api.example.com/v2"}), ends)
