@@ -45,13 +45,14 @@ from mappings import hashing, loading, sizes
 from sql import tables
 from streams import cleanup as cleanup_step
 from streams import retry, settings, stage, topics
+from streams.binding import store as binding_store
 from streams.delivery import mapping_files
+from streams.delivery.kafka_login import kafka_security
 from streams.detect import emit, guard
 from streams.detect import plans as detect_plans
 from streams.detect import step as detect
 from streams.reconcile import audit, comparison, expected, repair, verify
 from streams.reconcile import lost_events as lost_event_sweep
-from streams.settings import kafka_security
 
 log = logging.getLogger(__name__)
 
@@ -109,10 +110,20 @@ class Resources:
         path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite.SqliteDatabase(path)
 
+    @property
+    def has_database(self) -> bool:
+        """Whether there is a database to read: opening a SQLite file that is not there would create it."""
+        return "db" in self.__dict__ or self.settings.server is not None or self.settings.database_path.exists()
+
     @cached_property
     def state(self) -> state.State:
         """Named values."""
         return state.State(self.db, utcnow)
+
+    @cached_property
+    def bindings(self) -> binding_store.Bindings:
+        """The binding of the home and of the database."""
+        return binding_store.Bindings(self.state, self.settings.home)
 
     @cached_property
     def source(self) -> orders.Orders:
@@ -235,7 +246,7 @@ class Resources:
 
     def token(self) -> SecretStr:
         """The token of the API; the simulator has its own."""
-        if self.settings.monday_url:
+        if self.settings.api_url:
             return self.settings.token()
         return SecretStr(simulator_config.TOKEN)
 

@@ -21,7 +21,7 @@ LAYERS = (
     ("connectors.tables", "connectors.archive"),
     ("streams", "streams.attention", "streams.settings", "streams.topics", "streams.progress"),
     ("streams.detect", "streams.stage", "streams.sync", "streams.settle", "streams.retry", "streams.cleanup"),
-    ("streams.delivery", "streams.reconcile", "streams.archive"),
+    ("streams.delivery", "streams.reconcile", "streams.archive", "streams.binding"),
     ("streams.resources",),
     ("streams.app", "streams.archive.wiring"),
     ("streams.diagnosis",),

@@ -1,5 +1,6 @@
 """The program `ordersync`. Its exit codes are in exit_codes.py."""
 
+import functools
 import logging
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def common(
     # Faust logs a dozen lines at every start and stop; only its warnings help an operator.
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    context.obj = lambda **more: settings.load(home=home, database=database, **more)
+    context.obj = functools.partial(settings.load, home=home, database=database)
 
 
 @app.command()
@@ -61,13 +62,19 @@ def setup(
     print_sql: Annotated[bool, typer.Option(help="Only print the T-SQL script of the tables, for a DBA.")] = False,
     print_grants: Annotated[bool, typer.Option(help="Only print the T-SQL script of the rights it needs.")] = False,
     grant: Annotated[bool, typer.Option("--grant", help="Also grant these rights to the role of that script.")] = False,
+    rebind: Annotated[
+        bool, typer.Option("--rebind", help="Bind this home to what the settings name now, and forget another board.")
+    ] = False,
 ) -> None:
-    """Creates what is missing: tables, topics, the key column of the board. A second run changes nothing."""
+    """Creates what is missing: tables, topics, the key column of the board; binds the home to database and board.
+
+    A second run changes nothing.
+    """
     if print_sql or print_grants:
         scripts = [(print_sql, lazy.setup.tsql_script), (print_grants, lazy.setup.grants_script)]
         lazy.show.plain("\n".join(script() for wanted, script in scripts if wanted))
         return
-    lazy.show.lines(lazy.setup.setup(context.obj(), sample_orders=sample_orders, seed=seed, grant=grant))
+    lazy.show.lines(lazy.setup.setup(context.obj(), sample_orders=sample_orders, seed=seed, grant=grant, rebind=rebind))
 
 
 @app.command()
@@ -193,8 +200,15 @@ def demo(
     minute: Annotated[float, typer.Option(min=0.5, help="Length of the board's minute, in seconds.")] = 3.0,
     keep: Annotated[bool, typer.Option(help="Leave everything running at the end.")] = False,
 ) -> None:
-    """Runs everything on this machine, from empty tables to a proof: a real Kafka, real workers, an bundled board."""
-    if not lazy.demo.run(context.obj(), orders=orders, seed=seed, minute=minute, keep=keep):
+    """Runs everything on this machine, from empty tables to a proof: a real Kafka, real workers, the bundled board.
+
+    It uses a home folder of its own and SQLite, whatever the environment and ordersync.yaml say; only the option
+    `--database` of ordersync may name a SQL Server.
+    """
+    base, ignored = settings.alone(**context.obj.keywords)
+    if ignored:
+        lazy.show.plain(f"a demo uses only what it brings along, so it ignores: {', '.join(ignored)}")
+    if not lazy.demo.run(base, orders=orders, seed=seed, minute=minute, keep=keep):
         raise typer.Exit(exit_codes.Exit.WRONG)
 
 

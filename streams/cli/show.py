@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from connectors.monday import board_values
-from schemas import detection, items, workers
+from schemas import bindings, detection, items, workers
 from schemas.batches import SyncState
 from streams.commands import pushdown
 from streams.diagnosis.troubles import Diagnosis, Severity
@@ -101,6 +101,7 @@ def status(current: statuses.Status, *, as_json: bool) -> None:
         plain(current.model_dump_json(indent=2))
         return
     _orders(current)
+    _binding(current)
     _on_their_way(current)
     _processes(current)
     _failures(current)
@@ -144,6 +145,15 @@ def _orders(current: statuses.Status) -> None:
     rest = f", {current.undetected} not detected yet" if current.undetected else ""
     rest += f", {current.refused} refused for their identity" if current.refused else ""
     plain(f"source      {current.source_rows} rows{rest}")
+
+
+def _binding(current: statuses.Status) -> None:
+    if current.binding is None:
+        plain("bound to    nothing yet: `ordersync setup`")
+        return
+    plain(f"bound to    {current.binding.text}")
+    if current.binding.creates is bindings.Creates.HELD:
+        console.print("[red]creates     held, the board has items of which nothing is known: `ordersync adopt`[/]")
 
 
 def _on_their_way(current: statuses.Status) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from connectors.monday import api_version
 from connectors.tables.lost_events import PARKED
-from schemas import detection, workers
+from schemas import bindings, detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
 from streams.detect import archive_queue
@@ -31,7 +31,8 @@ class Status(Model):
     `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
     customer holds; `failures`: open ones by code; `warnings`: of orders in production, by column; `rows`: the sizes of
     the tables that grow with every change; `calls_today`: of this UTC day; `api_version`: how long the API supports the
-    pinned version; `troubles`: what is wrong with the service, the gravest first.
+    pinned version; `binding`: None before the home is bound; `troubles`: what is wrong with the service, the gravest
+    first.
     """
 
     source_rows: int
@@ -59,6 +60,7 @@ class Status(Model):
     calls_limit: int
     api_version: api_version.Support
     writer: str | None
+    binding: bindings.Binding | None
     workers: tuple[workers.WorkerState, ...]
     at: datetime
     troubles: tuple[Trouble, ...]
@@ -110,6 +112,7 @@ def collect(parts: Resources) -> Status:
         calls_limit=parts.limits.calls_per_day,
         api_version=api_version.support(utcnow().date()),
         writer=parts.lease_status.holder(),
+        binding=parts.bindings.stored(),
         workers=known.processes,
         at=utcnow(),
         troubles=judgement.judge(known).troubles,
