@@ -1,6 +1,8 @@
 """SYNC_Actions: what people told ordersync to do. An action is noted before its effect, so that a crash hides none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +10,13 @@ import sql
 from connectors import database
 
 STATEMENTS = sql.load("actions")
+
+
+@dataclass
+class Note:
+    """What came of an action, in one line."""
+
+    effect: str = "done"
 
 
 class Actions:
@@ -30,6 +39,17 @@ class Actions:
         """Notes what came of an action."""
         with self._db.write() as session:
             session.execute(STATEMENTS["note_effect"], (effect[:1000], action_id))
+
+    @contextmanager
+    def noted(self, who: str, action: str, *, subject: str = "", reason: str = "") -> Iterator["Note"]:
+        """Notes an action around its work, which sets the note's `effect`; an error is the effect too."""
+        number, note = self.begin(who, action, subject=subject, reason=reason), Note()
+        try:
+            yield note
+        except BaseException as error:
+            self.end(number, f"ended by {type(error).__name__}: {' '.join(str(error).split())}")
+            raise
+        self.end(number, note.effect)
 
     def newest(self, limit: int) -> list[dict[str, Any]]:
         """The newest actions first. `effect` is None while an action runs, and if it was cut off."""

@@ -72,6 +72,10 @@ def rollback(
     to: Annotated[str | None, typer.Option(help="Back to the newest snapshot at or before (ISO 8601, UTC).")] = None,
     end: Annotated[bool, typer.Option("--release", help="End the hold: the source counts from then on.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only print what would be created, changed and removed.")] = False,
+    apply: Annotated[
+        str | None, typer.Option(metavar="PLAN", help="Only if it still changes what this plan of --dry-run says.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for `ordersync actions`.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Brings board and production of a customer back to a snapshot, and holds the customer there until --release."""
@@ -81,12 +85,14 @@ def rollback(
         release(context, customer)
         return
     moment = _moment(to)
-    if dry_run or not yes:
+    if dry_run or not (yes or apply):
         lazy.show_archive.preview(lazy.rollback.preview(context.obj(), customer, moment))
         if dry_run:
             return
         typer.confirm("Roll back?", abort=True)
-    lazy.show_archive.rolled_back(*lazy.rollback.roll_back(context.obj(), customer, moment))
+    lazy.show_archive.rolled_back(
+        *lazy.rollback.roll_back(context.obj(), customer, moment, plan_id=apply, reason=reason)
+    )
 
 
 def hold(context: typer.Context, customer: Customer) -> None:

@@ -61,6 +61,10 @@ def replay(
     from_beginning: Annotated[bool, typer.Option(help="From the oldest event that is retained.")] = False,
     to_offset: Annotated[int | None, typer.Option(min=0, help="Up to this offset; without it, up to now.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Only print what differs on the board, and what it costs.")] = False,
+    apply: Annotated[
+        str | None, typer.Option(metavar="PLAN", help="Only if it still re-emits the orders of this plan of --dry-run.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for `ordersync actions`.")] = "",
     anew: Annotated[bool, typer.Option(help="From its start, even if an earlier run of it was stopped.")] = False,
     within: Within = stall.WITHIN,
 ) -> None:
@@ -90,7 +94,16 @@ def replay(
         if dry_run:
             preview = lazy.replay.dry_run(settings, asked, progress, lazy.show_reconcile.aside, anew=anew)
         else:
-            done = lazy.replay.run(settings, asked, progress, lazy.show_reconcile.aside, anew=anew, within=within)
+            done = lazy.replay.run(
+                settings,
+                asked,
+                progress,
+                lazy.show_reconcile.aside,
+                anew=anew,
+                within=within,
+                plan_id=apply,
+                reason=reason,
+            )
     if dry_run:
         lazy.show_reconcile.preview(preview)
         return

@@ -100,6 +100,7 @@ def preview(result: rollback_command.Preview) -> None:
     plain(
         f"{summary}; {cost.total} mutations in {cost.requests} requests or more, {cost.minutes:.1f} min of API budget"
     )
+    plain(f"plan {result.plan_id}: `--apply {result.plan_id}` in place of --dry-run makes exactly these changes")
     if result.on_their_way:
         plain(f"{result.on_their_way} orders are on their way now and will be superseded: the cost may differ")
 

@@ -153,6 +153,7 @@ def preview(result: replay_command.Preview) -> None:
     if result.ordinary:
         show.plain(f"{result.ordinary} orders are newer than their settled version: sync plans them as usual")
     show.plain(f"{len(result.found.places)} orders would be re-emitted, out of {_counts(result.found)}")
+    show.plain(f"plan {result.plan_id}: `--apply {result.plan_id}` in place of --dry-run re-emits exactly these orders")
     show.plain(f"cost: {result.reads} API calls to read the board, about {result.writes} to repair it")
     _other_way(result.found)
 

@@ -67,8 +67,9 @@ def warning_fields(warning: OrderWarning) -> Row:
 
 def dismiss(settings: Settings, err_id: int, reason: str) -> None:
     """Ends this failure by hand; its order stays as it is. Raises Misconfigured when no open failure has this id."""
-    with connect.database(settings) as parts:
-        if not parts.failures.dismiss(err_id, reason=reason, by=connect.operator()):
+    who, subject = connect.operator(), f"failure {err_id}"
+    with connect.database(settings) as parts, parts.actions.noted(who, "dismiss", subject=subject, reason=reason):
+        if not parts.failures.dismiss(err_id, reason=reason, by=who):
             raise errors.Misconfigured(f"there is no open failure {err_id}: `ordersync errors` lists them")
 
 
@@ -87,7 +88,8 @@ def retry(settings: Settings, chosen: Filters, *, dry_run: bool, progress: Progr
     # The broker is needed only when there is an event to send.
     sends = any(verdict.way is Way.SEND for verdict in verdicts)
     with (connect.everything if sends else connect.database)(settings) as parts:
-        return _retry(parts, rows, progress)
+        with parts.actions.noted(connect.operator(), "retry", subject=f"{len(rows)} failures"):
+            return _retry(parts, rows, progress)
 
 
 def _retry(parts: Resources, rows: Sequence[Row], progress: Progress) -> list[tuple[Row, RetryDecision]]:

@@ -23,7 +23,7 @@ from streams.commands import preview as previews
 from streams.delivery import consumer
 from streams.delivery.kafka_login import kafka_security
 from streams.detect import events as detect_events
-from streams.detect import holds
+from streams.detect import holds, plans
 from streams.progress import Progress, silent
 from streams.reconcile import compare, fields, repair, replay
 from streams.resources import Resources, new_id, utcnow
@@ -59,29 +59,53 @@ def run(
     *,
     anew: bool = False,
     within: float = stall.WITHIN,
+    plan_id: str | None = None,
+    reason: str = "",
 ) -> Result:
     """Re-emits the orders as the admission window has room. A stopped replay continues, unless `anew` is given.
 
     It ends early when nothing moved for `within` seconds. `say` gets lines for the operator, `progress` the numbers.
-    Raises what SQL and Kafka raise.
+    With the `plan_id` of a dry run, it raises Misconfigured if it would emit other orders by now. Raises what SQL and
+    Kafka raise.
     """
     with _opened(settings, asked, progress, say, anew=anew) as (parts, replayer, found):
-        repairer = parts.repairer()
-        wait = fix.stall_detector(
-            parts, repairer, within, lambda waiting: progress("waiting for room in the window", waiting, None)
-        )
-        parts.state.set(asked.name, found.run.model_dump(mode="json"))
-        done, total = 0, len(found.places)
-        for portion in repair.portions(replayer.events(found)):
-            publish = _publisher(parts, found, portion)
-            if not repairer.emit([item.event for item in portion], publish, wait):
-                stalled = stall.stall_reason(parts.state, utcnow(), within)
-                return Result(found, done, total - done, stalled)
-            done += len(portion)
-            progress("replaying", done, total)
-        with parts.db.write() as session:
-            parts.state.erase(asked.name)(session)
-        return Result(found, done)
+        if plan_id is not None:
+            plans.require_same(plan_id, _plan_id(found))
+        subject = ", ".join(asked.customers) or "all customers"
+        with parts.actions.noted(connect.operator(), "replay", subject=subject, reason=reason) as note:
+            result = _emit(parts, replayer, found, asked, progress, within)
+            note.effect = f"{result.emitted} of {len(found.places)} orders re-emitted"
+        return result
+
+
+def _emit(
+    parts: Resources,
+    replayer: replay.Replayer,
+    found: replay.Found,
+    asked: replay.Asked,
+    progress: Progress,
+    within: float,
+) -> Result:
+    repairer = parts.repairer()
+    wait = fix.stall_detector(
+        parts, repairer, within, lambda waiting: progress("waiting for room in the window", waiting, None)
+    )
+    parts.state.set(asked.name, found.run.model_dump(mode="json"))
+    done, total = 0, len(found.places)
+    for portion in repair.portions(replayer.events(found)):
+        publish = _publisher(parts, found, portion)
+        if not repairer.emit([item.event for item in portion], publish, wait):
+            return Result(found, done, total - done, stall.stall_reason(parts.state, utcnow(), within))
+        done += len(portion)
+        progress("replaying", done, total)
+    with parts.db.write() as session:
+        parts.state.erase(asked.name)(session)
+    return Result(found, done)
+
+
+def _plan_id(found: replay.Found) -> str:
+    """The id of the plan to re-emit exactly these events."""
+    return plans.digest(f"{place}" for place in found.places)
 
 
 def _publisher(parts: Resources, found: replay.Found, portion: Sequence[replay.ReplayEvent]) -> repair.Publish:
@@ -196,6 +220,7 @@ class Preview:
     """
 
     found: replay.Found
+    plan_id: str
     ordinary: int = 0
     planned: list[plan.Planned] = field(default_factory=list)
     differences: list[compare.Difference] = field(default_factory=list)
@@ -206,7 +231,7 @@ class Preview:
 async def preview(parts: Resources, replayer: replay.Replayer, found: replay.Found, progress: Progress) -> Preview:
     """Reads the log once more, the tables and the board. Writes nothing but the number of API calls."""
     used = api_calls.calls_today(parts.state, parts.journal.calls_since, utcnow())
-    result, done = Preview(found), 0
+    result, done = Preview(found, _plan_id(found)), 0
     async with parts.board_client(calls_today=used) as client:
         board = boards.Board(client, parts.mappings.board.board.id)
         outline = await outlines.read(board, parts.ledger, parts.mappings)

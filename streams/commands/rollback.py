@@ -12,7 +12,7 @@ from streams.archive import snapshots as archive_snapshots
 from streams.archive import wiring as archive_wiring
 from streams.commands import detect
 from streams.commands import preview as previews
-from streams.detect import holds
+from streams.detect import holds, plans
 from streams.resources import Resources, utcnow
 from streams.runtime import connect, passes
 from streams.settings import Settings
@@ -24,8 +24,10 @@ class Preview:
     """What a roll back would change now: `orders` with their plans, and the `fields` that would change on the board.
 
     `on_their_way` orders of the customer are not settled yet; the roll back supersedes them, so the cost may differ.
+    `plan_id` names exactly these changes.
     """
 
+    plan_id: str
     entry: Entry
     orders: Sequence[tuple[events.OrderChanged, plan.Planned]]
     fields: Sequence[previews.Field]
@@ -75,6 +77,7 @@ def preview(settings: Settings, customer: str, moment: datetime) -> Preview:
         known = parts.ledger.known([event.record_uuid for event in changed])
         limits = parts.limits
         return Preview(
+            plan_id=_plan_id(entry, changed),
             entry=entry,
             orders=list(zip(changed, planned, strict=True)),
             fields=[
@@ -92,14 +95,29 @@ def preview(settings: Settings, customer: str, moment: datetime) -> Preview:
         )
 
 
-def roll_back(settings: Settings, customer: str, moment: datetime) -> tuple[Entry, rollback.Progress]:
-    """Puts a customer on hold and emits what the admission window has room for; the poller emits the rest."""
+def roll_back(
+    settings: Settings, customer: str, moment: datetime, *, plan_id: str | None = None, reason: str = ""
+) -> tuple[Entry, rollback.Progress]:
+    """Puts a customer on hold and emits what the admission window has room for; the poller emits the rest.
+
+    With the `plan_id` of a preview, it raises Misconfigured if the changes are others by now.
+    """
     with connect.everything(settings) as parts:
         parts.ensure_topics()
         rolling = archive_wiring.roll_back(parts, passes.publisher(parts))
         with passes.alone(parts):
             entry = _at(parts, archive_wiring.snapshot_archive(parts), customer, moment)
-            return entry, rolling.step(rolling.begin(entry, connect.operator()))
+            if plan_id is not None:
+                plans.require_same(plan_id, _plan_id(entry, rolling.preview(entry)[1]))
+            subject = f"{entry.customer} to {entry.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+            with parts.actions.noted(connect.operator(), "rollback", subject=subject, reason=reason) as note:
+                progress = rolling.step(rolling.begin(entry, connect.operator()))
+                note.effect = f"{progress.emitted} orders emitted, {progress.left} follow"
+            return entry, progress
+
+
+def _plan_id(entry: Entry, changed: Sequence[events.OrderChanged]) -> str:
+    return plans.digest([f"snapshot {entry.id}", *(f"{e.record_uuid} {e.change} {e.row_hash}" for e in changed)])
 
 
 def put_on_hold(settings: Settings, customer: str) -> holds.Hold:
@@ -112,7 +130,8 @@ def put_on_hold(settings: Settings, customer: str) -> holds.Hold:
         held = holds.holds(parts.state).get(canonical)
         if held is None:
             held = holds.Hold(customer=canonical, by=connect.operator(), at=utcnow())
-            holds.keep(parts.state, held)
+            with parts.actions.noted(connect.operator(), "hold", subject=canonical):
+                holds.keep(parts.state, held)
         return held
 
 
@@ -125,7 +144,10 @@ def release(settings: Settings, customer: str) -> tuple[str, int]:
         canonical = _known_name(parts, holds.holds(parts.state), customer)
         if canonical is None:
             raise errors.Misconfigured(f"{customer!r} is not on hold: `ordersync status` lists the holds")
-        return canonical, archive_wiring.roll_back(parts, passes.publisher(parts)).release(canonical)
+        with parts.actions.noted(connect.operator(), "release", subject=canonical) as note:
+            released = archive_wiring.roll_back(parts, passes.publisher(parts)).release(canonical)
+            note.effect = f"{released} orders are detected again"
+        return canonical, released
 
 
 def moment(text: str) -> datetime:

@@ -9,11 +9,12 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, NamedTuple, Protocol
 
+from connectors import errors
 from mappings import hashing, items
 from mappings.loading import Mappings
 from schemas import detection, events
@@ -218,6 +219,20 @@ class Planner:
             customer=customer or (before.customer if before is not None else ""),
             title=items.item_name(row, self.mappings) or number or uuid,
             columns=columns,
+        )
+
+
+def digest(rows: Iterable[str]) -> str:
+    """The id of a plan of these rows, in whatever order they come: 10 hex digits."""
+    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()[:10]
+
+
+def require_same(plan_id: str, now: str) -> None:
+    """Raises Misconfigured if a plan that was shown is not the one of now."""
+    if plan_id != now:
+        raise errors.Misconfigured(
+            f"the world has moved on since plan {plan_id}: the changes are those of plan {now} by now. Look at them with "
+            "--dry-run"
         )
 
 
