@@ -258,7 +258,7 @@ class Resources:
 
     def verifier(self) -> verify.Verifier:
         """The verify of every row state."""
-        return verify.Verifier(self.row_states, self.orders, self.state, self.mappings, utcnow)
+        return verify.Verifier(self.row_states, self.repairs, self.state, self.comparison(), utcnow)
 
     def auditor(self) -> audit.Auditor:
         """The audit of the board against production."""

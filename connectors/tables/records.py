@@ -89,7 +89,7 @@ class Records:
 
 
 def _stream(
-    session: database.Session, name: str, keys: Sequence[str] | Sequence[int], columns: Collection[str] = ()
+    session: database.Session, name: str, keys: Sequence[str | int], columns: Collection[str] = ()
 ) -> Iterator[database.Fields]:
     more = {"columns": tuple(columns)} if columns else {}
     for some in chunks.batched(keys):

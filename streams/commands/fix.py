@@ -12,6 +12,7 @@ from streams.delivery import consumer
 from streams.detect import holds
 from streams.progress import Progress
 from streams.reconcile import audit, repair, verify
+from streams.reconcile.findings import Kind
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import passes
 
@@ -20,7 +21,7 @@ SWEEP_WITHIN = 10.0
 # Seconds between two steps of the sweep.
 SWEEP_PAUSE = 0.5
 
-_REEMITTED = {verify.Kind.NOT_IN_PRODUCTION, verify.Kind.STILL_IN_PRODUCTION, verify.Kind.PRODUCTION_EDITED}
+_REEMITTED = {Kind.NOT_IN_PRODUCTION, Kind.STILL_IN_PRODUCTION, Kind.PRODUCTION_EDITED}
 
 
 def stall_detector(
@@ -74,7 +75,7 @@ class FixLoop:
         """
         kinds = {one.record_uuid: one.kind for one in verified.wrong}
         drift = audited.drift if audited else ()
-        never_settled = {uuid for uuid, kind in kinds.items() if kind is verify.Kind.NEVER_SENT}
+        never_settled = {uuid for uuid, kind in kinds.items() if kind is Kind.NEVER_SENT}
         reemitted = {uuid for uuid, kind in kinds.items() if kind in _REEMITTED}
         reemitted |= {one.record_uuid for one in drift if one.kind is not audit.Kind.EXTRA}
         reemitted |= {group.record_uuid for group in audited.groups} if audited else set()

@@ -25,6 +25,8 @@ from streams.detect.ports import Batches, Refusals, Source, Store
 
 PASS, BASELINE, LAST, HELD = "detect.pass", "detect.baseline", "detect.last", "detect.held"
 ACCEPTED, TURNS = "detect.accepted", "detect.turns"
+# The pass that last replaced the hashes of unchanged rows: older settled versions have hashes of before.
+REBASELINED = "detect.rebaselined"
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,7 @@ class Detector:
     def _rebaseline(self, found: findings.PassFindings) -> None:
         if found.former_columns is not None:
             today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
+            self.store.set(REBASELINED, found.number)
             self.source.rebaseline(found.kept_unchanged(), self.store.mark(BASELINE, today.model_dump()))
 
     def _report(

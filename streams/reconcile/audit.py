@@ -292,7 +292,7 @@ class Auditor:
         shown = fields.of_board(items_of_orders.values(), self.mappings, people=people, whose=order_of)
         times = Counter(value[:3] for value in shown)
         drift: list[Drift] = []
-        for one in compare.differences(compare.frame(expected), compare.frame(shown)):
+        for one in compare.differences(expected, shown):
             # Two values of one field: the item has two subitems of this size.
             twice = one.left is None and times[one.record_uuid, one.size, one.field] > 1
             drift.append(

@@ -14,17 +14,34 @@ from typing import Any
 
 from connectors import database
 from connectors.database import sqlite
-from connectors.tables import batches, failures, journal, lease, ledger, orders, production, retries, staging, state
-from mappings import columns, loading
+from connectors.tables import (
+    batches,
+    failures,
+    journal,
+    lease,
+    ledger,
+    orders,
+    production,
+    records,
+    repairs,
+    retries,
+    row_states,
+    staging,
+    state,
+)
+from mappings import columns, loading, sizes
+from mappings import items as mapped
 from schemas import detection, events, items, versions
 from schemas.base import Cell
 from schemas.batches import BatchStatus, StagingStatus
 from schemas.failures import FailureType
+from schemas.orders import StagedOrder
 from schemas.versions import Version
 from sql import identifiers, tables
 from streams import retry, settle, stage
 from streams.detect import guard
 from streams.detect import step as detect
+from streams.reconcile import comparison, expected, verify
 from tests.support import fakes
 
 BOARD = "9200517329"
@@ -198,6 +215,7 @@ class World:
         ).items():
             item_id = None if order.removed else str(next(self._item_ids))
             ends.append(versions.ConfirmedVersion(record_uuid, version, item_id))
+            self._show(order, item_id)
         self.staging.finish(ends)
         items = {end.version: end.item_id for end in ends}
         return [
@@ -210,6 +228,28 @@ class World:
             for event in staged
             if (event.record_uuid, event.version) in items
         ]
+
+    def _show(self, order: StagedOrder, item_id: str | None) -> None:
+        """Enters in the ledger what the board shows of this order now."""
+        with self.db.write() as session:
+            at = database.to_db_time(self.clock())
+            session.execute("DELETE FROM SYNC_Ledger WHERE record_uuid = ?", (order.record_uuid,))
+            if item_id is None:
+                return
+            entity = items.Entity(
+                record_uuid=order.record_uuid,
+                item_id=item_id,
+                board_id=BOARD,
+                name=order.item_name,
+                group_name=order.group_name,
+                columns=mapped.board_columns(order.values, order.record_uuid, self.mappings),
+            )
+            ledger.remember(session, entity, order.version, at)
+            for n, (size, quantity) in enumerate(order.sizes.items()):
+                columns = mapped.subitem_columns(size, quantity, self.mappings)
+                name, subitem_id = mapped.subitem_name(size, self.mappings), f"{item_id}{n:03}"
+                fields = {"size_label": size, "item_id": subitem_id, "name": name, "group_name": "", "columns": columns}
+                ledger.remember(session, entity.model_copy(update=fields), order.version, at)
 
     def refuse(self, event: events.OrderEvent, **told: Any) -> events.OrderFailed:
         """The board refuses this order: what sync emits."""
@@ -242,6 +282,22 @@ class World:
         emitted = self.passed(**parts)
         self.settle(*emitted)
         return emitted
+
+    def comparison(self, mappings: loading.Mappings | None = None) -> comparison.Comparison:
+        """The comparison of all three; by default with the mappings of this world."""
+        chosen = mappings or self.mappings
+        size_columns = sizes.size_columns(self.orders.columns(), chosen.board.sizes)
+        expectations = expected.Expectations(chosen, size_columns, columns.text_lengths([]) | LENGTHS)
+        return comparison.Comparison(records.Records(self.db, self.production.columns), expectations)
+
+    def verifier(self) -> verify.Verifier:
+        return verify.Verifier(
+            row_states.RowStates(self.db, self.production.columns),
+            repairs.Repairs(self.db, self.clock),
+            self.state,
+            self.comparison(),
+            self.clock,
+        )
 
     def lease(self, owner: str, seconds: float = 30.0) -> lease.Lease:
         return lease.Lease(self.db, "board", owner=owner, seconds=seconds, now=self.clock)

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.tables import row_states
 from schemas import events
 from schemas.batches import SyncState
-from streams.reconcile import verify
+from streams.reconcile import findings, verify
 from tests.support import factories
 from tests.support.factories import World, identity, row
 
@@ -23,10 +22,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def check(world: World, *, thorough: bool = True) -> verify.TablesReport:
     """One check; the states add up to the rows, whatever it finds."""
-    row_state_reader = row_states.RowStates(world.db, world.production.columns)
-    found = verify.Verifier(row_state_reader, world.orders, world.state, world.mappings, world.clock).check(
-        thorough=thorough
-    )
+    found = world.verifier().check(thorough=thorough)
     assert found.source_rows == world.query("SELECT COUNT(*) AS n FROM ORDERS_UNIFIED")[0]["n"]
     assert sum(found.total.values()) == found.source_rows
     return found
@@ -36,7 +32,7 @@ def states(found: verify.TablesReport) -> dict[str, int]:
     return {state.value: n for state, n in found.total.items() if n}
 
 
-def kinds(found: verify.TablesReport) -> list[tuple[verify.Kind, str]]:
+def kinds(found: verify.TablesReport) -> list[tuple[findings.Kind, str]]:
     return [(one.kind, one.record_uuid) for one in found.wrong]
 
 
@@ -85,8 +81,8 @@ def test_rows_marked_as_in_sync_that_never_arrived_are_named(world: World) -> No
     world.run("DELETE FROM MON_CustMasterSchedule WHERE source_uuid = ?", identity(2))
     found = check(world, thorough=False)
     assert kinds(found) == [
-        (verify.Kind.NEVER_SENT, identity(1)),
-        (verify.Kind.NOT_IN_PRODUCTION, identity(2)),
+        (findings.Kind.NEVER_SENT, identity(1)),
+        (findings.Kind.NOT_IN_PRODUCTION, identity(2)),
     ]
     assert states(found) == {"IN_SYNC": 1, "WAITING": 2}
 
@@ -106,7 +102,7 @@ def test_production_edited_by_hand_is_found(world: World, edit: str) -> None:
     assert check(world).wrong == ()
     world.run(edit, identity(2))
     found = check(world)
-    assert kinds(found) == [(verify.Kind.PRODUCTION_EDITED, identity(2))]
+    assert kinds(found) == [(findings.Kind.PRODUCTION_EDITED, identity(2))]
     assert states(found) == {"IN_SYNC": 1, "WAITING": 1}
 
 
@@ -115,7 +111,7 @@ def test_a_failure_that_nobody_explains_is_named(world: World) -> None:
     world.flow()
     assert check(world).wrong == ()
     world.run("DELETE FROM ERR_MON_CustMasterSchedule")
-    assert kinds(check(world)) == [(verify.Kind.UNEXPLAINED, identity(1))]
+    assert kinds(check(world)) == [(findings.Kind.UNEXPLAINED, identity(1))]
 
 
 def test_it_adds_up_after_every_step_of_every_order(world: World) -> None:
