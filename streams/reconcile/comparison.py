@@ -157,19 +157,18 @@ class Comparison:
         """The cells in which source, production and ledger do not agree, with the copies and versions of the sizes.
 
         Of a refused row, production has the expected values. The caller compares versions and hashes of orders, and
-        finds an order that is not in production: here it has no difference.
+        finds a valid order that is not in production: here it has no difference.
         """
         uuid = expected.record_uuid
         master, sizes = recorded.orders.get(uuid), recorded.sizes.get(uuid, [])
         entries = recorded.ledger.get(uuid, [])
         if expected.excluded or master is None:
-            removed = expected.excluded and not self._keeps
+            # An excluded row is expected nowhere, and a refused one where its last good version is shown.
             ids = [str(entry.item_id) for entry in entries if entry.active and not entry.size_label]
-            return [
-                Difference(record_uuid=uuid, customer=customer, column=ITEM, shown=item_id)
-                for item_id in ids
-                if removed
-            ]
+            if self._keeps or not ids or expected.order is not None:
+                return []
+            item_id = None if expected.excluded else ids[0]
+            return [Difference(record_uuid=uuid, customer=customer, column=ITEM, expected=item_id, shown=ids[0])]
         wanted = _of_order(expected.order) if expected.order is not None else self._last_good(master, sizes)
         if (
             master.values == self._cells(wanted)

@@ -83,9 +83,8 @@ def warned(expected: Expected, customer: str) -> Warned | None:
 
 
 def has_last_good(row: SourceRow, ledger: Iterable[LedgerRecord]) -> bool:
-    """Does the board still show the settled version of a failed row, so that production and ledger agree?"""
-    versions = [one.version for one in ledger]
-    return row.produced is not None and all(isinstance(n, int) and n <= row.settled_version for n in versions)
+    """Was nothing newer than the settled version sent of a failed row, so that production and ledger agree?"""
+    return all(isinstance(one.version, int) and one.version <= row.settled_version for one in ledger)
 
 
 def stays(stray: Stray, undetected: Collection[str]) -> bool:

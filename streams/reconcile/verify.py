@@ -40,6 +40,8 @@ WRONG = {
     RowState.STILL_IN_PRODUCTION: Kind.STILL_IN_PRODUCTION,
     RowState.UNEXPLAINED: Kind.UNEXPLAINED,
 }
+# A state, and whether its row is excluded now, that contradict each other when the row is the one that was settled.
+NO_LONGER = frozenset({(RowState.IN_SYNC, True), (RowState.EXCLUDED, False)})
 # Something else than its state is wrong: the row counts as waiting, for its repair.
 REPAIRABLE = frozenset(Kind) - {Kind.NEVER_SENT, Kind.UNEXPLAINED, Kind.SUM}
 
@@ -298,21 +300,21 @@ class Verifier:
             expected = engine.expectations.of(one.uuid, dict(zip(watched, cells, strict=True)))
             if expected.problems:
                 one.warning = findings.warned(expected, one.customer)
-            if one.state is RowState.FAILED:
-                keeps = expected.refused and findings.has_last_good(one.row, recorded.ledger.get(one.uuid, ()))
-                differences = engine.differences(expected, recorded, one.customer) if keeps else []
-                moved = not expected.refused and self._has_changed(one.row)
-            elif one.state is RowState.EXCLUDED:
-                differences = engine.differences(expected, recorded, one.customer) if expected.excluded else []
-                moved = not expected.excluded
-            else:
+            if one.state is RowState.IN_SYNC:
                 differences = engine.differences(expected, recorded, one.customer) if not expected.excluded else []
                 moved = expected.order is None or any(cell.expected != cell.production for cell in differences)
+            else:
+                comparable = expected.excluded
+                if one.state is RowState.FAILED:
+                    ledger = recorded.ledger.get(one.uuid, ())
+                    comparable = expected.refused and findings.has_last_good(one.row, ledger)
+                differences = engine.differences(expected, recorded, one.customer) if comparable else []
+                moved = True
             if moved and self._has_changed(one.row):
                 one.state = RowState.UNDETECTED
             elif differences:
                 one.find(findings.kind_of(differences), differences)
-            elif moved and not expected.refused:
+            elif not expected.refused and (one.state, expected.excluded) in NO_LONGER:
                 one.find(Kind.CONVERTED_OTHERWISE)
 
     def _has_changed(self, row: SourceRow) -> bool:
