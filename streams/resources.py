@@ -271,12 +271,15 @@ class Resources:
 
     def repairer(self) -> repair.Repairer:
         """Emits repairs within the admission window."""
+        size_columns = sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)
         return repair.Repairer(
             self.repairs,
             self.orders,
             self.state,
             self.batches,
-            size_columns=frozenset(sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)),
+            self.mappings,
+            watched=mapped_columns.watched(self.mappings, size_columns),
+            size_columns=frozenset(size_columns),
             key_column=self.mappings.board.key.source,
             window=self.window,
             now=utcnow,

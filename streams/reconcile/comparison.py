@@ -153,6 +153,22 @@ class Comparison:
         production = self._of_production(uuid, master, sizes) + self._unstored(as_expected)
         return not compare.differing(as_expected, production)
 
+    def staged_alike(self, expected: Expected, stg_id: int) -> bool:
+        """May the staged version of this key be sent once more? It has the values that are expected of the row.
+
+        Of a refused row, these are the values of production. Raises Transient.
+        """
+        staged = self.tables.staged([stg_id])
+        if not expected.refused:
+            return self.in_production(expected, staged)
+        uuid = expected.record_uuid
+        production = self.tables.recorded([uuid], ledger=False)
+        one, other = staged.orders.get(uuid), production.orders.get(uuid)
+        if one is None or other is None:
+            return one is other
+        same = _quantities(staged.sizes.get(uuid, ())) == _quantities(production.sizes.get(uuid, ()))
+        return same and one.values == other.values
+
     def differences(self, expected: Expected, recorded: Recorded, customer: str) -> list[Difference]:
         """The cells in which source, production and ledger do not agree, with the copies and versions of the sizes.
 
