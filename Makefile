@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Half of a test that starts processes is waiting: three for two cores finish sooner than two, and are no slower each.
+TEST_PROCESSES ?= 3
 FOLDERS := streams connectors schemas sql mappings tests benchmarks
 
 # The tests start hundreds of Python processes: each would compile all of our modules anew.

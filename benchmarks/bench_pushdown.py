@@ -50,7 +50,8 @@ class Bench:
 
     def here(self) -> int:
         """The number of changed rows, compared in this process."""
-        return sum(known != hashing.row_hash(text) for _, known, text, _ in self.client.scan(self.watched))
+        row_hash = hashing.RowHasher(self.watched)
+        return sum(known != row_hash(text) for _, known, text, _ in self.client.scan(self.watched))
 
 
 def prepare(db: database.Database, *, rows: int, seed: int) -> Bench:
@@ -67,9 +68,9 @@ def prepare(db: database.Database, *, rows: int, seed: int) -> Bench:
         with db.write() as session:
             for row in chunk:
                 setup.insert_order(session, row)
-    pushed = orders_pushdown.PushdownOrders(db, _now, hashing.row_hash)
+    pushed = orders_pushdown.PushdownOrders(db, _now, hashing.RowHasher)
     bench = Bench(db, pushed, client, columns.watched(mappings, size_columns))
-    snapshots = [_snapshot(uuid, hashing.row_hash(text)) for uuid, _, text, _ in client.scan(bench.watched)]
+    snapshots = [_snapshot(uuid, hashing.RowHasher(bench.watched)(text)) for uuid, _, text, _ in client.scan(bench.watched)]
     for part in chunks.batched(snapshots, CHUNK):
         client.move_snapshots(part)
     for _ in range(0, rows, orders_pushdown.AFTER_SCAN):
@@ -80,7 +81,7 @@ def prepare(db: database.Database, *, rows: int, seed: int) -> Bench:
 
 def change(db: database.Database, rows: int) -> None:
     """Edit one cell in so many rows."""
-    uuids = list(islice(orders_pushdown.PushdownOrders(db, _now, hashing.row_hash).identities(), rows))
+    uuids = list(islice(orders_pushdown.PushdownOrders(db, _now, hashing.RowHasher).identities(), rows))
     with db.write() as session:
         session.execute_many(
             "UPDATE ORDERS_UNIFIED SET NOTES = ? WHERE record_uuid = ?", [("edited", u) for u in uuids]

@@ -1,7 +1,7 @@
 """Finds the size columns of the source, and melts a wide row into one quantity for each size."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mappings import values
 from schemas import mappings as shapes
@@ -14,10 +14,11 @@ _QUANTITY = re.compile(r"([+-]?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9
 
 
 def size_columns(columns: Sequence[tuple[str, str]], markers: shapes.SizeRange) -> tuple[str, ...]:
-    """The size columns of a table, in its order: the integer columns between the two markers.
+    """The size columns of a table: the integer columns between the two markers, in its order, and then `also`.
 
-    `columns` are (name, SQL type) pairs in table order. A text column in between (INFOR COLOUR CODE) is no
-    size, whatever its values are. Raises MappingError when a marker is missing, or the second precedes the first.
+    `columns` are (name, SQL type) pairs in table order. A text column in between (INFOR COLOUR CODE) is no size,
+    whatever its values are; neither is one of `ignore`. Raises MappingError when a marker is missing, the second
+    precedes the first, or a column of `also` is missing or no integer.
     """
     names = [name for name, _ in columns]
     missing = [marker for marker in (markers.after, markers.before) if marker not in names]
@@ -34,7 +35,26 @@ def size_columns(columns: Sequence[tuple[str, str]], markers: shapes.SizeRange) 
         raise shapes.MappingError(
             [f'[{markers.after}] follows [{markers.before}] in the table: exchange them in "sizes"']
         )
-    return tuple(name for name, sql_type in columns[start + 1 : end] if is_integer(sql_type))
+    types = dict(columns)
+    if unusable := [name for name in markers.also if not is_integer(types.get(name, ""))]:
+        raise shapes.MappingError(
+            [
+                f'[{name}] of "sizes": "also" is {types.get(name, "not in the table")}, and a size is an integer '
+                "column: correct board.yaml, or the table"
+                for name in unusable
+            ]
+        )
+    between = [name for name, sql_type in columns[start + 1 : end] if is_integer(sql_type)]
+    return tuple(name for name in dict.fromkeys([*between, *markers.also]) if name not in markers.ignore)
+
+
+def undecided(columns: Sequence[tuple[str, str]], watched: Collection[str], markers: shapes.SizeRange) -> list[str]:
+    """The integer columns that are neither watched nor in `ignore`: each may be a size that was added to the table."""
+    return [
+        name
+        for name, sql_type in columns
+        if is_integer(sql_type) and name not in watched and name not in markers.ignore
+    ]
 
 
 def is_integer(sql_type: str) -> bool:

@@ -27,10 +27,17 @@ class Filters(Model):
 
 
 class Baseline(Model):
-    """The hash scheme and the watched columns that the hashes of all snapshot rows were computed with."""
+    """What the hashes of all snapshot rows were computed with, and the orders converted with.
+
+    `columns` are the watched columns, `types` their SQL types, `sizes` those of them that are sizes; `mapping` is the
+    fingerprint of the mapping. A baseline of an earlier version has columns only.
+    """
 
     scheme: str
     columns: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    mapping: str = ""
 
 
 class Snapshot(Model):
@@ -58,9 +65,58 @@ class Refusal(Model):
     original_data: str
 
 
+class PlannedChange(Model):
+    """One change of a plan, as a sample. `title` is the name of the item; `columns` are the columns that differ."""
+
+    record_uuid: str
+    change: Change
+    customer: str
+    title: str
+    columns: tuple[str, ...] = ()
+
+
+class Cost(Model):
+    """The estimated cost of a plan: mutations, API calls, and minutes by the limit of complexity."""
+
+    mutations: int
+    calls: int
+    minutes: float
+
+    def __str__(self) -> str:
+        return f"about {self.mutations:,} mutations in {self.calls:,} calls, {self.minutes:,.1f} minutes of API budget"
+
+
+class Plan(Model):
+    """The changes that the guard holds. `id` is a digest of the identities, changes and hashes of all of them.
+
+    `reason`: why they are held. `counts`: orders by change; `remapped` of the updated ones differ only because the
+    mapping or the list of columns changed. `columns`: updated orders by column that differs, of the `compared` ones
+    that were compared with their last version. `lost`: columns that do not serve any more. `deletes`: the names of
+    orders that leave, the first hundred. `notes`: what else a person should know.
+    """
+
+    id: str
+    made_at: datetime
+    reason: str
+    counts: dict[Change, int]
+    remapped: int = 0
+    columns: dict[str, int] = {}
+    compared: int = 0
+    lost: tuple[str, ...] = ()
+    samples: tuple[PlannedChange, ...] = ()
+    deletes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    cost: Cost
+
+    @property
+    def orders(self) -> int:
+        """The number of orders that change."""
+        return sum(self.counts.values())
+
+
 class PassReport(Model):
     """The result of one pass. The counts of rows are of the whole pass, before admission. `held` is the reason of a
-    guard stop; `on_hold` counts the changes of customers on hold.
+    guard stop and `plan` the id of the plan that is held; `accepted` counts the changes that an operator has accepted, `on_hold` those of customers on hold.
     """
 
     number: int
@@ -74,8 +130,10 @@ class PassReport(Model):
     deferred: int = 0
     rebaselined: int = 0
     on_hold: int = 0
+    accepted: int = 0
     filtered: bool = False
     held: str | None = None
+    plan: str | None = None
 
     @property
     def quiet(self) -> bool:

@@ -25,6 +25,8 @@ class Cause(StrEnum):
     LIVE = "LIVE"
     RETRY = "RETRY"
     REPLAY = "REPLAY"
+    # The row did not change: the mapping or the list of columns did.
+    REMAP = "REMAP"
 
 
 class OrderEvent(Model):
@@ -50,12 +52,14 @@ class OrderChanged(OrderEvent):
 
     `position` counts the events of a pass. Version and position form the key of the staged row, so that a repeated
     event has the same key. An event of cause REPLAY re-emits a version, so that sync repairs every difference.
+    `mapping` is the fingerprint of the poller's mapping; "" in an event of an earlier version.
     """
 
     change: Change
     cause: Cause = Cause.LIVE
     position: int
     detected_at: datetime
+    mapping: str = ""
     row: dict[str, Cell]
     sizes: dict[str, Cell]
 

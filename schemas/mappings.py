@@ -152,11 +152,23 @@ class Groups(Strict):
 
 
 class SizeRange(Strict):
-    """The two marker columns around the size columns, and the column that should hold their sum."""
+    """The two marker columns around the size columns, and the column that should hold their sum.
+
+    `also`: size columns outside the markers, where SQL Server appends new columns; `ignore`: integer columns that are
+    no sizes, wherever they lie.
+    """
 
     after: Name
     before: Name
     total: Name
+    also: tuple[Name, ...] = ()
+    ignore: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _decided_once(self) -> Self:
+        if both := sorted(set(self.also) & set(self.ignore)):
+            raise ValueError(f"[{both[0]}] is in `also` and in `ignore`: remove one of the two")
+        return self
 
 
 class SizeColumn(Strict):

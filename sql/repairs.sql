@@ -1,6 +1,6 @@
 -- name: settled_orders
 -- The snapshot rows of these orders, with the staged row of the settled version.
-SELECT p.record_uuid, p.customer, p.version, p.settled_version, p.row_hash AS known_hash, p.sync_state,
+SELECT p.record_uuid, p.customer, p.[AAG ORDER NUMBER] AS order_number, p.version, p.settled_version, p.row_hash AS known_hash, p.sync_state,
   s.stg_id, CAST(s.stg_batch_id AS NVARCHAR(36)) AS batch_id, s.row_hash, s.source_row, s.update_operation,
   s.[CUSTOMER] AS staged_customer
 FROM ORDERS_UNIFIED_SNAPSHOT AS p

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -18,6 +18,7 @@ from connectors.monday import client as clients
 from connectors.monday import limits as monday_limits
 from connectors.simulator import config as simulator_config
 from connectors.tables import (
+    actions,
     batches,
     customers,
     failures,
@@ -28,6 +29,7 @@ from connectors.tables import (
     lost_events,
     orders,
     orders_pushdown,
+    plans,
     production,
     records,
     repairs,
@@ -42,6 +44,7 @@ from mappings import hashing, loading, sizes
 from streams import cleanup as cleanup_step
 from streams import retry, settings, stage, topics
 from streams.detect import emit, guard
+from streams.detect import plans as detect_plans
 from streams.detect import step as detect
 from streams.reconcile import audit, comparison, expected, repair, verify
 from streams.reconcile import lost_events as lost_event_sweep
@@ -95,6 +98,40 @@ class Resources:
     def orders(self) -> orders.Orders:
         """Source and snapshot rows."""
         return orders.Orders(self.db, utcnow)
+
+    @cached_property
+    def source(self) -> orders.Orders:
+        """Source and snapshot rows, compared where the settings say."""
+        if not self.settings.hashes_on_server:
+            return self.orders
+        return orders_pushdown.PushdownOrders(self.db, utcnow, hashing.RowHasher)
+
+    @cached_property
+    def plans(self) -> plans.Plans:
+        """The plans of guard stops."""
+        return plans.Plans(self.db, now=utcnow)
+
+    @cached_property
+    def actions(self) -> actions.Actions:
+        """What people told ordersync to do."""
+        return actions.Actions(self.db, now=utcnow)
+
+    @property
+    def planner(self) -> detect_plans.Planner:
+        """Makes the plans of guard stops."""
+        pace = detect_plans.Pace(self.per_minute, self.settings.batch_size)
+        return detect_plans.Planner(self.source, self.last_versions, self.mappings, pace, utcnow)
+
+    def last_versions(self, record_uuids: Sequence[str]) -> dict[str, detect_plans.Known]:
+        """The settled versions of these orders, by identity. Raises Transient."""
+        return {
+            uuid: detect_plans.Known(
+                settled.customer,
+                settled.order_number,
+                None if settled.staged is None or settled.staged.removed else settled.staged.row,
+            )
+            for uuid, settled in self.repairs.settled(record_uuids).items()
+        }
 
     @cached_property
     def customers(self) -> customers.Customers:
@@ -208,21 +245,33 @@ class Resources:
     @property
     def window(self) -> int:
         """The admission window in mutations: `window_minutes` of the API budget."""
-        per_minute = self.limits.complexity_per_minute // self.limits.mutation_weight
-        return max(1, int(self.settings.window_minutes * per_minute))
+        return max(1, int(self.settings.window_minutes * self.per_minute))
+
+    @property
+    def per_minute(self) -> int:
+        """The number of mutations that the API accepts in a minute."""
+        return int(self.limits.complexity_per_minute // self.limits.mutation_weight)
 
     def detector(self, publish: emit.Publish) -> detect.Detector:
         """The detect step, with `publish` as the way to Kafka."""
         s = self.settings
-        pushdown = orders_pushdown.PushdownOrders(self.db, utcnow, hashing.row_hash)
         return detect.Detector(
-            source=pushdown if s.hashes_on_server else self.orders,
+            source=self.source,
             store=self.state,
             batches=self.batches,
             refusals=self.failures,
             publish=publish,
             mappings=self.mappings,
-            limits=guard.Limits(deleted=s.guard_deleted, changed=s.guard_changed, rows=s.guard_rows),
+            limits=guard.Limits(
+                deleted=s.guard_deleted,
+                changed=s.guard_changed,
+                rows=s.guard_rows,
+                created=s.guard_created,
+                created_rows=s.guard_created_rows,
+            ),
+            differing=lambda rows: self.comparison.remapped(rows),
+            planner=self.planner,
+            plans=self.plans,
             window=self.window,
             now=utcnow,
             new_id=new_id,

@@ -98,6 +98,12 @@ class Settings(pydantic_settings.BaseSettings):
         0.50, gt=0, le=1, description="share of changed rows above which the guard stops a pass"
     )
     guard_rows: int = Field(50, ge=1, description="the guard never stops a pass for fewer rows than this")
+    guard_created: float = Field(
+        1.0, gt=0, description="created rows above this share of the known ones stop a pass, but not a first load"
+    )
+    guard_created_rows: int = Field(
+        500, ge=0, description="the guard never stops a pass for this number of created rows, or fewer"
+    )
 
     retry_first: float = Field(60.0, gt=0, description="pause before the first retry; four times as long each time")
     retry_tries: int = Field(5, ge=0)

@@ -1,5 +1,6 @@
 """ORDERS_UNIFIED, which is only read, and ORDERS_UNIFIED_SNAPSHOT: the newest version and the state of each order."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from schemas.batches import SyncState
 
 SOURCE = "ORDERS_UNIFIED"
 STATEMENTS = sql.load("orders")
+# Hashes that one transaction replaces, because other writers wait for its end.
+AT_ONCE = 1_000
 
 
 class End(NamedTuple):
@@ -142,9 +145,16 @@ class Orders:
             session.execute_many(STATEMENTS["move_snapshot"], [_moved(s, at) for s in snapshots])
 
     def rebaseline(self, hashes: Iterable[tuple[str, str, str]], mark: Callable[[database.Session], None]) -> None:
-        """Replaces hashes of unchanged rows (new hash, identity, old hash); calls `mark` in the same transaction."""
+        """Replaces hashes of unchanged rows (new hash, identity, old hash) in pieces; calls `mark` with the last one.
+
+        The settled version of a row keeps its hash, so the same hash is replaced wherever that version has it.
+        """
+        rest = iter(hashes)
+        while piece := list(itertools.islice(rest, AT_ONCE)):
+            with self._db.write() as session:
+                for name in ("rebaseline", "rebaseline_settled", "rebaseline_production", "rebaseline_staged"):
+                    session.execute_many(STATEMENTS[name], piece)
         with self._db.write() as session:
-            session.execute_many(STATEMENTS["rebaseline"], hashes)
             mark(session)
 
     def states(self) -> list[dict[str, Any]]:

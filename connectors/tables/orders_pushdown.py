@@ -23,14 +23,19 @@ AFTER_SCAN = 100_000
 
 
 class PushdownOrders(orders.Orders):
-    """Orders of a database that hashes. `row_hash` computes the hash of a canonical text.
+    """Orders of a database that hashes. `hasher` gives, for a list of columns, the hash of a canonical text.
 
     Reads raise Misconfigured for a watched column whose type the server cannot hash.
     """
 
-    def __init__(self, db: database.Database, now: Callable[[], datetime], row_hash: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        db: database.Database,
+        now: Callable[[], datetime],
+        hasher: Callable[[Sequence[str]], Callable[[str], str]],
+    ) -> None:
         super().__init__(db, now)
-        self._row_hash = row_hash
+        self._hasher = hasher
         self._left_out = 0
         # Our hash and the server's hash of each row that was read last, by identity.
         self._read: dict[str, tuple[str, bytes]] = {}
@@ -54,12 +59,12 @@ class PushdownOrders(orders.Orders):
         suffix = "_chosen" if chosen is not None else ""
         marks = {"marks": max(1, len(raw_customers))} if chosen is not None else {}
         params = orders.filters(chosen, raw_customers) if chosen is not None else ()
-        yielded = 0
+        yielded, row_hash = 0, self._hasher(columns)
         with self._db.read() as session:
             statement = sql.expand(STATEMENTS[f"scan{suffix}"], **self._texts(columns), **marks)
             for record_uuid, known, server_hash, *cells in session.stream(statement, params):
                 text = self._text(cells)
-                if known is not None and known == self._row_hash(text):
+                if known is not None and known == row_hash(text):
                     if len(self._unchanged) < AFTER_SCAN:
                         self._unchanged.append((server_hash, record_uuid, known))
                     continue
@@ -83,10 +88,10 @@ class PushdownOrders(orders.Orders):
     ) -> dict[str, tuple[str | None, str | None, str]]:
         """As `Orders.rows`; it also keeps the server's hashes for `move_snapshots`."""
         rows: dict[str, tuple[str | None, str | None, str]] = {}
-        self._read = {}
+        self._read, row_hash = {}, self._hasher(columns)
         for record_uuid, known, state, text, server_hash in self.hashed(record_uuids, columns):
             rows[record_uuid] = (known, state, text)
-            self._read[record_uuid] = (self._row_hash(text), server_hash)
+            self._read[record_uuid] = (row_hash(text), server_hash)
         return rows
 
     def hashed(

@@ -22,7 +22,7 @@ class OrderRecord(NamedTuple):
     values: tuple[Cell, ...]
 
 
-# One size of such an order: label, quantity, version, hash, label and quantity once more, and the cells of COPIED.
+# One size of such an order: label, quantity, version, label and quantity once more, and the cells of COPIED.
 SizeRecord = tuple[Cell, ...]
 
 

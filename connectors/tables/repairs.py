@@ -34,6 +34,7 @@ class Settled(Model):
 
     record_uuid: str
     customer: str
+    order_number: str = ""
     version: int
     newest: int
     known_hash: str
@@ -98,6 +99,7 @@ def _settled(row: dict[str, Any]) -> Settled:
     return Settled(
         record_uuid=str(row["record_uuid"]),
         customer=row["customer"] or "",
+        order_number=row["order_number"] or "",
         version=int(row["settled_version"]),
         newest=int(row["version"]),
         known_hash=row["known_hash"],

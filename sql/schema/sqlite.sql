@@ -813,6 +813,37 @@ CREATE TABLE IF NOT EXISTS [SYNC_State] (
     CONSTRAINT [PK_SYNC_State] PRIMARY KEY ([name])
 ) STRICT;
 
+-- Plans of guard stops and what became of them.
+CREATE TABLE IF NOT EXISTS [SYNC_Plans] (
+    [plan_id] TEXT NOT NULL,
+    [made_at] TEXT NOT NULL,
+    [state] TEXT NOT NULL,
+    [plan_json] TEXT NOT NULL,
+    [accepted_at] TEXT NULL,
+    CONSTRAINT [PK_SYNC_Plans] PRIMARY KEY ([plan_id])
+) STRICT;
+
+-- The changes of plans that are held or accepted.
+CREATE TABLE IF NOT EXISTS [SYNC_PlanRows] (
+    [plan_id] TEXT NOT NULL,
+    [record_uuid] TEXT NOT NULL,
+    [change] TEXT NOT NULL,
+    [row_hash] TEXT NOT NULL,
+    CONSTRAINT [PK_SYNC_PlanRows] PRIMARY KEY ([plan_id], [record_uuid])
+) STRICT;
+
+-- What people told ordersync to do: who when why and with what effect.
+CREATE TABLE IF NOT EXISTS [SYNC_Actions] (
+    [action_id] INTEGER NOT NULL,
+    [at] TEXT NOT NULL,
+    [who] TEXT NOT NULL,
+    [action] TEXT NOT NULL,
+    [subject] TEXT NULL,
+    [reason] TEXT NULL,
+    [effect] TEXT NULL,
+    CONSTRAINT [PK_SYNC_Actions] PRIMARY KEY ([action_id])
+) STRICT;
+
 -- Which form of this schema was applied and when.
 CREATE TABLE IF NOT EXISTS [SYNC_SchemaVersion] (
     [version] INTEGER NOT NULL,

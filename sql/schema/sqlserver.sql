@@ -1114,6 +1114,43 @@ CREATE TABLE [dbo].[SYNC_State] (
 )
 GO
 
+-- Plans of guard stops and what became of them.
+IF OBJECT_ID(N'dbo.SYNC_Plans', N'U') IS NULL
+CREATE TABLE [dbo].[SYNC_Plans] (
+    [plan_id] NVARCHAR(20) COLLATE Latin1_General_BIN2 NOT NULL,
+    [made_at] DATETIME2 NOT NULL,
+    [state] NVARCHAR(20) NOT NULL,
+    [plan_json] NVARCHAR(MAX) NOT NULL,
+    [accepted_at] DATETIME2 NULL,
+    CONSTRAINT [PK_SYNC_Plans] PRIMARY KEY ([plan_id])
+)
+GO
+
+-- The changes of plans that are held or accepted.
+IF OBJECT_ID(N'dbo.SYNC_PlanRows', N'U') IS NULL
+CREATE TABLE [dbo].[SYNC_PlanRows] (
+    [plan_id] NVARCHAR(20) COLLATE Latin1_General_BIN2 NOT NULL,
+    [record_uuid] UNIQUEIDENTIFIER NOT NULL,
+    [change] NVARCHAR(20) NOT NULL,
+    [row_hash] NVARCHAR(64) NOT NULL,
+    CONSTRAINT [PK_SYNC_PlanRows] PRIMARY KEY ([plan_id], [record_uuid])
+)
+GO
+
+-- What people told ordersync to do: who when why and with what effect.
+IF OBJECT_ID(N'dbo.SYNC_Actions', N'U') IS NULL
+CREATE TABLE [dbo].[SYNC_Actions] (
+    [action_id] BIGINT NOT NULL,
+    [at] DATETIME2 NOT NULL,
+    [who] NVARCHAR(200) NOT NULL,
+    [action] NVARCHAR(100) NOT NULL,
+    [subject] NVARCHAR(400) NULL,
+    [reason] NVARCHAR(1000) NULL,
+    [effect] NVARCHAR(1000) NULL,
+    CONSTRAINT [PK_SYNC_Actions] PRIMARY KEY ([action_id])
+)
+GO
+
 -- Which form of this schema was applied and when.
 IF OBJECT_ID(N'dbo.SYNC_SchemaVersion', N'U') IS NULL
 CREATE TABLE [dbo].[SYNC_SchemaVersion] (
@@ -1144,7 +1181,7 @@ INSERT INTO [dbo].[SYNC_Lease] ([name], [token], [expires_at]) VALUES (N'databas
 GO
 
 -- Which form of the schema this is.
-IF NOT EXISTS (SELECT 1 FROM [dbo].[SYNC_SchemaVersion] WHERE [checksum] = N'eb07543a106486a50098bf9c845c743f569f737437b9b2258248c930c3253058' AND [version] = (SELECT MAX([version]) FROM [dbo].[SYNC_SchemaVersion]))
+IF NOT EXISTS (SELECT 1 FROM [dbo].[SYNC_SchemaVersion] WHERE [checksum] = N'04001f0028ac1a678fb27fea05c890ef1d9efb2fe1193a56df2f9b06a9b47892' AND [version] = (SELECT MAX([version]) FROM [dbo].[SYNC_SchemaVersion]))
 INSERT INTO [dbo].[SYNC_SchemaVersion] ([version], [applied_at], [checksum])
-SELECT COALESCE(MAX([version]), 0) + 1, SYSUTCDATETIME(), N'eb07543a106486a50098bf9c845c743f569f737437b9b2258248c930c3253058' FROM [dbo].[SYNC_SchemaVersion]
+SELECT COALESCE(MAX([version]), 0) + 1, SYSUTCDATETIME(), N'04001f0028ac1a678fb27fea05c890ef1d9efb2fe1193a56df2f9b06a9b47892' FROM [dbo].[SYNC_SchemaVersion]
 GO

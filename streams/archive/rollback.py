@@ -20,7 +20,7 @@ from connectors.tables.customers import Known
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas import detection, events
-from streams.detect import admission, emit, guard, holds
+from streams.detect import admission, baseline, emit, guard, holds
 from streams.detect import events as detect_events
 from streams.detect import step as detect
 
@@ -155,10 +155,11 @@ class Rollback:
         live = self.source.columns()
         size_columns = sizes.size_columns(live, self.mappings.board.sizes)
         watched = columns.watched(self.mappings, size_columns)
-        baseline = self.store.get(detect.BASELINE)
-        today = detection.Baseline(scheme=hashing.SCHEME, columns=watched)
-        if baseline is not None and detection.Baseline.model_validate(baseline) != today:
-            raise errors.Misconfigured("the watched columns changed: let one pass run first, which adopts the new list")
+        stored = self.store.get(detect.BASELINE)
+        if stored is not None and detection.Baseline.model_validate(stored) != baseline.today(live, self.mappings):
+            raise errors.Misconfigured(
+                "the watched columns or the mapping changed: let one pass run first, which adopts them"
+            )
         payload = self.snapshots.payload(entry)
         available = {*parquet.columns(payload), *size_columns}
         if missing := [name for name in watched if name not in available]:
@@ -173,10 +174,11 @@ class Rollback:
         ours = self.customers.known_of(customer)
         hashes: dict[str, tuple[str, int]] = {}
         shared: set[str] = set()
+        row_hash_of = hashing.RowHasher(target.watched)
         for uuid, text in target.texts():
             if uuid in hashes:
                 shared.add(uuid)
-            hashes[uuid] = hashing.row_hash(text), target.quantities(text)
+            hashes[uuid] = row_hash_of(text), target.quantities(text)
         elsewhere = self.customers.known([uuid for uuid in hashes if uuid not in ours])
         found = Differences(shared=sorted(shared))
         for uuid, (row_hash, quantities) in hashes.items():
@@ -255,7 +257,8 @@ class Rollback:
         watched = columns.watched(self.mappings, size_columns)
         raw = detect_events.raw_names(self.source.customer_names(), lambda name: name == customer, self.mappings)
         rows = self.customers.rows(watched, raw) if raw else iter(())
-        hashes = {uuid: hashing.row_hash(text) for uuid, _, _, text in rows}
+        row_hash = hashing.RowHasher(watched)
+        hashes = {uuid: row_hash(text) for uuid, _, _, text in rows}
         ours = self.customers.known_of(customer)
         known = self.customers.known([uuid for uuid in hashes if uuid not in ours]) | ours
         duplicates = self.source.duplicates()

@@ -166,7 +166,7 @@ class Archiver:
 
 def _cells(row: tuple[str, int | None, str | None, str]) -> list[Cell]:
     record_uuid, version, state, text = row
-    return [record_uuid, version, hashing.row_hash(text), state, *hashing.cells(text)]
+    return [record_uuid, version, hashing.text_hash(text), state, *hashing.cells(text)]
 
 
 def at(entries: Sequence[Entry], customer: str, moment: datetime) -> Entry:

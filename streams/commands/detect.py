@@ -58,7 +58,7 @@ def trial(settings: Settings, rows: int) -> pushdown.Verdict:
             "there is no server whose comparison could be checked: the tables are in a SQLite file"
         )
     with connect.database(settings) as parts:
-        source = orders_pushdown.PushdownOrders(parts.db, utcnow, hashing.row_hash)
+        source = orders_pushdown.PushdownOrders(parts.db, utcnow, hashing.RowHasher)
         size_columns = sizes.size_columns(source.columns(), parts.mappings.board.sizes)
         watched = columns.watched(parts.mappings, size_columns)
-        return pushdown.PushdownTrial(source, watched, hashing.row_hash, random.Random()).check(rows)
+        return pushdown.PushdownTrial(source, watched, hashing.RowHasher(watched), random.Random()).check(rows)

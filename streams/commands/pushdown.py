@@ -152,7 +152,7 @@ class PushdownCheck:
 
     server: Server
     client: Client
-    row_hash: Callable[[str], str]
+    row_hasher: Callable[[Sequence[str]], Callable[[str], str]]
     clock: Callable[[], float]
 
     def unhashable(self, columns: Sequence[str]) -> list[str]:
@@ -180,7 +180,9 @@ class PushdownCheck:
         return Timing(len(uuids), server, client)
 
     def _hasher(self, columns: Sequence[str]) -> Callable[[Sequence[str]], int]:
+        row_hash = self.row_hasher(columns)
+
         def hashes(uuids: Sequence[str]) -> int:
-            return len({self.row_hash(text) for _, _, text in self.client.rows(uuids, columns).values()})
+            return len({row_hash(text) for _, _, text in self.client.rows(uuids, columns).values()})
 
         return hashes

@@ -53,10 +53,10 @@ def validate(settings: Settings, now: Callable[[], datetime] = utcnow) -> Valida
 
 def check_pushdown(parts: Resources, mistakes: list[str]) -> Validation:
     """These mistakes and the columns that the server cannot hash; without any mistake, the measured times."""
-    source = orders_pushdown.PushdownOrders(parts.db, utcnow, hashing.row_hash)
+    source = orders_pushdown.PushdownOrders(parts.db, utcnow, hashing.RowHasher)
     live = source.columns()
     names = {name for name, _ in live}
-    check = pushdown.PushdownCheck(source, parts.orders, hashing.row_hash, time.perf_counter)
+    check = pushdown.PushdownCheck(source, parts.orders, hashing.RowHasher, time.perf_counter)
     unhashable = check.unhashable([name for name in columns.watched(parts.mappings, ()) if name in names])
     on_server = parts.settings.hashes_on_server
     if on_server:

@@ -19,12 +19,18 @@ NO_TURNS: Mapping[str, int] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One change and its planned mutations. `state` is set for a deletion: the state in the snapshot row."""
+    """One change and its planned mutations. `state` is set for a deletion: the state in the snapshot row.
+
+    `row_hash` is the new hash of the row. `accepted`: an operator accepted a plan with this change.
+    """
 
     record_uuid: str
     change: events.Change
     mutations: int
     state: SyncState | None = None
+    row_hash: str = ""
+    cause: events.Cause = events.Cause.LIVE
+    accepted: bool = False
 
 
 def cost(change: events.Change, quantities: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from mappings import hashing
 from mappings.loading import Mappings
 from schemas import detection, events
 from streams.detect import admission
@@ -69,6 +70,7 @@ class Emitter:
             size_columns=size_columns,
             version=version,
             mappings=self.mappings,
+            row_hash_of=hashing.RowHasher(columns),
             now=self.now(),
             new_id=self.new_id,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from mappings import hashing, items
+from mappings import fingerprint, hashing, items
 from mappings.loading import Mappings
 from schemas import detection, events
 from schemas.base import Cell
@@ -25,10 +25,13 @@ def build_events(
     size_columns: Collection[str],
     version: int,
     mappings: Mappings,
+    row_hash_of: Callable[[str], str],
     now: datetime,
     new_id: Callable[[], str],
 ) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]:
     """The events with the newest values of each row, and the snapshot row that each order gets, by record_uuid.
+
+    `row_hash_of` hashes a canonical text of these columns.
 
     Each customer gets one batch. An excluded row moves its snapshot row without an event, unless the board may show
     it: then the order leaves the board like a deleted one but keeps its hash, by which settle sets EXCLUDED.
@@ -47,7 +50,7 @@ def build_events(
                 continue  # The row left the source after the scan: the next pass detects the deletion.
             _, stored_state, canonical_text = rows[uuid]
             state_before = None if stored_state is None else SyncState(stored_state)
-            row_hash = hashing.row_hash(canonical_text)
+            row_hash = row_hash_of(canonical_text)
             row = truncate_row(dict(zip(columns, hashing.cells(canonical_text), strict=True)))
             customer = mappings.customers.canonical(cell_text(row.get("CUSTOMER NAME")))[:KEY] or customer
             if items.is_excluded(row, mappings):
@@ -77,8 +80,10 @@ def build_events(
             row_hash=row_hash,
             batch_id=batch_id,
             change=change,
+            cause=candidate.cause,
             position=len(changed),
             detected_at=now,
+            mapping=fingerprint.fingerprint(mappings),
             row={} if leaves else {name: cell for name, cell in row.items() if name not in size_columns},
             sizes={} if leaves else {name: cell for name, cell in row.items() if name in size_columns},
         )

@@ -1,7 +1,7 @@
 """The guard: compares the changes of a pass with configured limits before the pass emits anything.
 
-A truncate-and-reload of the source must never empty the board: an operator checks first, then runs
-`ordersync detect --accept`.
+A truncate-and-reload of the source must never empty the board, and a column that changed its meaning must never rewrite
+it: the changes are held as a plan (plans.py) until an operator accepts it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,19 +9,30 @@ from collections.abc import Mapping, Sequence
 from schemas import events
 from schemas.base import Model
 
-ACCEPT = "If that is right, run `ordersync detect --accept`"
-
 
 class Stop(Exception):
-    """The guard stops the pass. The text gives the reason to the operator."""
+    """The source cannot be compared at all. The text gives the reason to the operator."""
 
 
 class Limits(Model):
-    """`deleted` and `changed` are shares (0 to 1) of the known rows; fewer than `rows` changes never stop a pass."""
+    """`deleted`, `changed` and `created` are shares of the known rows; fewer changes than `rows` never stop a pass.
+
+    For created orders the number is `created_rows`.
+    """
 
     deleted: float
     changed: float
     rows: int
+    created: float = 1.0
+    created_rows: int = 500
+
+    def of(self, change: events.Change) -> tuple[float, int]:
+        """The share and the number of rows for this kind of change; both have to be exceeded."""
+        return {
+            events.Change.DELETED: (self.deleted, self.rows - 1),
+            events.Change.UPDATED: (self.changed, self.rows - 1),
+            events.Change.CREATED: (self.created, self.created_rows),
+        }[change]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -29,19 +40,22 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(f"[{name}]" for name in names)
 
 
-def reason(
-    limits: Limits, known: int, counts: Mapping[events.Change, int], accepted: Mapping[events.Change, int]
-) -> str | None:
-    """The reason why the guard stops the pass, or None.
+def reasons(
+    limits: Limits, known: int, counts: Mapping[events.Change, int], judged: Mapping[events.Change, int]
+) -> list[str]:
+    """Why the guard stops the pass, a sentence for each kind of change; none if it does not.
 
-    `known` is the number of snapshot rows of the source, `accepted` the changes that an operator has accepted and the
-    admission window has deferred since.
+    `known` is the number of snapshot rows of the source; `judged` are changes that the guard has let pass before, and
+    that the admission window has deferred since. The first load of an empty home creates as many orders as it likes.
     """
-    for change, share in ((events.Change.DELETED, limits.deleted), (events.Change.UPDATED, limits.changed)):
-        number = counts.get(change, 0) - accepted.get(change, 0)
-        if number >= limits.rows and number > share * known:
-            return (
+    found = []
+    for change in (events.Change.DELETED, events.Change.UPDATED, events.Change.CREATED):
+        share, rows = limits.of(change)
+        number = counts.get(change, 0) - judged.get(change, 0)
+        first_load = change is events.Change.CREATED and known == 0
+        if number > rows and number > share * known and not first_load:
+            found.append(
                 f"{number} of {known} orders were {change.value.lower()} at once, more than the {share:.0%} that the "
-                f"guard lets pass. {ACCEPT}"
+                "guard lets pass"
             )
-    return None
+    return found

@@ -18,7 +18,7 @@ def refusals(texts: Sequence[str], columns: Sequence[str], duplicates: Mapping[s
     refused: list[detection.Refusal] = []
     copies: dict[str, int] = {}
     for text in texts:
-        row_hash = hashing.row_hash(text)
+        row_hash = hashing.text_hash(text)
         copies[row_hash] = copies.get(row_hash, 0) + 1
         row = dict(zip(columns, hashing.cells(text), strict=True))
         refused.append(no_identity(row, row_hash, copies[row_hash]))

@@ -10,28 +10,29 @@ the number of the pass, committed before the pass begins, so no two detections o
 
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO
 
 from connectors import errors
-from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas import detection, events
-from schemas import mappings as shapes
-from streams.detect import admission, archive_queue, emit, findings, guard, holds, identities
+from streams.detect import admission, archive_queue, baseline, emit, findings, guard, holds, identities, plans, scan
 from streams.detect import events as detect_events
 from streams.detect.ports import Batches, Refusals, Source, Store
 
-PASS, BASELINE, LAST, HELD = "detect.pass", "detect.baseline", "detect.last", "detect.held"
-ACCEPTED, TURNS = "detect.accepted", "detect.turns"
-# The pass that last replaced the hashes of unchanged rows: older settled versions have hashes of before.
-REBASELINED = "detect.rebaselined"
+PASS, LAST, HELD = "detect.pass", "detect.last", "detect.held"
+JUDGED, TURNS = "detect.judged", "detect.turns"
+BASELINE = baseline.NAME
 
 
 @dataclass(frozen=True)
 class Detector:
-    """Runs passes. `publish` returns after Kafka has confirmed every event, in order; `window` counts mutations."""
+    """Runs passes. `publish` returns after Kafka has confirmed every event, in order; `window` counts mutations.
+
+    `differing` finds the orders whose conversion differs from what is settled; `planner` makes the plans of guard
+    stops, and `plans` stores them.
+    """
 
     source: Source
     store: Store
@@ -40,159 +41,149 @@ class Detector:
     publish: emit.Publish
     mappings: Mappings
     limits: guard.Limits
+    differing: scan.Differing
+    planner: plans.Planner
+    plans: plans.Store
     window: int
     now: Callable[[], datetime]
     new_id: Callable[[], str]
 
-    def run(self, chosen: detection.Filters | None = None, *, accept: bool = False) -> detection.PassReport:
-        """Runs one pass and reports it. After a guard stop, passes emit nothing until one runs with `accept`.
+    def run(self, chosen: detection.Filters | None = None) -> detection.PassReport:
+        """Runs one pass and reports it. Each pass asks the guard anew.
 
-        The report gives the reason of the guard stop in `held`. Changes that the operator accepted stay accepted while
-        the admission window defers them. Raises Misconfigured if the filters name an unknown customer, or if a
-        pass with filters meets a new baseline.
+        A guard stop holds the changes of the pass as a plan; the report gives its id and the reason. Changes of a plan
+        that an operator accepted are emitted all the same, as the admission window allows. Raises Misconfigured if the
+        filters name an unknown customer, or if a pass with filters meets a new baseline.
         """
         number = self.store.next_number(PASS)
         started = self.now()
-        stopped = self.store.get(HELD)
-        if stopped is not None and not accept:
-            return self._report(number, started, None, held=str(stopped))
         self.batches.close_unconfirmed(number)
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as unchanged:
-            return self._pass(number, started, chosen, unchanged, accept=accept)
+        with ExitStack() as files:
+            try:
+                found = self._compare(number, chosen, files, guarded=True)
+            except guard.Stop as stop:
+                self._note_held(str(stop), None)
+                return self._report(number, started, None, held=str(stop))
+            return self._emit_pass(found, started, self._judge(found))
 
     def preview(self, chosen: detection.Filters | None = None) -> list[events.OrderChanged]:
         """The events that a pass would emit now, without the guard. It emits, counts and moves nothing."""
         number = int(self.store.get(PASS) or 0) + 1
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as unchanged:
-            return self._build(self._compare(number, chosen, unchanged, accept=True)).events
-
-    def _pass(
-        self,
-        number: int,
-        started: datetime,
-        chosen: detection.Filters | None,
-        unchanged: IO[str],
-        *,
-        accept: bool,
-    ) -> detection.PassReport:
-        accepted = {events.Change(name): n for name, n in (self.store.get(ACCEPTED) or {}).items()}
-        found: findings.PassFindings | None = None
-        try:
-            found = self._compare(number, chosen, unchanged, accept=accept)
-            reason = (
-                None if accept else guard.reason(self.limits, self.source.known_rows(), found.new_changes, accepted)
-            )
-        except guard.Stop as stop:
-            reason = str(stop)
-        if found is None or reason is not None:
-            self.store.set(HELD, reason)
-            return self._report(number, started, found, held=reason)
-        if accept:
-            self.store.set(HELD, None)
-        if chosen is None and (accept or accepted):
-            deferred = found.deferred_changes
-            still = deferred if accept else {c: min(n, deferred.get(c, 0)) for c, n in accepted.items()}
-            self.store.set(ACCEPTED, {change.value: n for change, n in still.items() if n})
-        self._store_state(found)
-        self.refusals.refuse(found.refusals, number)
-        emitted, excluded = self._emit(found)
-        self._rebaseline(found)
-        self.source.note_unchanged()
-        rebaselined = found.unchanged_rows
-        return self._report(number, started, found, emitted=emitted, excluded=excluded, rebaselined=rebaselined)
+        with ExitStack() as files:
+            found = self._compare(number, chosen, files, guarded=False)
+            self._admit(found, found.tally)
+            return self._build(found).events
 
     def _compare(
-        self, number: int, chosen: detection.Filters | None, unchanged: IO[str], *, accept: bool
+        self, number: int, chosen: detection.Filters | None, files: ExitStack, *, guarded: bool
     ) -> findings.PassFindings:
-        live = self.source.columns()
-        try:
-            size_columns = sizes.size_columns(live, self.mappings.board.sizes)
-        except shapes.MappingError as error:
-            raise guard.Stop(f"ORDERS_UNIFIED has lost its sizes: {error}") from error
-        watched = columns.watched(self.mappings, size_columns)
-        names = {name for name, _ in live}
-        if lost := [name for name in watched if name not in names]:
-            raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(lost)}, which board.yaml reads")
+        against = self._comparison(chosen)
         held = holds.holds(self.store)
-        found = findings.PassFindings(number, chosen, watched, frozenset(size_columns), unchanged, frozenset(held))
-        found.held_orders = self.source.identities_of(list(held)) if held else frozenset()
-        found.former_columns = self._former_columns(found, names, accept=accept)
+        unchanged, drafted = (files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in range(2))
+        found = findings.PassFindings(
+            number,
+            chosen,
+            against,
+            self._accepted() if guarded else plans.Accepted(),
+            admission.Tally(self.window),
+            admission.Tally(self.window),
+            plans.Draft(drafted),
+            unchanged,
+            frozenset(held),
+            self.source.identities_of(list(held)) if held else frozenset(),
+        )
         duplicates = self.source.duplicates()
-        found.refusals = identities.refusals(self.source.without_identity(watched), watched, duplicates)
+        found.refusals = identities.refusals(self.source.without_identity(found.watched), found.watched, duplicates)
         found.refused = len(found.refusals) - len(duplicates) + sum(duplicates.values())
-        tally = admission.Tally(self.window)
-        self._changes(found, tally, duplicates)
-        found.scanned += self.source.left_out()
-        if chosen is None and found.scanned == 0 and not found.refused and not accept and self.source.known_rows():
-            raise guard.Stop(f"ORDERS_UNIFIED is empty. {guard.ACCEPT}")
-        # When every snapshot row has its source row, no row is missing, and the query for deletions can be skipped.
-        if chosen is None and found.matched != self.source.known_rows():
-            for record_uuid, customer, state, first in self.source.deleted():
-                if record_uuid in found.held_orders:
-                    found.on_hold += 1
-                    continue
-                found.count(events.Change.DELETED)
-                found.redetected_deletions += not first
-                tally.add(customer, admission.Candidate(record_uuid, events.Change.DELETED, 1, state))
-        limit = chosen.limit if chosen is not None else None
-        free = self.window - self.source.unsettled_mutations()
-        found.admitted = tally.admit(free, limit, self.store.get(TURNS) or {})
-        found.deferred = tally.total - len(found.admitted)
-        found.deferred_customers = tally.deferred_customers
+        scan.Scan(self.source, self.mappings, self.differing, found).run(duplicates, self._raw_customers(chosen))
         return found
 
-    def _changes(self, found: findings.PassFindings, tally: admission.Tally, duplicates: dict[str, int]) -> None:
-        """Adds a candidate for each row whose hash differs from its snapshot row.
-
-        A row that still has its former hash under the former column list is unchanged: it only gets a new hash.
-        """
-        new_sizes = found.new_size_positions()
-        customer_at = found.watched.index("CUSTOMER NAME")
-        for record_uuid, known, text, former_text in self.source.scan(
-            found.watched,
-            former=found.former_columns,
-            chosen=found.chosen,
-            raw_customers=self._raw_customers(found.chosen),
-        ):
-            found.scanned += 1
-            if record_uuid in duplicates:
-                continue
-            found.matched += known is not None and known != detection.DELETED
-            row_hash = hashing.row_hash(text)
-            if row_hash == known:
-                continue
-            cells = hashing.cells(text)
-            # A quantity in a new size column is a change for the board; a value in any other new column is not.
-            same_as_before = former_text is not None and known == hashing.row_hash(former_text)
-            if same_as_before and not any(cells[at] for at in new_sizes):
-                found.keep_unchanged(row_hash, str(known), record_uuid)
-                continue
-            change = events.Change.UPDATED if known and known != detection.DELETED else events.Change.CREATED
-            customer = self.mappings.customers.canonical(detect_events.cell_text(cells[customer_at]))
-            if customer in found.held_customers or record_uuid in found.held_orders:
-                found.on_hold += 1
-                continue
-            found.count(change)
-            quantities = sum(1 for at in found.size_positions if cells[at])
-            tally.add(customer, admission.Candidate(record_uuid, change, admission.cost(change, quantities)))
-
-    def _former_columns(self, found: findings.PassFindings, live: set[str], *, accept: bool) -> list[str | None] | None:
-        """The column list of the baseline if it differs from today's, with None for a column that the source lost."""
+    def _comparison(self, chosen: detection.Filters | None) -> findings.Comparison:
+        live = self.source.columns()
+        today = baseline.today(live, self.mappings)
         stored = self.store.get(BASELINE)
-        today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
-        if stored is None:
-            return None
-        baseline = detection.Baseline.model_validate(stored)
-        if baseline == today:
-            return None
-        if found.chosen is not None:
+        former = None if stored is None else detection.Baseline.model_validate(stored)
+        if former is None or former == today:
+            return findings.Comparison(today, None, None)
+        if chosen is not None:
             raise errors.Misconfigured(
-                "the watched columns changed: run one pass without filters first, which adopts the new list"
+                "the watched columns or the mapping changed: run one pass without filters first, which adopts them"
             )
-        lost = [name for name in baseline.columns if name not in live]
-        if lost and not accept:
-            raise guard.Stop(f"ORDERS_UNIFIED has lost {guard.listed(lost)}. {guard.ACCEPT}")
-        return [None if name in lost else name for name in baseline.columns]
+        names = {name for name, _ in live}
+        return findings.Comparison(
+            today,
+            former,
+            [name if name in names else None for name in former.columns],
+            tuple(baseline.lost(former, today, live, self.mappings)),
+            tuple(baseline.retyped(former, today)),
+        )
+
+    def _accepted(self) -> plans.Accepted:
+        accepted = self.plans.accepted()
+        rows = {uuid: (events.Change(change), h) for _, changes in accepted for uuid, change, h in changes}
+        lost = frozenset(sentence for plan, _ in accepted for sentence in plan.lost)
+        return plans.Accepted(tuple(plan.id for plan, _ in accepted), rows, lost)
+
+    def _judge(self, found: findings.PassFindings) -> detection.Plan | None:
+        """The plan of a guard stop; None if the guard lets the pass go on."""
+        known = self.source.known_rows()
+        judged = {events.Change(name): n for name, n in (self.store.get(JUDGED) or {}).items()}
+        reasons = guard.reasons(self.limits, known, found.draft.counts, judged)
+        emptied = found.chosen is None and found.scanned == 0 and not found.refused and known > 0
+        if emptied and found.draft.counts[events.Change.DELETED]:
+            reasons = ["ORDERS_UNIFIED is empty", *reasons]
+        if not reasons and not found.lost:
+            return None
+        held = self.store.get(plans.NAME)
+        same = self.plans.get(str(held)) if held == found.draft.id(found.lost) else None
+        if same is not None:
+            return same
+        plan = self.planner.plan(
+            found.draft, found.watched, reasons=reasons, lost=found.lost, notes=found.against.retyped
+        )
+        self.plans.hold(plan, ((row.record_uuid, row.change.value, row.row_hash) for row in found.draft.rows()))
+        return plan
+
+    def _emit_pass(
+        self, found: findings.PassFindings, started: datetime, plan: detection.Plan | None
+    ) -> detection.PassReport:
+        """Emits what the guard lets pass: everything, or what an operator has accepted."""
+        if plan is not None:
+            self._note_held(plans.held_text(plan), plan.id)
+        elif found.chosen is None:
+            self._note_held(None, None)
+        self._admit(found, found.tally if plan is None else found.accepted_tally)
+        self.refusals.refuse(found.refusals, found.number)
+        if plan is None:
+            self._store_state(found)
+        emitted, excluded = self._emit(found)
+        rebaselined = 0
+        if plan is None:
+            rebaselined = self._rebaseline(found)
+            self.source.note_unchanged()
+            if found.chosen is None and found.accepted.ids and found.all_accepted_admitted:
+                self.plans.finish(found.accepted.ids)
+        return self._report(
+            found.number,
+            started,
+            found,
+            held=None if plan is None else plans.held_text(plan),
+            plan=None if plan is None else plan.id,
+            emitted=emitted,
+            excluded=excluded,
+            rebaselined=rebaselined,
+            accepted=found.accepted_tally.total,
+        )
+
+    def _admit(self, found: findings.PassFindings, tally: admission.Tally) -> None:
+        limit = found.chosen.limit if found.chosen is not None else None
+        free = self.window - self.source.unsettled_mutations()
+        found.admit(tally, tally.admit(free, limit, self.store.get(TURNS) or {}))
+
+    def _note_held(self, reason: str | None, plan_id: str | None) -> None:
+        for name, value in ((HELD, reason), (plans.NAME, plan_id)):
+            if self.store.get(name) != value:
+                self.store.set(name, value)
 
     def _raw_customers(self, chosen: detection.Filters | None) -> list[str]:
         if chosen is None or chosen.customer is None:
@@ -232,19 +223,28 @@ class Detector:
         return len(output.events), detect_events.excluded(output.events, output.silent)
 
     def _store_state(self, found: findings.PassFindings) -> None:
-        """Stores the baseline of the first pass, and the turns of the customers while candidates are deferred."""
+        """Stores the baseline of the first pass, the turns of the customers, and what the guard let pass.
+
+        Changes that the window defers passed the guard with this pass: they do not count in the next one.
+        """
         if self.store.get(BASELINE) is None:
-            self.store.set(BASELINE, detection.Baseline(scheme=hashing.SCHEME, columns=found.watched).model_dump())
+            self.store.set(BASELINE, found.against.today.model_dump())
         turns = self.store.get(TURNS) or {}
         after = turns | {customer: found.number for customer, _ in found.admitted} if found.deferred else {}
         if after != turns:
             self.store.set(TURNS, after)
+        if found.chosen is None:
+            judged = {change.value: n for change, n in found.deferred_changes.items()}
+            if judged != (self.store.get(JUDGED) or {}):
+                self.store.set(JUDGED, judged)
 
-    def _rebaseline(self, found: findings.PassFindings) -> None:
-        if found.former_columns is not None:
-            today = detection.Baseline(scheme=hashing.SCHEME, columns=found.watched)
-            self.store.set(REBASELINED, found.number)
-            self.source.rebaseline(found.kept_unchanged(), self.store.mark(BASELINE, today.model_dump()))
+    def _rebaseline(self, found: findings.PassFindings) -> int:
+        """Stores the new baseline and the new hashes of rows that did not change. Returns how many rows these are."""
+        if found.against.former is None:
+            return 0
+        today = found.against.today.model_dump()
+        self.source.rebaseline(found.kept_unchanged(), self.store.mark(BASELINE, today))
+        return found.unchanged_rows
 
     def _report(
         self,
@@ -253,6 +253,7 @@ class Detector:
         found: findings.PassFindings | None,
         *,
         held: str | None = None,
+        plan: str | None = None,
         **counts: int,
     ) -> detection.PassReport:
         report = detection.PassReport(
@@ -262,10 +263,11 @@ class Detector:
             scanned=found.scanned if found else 0,
             changes=dict(found.counts) if found else {},
             refused=found.refused if found else 0,
-            deferred=found.deferred if found and held is None else 0,
+            deferred=found.deferred if found else 0,
             on_hold=found.on_hold if found else 0,
             filtered=found is not None and found.chosen is not None,
             held=held,
+            plan=plan,
             **counts,
         )
         self.store.set(LAST, report.model_dump(mode="json"))

@@ -26,8 +26,8 @@ from schemas.orders import Order
 from streams.reconcile import compare, fields
 from streams.reconcile.expected import Expectations, Expected
 
-# The fields of differences that no column has: the item of an order, and version and hash of a size.
-ITEM, VERSION, HASH = "(item)", "(version)", "(hash)"
+# The fields of differences that no column has: the item of an order, and the version of a size.
+ITEM, VERSION = "(item)", "(version)"
 
 
 class Odd(StrEnum):
@@ -42,8 +42,7 @@ class Odd(StrEnum):
 class Difference(Model):
     """One cell in which source, production and board differ. None: that side has no value there.
 
-    `column` is a column's title, or (name), (group), (quantity), (item), (version), (hash). `size` "" is the order
-    itself. `shown` is what the ledger says that the board shows.
+    `column` is a column's title, or (name), (group), (quantity), (item), (version). `size` "" is the order itself. `shown` is what the ledger says that the board shows.
     """
 
     record_uuid: str
@@ -272,11 +271,11 @@ class Comparison:
         self, uuid: str, master: OrderRecord, sizes: Iterable[SizeRecord], wanted: _Wanted
     ) -> tuple[list[fields.FieldValue], list[fields.FieldValue]]:
         """What rows of sizes repeat of their order, where it is wrong: the right values, and those of production."""
-        names = (VERSION, HASH, "Size", "ORDER_QTY", *COPIED.values())
+        names = (VERSION, "Size", "ORDER_QTY", *COPIED.values())
         right: list[fields.FieldValue] = []
         wrong: list[fields.FieldValue] = []
         for label, quantity, *repeated in sizes:
-            expected = (master.version, master.row_hash, label, quantity, *map(wanted.values.get, COPIED))
+            expected = (master.version, label, quantity, *map(wanted.values.get, COPIED))
             for name, one, other in zip(names, expected, repeated, strict=True):
                 if one != other:
                     right.append((uuid, str(label), name, str(one)))

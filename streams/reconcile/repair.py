@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from connectors.tables.repairs import Settled
+from mappings import hashing
 from mappings.loading import Mappings
 from schemas import detection, events, versions
 from schemas.batches import SyncState
@@ -121,20 +122,21 @@ class Repairer:
         if not rows:
             return []
         version = self.store.next_number(detect.PASS)
-        cost = admission.cost(events.Change.UPDATED, 0)
+        update, cost = events.Change.UPDATED, admission.cost(events.Change.UPDATED, 0)
         changed, snapshots = detect_events.build_events(
-            [("", admission.Candidate(uuid, events.Change.UPDATED, cost)) for uuid in record_uuids],
+            [("", admission.Candidate(uuid, update, cost, cause=events.Cause.REPLAY)) for uuid in record_uuids],
             rows,
             columns=self.watched,
             size_columns=self.size_columns,
             version=version,
             mappings=self.mappings,
+            row_hash_of=hashing.RowHasher(self.watched),
             now=self.now(),
             new_id=self.new_id,
         )
         self._snapshots |= {versions.Version(uuid, version): snapshot for uuid, snapshot in snapshots.items()}
         self._open(changed, version)
-        return [event.model_copy(update={"cause": events.Cause.REPLAY}) for event in changed]
+        return changed
 
     def removal_events(self, items: Mapping[str, str]) -> list[events.OrderChanged]:
         """The events that remove items without a source row. `items`: identity → customer, "" if unknown.

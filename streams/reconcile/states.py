@@ -87,11 +87,8 @@ def is_ahead(row: SourceRow) -> bool:
     return known and max(row.settled_version, row.failed_version) > row.version
 
 
-def has_other_hash(row: SourceRow, rebaselined: int) -> bool:
-    """Was the newest version settled with another hash than its snapshot row has?
-
-    `rebaselined`: the pass that last replaced the hashes of unchanged rows; older versions have hashes of before.
-    """
+def has_other_hash(row: SourceRow) -> bool:
+    """Was the newest version settled with another hash than its snapshot row has?"""
     if row.sync_state not in (SyncState.IN_SYNC, SyncState.EXCLUDED) or row.row_hash in (None, "", DELETED):
         return False
-    return row.version == row.settled_version > rebaselined and row.settled_hash != row.row_hash
+    return row.version == row.settled_version and row.settled_hash != row.row_hash

@@ -168,11 +168,11 @@ class _Judged:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What one check knows of all rows: holds, the newest pass, and the pass that last replaced hashes."""
+    """What one check knows of all rows: holds, the newest pass, and how rows are hashed."""
 
     holds: frozenset[str]
     newest_pass: int
-    rebaselined: int
+    row_hash: hashing.RowHasher
 
 
 @dataclass(frozen=True)
@@ -258,8 +258,7 @@ class Verifier:
 
     def _facts(self, held: frozenset[str]) -> _Facts:
         # Read after the rows' transaction has begun: no version in it can be above.
-        passes = int(self.store.get(detect.PASS) or 0)
-        return _Facts(held, passes, int(self.store.get(detect.REBASELINED) or 0))
+        return _Facts(held, int(self.store.get(detect.PASS) or 0), hashing.RowHasher(self._watched))
 
     def _judge(self, rows: Sequence[SourceRow], facts: _Facts, *, thorough: bool) -> list[_Judged]:
         """The state of each row and what is wrong with it; cells only if it is thorough."""
@@ -267,7 +266,7 @@ class Verifier:
         explained = self.states.explained(failed) if failed else {}
         judged = [self._judge_state(row, states.of_row(row, explained), facts) for row in rows]
         if thorough:
-            self._compare([one for one in judged if one.state in states.ENDED])
+            self._compare([one for one in judged if one.state in states.ENDED], facts)
         for one in judged:
             if one.state is not RowState.REFUSED:
                 self._judge_versions(one, facts)
@@ -288,10 +287,10 @@ class Verifier:
             judged.find(Kind.FUTURE)
         elif states.is_ahead(judged.row):
             judged.find(Kind.AHEAD)
-        elif states.has_other_hash(judged.row, facts.rebaselined):
+        elif states.has_other_hash(judged.row):
             judged.find(Kind.OTHER_HASH)
 
-    def _compare(self, ended: Sequence[_Judged]) -> None:
+    def _compare(self, ended: Sequence[_Judged], facts: _Facts) -> None:
         """Compares these rows with production and ledger, and notes the ones that no pass has read as they are now."""
         watched, engine = self._watched, self.comparison
         recorded = engine.tables.recorded([one.uuid for one in ended])
@@ -310,16 +309,13 @@ class Verifier:
                     comparable = expected.refused and findings.has_last_good(one.row, ledger)
                 differences = engine.differences(expected, recorded, one.customer) if comparable else []
                 moved = True
-            if moved and self._has_changed(one.row):
+            # Then the next pass reads it.
+            if moved and facts.row_hash(one.row.text) != one.row.row_hash:
                 one.state = RowState.UNDETECTED
             elif differences:
                 one.find(findings.kind_of(differences), differences)
             elif not expected.refused and (one.state, expected.excluded) in NO_LONGER:
                 one.find(Kind.CONVERTED_OTHERWISE)
-
-    def _has_changed(self, row: SourceRow) -> bool:
-        """Does the row differ from its snapshot row? Then the next pass reads it."""
-        return hashing.row_hash(row.text) != row.row_hash
 
     def _confirmed(self, suspects: Sequence[_Judged], facts: _Facts) -> Iterator[_Judged]:
         """These rows, without the findings of those that moved while they were read."""

@@ -1,7 +1,7 @@
 """Detection on the server finds the same changes as in Python: on SQL Server, and its statements on SQLite."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def note(world: World, version: int) -> None:
         [
             detection.Snapshot(
                 record_uuid=uuid,
-                row_hash=hashing.row_hash(text),
+                row_hash=hashing.RowHasher(COLUMNS)(text),
                 version=version,
                 customer="C",
                 batch_id=None,
@@ -142,11 +142,14 @@ def count_compared(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     compared: list[str] = []
     assert isinstance(world.orders, orders_pushdown.PushdownOrders)
 
-    def noting(text: str) -> str:
-        compared.append(text)
-        return hashing.row_hash(text)
+    def noting(columns: Sequence[str]) -> Callable[[str], str]:
+        def row_hash(text: str) -> str:
+            compared.append(text)
+            return hashing.RowHasher(columns)(text)
 
-    monkeypatch.setattr(world.orders, "_row_hash", noting)
+        return row_hash
+
+    monkeypatch.setattr(world.orders, "_hasher", noting)
     return compared
 
 
@@ -187,7 +190,7 @@ def test_a_hash_counts_only_beside_the_row_hash_of_its_read(world: World) -> Non
         [
             detection.Snapshot(
                 record_uuid=identity(2),
-                row_hash=hashing.row_hash('["of old"]'),
+                row_hash=hashing.text_hash('["of old"]'),
                 version=snapshot["version"] + 1,
                 customer=snapshot["customer"],
                 batch_id=None,
@@ -227,7 +230,7 @@ def test_a_row_edited_while_its_event_is_sent_is_detected_once_more(world: World
 def test_a_trial_finds_that_both_ways_agree(world: World) -> None:
     world.add(*(row(n, NOTES=f"note {n % 7}", S=n) for n in range(10)))
     trial = pushdown_command.PushdownTrial(
-        transpiled.orders_of(world), watched(world), hashing.row_hash, random.Random(5)
+        transpiled.orders_of(world), watched(world), hashing.RowHasher(watched(world)), random.Random(5)
     )
     assert trial.check(100) == pushdown_command.Verdict(10, 10, ())
     world.flow()

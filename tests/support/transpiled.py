@@ -138,7 +138,7 @@ class Transpiled:
 
 def push_down(world: factories.World) -> factories.World:
     """The same world, whose changes are found by its database."""
-    world.orders = orders_pushdown.PushdownOrders(world.db, world.clock, hashing.row_hash)
+    world.orders = orders_pushdown.PushdownOrders(world.db, world.clock, hashing.RowHasher)
     world.detector = replace(world.detector, source=world.orders)
     return world
 

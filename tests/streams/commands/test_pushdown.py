@@ -28,7 +28,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def of(world: World) -> pushdown_command.PushdownTrial:
     watched = columns.watched(world.mappings, sizes.size_columns(world.orders.columns(), world.mappings.board.sizes))
-    return pushdown_command.PushdownTrial(transpiled.orders_of(world), watched, hashing.row_hash, random.Random(5))
+    return pushdown_command.PushdownTrial(
+        transpiled.orders_of(world), watched, hashing.RowHasher(watched), random.Random(5)
+    )
 
 
 def test_both_sides_agree_before_and_after_the_hashes_are_noted(world: World) -> None:

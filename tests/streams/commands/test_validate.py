@@ -38,7 +38,7 @@ def validated(world: World, found: tuple[str, ...] = (), **given: Any) -> valida
 
 def check(world: World, clock: Callable[[], float]) -> pushdown.PushdownCheck:
     return pushdown.PushdownCheck(
-        transpiled.orders_of(world), orders.Orders(world.db, world.clock), hashing.row_hash, clock
+        transpiled.orders_of(world), orders.Orders(world.db, world.clock), hashing.RowHasher, clock
     )
 
 

@@ -120,7 +120,7 @@ def order_in_production(world: World, dice: random.Random) -> str:
 
 def size_in_production(world: World, dice: random.Random) -> str:
     found = dice.choice(rows_of(world, SIZES))
-    changed = ["size_label", "Order Qty", "Size", "ORDER_QTY", *records.COPIED.values(), "version", "row_hash"]
+    changed = ["size_label", "Order Qty", "Size", "ORDER_QTY", *records.COPIED.values(), "version"]
     column = dice.choice(changed)
     return set_cell(world, SIZES, found["at"], column, another(found[column], dice))
 
