@@ -70,7 +70,9 @@ def prepare(db: database.Database, *, rows: int, seed: int) -> Bench:
                 setup.insert_order(session, row)
     pushed = orders_pushdown.PushdownOrders(db, _now, hashing.RowHasher)
     bench = Bench(db, pushed, client, columns.watched(mappings, size_columns))
-    snapshots = [_snapshot(uuid, hashing.RowHasher(bench.watched)(text)) for uuid, _, text, _ in client.scan(bench.watched)]
+    snapshots = [
+        _snapshot(uuid, hashing.RowHasher(bench.watched)(text)) for uuid, _, text, _ in client.scan(bench.watched)
+    ]
     for part in chunks.batched(snapshots, CHUNK):
         client.move_snapshots(part)
     for _ in range(0, rows, orders_pushdown.AFTER_SCAN):

@@ -115,8 +115,10 @@ class Plan(Model):
 
 
 class PassReport(Model):
-    """The result of one pass. The counts of rows are of the whole pass, before admission. `held` is the reason of a
-    guard stop and `plan` the id of the plan that is held; `accepted` counts the changes that an operator has accepted, `on_hold` those of customers on hold.
+    """The result of one pass. The counts of rows are of the whole pass, before admission.
+
+    `held` is the reason of a guard stop and `plan` the id of the plan that is held; `accepted` counts the changes that
+    an operator has accepted, `on_hold` those of customers on hold.
     """
 
     number: int

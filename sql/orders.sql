@@ -54,6 +54,10 @@ SELECT p.customer FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.record_uuid IN ({mar
 -- The identities of the snapshot rows of these customers.
 SELECT p.record_uuid FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.customer IN ({marks})
 
+-- name: with_numbers
+-- Whether any row has a number other than 0, column by column.
+SELECT {marks} FROM ORDERS_UNIFIED AS s
+
 -- name: source_rows
 -- The number of source rows.
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED

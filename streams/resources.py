@@ -65,6 +65,18 @@ def new_id() -> str:
     return str(uuid.uuid4()).upper()
 
 
+def last_versions(tables: repairs.Repairs, record_uuids: Sequence[str]) -> dict[str, detect_plans.Known]:
+    """The settled versions of these orders, by identity. Raises Transient."""
+    return {
+        uuid: detect_plans.Known(
+            settled.customer,
+            settled.order_number,
+            None if settled.staged is None or settled.staged.removed else settled.staged.row,
+        )
+        for uuid, settled in tables.settled(record_uuids).items()
+    }
+
+
 @dataclass
 class Resources:
     """The connectors of one process, each built at its first use. `bootstrap` and `monday_url` are addresses."""
@@ -95,16 +107,16 @@ class Resources:
         return state.State(self.db, utcnow)
 
     @cached_property
-    def orders(self) -> orders.Orders:
-        """Source and snapshot rows."""
-        return orders.Orders(self.db, utcnow)
-
-    @cached_property
     def source(self) -> orders.Orders:
         """Source and snapshot rows, compared where the settings say."""
         if not self.settings.hashes_on_server:
             return self.orders
         return orders_pushdown.PushdownOrders(self.db, utcnow, hashing.RowHasher)
+
+    @cached_property
+    def orders(self) -> orders.Orders:
+        """Source and snapshot rows."""
+        return orders.Orders(self.db, utcnow)
 
     @cached_property
     def plans(self) -> plans.Plans:
@@ -120,18 +132,9 @@ class Resources:
     def planner(self) -> detect_plans.Planner:
         """Makes the plans of guard stops."""
         pace = detect_plans.Pace(self.per_minute, self.settings.batch_size)
-        return detect_plans.Planner(self.source, self.last_versions, self.mappings, pace, utcnow)
-
-    def last_versions(self, record_uuids: Sequence[str]) -> dict[str, detect_plans.Known]:
-        """The settled versions of these orders, by identity. Raises Transient."""
-        return {
-            uuid: detect_plans.Known(
-                settled.customer,
-                settled.order_number,
-                None if settled.staged is None or settled.staged.removed else settled.staged.row,
-            )
-            for uuid, settled in self.repairs.settled(record_uuids).items()
-        }
+        return detect_plans.Planner(
+            self.source, lambda uuids: last_versions(self.repairs, uuids), self.mappings, pace, utcnow
+        )
 
     @cached_property
     def customers(self) -> customers.Customers:
@@ -269,9 +272,9 @@ class Resources:
                 created=s.guard_created,
                 created_rows=s.guard_created_rows,
             ),
-            differing=lambda rows: self.comparison.remapped(rows),
+            differing=lambda rows: self.comparison().remapped(rows),
             planner=self.planner,
-            plans=self.plans,
+            held_plans=self.plans,
             window=self.window,
             now=utcnow,
             new_id=new_id,

@@ -11,6 +11,7 @@ from connectors.tables import chunks, row_text
 from schemas import detection
 from schemas.base import Cell
 from schemas.batches import SyncState
+from sql import identifiers
 
 SOURCE = "ORDERS_UNIFIED"
 STATEMENTS = sql.load("orders")
@@ -38,6 +39,13 @@ class Orders:
     def columns(self) -> list[tuple[str, str]]:
         """Name and type of the source's live columns, in their order. Raises Misconfigured when there is no source."""
         return [(column.name, column.type) for column in self._db.columns(SOURCE)]
+
+    def with_numbers(self, columns: Sequence[str]) -> list[str]:
+        """Those of these integer columns in which any row has a number other than 0."""
+        marks = ", ".join(f"MAX(CASE WHEN s.{identifiers.quote(name)} <> 0 THEN 1 ELSE 0 END)" for name in columns)
+        with self._db.read() as session:
+            (found,) = session.stream(STATEMENTS["with_numbers"].replace("{marks}", marks))
+        return [name for name, has in zip(columns, found, strict=True) if has]
 
     def source_rows(self) -> int:
         """The number of rows of the source."""

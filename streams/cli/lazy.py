@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from streams.cli import show as show
     from streams.cli import show_archive as show_archive
     from streams.cli import show_failures as show_failures
+    from streams.cli import show_plans as show_plans
     from streams.cli import show_reconcile as show_reconcile
     from streams.commands import detect as detect
     from streams.commands import failures as failures
+    from streams.commands import plans as plans
     from streams.commands import replay as replay
     from streams.commands import rollback as rollback
     from streams.commands import service as service
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
     from streams.runtime import poller as poller
 else:
     PACKAGES = {
-        "streams.cli": ("demo", "show", "show_archive", "show_failures", "show_reconcile"),
+        "streams.cli": ("demo", "show", "show_archive", "show_failures", "show_plans", "show_reconcile"),
         "streams.commands": (
-            "detect", "failures", "replay", "rollback", "service", "setup", "status", "trace", "validate", "verify",
+            "detect", "failures", "plans", "replay", "rollback", "service", "setup", "status", "trace", "validate",
+            "verify",
         ),
         "streams.runtime": ("poller",),
     }  # fmt: skip

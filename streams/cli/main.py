@@ -14,9 +14,9 @@ from streams import settings
 from streams.cli import archive as cli_archive
 from streams.cli import failures as cli_failures
 from streams.cli import lazy
+from streams.cli import plans as cli_plans
 from streams.cli import reconcile as cli_reconcile
-
-GUARD_STOP = 3
+from streams.cli.plans import GUARD_STOP
 
 app = typer.Typer(
     name="ordersync",
@@ -91,7 +91,9 @@ def detect(
     aag_season: Annotated[str | None, typer.Option(help="Only this AAG season.")] = None,
     customer_season: Annotated[str | None, typer.Option(help="Only this customer season.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this number of orders.")] = None,
-    accept: Annotated[bool, typer.Option(help="Accept the changes that the guard stopped; check them first.")] = False,
+    accept: Annotated[
+        bool, typer.Option(help="Accept what the guard holds, after a question; `accept PLAN` asks none.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="Only print the mutations that would be sent, and their cost.")] = False,
     every: Annotated[
         float | None, typer.Option(min=0.1, help="Run passes, so many seconds apart, until stopped.")
@@ -127,7 +129,12 @@ def detect(
     if dry_run:
         lazy.show.planned(lazy.detect.dry_run(given, chosen if chosen.any else None))
         return
-    report = lazy.detect.detect(given, chosen if chosen.any else None, accept=accept)
+    if accept:
+        if chosen.any:
+            raise typer.BadParameter("--accept looks at the whole table: leave the filters out")
+        cli_plans.accept_held(context)
+        return
+    report = lazy.detect.detect(given, chosen if chosen.any else None)
     lazy.show.detected(report)
     if report.held is not None:
         raise typer.Exit(GUARD_STOP)
@@ -180,6 +187,7 @@ def demo(
 
 
 cli_failures.register(app)
+cli_plans.register(app)
 cli_archive.register(app)
 cli_reconcile.register(app)
 

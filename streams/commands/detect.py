@@ -16,14 +16,14 @@ from streams.sync import outline as outlines
 from streams.sync import plan
 
 
-def detect(settings: Settings, chosen: detection.Filters | None, *, accept: bool) -> detection.PassReport:
-    """Runs one pass over the chosen orders, or all; with `accept` it emits the changes that the guard has stopped.
+def detect(settings: Settings, chosen: detection.Filters | None) -> detection.PassReport:
+    """Runs one pass over the chosen orders, or all. The report has the plan of a guard stop.
 
     Archives the customers of the pass afterwards. Raises Transient while the broker does not answer.
     """
     with connect.everything(settings) as parts:
         parts.ensure_topics()
-        report = passes.one_pass(parts, parts.detector(passes.publisher(parts)), chosen, accept=accept)
+        report = passes.one_pass(parts, parts.detector(passes.publisher(parts)), chosen)
         poller.between_passes(parts).archive(lambda: True)
         return report
 

@@ -13,6 +13,7 @@ from connectors.tables import orders_pushdown, staging
 from mappings import checks, columns, hashing, sizes
 from streams import topics
 from streams.commands import pushdown
+from streams.detect import baseline, guard, undecided
 from streams.resources import Resources, utcnow
 from streams.runtime import connect
 from streams.settings import Settings
@@ -42,6 +43,7 @@ def validate(settings: Settings, now: Callable[[], datetime] = utcnow) -> Valida
             board_columns=_columns(parts, ids.id),
             subitem_columns=_columns(parts, ids.subitem_board_id),
         )
+        mistakes += _undecided(parts, live)
         mistakes += parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
         warning = api_version.support(now().date()).warning
         notes = [] if warning is None else [warning]
@@ -49,6 +51,15 @@ def validate(settings: Settings, now: Callable[[], datetime] = utcnow) -> Valida
             return Validation(mistakes, notes)
         pushdown_report = check_pushdown(parts, mistakes + parts.db.mistakes())
         return Validation(pushdown_report.mistakes, [*notes, *parts.db.notes(), *pushdown_report.notes])
+
+
+def _undecided(parts: Resources, live: list[tuple[str, str]]) -> list[str]:
+    """Integer columns with numbers that are no sizes yet, in one line."""
+    try:
+        names = undecided.find(parts.orders, live, baseline.today(live, parts.mappings), parts.mappings)
+    except guard.Stop:  # A column is missing; the comparison of mapping and table names it.
+        return []
+    return [f"{undecided.reason(names)}: {undecided.ACTION}"] if names else []
 
 
 def check_pushdown(parts: Resources, mistakes: list[str]) -> Validation:

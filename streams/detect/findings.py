@@ -31,8 +31,8 @@ class PassFindings:
 
     `tally` has all candidates, `accepted_tally` those that an operator has accepted; `draft` has the others.
     `held_orders` are the orders that the snapshot rows give to `held_customers`; `deferred_customers` have candidates
-    that wait for a later pass. `matched` is the number of rows with a snapshot row. Memory does not grow with the table:
-    the rows that only need a new hash are in the file `unchanged`.
+    that wait for a later pass. `matched` is the number of rows with a snapshot row. Memory does not grow with the
+    table: the rows that only need a new hash are in the file `unchanged`.
     """
 
     number: int
@@ -94,14 +94,20 @@ class PassFindings:
         """Whether every candidate that an operator has accepted is admitted now."""
         return sum(candidate.accepted for _, candidate in self.admitted) == self.accepted_tally.total
 
-    def keep_unchanged(self, new_hash: str, old_hash: str, record_uuid: str) -> None:
-        """Notes a row that only needs a new hash."""
+    def replace_hash(self, new_hash: str, old_hash: str, record_uuid: str) -> None:
+        """Notes a row that did not change and whose snapshot row gets another hash under the new baseline."""
         self.unchanged.write(f"{new_hash} {old_hash} {record_uuid}\n")
+
+    def keep_unchanged(self, new_hash: str, old_hash: str, record_uuid: str) -> None:
+        """The same for a row whose order is unchanged too, which the report counts."""
+        self.replace_hash(new_hash, old_hash, record_uuid)
         self.unchanged_rows += 1
 
-    def kept_unchanged(self) -> Iterator[tuple[str, str, str]]:
-        """New hash, record_uuid and old hash of the noted rows."""
+    def replaced_hashes(self) -> Iterator[tuple[str, str, str]]:
+        """New hash, record_uuid and old hash of the noted rows, without those that are admitted: they owe nothing."""
+        admitted = {candidate.record_uuid for _, candidate in self.admitted}
         self.unchanged.seek(0)
         for line in self.unchanged:
             new_hash, old_hash, record_uuid = line.rstrip("\n").split(" ", 2)
-            yield new_hash, record_uuid, old_hash
+            if record_uuid not in admitted:
+                yield new_hash, record_uuid, old_hash

@@ -16,6 +16,9 @@ class Source(Protocol):
     def columns(self) -> list[tuple[str, str]]:
         """Name and SQL type of the live columns, in their order; Misconfigured without the table."""
 
+    def with_numbers(self, columns: Sequence[str]) -> list[str]:
+        """Those of these integer columns in which any row has a number other than 0."""
+
     def known_rows(self) -> int:
         """The number of orders of the source that have a snapshot row."""
 

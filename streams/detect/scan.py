@@ -76,11 +76,11 @@ class Scan:
         rows = {uuid: self._row(uuid, text) for uuid, (_, text) in self._unjudged.items()}
         differing = self.differing(rows)
         for uuid, (known, text) in self._unjudged.items():
-            new_hash = self.found.row_hash.owed(text) if uuid in differing else self.found.row_hash(text)
             if uuid in differing:
                 self._add(uuid, known, text, events.Cause.REMAP)
-            if new_hash != known:
-                self.found.keep_unchanged(new_hash, known, uuid)
+                self.found.replace_hash(self.found.row_hash.owed(text), known, uuid)
+            elif (row_hash := self.found.row_hash(text)) != known:
+                self.found.keep_unchanged(row_hash, known, uuid)
         self._unjudged.clear()
 
     def _row(self, record_uuid: str, text: str) -> dict[str, Cell]:
@@ -104,7 +104,8 @@ class Scan:
             cause=cause,
             accepted=found.accepted.has(record_uuid, change, row_hash),
         )
-        found.add(customer, candidate)
+        # An order that is detected once more, after a lost event or for an operator, passed the guard before.
+        found.add(customer, candidate, judged=known != "")
 
     @property
     def _customer_at(self) -> int:

@@ -9,15 +9,28 @@ the number of the pass, committed before the pass begins, so no two detections o
 """
 
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import IO
 
 from connectors import errors
 from mappings.loading import Mappings
 from schemas import detection, events
-from streams.detect import admission, archive_queue, baseline, emit, findings, guard, holds, identities, plans, scan
+from streams.detect import (
+    admission,
+    archive_queue,
+    baseline,
+    emit,
+    findings,
+    guard,
+    holds,
+    identities,
+    plans,
+    scan,
+    undecided,
+)
 from streams.detect import events as detect_events
 from streams.detect.ports import Batches, Refusals, Source, Store
 
@@ -31,7 +44,7 @@ class Detector:
     """Runs passes. `publish` returns after Kafka has confirmed every event, in order; `window` counts mutations.
 
     `differing` finds the orders whose conversion differs from what is settled; `planner` makes the plans of guard
-    stops, and `plans` stores them.
+    stops, and `held_plans` stores them.
     """
 
     source: Source
@@ -43,7 +56,7 @@ class Detector:
     limits: guard.Limits
     differing: scan.Differing
     planner: plans.Planner
-    plans: plans.Store
+    held_plans: plans.Store
     window: int
     now: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -58,9 +71,9 @@ class Detector:
         number = self.store.next_number(PASS)
         started = self.now()
         self.batches.close_unconfirmed(number)
-        with ExitStack() as files:
+        with _spools() as spools:
             try:
-                found = self._compare(number, chosen, files, guarded=True)
+                found = self._compare(number, chosen, spools, guarded=True)
             except guard.Stop as stop:
                 self._note_held(str(stop), None)
                 return self._report(number, started, None, held=str(stop))
@@ -69,17 +82,17 @@ class Detector:
     def preview(self, chosen: detection.Filters | None = None) -> list[events.OrderChanged]:
         """The events that a pass would emit now, without the guard. It emits, counts and moves nothing."""
         number = int(self.store.get(PASS) or 0) + 1
-        with ExitStack() as files:
-            found = self._compare(number, chosen, files, guarded=False)
+        with _spools() as spools:
+            found = self._compare(number, chosen, spools, guarded=False)
             self._admit(found, found.tally)
             return self._build(found).events
 
     def _compare(
-        self, number: int, chosen: detection.Filters | None, files: ExitStack, *, guarded: bool
+        self, number: int, chosen: detection.Filters | None, spools: tuple[IO[str], IO[str]], *, guarded: bool
     ) -> findings.PassFindings:
         against = self._comparison(chosen)
         held = holds.holds(self.store)
-        unchanged, drafted = (files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in range(2))
+        unchanged, drafted = spools
         found = findings.PassFindings(
             number,
             chosen,
@@ -101,6 +114,8 @@ class Detector:
     def _comparison(self, chosen: detection.Filters | None) -> findings.Comparison:
         live = self.source.columns()
         today = baseline.today(live, self.mappings)
+        if chosen is None:
+            self._note_undecided(undecided.find(self.source, live, today, self.mappings))
         stored = self.store.get(BASELINE)
         former = None if stored is None else detection.Baseline.model_validate(stored)
         if former is None or former == today:
@@ -118,8 +133,13 @@ class Detector:
             tuple(baseline.retyped(former, today)),
         )
 
+    def _note_undecided(self, names: Sequence[str]) -> None:
+        value = {"reason": undecided.reason(names), "action": undecided.ACTION, "severity": "person"} if names else None
+        if self.store.get(undecided.NAME) != value:
+            self.store.set(undecided.NAME, value)
+
     def _accepted(self) -> plans.Accepted:
-        accepted = self.plans.accepted()
+        accepted = self.held_plans.accepted()
         rows = {uuid: (events.Change(change), h) for _, changes in accepted for uuid, change, h in changes}
         lost = frozenset(sentence for plan, _ in accepted for sentence in plan.lost)
         return plans.Accepted(tuple(plan.id for plan, _ in accepted), rows, lost)
@@ -135,13 +155,13 @@ class Detector:
         if not reasons and not found.lost:
             return None
         held = self.store.get(plans.NAME)
-        same = self.plans.get(str(held)) if held == found.draft.id(found.lost) else None
+        same = self.held_plans.get(str(held)) if held == found.draft.id(found.lost) else None
         if same is not None:
             return same
         plan = self.planner.plan(
             found.draft, found.watched, reasons=reasons, lost=found.lost, notes=found.against.retyped
         )
-        self.plans.hold(plan, ((row.record_uuid, row.change.value, row.row_hash) for row in found.draft.rows()))
+        self.held_plans.hold(plan, ((row.record_uuid, row.change.value, row.row_hash) for row in found.draft.rows()))
         return plan
 
     def _emit_pass(
@@ -153,16 +173,17 @@ class Detector:
         elif found.chosen is None:
             self._note_held(None, None)
         self._admit(found, found.tally if plan is None else found.accepted_tally)
-        self.refusals.refuse(found.refusals, found.number)
         if plan is None:
             self._store_state(found)
+            self.refusals.refuse(found.refusals, found.number)
         emitted, excluded = self._emit(found)
         rebaselined = 0
         if plan is None:
+            self._store_judged(found, found.deferred_changes)
             rebaselined = self._rebaseline(found)
             self.source.note_unchanged()
             if found.chosen is None and found.accepted.ids and found.all_accepted_admitted:
-                self.plans.finish(found.accepted.ids)
+                self.held_plans.finish(found.accepted.ids)
         return self._report(
             found.number,
             started,
@@ -223,27 +244,27 @@ class Detector:
         return len(output.events), detect_events.excluded(output.events, output.silent)
 
     def _store_state(self, found: findings.PassFindings) -> None:
-        """Stores the baseline of the first pass, the turns of the customers, and what the guard let pass.
-
-        Changes that the window defers passed the guard with this pass: they do not count in the next one.
-        """
+        """Stores the baseline of the first pass, the turns of the customers, and what the guard has let pass."""
         if self.store.get(BASELINE) is None:
             self.store.set(BASELINE, found.against.today.model_dump())
         turns = self.store.get(TURNS) or {}
         after = turns | {customer: found.number for customer, _ in found.admitted} if found.deferred else {}
         if after != turns:
             self.store.set(TURNS, after)
-        if found.chosen is None:
-            judged = {change.value: n for change, n in found.deferred_changes.items()}
-            if judged != (self.store.get(JUDGED) or {}):
-                self.store.set(JUDGED, judged)
+        # Before the first event: a pass that is cut off leaves the rest to the next one, which must not ask for it.
+        self._store_judged(found, found.draft.counts)
+
+    def _store_judged(self, found: findings.PassFindings, changes: Mapping[events.Change, int]) -> None:
+        judged = {change.value: n for change, n in changes.items() if n}
+        if found.chosen is None and judged != (self.store.get(JUDGED) or {}):
+            self.store.set(JUDGED, judged)
 
     def _rebaseline(self, found: findings.PassFindings) -> int:
         """Stores the new baseline and the new hashes of rows that did not change. Returns how many rows these are."""
         if found.against.former is None:
             return 0
         today = found.against.today.model_dump()
-        self.source.rebaseline(found.kept_unchanged(), self.store.mark(BASELINE, today))
+        self.source.rebaseline(found.replaced_hashes(), self.store.mark(BASELINE, today))
         return found.unchanged_rows
 
     def _report(
@@ -272,3 +293,10 @@ class Detector:
         )
         self.store.set(LAST, report.model_dump(mode="json"))
         return report
+
+
+@contextmanager
+def _spools() -> Iterator[tuple[IO[str], IO[str]]]:
+    """Two temporary files, for what a pass finds of a table of any size."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as one, tempfile.TemporaryFile("w+", encoding="utf-8") as other:
+        yield one, other

@@ -42,7 +42,8 @@ class Odd(StrEnum):
 class Difference(Model):
     """One cell in which source, production and board differ. None: that side has no value there.
 
-    `column` is a column's title, or (name), (group), (quantity), (item), (version). `size` "" is the order itself. `shown` is what the ledger says that the board shows.
+    `column` is a column's title, or (name), (group), (quantity), (item), (version). `size` "" is the order itself.
+    `shown` is what the ledger says that the board shows.
     """
 
     record_uuid: str
@@ -105,9 +106,10 @@ class Comparison:
 
         `rows`: watched cells of source rows, by identity. In it is an order that production shows otherwise, or does
         not have; one that is excluded now and was not, and the reverse; one that failed and converts otherwise now; and
-        one on its way that was staged with other values. Not in it is an order that a pass detects anyway; one that is
-        on its way and not staged yet, for stage converts it with today's mapping; and one that is refused now and was
-        valid: production and board keep its last good values. Raises Transient.
+        one on its way that was staged with other values. One that is refused now and was valid is in it too: its ERR
+        row tells why, and production and board keep its last good values. Not in it is an order that a pass detects
+        anyway, and one that is on its way and not staged yet, for stage converts it with today's mapping. Raises
+        Transient.
         """
         newest = self.tables.newest(list(rows))
         settled = {uuid for uuid, one in newest.items() if one.state == SyncState.IN_SYNC}
@@ -121,7 +123,7 @@ class Comparison:
                 continue
             expected = self.expectations.of(uuid, row)
             if uuid in settled:
-                differs = not expected.refused and not self.in_production(expected, production)
+                differs = not self.in_production(expected, production)
             elif known.state == SyncState.EXCLUDED:
                 differs = not expected.excluded
             elif known.stg_id is None:
@@ -131,19 +133,20 @@ class Comparison:
             elif known.removed:
                 differs = not expected.excluded
             else:
-                differs = not expected.refused and not self.in_production(expected, staged)
+                differs = not self.in_production(expected, staged)
             if differs:
                 found.add(uuid)
         return found
 
     def in_production(self, expected: Expected, recorded: Recorded) -> bool:
-        """Has production the order as it is expected, whatever its versions are? An excluded row is expected in none.
+        """Has production the order as it is expected, whatever its versions are?
 
+        An excluded row is expected in none, and a refused one never is as expected.
         `recorded` may hold staged orders in place of production.
         """
         master, sizes = recorded.orders.get(expected.record_uuid), recorded.sizes.get(expected.record_uuid, ())
         if expected.order is None or master is None:
-            return expected.order is None and master is None
+            return expected.excluded and master is None
         wanted = _of_order(expected.order)
         if master.values == self._cells(wanted) and _quantities(sizes) == wanted.sizes:
             return True
@@ -224,8 +227,8 @@ class Comparison:
 
     def _sizes_agree(self, master: OrderRecord, sizes: Sequence[SizeRecord], wanted: _Wanted) -> bool:
         copies = tuple(map(wanted.values.get, COPIED))
-        for label, quantity, version, row_hash, *rest in sizes:
-            if version != master.version or row_hash != master.row_hash or (label, quantity, *copies) != tuple(rest):
+        for label, quantity, version, *rest in sizes:
+            if version != master.version or (label, quantity, *copies) != tuple(rest):
                 return False
         return len(sizes) == len({size[0] for size in sizes}) and _quantities(sizes) == wanted.sizes
 

@@ -27,7 +27,7 @@ class Kind(StrEnum):
     ITEM_NOT_IN_SOURCE = "the board has its item, and no source row explains it"
     FUTURE = "it has a version above that of the newest pass"
     AHEAD = "its settled or failed version is above its newest version"
-    OTHER_HASH = "its newest version was settled with another hash than its row has"
+    OTHER_HASH = "snapshot row, staging and production do not name the same version and hash"
     UNEXPLAINED = "failed, but no ERR row gives the reason"
     SUM = "the states do not add up to the rows of the source"
 

@@ -88,7 +88,11 @@ def is_ahead(row: SourceRow) -> bool:
 
 
 def has_other_hash(row: SourceRow) -> bool:
-    """Was the newest version settled with another hash than its snapshot row has?"""
-    if row.sync_state not in (SyncState.IN_SYNC, SyncState.EXCLUDED) or row.row_hash in (None, "", DELETED):
+    """Do snapshot row and production name different versions or hashes of what is settled?"""
+    if row.row_hash in (None, "", DELETED):
         return False
-    return row.version == row.settled_version and row.settled_hash != row.row_hash
+    if row.sync_state == SyncState.FAILED:
+        settled = (row.settled_version, row.settled_hash)
+        return row.produced is not None and (row.production_version, row.production_hash) != settled
+    ended = row.sync_state in (SyncState.IN_SYNC, SyncState.EXCLUDED)
+    return ended and row.version == row.settled_version and row.settled_hash != row.row_hash

@@ -12,12 +12,10 @@ from streams.detect.step import Detector
 from streams.resources import Resources
 
 
-def one_pass(
-    parts: Resources, detector: Detector, chosen: detection.Filters | None = None, *, accept: bool = False
-) -> detection.PassReport:
+def one_pass(parts: Resources, detector: Detector, chosen: detection.Filters | None = None) -> detection.PassReport:
     """Runs a pass alone on this machine: two at once would emit every change twice. Raises what the detector raises."""
     with alone(parts):
-        return detector.run(chosen, accept=accept)
+        return detector.run(chosen)
 
 
 @contextmanager

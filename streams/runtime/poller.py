@@ -51,13 +51,14 @@ def between_passes(parts: Resources) -> wiring.BetweenPasses:
 
 def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
     detector, sweep, between = parts.detector(passes.publisher(parts)), parts.lost_event_sweep(), between_passes(parts)
-    guard_stop: str | None = None
+    held = False
     while not stop.is_set():
         try:
             report = passes.one_pass(parts, detector)
-            if report.held is not None and report.held != guard_stop:
+            # Once a stop: the text counts the changes of now, so it may differ from pass to pass.
+            if report.held is not None and not held:
                 log.error("the guard stopped detection: %s", report.held)
-            guard_stop = report.held
+            held = report.held is not None
             between.go_on()
             # A short pause, so that deferred changes are admitted soon after the admission window has room.
             _pause(parts, sweep, between, min(every, 1.0) if report.deferred else every, stop)

@@ -13,7 +13,7 @@ from tests.support.hashed import ROWS
 def test_no_two_of_these_rows_share_a_text_or_a_hash() -> None:
     seen: dict[str, tuple[Cell, ...]] = {}
     for row in ROWS:
-        row_hash = hashing.row_hash(hashing.canonical_text(row))
+        row_hash = hashing.text_hash(hashing.canonical_text(row))
         assert row_hash not in seen, f"{row!r} is taken for {seen[row_hash]!r}"
         seen[row_hash] = row
     assert len(seen) == len(ROWS)
@@ -44,6 +44,6 @@ def test_equal_texts_come_from_equal_rows_only(one: list[Cell], other: list[Cell
 def test_a_text_is_compact_json_and_its_hash_is_sha256_of_its_utf8() -> None:
     text = hashing.canonical_text([None, "a\tb", "\N{SPOOL OF THREAD}", 7])
     assert text == '[null,"a\\tb","\N{SPOOL OF THREAD}",7]'
-    assert hashing.row_hash(text) == hashlib.sha256(text.encode("utf-8")).hexdigest().upper()
+    assert hashing.text_hash(text) == hashlib.sha256(text.encode("utf-8")).hexdigest().upper()
     # What sha256sum says of the two bytes "[]": hashes are stored, so they may never change.
-    assert hashing.row_hash("[]") == "4F53CDA18C2BAA0C0354BB5F9A3ECBE5ED12AB4D8E11BA873C2F11161202B945"
+    assert hashing.text_hash("[]") == "4F53CDA18C2BAA0C0354BB5F9A3ECBE5ED12AB4D8E11BA873C2F11161202B945"

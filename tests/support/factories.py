@@ -29,6 +29,7 @@ from connectors.tables import (
     staging,
     state,
 )
+from connectors.tables import plans as plan_tables
 from mappings import columns, loading, sizes
 from mappings import items as mapped
 from schemas import detection, events, items, versions
@@ -38,8 +39,8 @@ from schemas.failures import FailureType
 from schemas.orders import StagedOrder
 from schemas.versions import Version
 from sql import identifiers, tables
-from streams import retry, settle, stage
-from streams.detect import guard
+from streams import resources, retry, settle, stage
+from streams.detect import guard, plans
 from streams.detect import step as detect
 from streams.reconcile import comparison, expected, verify
 from tests.support import fakes
@@ -122,6 +123,8 @@ class World:
         self.topic = fakes.Topic()
         self.orders = orders.Orders(self.db, self.clock)
         self.state = state.State(self.db, self.clock)
+        self.plans = plan_tables.Plans(self.db, now=self.clock)
+        self.repairs = repairs.Repairs(self.db, self.clock)
         self.batches = batches.Batches(self.db, self.clock)
         self.failures = failures.Failures(self.db, now=self.clock)
         self.retries = retries.Retries(self.db, now=self.clock)
@@ -150,11 +153,32 @@ class World:
             publish=self.topic,
             mappings=self.mappings,
             limits=guard.Limits(deleted=0.2, changed=0.5, rows=50),
+            differing=lambda rows: self.comparison().remapped(rows),
+            planner=plans.Planner(self.orders, self.last_versions, self.mappings, plans.Pace(1000.0, 25), self.clock),
+            held_plans=self.plans,
             window=100_000,
             now=self.clock,
             new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128))).upper(),
         )
         self._item_ids = itertools.count(9_000_000_001)
+
+    def use(self, mappings: loading.Mappings) -> None:
+        """Another mapping, for every step: as after a restart of all processes."""
+        self.mappings = mappings
+        self.detector = replace(
+            self.detector, mappings=mappings, planner=replace(self.detector.planner, mappings=mappings)
+        )
+        self.stager = replace(self.stager, mappings=mappings)
+
+    def with_sizes(self, **changed: Any) -> loading.Mappings:
+        """The mapping with these fields of `sizes`."""
+        board = self.mappings.board
+        board = board.model_copy(update={"sizes": board.sizes.model_copy(update=changed)})
+        return loading.Mappings(board, self.mappings.customers, self.mappings.rules)
+
+    def last_versions(self, record_uuids: Sequence[str]) -> dict[str, plans.Known]:
+        """As streams.resources has them."""
+        return resources.last_versions(self.repairs, record_uuids)
 
     # The source, as the people who own it change it.
 
@@ -196,8 +220,11 @@ class World:
     def detect(
         self, chosen: detection.Filters | None = None, *, accept: bool = False, **parts: Any
     ) -> detection.PassReport:
-        """One pass; `parts` replace some of the detector's for this pass."""
-        return replace(self.detector, **parts).run(chosen, accept=accept)
+        """One pass; `parts` replace some of the detector's for this pass. `accept`: what a pass before it holds."""
+        detector = replace(self.detector, **parts)
+        if accept and (plan := self.detector.run().plan) is not None:
+            self.plans.accept(plan)
+        return detector.run(chosen)
 
     def passed(self, **parts: Any) -> list[events.OrderChanged]:
         """What one pass emits."""
@@ -230,13 +257,15 @@ class World:
         ]
 
     def _show(self, order: StagedOrder, item_id: str | None) -> None:
-        """Enters in the ledger what the board shows of this order now."""
+        """Enters in the ledger what the board shows of this order now; known subitems keep their ids."""
+        _, sizes = self.ledger.known([order.record_uuid]).get(order.record_uuid, (None, []))
+        known = {size.size_label: (size.item_id, size.board_id) for size in sizes}
         with self.db.write() as session:
             at = database.to_db_time(self.clock())
             session.execute("DELETE FROM SYNC_Ledger WHERE record_uuid = ?", (order.record_uuid,))
             if item_id is None:
                 return
-            entity = items.Entity(
+            item = items.Entity(
                 record_uuid=order.record_uuid,
                 item_id=item_id,
                 board_id=BOARD,
@@ -244,12 +273,18 @@ class World:
                 group_name=order.group_name,
                 columns=mapped.board_columns(order.values, order.record_uuid, self.mappings),
             )
-            ledger.remember(session, entity, order.version, at)
+            ledger.remember(session, item, order.version, at)
             for n, (size, quantity) in enumerate(order.sizes.items()):
-                columns = mapped.subitem_columns(size, quantity, self.mappings)
-                name, subitem_id = mapped.subitem_name(size, self.mappings), f"{item_id}{n:03}"
-                fields = {"size_label": size, "item_id": subitem_id, "name": name, "group_name": "", "columns": columns}
-                ledger.remember(session, entity.model_copy(update=fields), order.version, at)
+                subitem_id, board_id = known.get(size, (f"{item_id}{n:03}", BOARD))
+                subitem = items.Entity(
+                    record_uuid=order.record_uuid,
+                    size_label=size,
+                    item_id=subitem_id,
+                    board_id=board_id,
+                    name=mapped.subitem_name(size, self.mappings),
+                    columns=mapped.subitem_columns(size, quantity, self.mappings),
+                )
+                ledger.remember(session, subitem, order.version, at)
 
     def refuse(self, event: events.OrderEvent, **told: Any) -> events.OrderFailed:
         """The board refuses this order: what sync emits."""
@@ -293,7 +328,7 @@ class World:
     def verifier(self) -> verify.Verifier:
         return verify.Verifier(
             row_states.RowStates(self.db, self.production.columns),
-            repairs.Repairs(self.db, self.clock),
+            self.repairs,
             self.state,
             self.comparison(),
             self.clock,

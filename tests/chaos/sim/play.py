@@ -146,8 +146,10 @@ class Story:
                     self.wanted.clear()
                     await self.wanted.wait()
                 wanted = self._wanted
-                # What the guard stops a person looks at, and lets pass.
-                report = await asyncio.to_thread(detector.run, accept=held)
+                report = await asyncio.to_thread(detector.run)
+                if report.plan is not None:
+                    # What the guard holds a person looks at, and accepts.
+                    await asyncio.to_thread(parts.plans.accept, report.plan)
                 held = report.held is not None
                 async with self._passed:
                     self._done = wanted

@@ -14,6 +14,7 @@ from streams.detect import events as detect_events
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 MAPPINGS = loading.load()
 COLUMNS = ("CUSTOMER NAME", "PO NUMBER", "S", "M", "TOTAL QTY")
+ROW_HASH = hashing.RowHasher(COLUMNS)
 CREATED, UPDATED, DELETED = events.Change.CREATED, events.Change.UPDATED, events.Change.DELETED
 
 Told = tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]
@@ -36,6 +37,7 @@ def told(
         size_columns={"S", "M"},
         version=7,
         mappings=MAPPINGS,
+        row_hash_of=ROW_HASH,
         now=NOW,
         new_id=lambda: f"BATCH-{next(ids)}",
     )
@@ -48,7 +50,7 @@ def test_an_event_and_its_snapshot_say_the_same() -> None:
     assert event.row == {"CUSTOMER NAME": "greyson", "PO NUMBER": "4755", "TOTAL QTY": 5}
     assert event.sizes == {"S": 0}
     snapshot = moved["U1"]
-    assert snapshot.row_hash == event.row_hash == hashing.row_hash(row)
+    assert snapshot.row_hash == event.row_hash == ROW_HASH(row)
     assert (snapshot.state, snapshot.planned_mutations, snapshot.batch_id) == (SyncState.WAITING, 3, "BATCH-0")
 
 
@@ -92,7 +94,7 @@ def test_an_excluded_row_is_silent_only_where_the_board_cannot_show_it() -> None
         changed, moved = told([("A", "U1", UPDATED, None)], {"U1": ("H", was, blank)})
         assert not changed if is_silent else changed[0].change is DELETED
         assert moved["U1"].state is (SyncState.EXCLUDED if is_silent else SyncState.WAITING)
-        assert moved["U1"].row_hash == hashing.row_hash(blank)
+        assert moved["U1"].row_hash == ROW_HASH(blank)
         assert detect_events.excluded(changed, [moved["U1"]] if is_silent else []) == 1
 
 

@@ -40,22 +40,24 @@ def hundred(world: World) -> World:
         (1000, {UPDATED: 500}, False),
         (1000, {UPDATED: 501}, True),
         (49, {UPDATED: 49, DELETED: 0}, False),
-        (10, {CREATED: 100_000}, False),
+        (0, {CREATED: 100_000}, False),
+        (500, {CREATED: 500}, False),
+        (100, {CREATED: 500}, False),
+        (100, {CREATED: 501}, True),
+        (600, {CREATED: 601}, True),
         (0, {DELETED: 0, UPDATED: 0}, False),
     ],
 )
 def test_shares_are_of_the_known_rows_and_fewer_than_fifty_never_stop(
     known: int, counts: dict[events.Change, int], stops: bool
 ) -> None:
-    said = guard.reason(LIMITS, known, counts, {})
-    assert (said is not None) == stops
-    assert said is None or "--accept" in said
+    assert bool(guard.reasons(LIMITS, known, counts, {})) == stops
 
 
 def test_what_was_accepted_is_not_held_against_the_next_pass() -> None:
-    assert guard.reason(LIMITS, 1000, {UPDATED: 700}, {UPDATED: 690}) is None
-    assert guard.reason(LIMITS, 1000, {UPDATED: 700}, {UPDATED: 190}) is not None
-    assert guard.reason(LIMITS, 1000, {DELETED: 700}, {UPDATED: 700}) is not None
+    assert not guard.reasons(LIMITS, 1000, {UPDATED: 700}, {UPDATED: 690})
+    assert guard.reasons(LIMITS, 1000, {UPDATED: 700}, {UPDATED: 190})
+    assert guard.reasons(LIMITS, 1000, {DELETED: 700}, {UPDATED: 700})
 
 
 def test_an_emptied_source_stops_everything_until_a_person_says_so(hundred: World) -> None:
@@ -63,7 +65,7 @@ def test_an_emptied_source_stops_everything_until_a_person_says_so(hundred: Worl
     report = hundred.detect()
     assert report.held is not None
     assert "empty" in report.held
-    assert "--accept" in report.held
+    assert f"ordersync accept {report.plan}" in report.held
     assert (report.emitted, report.quiet) == (0, False)
     assert hundred.topic.take() == []
     assert hundred.state.get("detect.held") == report.held
@@ -79,11 +81,10 @@ def test_a_truncate_and_reload_never_reaches_the_board(hundred: World) -> None:
     assert "DELETED" not in {e.change for e in hundred.passed()}
     assert "91 of 102 orders were deleted" in str(hundred.detect().held)
     hundred.add(*(line for line in rows if line["record_uuid"] > identity(10)))
-    # The source is whole again, and still a person has to look.
-    assert hundred.detect().held is not None
-    report = hundred.detect(accept=True)
-    assert report.held is None
-    assert report.emitted == 0
+    # The source is whole again: a held pass looks again, and there is nothing left to ask a person about.
+    report = hundred.detect()
+    assert (report.held, report.emitted) == (None, 0)
+    assert hundred.state.get("detect.held") is None
     assert hundred.detect().quiet
 
 

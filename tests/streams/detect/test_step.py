@@ -503,7 +503,7 @@ def test_a_crash_before_the_rebaseline_repeats_nothing(world: World) -> None:
     with pytest.raises(_Crash):
         world.detect(accept=True, source=_Dying(world, at="rebaseline"))
     assert seen(world.topic.take()) == {identity(1): UPDATED}
-    assert world.detect(accept=True).rebaselined == 9
+    assert world.detect().rebaselined == 9
     assert world.topic.take() == []
     assert world.passed() == []
 
