@@ -51,7 +51,8 @@ class FixLoop:
     left_alone: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     _tried: set[str] = field(default_factory=set, init=False)
-    _words: dict[str, str] = field(default_factory=dict, init=False)
+    # The findings that were repaired, in their words.
+    _tried_words: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._repairer = self.parts.repairer()
@@ -86,9 +87,8 @@ class FixLoop:
         drift = audited.drift if audited else ()
         words = {uuid: str(one) for uuid, one in wrong.items()}
         for one in drift:
-            words[one.record_uuid] = f"{words.get(one.record_uuid, '')} {one}"
-        self.failed |= {uuid: text for uuid, text in words.items() if self._words.get(uuid) == text}
-        self._words |= words
+            words[one.record_uuid] = f"{words[one.record_uuid]}; {one}" if one.record_uuid in words else str(one)
+        self.failed |= {uuid: text for uuid, text in words.items() if self._tried_words.get(uuid) == text}
         extra = {one.record_uuid for one in drift if one.kind is audit.Kind.EXTRA}
         extra |= {uuid for uuid, one in wrong.items() if one.kind in _REMOVED}
         on_board = {one.record_uuid for one in drift} | {g.record_uuid for g in (audited.groups if audited else ())}
@@ -98,6 +98,7 @@ class FixLoop:
         self.held |= held
         self.left_alone |= self._not_ours(sorted(extra - held))
         skipped = held | self.failed.keys() | self.left_alone
+        self._tried_words |= {uuid: text for uuid, text in words.items() if uuid not in skipped}
         new, resent = self._by_kind(sorted((wrong.keys() | on_board | refused) - extra - skipped), wrong.keys())
         return [
             *self._repairer.source_events(new),

@@ -58,6 +58,10 @@ class Drift(Model):
     expected: str | None = None
     shown: str | None = None
 
+    def __str__(self) -> str:
+        where = f"[{self.field}]" + (f" of size {self.size}" if self.size else "")
+        return f"{self.record_uuid}: {self.kind.value}: {where}: expected {self.expected!r}, board {self.shown!r}"
+
 
 class RenamedGroup(Model):
     """A group of ours that a user renamed: one difference, however many of our items it has.

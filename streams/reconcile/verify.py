@@ -11,7 +11,7 @@ differs is read once more before it is reported, because it may have moved betwe
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -177,12 +177,15 @@ class _Facts:
 
 @dataclass(frozen=True)
 class Slice:
-    """The result of one slice: the orders that it compared, and the last of them; "" after the last one of all."""
+    """The result of one slice: the number of orders that it compared, and the last of them; "" after the last of all.
+
+    `strays` are orders that no source row explains; only the last slice looks for them.
+    """
 
     rows: int
     last: str
     wrong: tuple[Finding, ...]
-    warnings: int
+    strays: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -234,22 +237,18 @@ class Verifier:
             legacy=legacy,
         )
 
-    def look(self, after: str, count: int) -> Slice:
-        """Compares the next orders after this identity, "" for the first ones. Raises Transient.
-
-        The last slice also reports what no source row explains.
-        """
+    def look(self, after: str, count: int, also: Collection[str] = ()) -> Slice:
+        """Compares the next orders after this identity, "" for the first ones, and `also` these. Raises Transient."""
         facts = self._facts(frozenset(self.store.all_of(holds.FAMILY)))
         uuids = self.states.identities_after(after, count)
-        judged = self._judge(self.states.some(uuids, self._watched), facts, thorough=True)
-        suspects = [one for one in judged if one.finding is not None]
+        rows = self.states.some(sorted({*uuids, *also}), self._watched)
         tally, ended = _Tally(), len(uuids) < count
-        for one in self._confirmed(suspects, facts):
+        for one in self._confirmed([one for one in self._judge(rows, facts, thorough=True) if one.finding], facts):
             tally.add(one)
+        wrong = tuple(tally.wrong)
         if ended:
             self._add_strays(tally, {}, facts)
-        warnings = sum(one.warning is not None for one in judged)
-        return Slice(len(uuids), "" if ended else uuids[-1], tuple(tally.wrong), warnings)
+        return Slice(len(uuids), "" if ended else uuids[-1], wrong, tuple(tally.wrong[len(wrong) :]))
 
     @property
     def _watched(self) -> tuple[str, ...]:

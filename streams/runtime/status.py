@@ -13,7 +13,7 @@ from streams.detect import archive_queue
 from streams.detect import holds as hold
 from streams.detect import step as detect
 from streams.resources import Resources, utcnow
-from streams.runtime import heartbeat, verify_timer
+from streams.runtime import heartbeat, verify_slices, verify_timer
 
 
 class CustomerState(Model):
@@ -28,8 +28,8 @@ class Status(Model):
 
     `in_doubt`: requests without an answer, the oldest `in_doubt_since`; `parked`: orders that wait for them;
     `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
-    customer holds; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day;
-    `api_version`: how long the API supports the pinned version.
+    customer holds; `compared`: the round of slices; `rows`: the sizes of the tables that grow with every change;
+    `calls_today`: of this UTC day; `api_version`: how long the API supports the pinned version.
     """
 
     source_rows: int
@@ -48,6 +48,7 @@ class Status(Model):
     unarchived: tuple[archive_queue.QueuedSnapshot, ...]
     verified: dict[str, Any] | None
     audited: dict[str, Any] | None
+    compared: verify_slices.Round | None = None
     open_batches: tuple[dict[str, Any], ...]
     failures: dict[str, int]
     retries_paused: str | None
@@ -100,6 +101,7 @@ def collect(parts: Resources) -> Status:
         unarchived=tuple(archive_queue.read(parts.state).values()),
         verified=parts.state.get(verify_timer.LAST),
         audited=parts.state.get(verify_timer.BOARD),
+        compared=verify_slices.read(parts.state),
         open_batches=tuple(parts.batches.active()),
         failures=failures,
         retries_paused=None if retries.code is None else str(retries),
