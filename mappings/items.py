@@ -10,6 +10,9 @@ from schemas import orders
 from schemas.base import Cell, ColumnValue, Model
 from schemas.mappings import ColumnType
 
+# Cells of at most so many characters are remembered with their values, so many of each column.
+_SHORT, _KNOWN = 100, 4096
+
 _REQUIRED = values.BadValue("an order needs a value here", "Fill it in")
 
 
@@ -65,7 +68,9 @@ def _convert_fields(
         value = None
         if cell is not None:
             try:
-                value = field.convert(cell)
+                # Most cells of a table repeat those of other rows.
+                short = not isinstance(cell, str) or len(cell) <= _SHORT
+                value = field.convert_known(cell) if short else field.convert(cell)
                 if value is not None and field.is_text:
                     values.fit(value, staging=target_lengths.get(field.staging), api=field.api_limit)
             except values.BadValue as bad:
@@ -186,6 +191,7 @@ class _Field(NamedTuple):
     is_text: bool
     api_limit: int | None
     convert: Callable[[Cell], str | None]
+    convert_known: Callable[[Cell], str | None]
     payload: Callable[[str], ColumnValue]
 
 
@@ -204,7 +210,8 @@ def _fields(mappings: loading.Mappings) -> tuple[_Field, ...]:
             is_customer=column.transform is shapes.Transform.CUSTOMER,
             is_text=column.type not in (ColumnType.NUMBERS, ColumnType.DATE),
             api_limit=limits.get(column.type),
-            convert=_converter(column, mappings),
+            convert=(convert := _converter(column, mappings)),
+            convert_known=functools.lru_cache(maxsize=_KNOWN)(convert),
             payload=_PAYLOADS[column.type],
         )
         for column in mappings.board.columns
