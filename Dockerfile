@@ -25,6 +25,6 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 6066
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:6066/health', timeout=5)"]
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:6066/live', timeout=5)"]
 ENTRYPOINT ["ordersync"]
 CMD ["--help"]

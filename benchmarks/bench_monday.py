@@ -30,7 +30,7 @@ from schemas import events, versions
 from streams.delivery import health
 from streams.resources import Resources
 from streams.runtime import board_writer
-from streams.settings import Settings
+from streams.settings import BUNDLED, Settings
 
 BUDGET = 10_000_000
 # As many events as a worker's sync lane takes at once.
@@ -111,7 +111,9 @@ async def measure(*, orders: int, seed: int, minute: float, points: int) -> Figu
         folder = Path(name)
         with simulator(folder, minute=minute, points=points) as url:
             (folder / "locks").mkdir()
-            settings = Settings(home=folder, monday_minute=minute, monday_token_tier="personal", monday_plan="pro")
+            settings = Settings(
+                home=folder, monday_url=BUNDLED, monday_minute=minute, monday_token_tier="personal", monday_plan="pro"
+            )
             parts = Resources(settings, monday_url=url)
             parts.db.apply_schema(datetime.now(UTC))
             waiting = staged(parts, orders, seed)

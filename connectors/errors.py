@@ -10,7 +10,8 @@ OrdersyncError
 │   ├── AccountStop      (monday/error_table.py) the API refuses the whole account
 │   ├── BoardStop        (monday/error_table.py) the API refuses the whole board
 │   └── NoSuchCustomer   (streams/commands/replay.py) no order has a customer of this name
-└── LeaseLost            another process is the writer now: the process ends at once and writes nothing more
+├── LeaseLost            another process is the writer now: the process ends at once and writes nothing more
+└── Outdated             the files that this process read at its start have changed: it ends and starts again
 
 Not in the tree, because they never leave their package: codec.Undecodable (schemas), MappingError (schemas), guard.Stop
 (streams/detect). tests/test_architecture.py compares this drawing with the classes.
@@ -58,3 +59,7 @@ class Misconfigured(OrdersyncError):
 
 class LeaseLost(OrdersyncError):
     """Another process is the lease holder now. The process ends: it neither waits nor retries."""
+
+
+class Outdated(OrdersyncError):
+    """The files that this process read at its start have changed. The process ends: after a restart it knows them."""

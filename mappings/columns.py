@@ -1,7 +1,8 @@
 """The watched columns of the source, the text lengths of the staging columns, and the columns that users own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from mappings import loading
 from schemas import mappings as shapes
@@ -29,9 +30,19 @@ def text_length(sql_type: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def text_lengths(staging_columns: Sequence[tuple[str, str]]) -> dict[str, int | None]:
-    """The `target_lengths` of items.convert, from the staging table's (name, SQL type) pairs."""
-    return {name: text_length(sql_type) for name, sql_type in staging_columns}
+def text_lengths(
+    staging_columns: Sequence[tuple[str, str]], declared: Mapping[str, int | None] = MappingProxyType({})
+) -> dict[str, int | None]:
+    """The `target_lengths` of items.convert, from the staging table's (name, SQL type) pairs.
+
+    `declared` are the lengths in our own schema. The smaller of the two holds, so that an engine whose texts have no
+    length (SQLite) refuses what SQL Server would.
+    """
+    lengths = {}
+    for name, sql_type in staging_columns:
+        limits = [limit for limit in (text_length(sql_type), declared.get(name)) if limit is not None]
+        lengths[name] = min(limits, default=None)
+    return lengths
 
 
 def owned_by_people(mappings: loading.Mappings) -> frozenset[str]:

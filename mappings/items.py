@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mappings import loading, sizes, values
@@ -29,19 +30,26 @@ def convert(
     size_columns: Sequence[str],
     mappings: loading.Mappings,
     target_lengths: Mapping[str, int | None],
+    cut: Mapping[str, int] = MappingProxyType({}),
 ) -> Conversion:
     """Validate and convert a whole source row: the result lists every problem of the order.
 
     `row` maps source columns to cells, the key (`record_uuid`) included; blank cells may be absent.
     `target_lengths` maps a staging column to the length of its text type; None or absent means no limit.
+    `cut` gives the true length of each text of which `row` has only the beginning: it refuses the order.
     No content of a row raises an error.
     """
     customer, staged, problems = _convert_fields(row, mappings, target_lengths)
     quantities, size_problems = _melt(row, size_columns, mappings)
     name, group = item_name(row, mappings), group_name(customer, row, mappings)
     problems += size_problems
+    problems += _part_problems(row, mappings)
     problems += _name_problems(name, group, mappings.board, target_lengths)
     problems += _total_length_problems(staged, mappings.board)
+    if cut:
+        # What else is wrong with the beginning of a text says nothing about the whole of it.
+        problems = [problem for problem in problems if problem.column not in cut]
+        problems += _cut_problems(row, cut, mappings.board)
 
     # A source column that feeds two board columns has its problem only once.
     distinct = tuple(dict.fromkeys(problems))
@@ -75,7 +83,10 @@ def _convert_fields(
                     values.fit(value, staging=target_lengths.get(field.staging), api=field.api_limit)
             except values.BadValue as bad:
                 problems.append(bad.problem(field.source, cell))
-                continue
+                # A warning leaves the value out, and a required column needs one.
+                if bad.severity is orders.Severity.ERROR or not field.required:
+                    continue
+                value = None
         if value is not None:
             staged[field.staging] = value
             if field.is_customer:
@@ -96,6 +107,17 @@ def _melt(
     return quantities, problems
 
 
+def _part_problems(row: Mapping[str, Cell], mappings: loading.Mappings) -> list[orders.Problem]:
+    """The parts of item name and group name that are no text to send, whether they are mapped to a column or not."""
+    problems = []
+    for column in dict.fromkeys([*mappings.board.item_name.parts, *mappings.board.group.seasons]):
+        try:
+            values.text(row.get(column), mappings.rules)
+        except values.BadValue as bad:
+            problems.append(bad.problem(column, row.get(column)))
+    return problems
+
+
 def _name_problems(
     name: str, group: str, board: shapes.BoardMapping, target_lengths: Mapping[str, int | None]
 ) -> list[orders.Problem]:
@@ -109,6 +131,16 @@ def _name_problems(
             values.fit(text, staging=target_lengths.get(staging), api=limit)
         except values.BadValue as bad:
             problems.append(bad.problem(title, text))
+    return problems
+
+
+def _cut_problems(row: Mapping[str, Cell], cut: Mapping[str, int], board: shapes.BoardMapping) -> list[orders.Problem]:
+    """One problem for each text that detection has cut."""
+    problems = []
+    for column, length in cut.items():
+        reason = f"it has {length} characters, and one item takes {board.limits.item_bytes} bytes of text"
+        bad = values.BadValue(reason, "Shorten it")
+        problems.append(bad.problem(column, row.get(column), length=length))
     return problems
 
 
@@ -232,6 +264,8 @@ def _converter(column: shapes.Column, mappings: loading.Mappings) -> Callable[[C
     def mapped(cell: Cell) -> str | None:
         written = values.plain(cell, rules)
         becomes = known.get(values.key(written)) if written else None
+        if becomes is None:
+            values.refuse_error(written, rules)
         if written and becomes is None and not keep:
             raise values.BadValue(
                 f"the list {name!r} of values.csv does not know it",

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from schemas import mappings as shapes
 
 BUNDLED = Path(__file__).parent
 _BLANK, _CURRENCY = "blank", "currency"
+_SPREADSHEET_ERROR, _SUSPICIOUS_DATE = "spreadsheet error", "suspicious date"
+_PLAIN = (_BLANK, _CURRENCY, _SPREADSHEET_ERROR, _SUSPICIOUS_DATE)  # lists that only name values
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity, so that functions can cache by mapping
@@ -31,15 +34,16 @@ def load(folder: Path | None = None) -> Mappings:
 
     Raises MappingError with every mistake of all three files: file, line, key and advice.
     """
-    return _bundled() if folder is None else _load(folder)
+    return _bundled() if folder is None else read(folder)
 
 
 @functools.cache
 def _bundled() -> Mappings:
-    return _load(BUNDLED)
+    return read(BUNDLED)
 
 
-def _load(folder: Path) -> Mappings:
+def read(folder: Path) -> Mappings:
+    """The mapping in `folder` as its files are now. Raises MappingError with every mistake of all three files."""
     board_file = reading.read_yaml(folder / "board.yaml")
     customer_file = reading.read_csv(folder / "customers.csv", ("alias", "canonical"))
     value_file = reading.read_csv(folder / "values.csv", ("list", "value", "becomes"))
@@ -59,29 +63,47 @@ def _load(folder: Path) -> Mappings:
 
 
 def _rules(document: reading.Document) -> shapes.ValueRules:
-    lists: dict[str, dict[str, str]] = {_BLANK: {}, _CURRENCY: {}}
+    lists: dict[str, dict[str, str]] = {name: {} for name in _PLAIN}
     for line, name, value, becomes in document.data:
         known = lists.setdefault(name, {})
-        is_plain = name in (_BLANK, _CURRENCY)
+        is_plain = name in _PLAIN
         if not name or not value:
             mistake = "a list and a value are both needed: fill in the blank one or remove the line"
         elif is_plain and becomes:
             mistake = f"the list {name!r} only names values: leave the third cell blank"
         elif not is_plain and not becomes:
             mistake = f"{value!r} becomes nothing: write what it becomes"
+        elif name == _SUSPICIOUS_DATE and not _is_date(value):
+            mistake = f"{value!r} is not a date: write it as YYYY-MM-DD"
+        elif name == _SPREADSHEET_ERROR and not value.startswith("#"):
+            mistake = f"{value!r} does not begin with #, as the errors of spreadsheets do: is it a blank?"
         elif _as_matched(name, value) in known:
             mistake = f"{value!r} is in the list {name!r} already: remove one of the two"
         else:
             known[_as_matched(name, value)] = becomes
             continue
         document.blame_line(line, mistake)
-    return shapes.ValueRules(blank=frozenset(lists.pop(_BLANK)), currency=tuple(lists.pop(_CURRENCY)), maps=lists)
+    plain = {name: lists.pop(name) for name in _PLAIN}
+    return shapes.ValueRules(
+        blank=frozenset(plain[_BLANK]),
+        currency=tuple(plain[_CURRENCY]),
+        spreadsheet_errors=frozenset(plain[_SPREADSHEET_ERROR]),
+        suspicious_dates=frozenset(plain[_SUSPICIOUS_DATE]),
+        maps=lists,
+    )
 
 
 def _as_matched(name: str, value: str) -> str:
-    if name == _CURRENCY:
+    if name in (_CURRENCY, _SUSPICIOUS_DATE):
         return value
-    return value.casefold() if name == _BLANK else values.key(value)
+    return value.casefold() if name in (_BLANK, _SPREADSHEET_ERROR) else values.key(value)
+
+
+def _is_date(value: str) -> bool:
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
 
 
 def _board(document: reading.Document) -> shapes.BoardMapping | None:
@@ -154,7 +176,7 @@ def _clashes(data: Any) -> Iterator[tuple[reading.Location, str]]:
 
 
 def _check_maps(board: reading.Document, value_file: reading.Document, rules: shapes.ValueRules) -> None:
-    used = {_BLANK, _CURRENCY}
+    used = set(_PLAIN)
     for location, column in _dicts(board.data, "columns"):
         value_map = column.get("map")
         name = value_map.get("list") if isinstance(value_map, dict) else None

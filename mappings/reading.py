@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from schemas import texts
+
 Location = tuple[str | int, ...]
 
 
@@ -89,7 +91,7 @@ def read_csv(path: Path, header: tuple[str, ...]) -> Document:
                 words = f"{len(cells)} cells where {len(header)} belong: quote a cell that contains a comma"
                 document.blame_line(line, words)
             else:
-                document.data.append((line, *(cell.strip() for cell in cells)))
+                document.data.append((line, *(texts.trimmed(cell) for cell in cells)))
     except csv.Error as error:
         document.blame_line(reader.line_num, f"not readable as CSV ({error}): correct this line")
     if not document.data and not document.notes:

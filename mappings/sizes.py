@@ -65,9 +65,10 @@ def is_integer(sql_type: str) -> bool:
 def quantity(cell: Cell, rules: shapes.ValueRules) -> int | None:
     """A whole number from 0 to the largest INT; 12.0, " 7 " and 1,200 are whole numbers too. None when blank.
 
-    Raises BadValue for any other text: a quantity is never guessed.
+    Raises BadValue for any other text and for a number with a fraction: a quantity is never guessed.
     """
-    if isinstance(cell, str):
+    # A cell of a column that is no integer column may hold a fraction: it is read as text, so that none is cut off.
+    if cell is not None and not isinstance(cell, int):
         written = values.text(cell, rules)
         if written is None:
             return None

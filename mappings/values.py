@@ -10,7 +10,7 @@ from datetime import date as calendar_date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from schemas import mappings as shapes
-from schemas import orders
+from schemas import orders, texts
 from schemas.base import Cell
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -29,8 +29,14 @@ _FOUR_PLACES = Decimal("0.0001")
 _DIGITS = 14  # before the point, in DECIMAL(18,4)
 _EXACT = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
-_YEAR_FIRST = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?: (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])?")
+_YEAR_FIRST = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
 _SLASHED = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
+# 00:00, 00:00:00, 00:00:00.000000; the zone that may follow is UTC.
+_TIME = re.compile(
+    r"(?P<day>[^ T]+)[ T](?P<time>(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?)"
+    r"(?P<zone> ?(?:Z|[+-]00:?00))?"
+)
+_MIDNIGHT = re.compile(r"[0:.]+")
 
 Converter = Callable[[Cell, shapes.ValueRules], str | None]
 
@@ -46,34 +52,37 @@ class BadValue(ValueError):
         self.advice = advice
         self.severity = severity
 
-    def problem(self, column: str, cell: Cell) -> orders.Problem:
-        """The problem of one cell of a row, with this reason and advice."""
+    def problem(self, column: str, cell: Cell, *, length: int | None = None) -> orders.Problem:
+        """The problem of one cell of a row, with this reason and advice.
+
+        A long text is shown cut, with its length in UTF-16 units: `length`, where the cell has only its beginning.
+        """
         # UTF-8 cannot encode half a character, and the problem must reach the ERR row.
         shown = None if cell is None else _HALF_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", str(cell))
-        if shown is not None and len(shown) > _SHOWN:
-            shown = f"{shown[:_SHOWN]}… ({len(shown)} characters)"
+        if shown is not None and (length is not None or len(shown) > _SHOWN):
+            shown = texts.shortened(shown, _SHOWN, length)
         return orders.Problem(
             column=column, value=shown, reason=self.reason, advice=self.advice, severity=self.severity
         )
 
 
 def clean(raw: str) -> str:
-    """The text trimmed (a no-break space is white space), with each run of control characters as one space."""
-    return (raw if raw.isprintable() else _CONTROL.sub(" ", raw)).strip()
+    """The text trimmed (see texts.trimmed), with each run of control characters as one space."""
+    return texts.trimmed(raw if raw.isprintable() else _CONTROL.sub(" ", raw))
 
 
 def key(raw: str) -> str:
     """The key of a word in a value map: without case and spaces."""
-    return "".join(raw.split()).casefold()
+    return "".join(texts.trimmed(raw).split()).casefold()
 
 
 def plain(cell: Cell, rules: shapes.ValueRules) -> str:
-    """One line of trimmed text; "" for NULL, white space, or a word that means blank (nan, none, null)."""
+    """One line of trimmed text; "" for NULL, a text without a visible character, or a word that means blank."""
     if cell is None:
         return ""
-    if not isinstance(cell, str):
+    if isinstance(cell, int):
         return str(cell)
-    cleaned = clean(cell)
+    cleaned = clean(str(cell))
     return "" if cleaned.casefold() in rules.blank else cleaned
 
 
@@ -83,16 +92,16 @@ def is_blank(cell: Cell, rules: shapes.ValueRules) -> bool:
 
 
 def text(cell: Cell, rules: shapes.ValueRules) -> str | None:
-    """One line of text; None when blank."""
-    return _whole(plain(cell, rules)) or None
+    """One line of text; None when blank. Raises BadValue for the error of a spreadsheet and for half a character."""
+    return _whole(plain(cell, rules), rules) or None
 
 
 def long_text(cell: Cell, rules: shapes.ValueRules) -> str | None:
-    """Text with its inner newlines, each as a line feed; None when blank."""
+    """Text with its inner newlines, each as a line feed; None when blank. Raises as `text` does."""
     if not isinstance(cell, str) or cell.isprintable():
         return text(cell, rules)
-    cleaned = _CONTROL_BUT_NEWLINE.sub(" ", _NEWLINE.sub("\n", cell)).strip()
-    return None if cleaned.casefold() in rules.blank else _whole(cleaned) or None
+    cleaned = texts.trimmed(_CONTROL_BUT_NEWLINE.sub(" ", _NEWLINE.sub("\n", cell)))
+    return None if cleaned.casefold() in rules.blank else _whole(cleaned, rules) or None
 
 
 def label(cell: Cell, rules: shapes.ValueRules) -> str | None:
@@ -106,8 +115,8 @@ def number(cell: Cell, rules: shapes.ValueRules) -> str | None:
     One currency sign (before or after), one percent sign and correct thousands separators are removed. More than four
     decimals are rounded half-even. Raises BadValue for any other text.
     """
-    written = plain(cell, rules)
-    if not written:
+    written = text(cell, rules)
+    if written is None:
         return None
     if _PLAIN_NUMBER.fullmatch(written):  # nearly all cells: exact without arithmetic
         whole, _, fraction = written.partition(".")
@@ -128,16 +137,24 @@ def number(cell: Cell, rules: shapes.ValueRules) -> str | None:
 
 
 def date(cell: Cell, rules: shapes.ValueRules) -> str | None:
-    """An ISO date from YYYY-MM-DD, MM/DD/YYYY, DD/MM/YYYY or YYYY-MM-DD HH:MM:SS, tried in that order.
+    """An ISO date from YYYY-MM-DD, MM/DD/YYYY or DD/MM/YYYY, tried in that order: 03/04/2025 is 4 March.
 
-    Raises BadValue for any other text. 03/04/2025 is 4 March, and 25/12/2025 is 25 December.
+    A time of day may follow, after a space or T: HH:MM, with seconds, with a fraction of them. With a zone behind it,
+    which has to be UTC, only a time of zero is read, because any other is another day elsewhere. Raises BadValue for
+    any other text, and a WARNING for a date that stands for "none", such as 1900-01-01.
     """
-    written = plain(cell, rules)
-    if not written:
+    written = text(cell, rules)
+    if written is None:
         return None
     iso = _read_date(written)
     if iso is None:
         raise BadValue("it is not a date that can be read", "Write it as YYYY-MM-DD, or leave it blank")
+    if iso in rules.suspicious_dates:
+        raise BadValue(
+            "programs write this date where there is none",
+            "The board shows no date; leave it blank, or write the true date",
+            orders.Severity.WARNING,
+        )
     return iso
 
 
@@ -151,25 +168,27 @@ CONVERTERS: Mapping[shapes.ColumnType, Converter] = {
 }
 
 
-def utf16_length(value: str) -> int:
-    """The length in UTF-16 units, as SQL Server and Monday.com count it: an emoji has two."""
-    return len(value) if value.isascii() else len(value.encode("utf-16-le", "surrogatepass")) // 2
-
-
 def fit(value: str, *, staging: int | None, api: int | None) -> None:
     """Raise BadValue when a text exceeds the limit of its staging column or of the API; None is no limit."""
     # A character has at most two units: the exact length is needed for few texts.
     most = 2 * len(value)
     if (staging is None or most <= staging) and (api is None or most <= api):
         return
-    length = utf16_length(value)
+    length = texts.length(value)
     if api is not None and length > api and (staging is None or api <= staging):
         raise BadValue(f"it has {length} characters and Monday.com takes {api}", "Shorten it")
     if staging is not None and length > staging:
         raise BadValue(f"it has {length} characters and its staging column takes {staging}", "Shorten it")
 
 
-def _whole(cleaned: str) -> str:
+def refuse_error(written: str, rules: shapes.ValueRules) -> None:
+    """Raise BadValue when a text is the error of a spreadsheet, such as #N/A: its cell holds no value."""
+    if written[:1] == "#" and written.casefold() in rules.spreadsheet_errors:
+        raise BadValue("it is the error of a spreadsheet", "Correct the formula that it comes from, or leave it blank")
+
+
+def _whole(cleaned: str, rules: shapes.ValueRules) -> str:
+    refuse_error(cleaned, rules)
     if not cleaned.isprintable() and _HALF_CHARACTER.search(cleaned):
         raise BadValue("it contains half a character (a lone surrogate)", "Type the text again")
     return cleaned
@@ -177,6 +196,10 @@ def _whole(cleaned: str) -> str:
 
 @functools.lru_cache(maxsize=4096)  # a season of orders shares a few hundred dates
 def _read_date(written: str) -> str | None:
+    if with_time := _TIME.fullmatch(written):
+        if with_time["zone"] and not _MIDNIGHT.fullmatch(with_time["time"]):
+            return None
+        written = with_time["day"]
     candidates: list[tuple[int, int, int]] = []
     if match := _YEAR_FIRST.fullmatch(written):
         candidates = [(int(match[1]), int(match[2]), int(match[3]))]
@@ -194,16 +217,16 @@ def _read_date(written: str) -> str | None:
 def _without_signs(written: str, currency: tuple[str, ...]) -> tuple[bool, str]:
     """Is the number negative? And its digits without sign, currency sign and percent sign."""
     sign = written[:1] if written[0] in "+-" else ""
-    bare = written[len(sign) :].lstrip() if sign else written
+    bare = texts.trimmed(written[len(sign) :]) if sign else written
     if bare.endswith("%"):
-        return sign == "-", bare[:-1].rstrip()
+        return sign == "-", texts.trimmed(bare[:-1])
     for mark in currency:
         if bare.startswith(mark):
-            bare = bare[len(mark) :].lstrip()
+            bare = texts.trimmed(bare[len(mark) :])
             if not sign and bare[:1] in ("+", "-"):
                 sign, bare = bare[0], bare[1:]
             break
         if bare.endswith(mark):
-            bare = bare[: -len(mark)].rstrip()
+            bare = texts.trimmed(bare[: -len(mark)])
             break
     return sign == "-", bare

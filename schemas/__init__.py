@@ -10,6 +10,7 @@
     items.py      mutations of the board and their outcomes
     failures.py   the kinds of failure in the ERR tables, and undecodable bytes
     mappings.py   the shape of board.yaml and values.csv
+    texts.py      how a text is trimmed, measured and cut
     workers.py    the state that worker and poller report
 
 Imports: pydantic only; imported by: every other package but sql.

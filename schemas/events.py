@@ -50,6 +50,8 @@ class OrderEvent(Model):
 class OrderChanged(OrderEvent):
     """A watched row differs from its snapshot row. `row` and `sizes` are its watched columns that are not NULL.
 
+    `cut` gives the true length, in UTF-16 units, of each text that is too long for an event: `row` has only its
+    beginning, so stage refuses the order.
     `position` counts the events of a pass. Version and position form the key of the staged row, so that a repeated
     event has the same key. An event of cause REPLAY re-emits a version, so that sync repairs every difference.
     `mapping` is the fingerprint of the poller's mapping; "" in an event of an earlier version.
@@ -62,6 +64,7 @@ class OrderChanged(OrderEvent):
     mapping: str = ""
     row: dict[str, Cell]
     sizes: dict[str, Cell]
+    cut: dict[str, int] = {}
 
     @property
     def stg_id(self) -> int:

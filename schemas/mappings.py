@@ -236,13 +236,16 @@ class BoardMapping(Strict):
 
 
 class ValueRules(Strict):
-    """values.csv: words that mean blank (casefolded), currency signs to remove, and value maps by name.
+    """values.csv: words that mean blank, currency signs to remove, whole values that a spreadsheet writes for an error,
+    ISO dates that stand for "none", and value maps by name.
 
-    The keys of a map have no case and no spaces.
+    Words and errors are casefolded. The keys of a map have no case and no spaces.
     """
 
     blank: frozenset[str]
     currency: tuple[str, ...]
+    spreadsheet_errors: frozenset[str] = frozenset()
+    suspicious_dates: frozenset[str] = frozenset()
     maps: dict[str, dict[str, str]]
 
 

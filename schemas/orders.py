@@ -1,6 +1,9 @@
 """An order that the mapping converted, one that is staged, and the problems of either."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+
+from pydantic import TypeAdapter
 
 from schemas.base import Cell, Model, Origin
 from schemas.batches import StagingStatus
@@ -27,6 +30,19 @@ class Problem(Model):
         return f"[{self.column}] is {shown}: {self.reason}. {self.advice}"
 
 
+_PROBLEMS = TypeAdapter(tuple[Problem, ...])
+
+
+def stored_problems(problems: Sequence[Problem]) -> str | None:
+    """The problems as the JSON of a column; None when there are none."""
+    return _PROBLEMS.dump_json(tuple(problems)).decode() if problems else None
+
+
+def read_problems(stored: str | None) -> tuple[Problem, ...]:
+    """The problems that `stored_problems` wrote."""
+    return _PROBLEMS.validate_json(stored) if stored else ()
+
+
 class Order(Model):
     """A valid, converted order: the content of the staging tables and the board.
 
@@ -40,6 +56,16 @@ class Order(Model):
     values: dict[str, Cell]
     sizes: dict[str, int]
     warnings: tuple[Problem, ...] = ()
+
+
+class OrderWarning(Model):
+    """A warning of an order in production: that of its settled version."""
+
+    record_uuid: str
+    version: int
+    customer: str
+    order_number: str
+    problem: Problem
 
 
 class StagedOrder(Model):

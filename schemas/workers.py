@@ -1,8 +1,11 @@
-"""The state of a worker or the poller, as it reports it to SQL and at /health."""
+"""The state of a worker or the poller, as it reports it to SQL and at /live."""
 
 from datetime import datetime
 
 from schemas.base import Model
+
+# A process without a heartbeat for so many seconds does not run; it repeats its heartbeat every 10 s.
+SILENT = 30.0
 
 
 class ApiBudget(Model):
@@ -30,8 +33,11 @@ class WorkerState(Model):
     """One process. `holding` maps a topic to the reason why its lane is paused, `events` to its events since the start.
 
     `trouble` names each paused lane that waits for an operator, a token, a permission, a board or the day's calls,
-    "kafka" when no broker answers, and "board" when orders wait because the board is full. A wait for the API's minute
-    is no trouble. The poller has no address and no budget.
+    "kafka" when no broker answers, "api" when the API does not, and "board" when orders wait because the board is full.
+    `asks` are those of them that only an operator can end. A wait for the API's minute is no trouble.
+
+    The poller has no address and no budget; `every` is its pause between two passes in seconds. `since` is the start
+    of the process (UTC). `stopped`: this was its last heartbeat, because it was stopped in order.
     """
 
     role: str = "worker"
@@ -43,8 +49,12 @@ class WorkerState(Model):
     trouble: list[str]
     events: dict[str, int]
     budget: ApiBudget | None
+    # Older processes do not report these.
+    asks: list[str] = []
+    since: datetime | None = None
+    every: float = 0.0
+    stopped: bool = False
 
-    @property
-    def well(self) -> bool:
-        """No lane waits for an operator or for the broker."""
-        return not self.trouble
+    def silent(self, now: datetime) -> bool:
+        """Whether its heartbeats ended, by this time (UTC)."""
+        return (now - self.at).total_seconds() > SILENT

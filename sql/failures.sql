@@ -107,6 +107,14 @@ FROM (SELECT e.err_id, 'ORDER' AS kind, e.customer, e.order_number, NULL AS size
   FROM ERR_MON_CustMasterSchedule_Subitems AS f WHERE f.resolved_date IS NULL) AS q
 ORDER BY q.created_date DESC, q.err_id DESC
 
+-- name: open_counts
+-- How many failures of orders and sizes are open, by code.
+SELECT q.error_code, COUNT(*) AS [open]
+FROM (SELECT e.error_code FROM ERR_MON_CustMasterSchedule AS e WHERE e.resolved_date IS NULL
+  UNION ALL
+  SELECT f.error_code FROM ERR_MON_CustMasterSchedule_Subitems AS f WHERE f.resolved_date IS NULL) AS q
+GROUP BY q.error_code
+
 -- name: open_batches
 -- The batches of the open failures of these orders.
 SELECT DISTINCT CAST(e.batch_id AS NVARCHAR(36)) AS batch_id FROM ERR_MON_CustMasterSchedule AS e

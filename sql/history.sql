@@ -4,10 +4,11 @@ SELECT s.record_uuid, s.[CUSTOMER NAME] AS customer, s.[AAG ORDER NUMBER] AS num
 FROM ORDERS_UNIFIED AS s WHERE s.record_uuid = ?
 
 -- name: source_by_number
--- The source rows with an order number or a customer's PO number.
+-- The source rows whose order number or PO number contains a text.
 SELECT s.record_uuid, s.[CUSTOMER NAME] AS customer, s.[AAG ORDER NUMBER] AS number, s.[PO NUMBER] AS po
 FROM ORDERS_UNIFIED AS s
-WHERE s.record_uuid IS NOT NULL AND (TRIM(s.[AAG ORDER NUMBER]) = ? OR TRIM(s.[PO NUMBER]) = ?)
+WHERE s.record_uuid IS NOT NULL AND (REPLACE(s.[AAG ORDER NUMBER], ?, '') <> s.[AAG ORDER NUMBER]
+    OR REPLACE(s.[PO NUMBER], ?, '') <> s.[PO NUMBER])
 
 -- name: known_by_uuid
 -- The snapshot row of an identity, also when its source row has left.
@@ -15,9 +16,10 @@ SELECT p.record_uuid, p.customer, p.[AAG ORDER NUMBER] AS number, p.[PO NUMBER] 
 FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.record_uuid = ?
 
 -- name: known_by_number
--- The snapshot rows with an order number or a PO number, also when their source rows have left.
+-- The snapshot rows whose order number or PO number contains a text, also when their source rows have left.
 SELECT p.record_uuid, p.customer, p.[AAG ORDER NUMBER] AS number, p.[PO NUMBER] AS po
-FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE TRIM(p.[AAG ORDER NUMBER]) = ? OR TRIM(p.[PO NUMBER]) = ?
+FROM ORDERS_UNIFIED_SNAPSHOT AS p
+WHERE REPLACE(p.[AAG ORDER NUMBER], ?, '') <> p.[AAG ORDER NUMBER] OR REPLACE(p.[PO NUMBER], ?, '') <> p.[PO NUMBER]
 
 -- name: staged_by_uuid
 -- The staged versions of an identity: for an order that left, only they have its numbers.
@@ -39,7 +41,7 @@ FROM ORDERS_UNIFIED_SNAPSHOT AS p WHERE p.record_uuid = ?
 -- Every staged version of an order that is still stored.
 SELECT s.stg_id, s.version, s.row_hash, s.stg_status, CAST(s.stg_batch_id AS NVARCHAR(36)) AS batch_id,
   s.stg_created_date, s.stg_processed_date, s.stg_monday_item_id, s.stg_error_message, s.update_operation,
-  s.validation_status, s.kafka_partition, s.kafka_offset, s.source_row
+  s.validation_status, s.kafka_partition, s.kafka_offset, s.source_row, s.warnings
 FROM STG_MON_CustMasterSchedule AS s WHERE s.source_uuid = ? ORDER BY s.version
 
 -- name: staged_sizes
@@ -72,4 +74,4 @@ FROM ERR_MON_CustMasterSchedule_Subitems AS f WHERE f.record_uuid = ?
 
 -- name: production
 -- An order in production.
-SELECT m.version, m.promoted_at, m.[Item ID] AS item_id FROM MON_CustMasterSchedule AS m WHERE m.source_uuid = ?
+SELECT m.version, m.promoted_at, m.[Item ID] AS item_id, m.warnings FROM MON_CustMasterSchedule AS m WHERE m.source_uuid = ?

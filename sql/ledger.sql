@@ -12,6 +12,14 @@ SELECT g.item_id, g.record_uuid FROM SYNC_Ledger AS g WHERE g.active = 1 AND g.i
 SELECT group_name, COUNT(*) AS items FROM SYNC_Ledger
 WHERE active = 1 AND size_label = '' AND group_name IN ({marks}) GROUP BY group_name
 
+-- name: active_items
+-- The active items that the ledger knows, in the order of their creation.
+SELECT board_id, item_id FROM SYNC_Ledger WHERE active = 1 AND size_label = '' ORDER BY item_id
+
+-- name: promoted
+-- Those of these orders that production has: the board shows them.
+SELECT p.source_uuid FROM MON_CustMasterSchedule AS p WHERE p.source_uuid IN ({marks})
+
 -- name: changed_since
 -- The orders of which the API confirmed anything since then.
 SELECT DISTINCT record_uuid FROM SYNC_Ledger WHERE updated_at >= ?
@@ -39,6 +47,14 @@ SELECT group_name, group_id FROM SYNC_Groups WHERE board_id = ?
 INSERT INTO SYNC_Groups (board_id, group_name, group_id)
 SELECT CAST(? AS NVARCHAR(20)), CAST(? AS NVARCHAR(255)), CAST(? AS NVARCHAR(255))
 WHERE NOT EXISTS (SELECT 1 FROM SYNC_Groups WHERE board_id = ? AND group_name = ?)
+
+-- name: forget_entities
+-- Removes every item and subitem: the binding to their board ends.
+DELETE FROM SYNC_Ledger
+
+-- name: forget_all_groups
+-- Removes the groups of every board.
+DELETE FROM SYNC_Groups
 
 -- name: forget_groups
 -- Removes the groups of a board, before those that were just read.

@@ -6,15 +6,15 @@ LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 WHERE s.record_uuid IS NOT NULL
 
 -- name: scan_chosen
--- The same for some raw customer names, one PO number and two seasons; a filter whose flag is 0 chooses all rows.
+-- The same for some raw customer names, PO numbers and seasons; a filter whose flag is 0 chooses all rows.
 SELECT s.record_uuid, p.row_hash, {texts}
 FROM ORDERS_UNIFIED AS s
 LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 WHERE s.record_uuid IS NOT NULL
   AND (CAST(? AS INT) = 0 OR s.[CUSTOMER NAME] IN ({marks}))
-  AND (CAST(? AS INT) = 0 OR TRIM(s.[PO NUMBER]) = ?)
-  AND (CAST(? AS INT) = 0 OR TRIM(s.[AAG SEASON]) = ?)
-  AND (CAST(? AS INT) = 0 OR TRIM(s.[CUSTOMER SEASON]) = ?)
+  AND (CAST(? AS INT) = 0 OR s.[PO NUMBER] IN ({po_number_marks}))
+  AND (CAST(? AS INT) = 0 OR s.[AAG SEASON] IN ({aag_season_marks}))
+  AND (CAST(? AS INT) = 0 OR s.[CUSTOMER SEASON] IN ({customer_season_marks}))
 
 -- name: rows
 -- Hash and state of the snapshot row, and the canonical text in pieces, of chosen source rows.
@@ -45,6 +45,10 @@ WHERE p.row_hash <> 'DELETED'
 -- name: customers
 -- The raw customer names of the source.
 SELECT s.[CUSTOMER NAME] AS name FROM ORDERS_UNIFIED AS s GROUP BY s.[CUSTOMER NAME]
+
+-- name: spellings
+-- The values of a column of the source, as it writes them.
+SELECT {s.column} AS spelling FROM ORDERS_UNIFIED AS s WHERE {s.column} IS NOT NULL GROUP BY {s.column}
 
 -- name: customers_of
 -- The customers of these orders in their snapshot rows.

@@ -16,7 +16,7 @@ WHERE d.row_hash_bin IS NULL OR d.row_hash_bin_of IS NULL OR d.row_hash_bin_of <
 
 -- name: scan_chosen
 -- engine: sqlserver
--- The same for some raw customer names, one PO number and two seasons; a filter whose flag is 0 chooses all rows.
+-- The same for some raw customer names, PO numbers and seasons; a filter whose flag is 0 chooses all rows.
 SELECT d.record_uuid, d.known, d.server_hash, {cell_texts}
 FROM (SELECT s.record_uuid, p.row_hash AS known, p.row_hash_bin, p.row_hash_bin_of, {hash_texts} AS server_hash,
     {named_texts}
@@ -24,9 +24,9 @@ FROM (SELECT s.record_uuid, p.row_hash AS known, p.row_hash_bin, p.row_hash_bin_
   LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
   WHERE s.record_uuid IS NOT NULL
     AND (CAST(? AS INT) = 0 OR s.[CUSTOMER NAME] IN ({marks}))
-    AND (CAST(? AS INT) = 0 OR TRIM(s.[PO NUMBER]) = ?)
-    AND (CAST(? AS INT) = 0 OR TRIM(s.[AAG SEASON]) = ?)
-    AND (CAST(? AS INT) = 0 OR TRIM(s.[CUSTOMER SEASON]) = ?)) AS d
+    AND (CAST(? AS INT) = 0 OR s.[PO NUMBER] IN ({po_number_marks}))
+    AND (CAST(? AS INT) = 0 OR s.[AAG SEASON] IN ({aag_season_marks}))
+    AND (CAST(? AS INT) = 0 OR s.[CUSTOMER SEASON] IN ({customer_season_marks}))) AS d
 WHERE d.row_hash_bin IS NULL OR d.row_hash_bin_of IS NULL OR d.row_hash_bin_of <> d.known
   OR d.row_hash_bin <> d.server_hash
 
@@ -39,9 +39,9 @@ SELECT COUNT(*) AS n FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NOT NULL
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED AS s
 WHERE s.record_uuid IS NOT NULL
   AND (CAST(? AS INT) = 0 OR s.[CUSTOMER NAME] IN ({marks}))
-  AND (CAST(? AS INT) = 0 OR TRIM(s.[PO NUMBER]) = ?)
-  AND (CAST(? AS INT) = 0 OR TRIM(s.[AAG SEASON]) = ?)
-  AND (CAST(? AS INT) = 0 OR TRIM(s.[CUSTOMER SEASON]) = ?)
+  AND (CAST(? AS INT) = 0 OR s.[PO NUMBER] IN ({po_number_marks}))
+  AND (CAST(? AS INT) = 0 OR s.[AAG SEASON] IN ({aag_season_marks}))
+  AND (CAST(? AS INT) = 0 OR s.[CUSTOMER SEASON] IN ({customer_season_marks}))
 
 -- name: note
 -- Stores the server's hash of the row that row_hash stands for.

@@ -8,8 +8,9 @@ DELETE FROM MON_CustMasterSchedule_Subitems WHERE record_uuid = ?
 
 -- name: promote_order
 -- Copies a staged order to production.
-INSERT INTO MON_CustMasterSchedule ({columns}, [Item ID], source_uuid, version, row_hash, batch_id, promoted_at)
-SELECT {s.columns}, s.[Item ID], s.source_uuid, s.version, s.row_hash, CAST(s.stg_batch_id AS NVARCHAR(36)),
+INSERT INTO MON_CustMasterSchedule ({columns}, [Item ID], source_uuid, version, row_hash, batch_id, warnings,
+  promoted_at)
+SELECT {s.columns}, s.[Item ID], s.source_uuid, s.version, s.row_hash, CAST(s.stg_batch_id AS NVARCHAR(36)), s.warnings,
   CAST(? AS NVARCHAR(26))
 FROM STG_MON_CustMasterSchedule AS s WHERE s.source_uuid = ? AND s.version = ?
 

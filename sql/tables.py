@@ -101,6 +101,11 @@ class Table:
         """The column names in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def lengths(self) -> dict[str, int | None]:
+        """The length of each column (see `Column.length`)."""
+        return {column.name: column.length for column in self.columns}
+
     def column(self, name: str) -> Column:
         """The column of that name. Raises KeyError when there is none."""
         for column in self.columns:

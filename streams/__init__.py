@@ -14,6 +14,7 @@ The files here are the steps stage, settle and retry, the daily cleanup, the tab
     delivery/   the lanes: batches of events, acknowledgement, dead letters, health
     reconcile/  verify, audit, repair, replay, lost events
     archive/    archived snapshots of customers, and roll back
+    diagnosis/  is the service well: heartbeats, and the one judgement
     runtime/    the processes: supervisor, poller, worker, watchdog, pages
     commands/   one module for each command of the operator
     demo/       the demo's stage and its row-by-row proof

@@ -37,18 +37,22 @@ from connectors.tables import (
     row_states,
     staging,
     state,
+    warnings,
 )
 from connectors.tables import cleanup as cleanup_tables
 from mappings import columns as mapped_columns
 from mappings import hashing, loading, sizes
+from sql import tables
 from streams import cleanup as cleanup_step
 from streams import retry, settings, stage, topics
+from streams.binding import store as binding_store
+from streams.delivery import mapping_files
+from streams.delivery.kafka_login import kafka_security
 from streams.detect import emit, guard
 from streams.detect import plans as detect_plans
 from streams.detect import step as detect
 from streams.reconcile import audit, comparison, expected, repair, verify
 from streams.reconcile import lost_events as lost_event_sweep
-from streams.settings import kafka_security
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +96,11 @@ class Resources:
         return loading.load(self.settings.mappings)
 
     @cached_property
+    def mapping_files(self) -> mapping_files.MappingFiles:
+        """The files of the mapping."""
+        return mapping_files.MappingFiles(self.settings.mappings, self.mappings, self.state)
+
+    @cached_property
     def db(self) -> database.Database:
         """The database of the tables."""
         server = self.settings.server
@@ -101,10 +110,20 @@ class Resources:
         path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite.SqliteDatabase(path)
 
+    @property
+    def has_database(self) -> bool:
+        """Whether there is a database to read: opening a SQLite file that is not there would create it."""
+        return "db" in self.__dict__ or self.settings.server is not None or self.settings.database_path.exists()
+
     @cached_property
     def state(self) -> state.State:
         """Named values."""
         return state.State(self.db, utcnow)
+
+    @cached_property
+    def bindings(self) -> binding_store.Bindings:
+        """The binding of the home and of the database."""
+        return binding_store.Bindings(self.state, self.settings.home)
 
     @cached_property
     def source(self) -> orders.Orders:
@@ -190,6 +209,11 @@ class Resources:
         return production.Production(self.db, [name for name in names if name in in_production], now=utcnow)
 
     @cached_property
+    def warnings(self) -> warnings.Warnings:
+        """The warnings of the orders in production."""
+        return warnings.Warnings(self.db)
+
+    @cached_property
     def journal(self) -> journal.Journal:
         """The journal of requests to the board."""
         return journal.Journal(self.db, board_id=self.mappings.board.board.id, now=utcnow)
@@ -222,7 +246,7 @@ class Resources:
 
     def token(self) -> SecretStr:
         """The token of the API; the simulator has its own."""
-        if self.settings.monday_url:
+        if self.settings.api_url:
             return self.settings.token()
         return SecretStr(simulator_config.TOKEN)
 
@@ -280,10 +304,15 @@ class Resources:
             new_id=new_id,
         )
 
+    @cached_property
+    def target_lengths(self) -> dict[str, int | None]:
+        """The length of each staging column in UTF-16 units, the same on every engine; None for no limit."""
+        live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
+        return mapped_columns.text_lengths(live, tables.get(staging.MASTER).lengths)
+
     def stager(self) -> stage.Stager:
         """The stage step."""
-        live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
-        return stage.Stager(self.staging, self.mappings, mapped_columns.text_lengths(live), utcnow)
+        return stage.Stager(self.staging, self.mappings, self.target_lengths, utcnow, self.mapping_files.require_newest)
 
     def retrier(self) -> retry.Retrier:
         """The retry step."""
@@ -303,9 +332,8 @@ class Resources:
 
     def comparison(self) -> comparison.Comparison:
         """The comparison of source, production and ledger, with the columns that the source has now."""
-        live = [(column.name, column.type) for column in self.db.columns(staging.MASTER)]
         size_columns = sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)
-        expectations = expected.Expectations(self.mappings, size_columns, mapped_columns.text_lengths(live))
+        expectations = expected.Expectations(self.mappings, size_columns, self.target_lengths)
         return comparison.Comparison(records.Records(self.db, self.production.columns), expectations)
 
     def verifier(self) -> verify.Verifier:

@@ -1,17 +1,22 @@
 """Every setting, its environment variable and its default: one frozen model.
 
 The environment (`ORDERSYNC_…`) comes before `ordersync.yaml` in the working directory. A secret comes from the
-environment or from a file that a setting names, never from the YAML file, and ordersync never prints it.
+environment or from a file that a setting names, never from the YAML file, and ordersync never prints it. A name that no
+setting has is refused: a typing error must not leave a default in force.
 """
 
+import difflib
 import json
-import ssl
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 import pydantic_settings
 import yaml
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 
 from connectors import errors
 from connectors.database import odbc_address
@@ -20,13 +25,21 @@ FILE = Path("ordersync.yaml")
 SECRETS = ("monday_token", "kafka_password", "database_password", "archive")
 # Addresses of the simulator, on this machine or by its name in docker-compose.yml: only these may use plain http.
 SIMULATOR_URLS = ("http://127.0.0.1:", "http://localhost:", "http://simulator:")
+REAL_API = "https://api.monday.com/v2"
+# The value of `monday_url` that asks for the bundled board in so many words.
+BUNDLED = "bundled"
+PREFIX = "ORDERSYNC_"
+# Variables with our prefix that are no settings: those of connectors/processes.py and of the tests.
+OTHER_VARIABLES = re.compile(r"ORDERSYNC_(STANDBY|TEST_.*)")
+# A Windows path has no double slash behind its colon.
+_SCHEME = re.compile(r"\s*([a-z][a-z0-9+.:-]*)://", re.IGNORECASE)
 
 
 class Settings(pydantic_settings.BaseSettings):
     """All values that may differ between two installations. Durations are in seconds."""
 
     model_config = pydantic_settings.SettingsConfigDict(
-        env_prefix="ORDERSYNC_", frozen=True, extra="forbid", yaml_file=FILE, populate_by_name=True
+        env_prefix=PREFIX, frozen=True, extra="forbid", yaml_file=FILE, populate_by_name=True
     )
 
     home: Path = Field(Path(".ordersync"), description="folder of the embedded database, broker and board")
@@ -67,7 +80,11 @@ class Settings(pydantic_settings.BaseSettings):
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
     group: str = Field("ordersync", min_length=1, description="consumer group of the workers")
 
-    monday_url: str = Field("", description="the API, https://api.monday.com/v2; default: the embedded simulator")
+    monday_url: str = Field(
+        "",
+        description="address of the API, or `bundled` for the bundled board; default: Monday.com with a token, the "
+        "bundled board without one",
+    )
     monday_token: SecretStr = Field(
         SecretStr(""),
         validation_alias=AliasChoices("MONDAY_API_TOKEN", "ORDERSYNC_MONDAY_TOKEN", "monday_token"),
@@ -136,14 +153,33 @@ class Settings(pydantic_settings.BaseSettings):
     )
     web_bind: str = Field("127.0.0.1", min_length=1, description="address of the pages, which have no login")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object, info: ValidationInfo) -> object:
+        """A variable cannot be None: an empty one stands for it (`environment`)."""
+        optional = info.field_name is not None and cls.model_fields[info.field_name].default is None
+        return None if optional and value == "" else value
+
+    @field_validator("database")
+    @classmethod
+    def _path_or_server(cls, address: str) -> str:
+        """Refuses an address of another kind, which would be taken for a path. Its text may hold a password."""
+        scheme = _SCHEME.match(address)
+        if scheme is None or address.startswith(odbc_address.SCHEME):
+            return address
+        raise ValueError(
+            f"{scheme[1]}:// is no database of ordersync: write the path of a SQLite file alone, or the address of a "
+            "SQL Server as mssql://user@host:1433/database or as an ODBC string"
+        )
+
     @model_validator(mode="after")
     def _https(self) -> Self:
-        simulator = self.monday_url.startswith(SIMULATOR_URLS)
-        if self.monday_url and not simulator and not self.monday_url.startswith("https://"):
+        real = self.api_url and not self.api_url.startswith(SIMULATOR_URLS)
+        if real and not self.api_url.startswith("https://"):
             raise ValueError("monday_url must be https: ordersync never sends a token unencrypted")
-        if self.monday_url and not simulator and self.monday_minute != 60:
+        if real and self.monday_minute != 60:
             raise ValueError("monday_minute must be 60 with the real API")
-        if self.monday_url and not simulator and self.monday_in_flight < 60:
+        if real and self.monday_in_flight < 60:
             raise ValueError("monday_in_flight must be at least 60 with the real API")
         return self
 
@@ -166,14 +202,52 @@ class Settings(pydantic_settings.BaseSettings):
         return init_settings, env_settings, yaml
 
     def environment(self) -> dict[str, str]:
-        """Environment variables for a child process, without the secrets, which the child inherits."""
-        given = self.model_dump(mode="json", exclude=set(SECRETS), exclude_none=True)
+        """Every setting but the secrets as environment variables; an empty one stands for None."""
+        given = self.model_dump(mode="json", exclude=set(SECRETS))
         return {
-            "KAFKA_BOOTSTRAP_SERVERS" if name == "kafka_bootstrap_servers" else f"ORDERSYNC_{name.upper()}": (
-                json.dumps(value) if isinstance(value, dict) else str(value)
-            )
+            _variables(name)[0]: json.dumps(value) if isinstance(value, dict) else "" if value is None else str(value)
             for name, value in given.items()
         }
+
+    def environment_of_child(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The whole environment of a child process that has exactly these settings, secrets included."""
+        others = {name: value for name, value in inherited.items() if not _is_ours(name)}
+        secrets = {_variables(name)[0]: getattr(self, name).get_secret_value() for name in SECRETS}
+        return {**others, **self.environment(), **{name: value for name, value in secrets.items() if value}}
+
+    @property
+    def api_url(self) -> str:
+        """The address of the API: that of Monday.com where only a token is given; "" for the bundled board."""
+        if self.monday_url == BUNDLED:
+            return ""
+        has_token = bool(self.monday_token.get_secret_value()) or self.monday_token_file is not None
+        return self.monday_url or (REAL_API if has_token else "")
+
+    @property
+    def names_api(self) -> bool:
+        """Whether the settings say which API it is, the bundled board included."""
+        return bool(self.api_url or self.monday_url)
+
+    @property
+    def api_host(self) -> str:
+        """The name of the API in the binding: its host, BUNDLED for the bundled board wherever it runs."""
+        bundled = not self.api_url or self.api_url.startswith(SIMULATOR_URLS)
+        return BUNDLED if bundled else urlsplit(self.api_url).netloc.rpartition("@")[2].lower()
+
+    @property
+    def database_name(self) -> str:
+        """The name of the database in the binding, without a login: server/database, or the whole path of the file."""
+        if self.server is None:
+            return str(self.database_path.resolve())
+        return self.server.where.lower().removeprefix("tcp:").replace(",1433", "")
+
+    def check_board(self) -> None:
+        """Raises Misconfigured for a SQL Server with the bundled board, unless the settings ask for that board."""
+        if odbc_address.is_server(self.database) and not self.names_api:
+            raise errors.Misconfigured(
+                f"the database is a SQL Server, and no board is named: set MONDAY_API_TOKEN for Monday.com, or "
+                f"{PREFIX}MONDAY_URL={BUNDLED} for the bundled board"
+            )
 
     @property
     def server(self) -> odbc_address.Address | None:
@@ -218,19 +292,83 @@ def _read_secret(name: str, file: Path | None) -> SecretStr | None:
         raise errors.Misconfigured(f"{name} {file}: it is not UTF-8 text. Name a file with the secret alone") from None
 
 
+class _Alone(Settings):
+    """Settings that read neither the environment nor the file."""
+
+    model_config = pydantic_settings.SettingsConfigDict(yaml_file=None)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[pydantic_settings.BaseSettings],
+        init_settings: pydantic_settings.PydanticBaseSettingsSource,
+        env_settings: pydantic_settings.PydanticBaseSettingsSource,
+        dotenv_settings: pydantic_settings.PydanticBaseSettingsSource,
+        file_secret_settings: pydantic_settings.PydanticBaseSettingsSource,
+    ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 def load(**overrides: object) -> Settings:
     """The settings of this process. Raises Misconfigured with every mistake in one readable message."""
     _check_file()
     given = {name: value for name, value in overrides.items() if value is not None}
+    known = [variable for name in Settings.model_fields for variable in _variables(name)]
+    mistakes = [_unknown(name, known) for name in sorted(os.environ) if _is_ours(name) and name.upper() not in known]
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        loaded = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        mistakes = [
-            (".".join(str(part) for part in mistake["loc"]), mistake["msg"].removeprefix("Value error, "))
-            for mistake in error.errors(include_input=False, include_url=False)
-        ]
-        text = "; ".join(": ".join(filter(None, mistake)) for mistake in mistakes)
-        raise errors.Misconfigured(f"settings: {text}") from None
+        mistakes += map(_text_of, error.errors(include_input=False, include_url=False))
+    if mistakes:
+        raise errors.Misconfigured(f"settings: {'; '.join(mistakes)}")
+    return loaded
+
+
+def alone(*, home: Path | None = None, database: str | None = None) -> tuple[Settings, list[str]]:
+    """The settings of a demo: everything embedded, whatever environment and file say; and what it so ignores, by name.
+
+    Only the home folder counts, and a SQL Server that `database` names, with its password. Raises Misconfigured.
+    """
+    used = ["home"]
+    given: dict[str, object] = {"home": home or Path(os.environ.get(f"{PREFIX}HOME") or ".ordersync")}
+    if database is not None and odbc_address.is_server(database):
+        given["database"] = database
+        used += ["database_password", "database_password_file"]
+        given |= {name: value for name in used[1:] if (value := os.environ.get(_variables(name)[0]))}
+    counting = {variable for name in used for variable in _variables(name)}
+    ignored = [name for name in sorted(os.environ) if _is_ours(name) and name.upper() not in counting]
+    return _Alone(**given, monday_url=BUNDLED), ignored + [str(FILE)] * FILE.exists()  # type: ignore[arg-type]
+
+
+def _variables(name: str) -> list[str]:
+    """The environment variables of a setting, the first one to be preferred."""
+    alias = Settings.model_fields[name].validation_alias
+    names = [str(one) for one in alias.choices] if isinstance(alias, AliasChoices) else [PREFIX + name]
+    return list(dict.fromkeys(one.upper() for one in names))
+
+
+def _is_ours(variable: str) -> bool:
+    """Whether an environment variable is one for ordersync, known or unknown."""
+    name = variable.upper()
+    if OTHER_VARIABLES.fullmatch(name):
+        return False
+    return name.startswith(PREFIX) or any(
+        name in _variables(alias) for alias in ("kafka_bootstrap_servers", "monday_token")
+    )
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    # The prefix is left out: all names would be near to each other.
+    bare = {one.upper().removeprefix(PREFIX): one for one in known}
+    near = difflib.get_close_matches(name.upper().removeprefix(PREFIX), bare, 1)
+    return f"{name} is no setting" + (f": is it {bare[near[0]]}?" if near else ": docs/operations.md lists them")
+
+
+def _text_of(mistake: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in mistake["loc"])
+    if mistake["type"] == "extra_forbidden":
+        return f"{FILE}: " + _unknown(where, Settings.model_fields.keys() - set(SECRETS))
+    return ": ".join(filter(None, (where, mistake["msg"].removeprefix("Value error, "))))
 
 
 def _check_file() -> None:
@@ -251,35 +389,3 @@ def _check_file() -> None:
         raise errors.Misconfigured(
             f"{FILE} has {secrets[0]}: remove it, a secret belongs in the environment or in its own file"
         )
-
-
-def kafka_security(s: Settings) -> dict[str, str]:
-    """The security settings of librdkafka. It always verifies the certificate and the host name of a broker.
-
-    Raises Misconfigured when ordersync cannot use the file of the password or of the CA.
-    """
-    if s.kafka_security_protocol == "PLAINTEXT":
-        return {}
-    config: dict[str, str] = {"security.protocol": s.kafka_security_protocol}
-    if s.kafka_security_protocol.startswith("SASL"):
-        config |= {
-            "sasl.mechanism": s.kafka_sasl_mechanism,
-            "sasl.username": s.kafka_username,
-            "sasl.password": s.password().get_secret_value(),
-        }
-    if s.kafka_security_protocol.endswith("SSL"):
-        config |= {"enable.ssl.certificate.verification": "true", "ssl.endpoint.identification.algorithm": "https"}
-        if s.kafka_ca_file is not None:
-            kafka_tls(s)
-            config["ssl.ca.location"] = str(s.kafka_ca_file)
-    return config
-
-
-def kafka_tls(s: Settings) -> ssl.SSLContext:
-    """The TLS settings for Python: the CA that a setting names, or those of the system. Raises Misconfigured."""
-    try:
-        return ssl.create_default_context(cafile=s.kafka_ca_file)
-    except OSError as error:  # ssl.SSLError, for a file without a certificate, is one too.
-        raise errors.Misconfigured(
-            f"kafka_ca_file {s.kafka_ca_file}: {error.strerror or error}. Name a PEM file with the CA"
-        ) from None

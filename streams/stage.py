@@ -15,7 +15,7 @@ from typing import Protocol
 
 from mappings import items
 from mappings.loading import Mappings
-from schemas import events, versions
+from schemas import events, texts, versions
 from schemas.base import Origin
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
@@ -39,19 +39,24 @@ class Staging(Protocol):
 
 @dataclass(frozen=True)
 class Stager:
-    """The stage step. `target_lengths`: the length of each staging column in UTF-16 units, None if unlimited."""
+    """The stage step. `target_lengths`: the length of each staging column in UTF-16 units, None if unlimited.
+
+    `require_newest` raises if an event was detected with a newer mapping than `mappings`.
+    """
 
     staging: Staging
     mappings: Mappings
     target_lengths: Mapping[str, int | None]
     now: Callable[[], datetime]
+    require_newest: Callable[[list[events.OrderChanged]], None] = lambda changed: None
 
     def run(self, changed: Sequence[events.OrderChanged], origins: Sequence[Origin] = ()) -> list[events.OrderEvent]:
         """Stages new versions. Returns an OrderStaged or OrderFailed for each; a superseded version gets none.
 
         `origins` are those of `changed`, in the same order, and are stored on the staged rows. Raises Transient or
-        Misconfigured for the database; then no version is staged.
+        Misconfigured for the database, and what `require_newest` raises; then no version is staged.
         """
+        self.require_newest(list(changed))
         origins_by_id = {event.stg_id: origin for event, origin in zip(changed, origins, strict=False)}
         uuids = sorted({event.record_uuid for event in changed})
         known = self.staging.versions(uuids)
@@ -98,6 +103,7 @@ class Stager:
             size_columns=tuple(event.sizes),
             mappings=self.mappings,
             target_lengths=self.target_lengths,
+            cut=event.cut,
         )
         if converted.order is None:
             problems = tuple(p for p in converted.problems if p.severity is Severity.ERROR)
@@ -154,4 +160,4 @@ def _initial_status(order: StagedOrder, stale: bool) -> StagingStatus:
 def _identity(row: Mapping[str, str | int | None]) -> dict[str, str | int | None]:
     """The order number by which an operator finds a refused order in the ERR table."""
     number = row.get("AAG ORDER NUMBER")
-    return {} if number is None else {"AAG ORDER NUMBER": str(number).strip()[:100]}
+    return {} if number is None else {"AAG ORDER NUMBER": texts.cut(str(number), 100)}

@@ -22,7 +22,8 @@ from streams import resources, settings
 from streams.cli import main as cli
 from streams.commands import setup
 from streams.delivery import health
-from streams.runtime import heartbeat, metrics, passes
+from streams.diagnosis import heartbeat
+from streams.runtime import metrics, passes
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -197,7 +198,7 @@ def test_the_image_holds_every_package_is_small_and_runs_as_nobody_in_particular
     [entry] = re.findall(r"^ENTRYPOINT (.*)$", stages[1], re.M)
     assert json.loads(entry) == list(PROJECT["project"]["scripts"])
     port = told(SERVICES["worker"])["ORDERSYNC_WEB_PORT"]
-    assert f":{port}/health" in stages[1]
+    assert f":{port}/live" in stages[1]
     assert f"EXPOSE {port}" in stages[1]
     assert SERVICES["worker"]["image"] == f"ordersync:{PROJECT['project']['version']}"
 

@@ -62,6 +62,23 @@ class Board:
             groups=tuple(board_values.read_group(raw) for raw in board.children("groups", nulls=True)),
         )
 
+    async def identity(self) -> board_values.BoardIdentity:
+        """The account of the token, and the board, in one call. The token needs `me:read` and `account:read`."""
+        data = await self.ask("account_and_board", board=self.board_id)
+        account, board = data.child("me").child("account"), self._board_of(data)
+        return board_values.BoardIdentity(
+            account_id=account.number_id("id"),
+            account_name=account.text("name"),
+            board_id=self.board_id,
+            board_name=board.text("name"),
+            items=board.count_or_none("items_count") or 0,
+        )
+
+    async def has_items_without(self, column_id: str) -> bool:
+        """Whether an active item of the board has nothing in this column."""
+        board = await self._ask_board("items_without", column=column_id)
+        return any(True for _ in board.child("items_page").children("items"))
+
     async def ensure_key_column(self, column_id: str, title: str) -> bool:
         """Create the text column of the record_uuid unless it exists; return whether it was created.
 

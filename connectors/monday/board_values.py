@@ -43,6 +43,16 @@ class BoardOutline(base.Model):
     groups: tuple[BoardGroup, ...]
 
 
+class BoardIdentity(base.Model):
+    """Which account and board the API reads for our token; `items`: the number of active items on the board."""
+
+    account_id: str
+    account_name: str
+    board_id: str
+    board_name: str
+    items: int
+
+
 class Shown(base.Model):
     """The cell of an item: the text that a user reads, and the API's value, parsed."""
 

@@ -11,6 +11,7 @@ import random
 import time
 import types
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import pydantic
@@ -23,6 +24,8 @@ from connectors.monday import documents, error_table, responses, transport
 log = logging.getLogger(__name__)
 
 Leave = Callable[[], Awaitable[None]]
+# From this HTTP status on it is not the API that answers, but what stands before it.
+SERVER_ERROR = 500
 
 
 class Client:
@@ -31,6 +34,8 @@ class Client:
     `timeout` limits one round trip, in seconds. `tries` limits the attempts of a request that a limit refuses, and of a
     read. `read_token` reads the token once more after the API refused it; it may raise Misconfigured. The token appears
     in no repr, log or error.
+
+    `silence`: since when no request got an answer, and why, in one line for the operator; None while the API answers.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Client:
         read_token: Callable[[], pydantic.SecretStr] | None = None,
     ) -> None:
         self.budget = budget
+        self.silence: str | None = None
         self._url = url
         self._token = pydantic.SecretStr(token) if isinstance(token, str) else token
         self._read_token = read_token
@@ -180,10 +186,22 @@ class Client:
         except BaseException as error:
             sent = isinstance(error, errors.OutcomeUnknown) or not isinstance(error, errors.OrdersyncError)
             (self.budget.lose if sent else self.budget.cancel)(turn)
+            if isinstance(error, errors.OrdersyncError):
+                self._note_silence(str(error))
             raise
+        if answer.status < SERVER_ERROR:
+            self.silence = None
+        else:
+            self._note_silence(f"HTTP {answer.status}")
         reply = responses.read(answer, seconds=self._clock() - started)
         log.debug("request %s: HTTP %s in %.3f s", reply.request_id, reply.http_status, reply.seconds)
         return reply
+
+    def _note_silence(self, why: str) -> None:
+        """Notes the first of several requests in a row without an answer: a server's error in its place is none."""
+        if self.silence is None:
+            at = datetime.now(UTC)
+            self.silence = f"{self._url} gives no answer since {at:%H:%M:%S} UTC: {why}"
 
     def _exception(self, error: error_table.ApiError, reply: responses.Reply, mutations: int) -> errors.OrdersyncError:
         if error_table.is_daily_limit(error):

@@ -80,7 +80,8 @@ class Query(_Root):
         return views.Page(self._reader, self._reader.search.next_page(cursor, limit))
 
     def me(self, _: views.Info) -> dict[str, Any]:
-        return {"id": values.USER_ID, "name": values.USER_NAME}
+        account = {"id": self._reader.state.account_id, "name": values.ACCOUNT_NAME}
+        return {"id": values.USER_ID, "name": values.USER_NAME, "account": account}
 
     def platform_api(self, _: views.Info) -> dict[str, Any]:
         calls = self._reader.settings.calls_per_day

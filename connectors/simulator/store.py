@@ -9,6 +9,7 @@ The outline of the board (boards, groups, columns, labels) is also in memory, be
 
 import contextlib
 import dataclasses
+import random
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -96,6 +97,7 @@ class Store:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA busy_timeout = 5000")
         self._db.executescript(resources.files(__package__).joinpath("tables.sql").read_text("utf-8"))
+        self.account_id = self._account()
         self._load_outline()
 
     def close(self) -> None:
@@ -127,6 +129,12 @@ class Store:
             self._undo_outline()
             raise
         self._db.execute("RELEASE step")
+
+    def _account(self) -> int:
+        """The id of the account that this file stands for, chosen when the file is first opened."""
+        row = (random.SystemRandom().randrange(10**7, 10**8),)
+        self._db.execute("INSERT INTO account SELECT ? WHERE NOT EXISTS (SELECT 1 FROM account)", row)
+        return int(self._db.execute("SELECT id FROM account").fetchone()[0])
 
     # The outline.
 

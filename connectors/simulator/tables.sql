@@ -6,6 +6,9 @@ CREATE TABLE IF NOT EXISTS boards (
     items_count INTEGER NOT NULL DEFAULT 0
 );
 
+-- One row: the account of this board. A file of another board has another one.
+CREATE TABLE IF NOT EXISTS account (id INTEGER NOT NULL);
+
 CREATE TABLE IF NOT EXISTS board_groups (
     board_id INTEGER NOT NULL,
     id TEXT NOT NULL,

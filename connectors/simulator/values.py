@@ -196,8 +196,8 @@ def _board_relation(sent: Any, _: Labels) -> Converted:
 
 # The only user of the simulator: the owner of the token.
 USER_ID, USER_NAME = 1, "Simulator"
-# The user of the edits by hand, and the account of both users.
-PERSON_ID, ACCOUNT_ID = 2, 1
+# The user of the edits by hand, and the name of the account of both users.
+PERSON_ID, ACCOUNT_NAME = 2, "Simulator"
 
 CONVERTERS: dict[str, Callable[[Any, Labels], Converted]] = {
     "text": _text,

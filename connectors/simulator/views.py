@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLResolveInfo
 
-from connectors.simulator import activity, answers, board, config, search, store, values
+from connectors.simulator import activity, answers, board, config, search, store
 
 Info: TypeAlias = "GraphQLResolveInfo[Any]"
 
@@ -146,7 +146,7 @@ class LogEntry:
 
     def __init__(self, reader: Reader, entry: store.Activity) -> None:
         self.id = str(uuid.UUID(int=entry.id))
-        self.account_id = str(values.ACCOUNT_ID)
+        self.account_id = str(reader.state.account_id)
         self.user_id = str(entry.user_id)
         self.event = entry.event
         self.entity = entry.entity

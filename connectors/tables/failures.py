@@ -12,7 +12,7 @@ from typing import Any
 import sql
 from connectors import database
 from connectors.tables import batches, chunks, orders, staging
-from schemas import detection, events, versions
+from schemas import detection, events, texts, versions
 from schemas.batches import SyncState
 from schemas.failures import FailureType, Poison
 
@@ -92,10 +92,15 @@ class Failures:
         with self._db.read() as session:
             return session.query(STATEMENTS["open_errors"])
 
+    def counts(self) -> dict[str, int]:
+        """The number of open failures of orders and sizes, by code."""
+        with self._db.read() as session:
+            return {str(row["error_code"]): int(row["open"]) for row in session.query(STATEMENTS["open_counts"])}
+
     def dismiss(self, err_id: int, *, reason: str, by: str) -> bool:
         """Ends a failure for an operator; its order stays as it is. False when no open failure has that id."""
         now = self._now()
-        params = (database.to_db_time(now), by[:100], reason[:1000], err_id)
+        params = (database.to_db_time(now), texts.cut(by, 100), texts.cut(reason, 1000), err_id)
         with self._db.write() as session:
             uuids = [row["record_uuid"] for row in session.query(STATEMENTS["order_of_error"], (err_id, err_id))]
             touched = open_batches(session, [str(uuid) for uuid in uuids if uuid is not None])
@@ -187,14 +192,19 @@ def _supersede(session: database.Session, event: events.OrderFailed, staged: dic
 def _poison(poison: Poison, err_id: int, at: str) -> tuple[Any, ...]:
     return (
         err_id, None, None, None, None, None, None, None, FailureType.UNDECODABLE.value, str(poison), None, at,
-        poison.model_dump_json(), None, None, poison.key[:200] or None, FailureType.UNDECODABLE.value, None, 0,
-        poison.error_key[:300],
+        poison.model_dump_json(), None, None, _within(poison.key) or None, FailureType.UNDECODABLE.value, None, 0,
+        texts.cut(poison.error_key, 300),
     )  # fmt: skip
 
 
 def _refusal(refusal: detection.Refusal, err_id: int, version: int, at: str) -> tuple[Any, ...]:
     return (
-        err_id, None, None, None, refusal.order_number, None, None, None, FailureType.VALIDATION_ERROR.value,
-        str(refusal.problem), None, at, refusal.original_data, refusal.record_uuid, version, refusal.customer,
-        refusal.code, None, 0, f"{refusal.error_key}#{version}",
+        err_id, None, None, None, _within(refusal.order_number), None, None, None, FailureType.VALIDATION_ERROR.value,
+        str(refusal.problem), None, at, refusal.original_data, refusal.record_uuid, version,
+        _within(refusal.customer), refusal.code, None, 0, f"{refusal.error_key}#{version}",
     )  # fmt: skip
+
+
+def _within(name: str | None) -> str | None:
+    """A name as it fits into its column; the original row keeps the whole of it."""
+    return None if name is None else texts.cut(name, 200)

@@ -7,10 +7,12 @@ from typing import Any
 import sql
 from connectors import database
 from connectors.tables import chunks
+from schemas import texts
 
 STATEMENTS = sql.load("history")
 
 Row = dict[str, Any]
+NUMBERS = ("number", "po")
 
 
 class History:
@@ -24,7 +26,7 @@ class History:
 
         Each has the values of the source now, else those that were staged or detected last.
         """
-        wanted = text.strip()
+        wanted = texts.trimmed(text)
         identity = _identity(wanted)
         key = "by_number" if identity is None else "by_uuid"
         params = (wanted, wanted) if identity is None else (identity,)
@@ -32,6 +34,9 @@ class History:
         with self._db.read() as session:
             for place in ("known", "staged", "source"):
                 for row in session.query(STATEMENTS[f"{place}_{key}"], params):
+                    # The statement finds what contains a number; spaces and invisible characters may be around it.
+                    if identity is None and wanted not in (texts.trimmed(str(row[name] or "")) for name in NUMBERS):
+                        continue
                     values = {name: value for name, value in row.items() if value}
                     orders.setdefault(str(row["record_uuid"]), dict.fromkeys(row)).update(values)
         return list(orders.values())

@@ -1,5 +1,6 @@
 """SYNC_Ledger and SYNC_Groups: the items, subitems and groups of the board, as the API confirmed them."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -53,6 +54,18 @@ class Ledger:
             rows = chunks.query(session, STATEMENTS["items_of_others"], item_ids)
         return {str(row["item_id"]): str(row["record_uuid"]) for row in rows}
 
+    def active_items(self, most: int) -> list[tuple[str, str]]:
+        """Board id and item id of up to `most` items that the ledger knows."""
+        with self._db.read() as session:
+            rows = itertools.islice(session.stream(STATEMENTS["active_items"]), most)
+            return [(str(board_id), str(item_id)) for board_id, item_id in rows]
+
+    def promoted(self, record_uuids: Sequence[str]) -> set[str]:
+        """Those of these orders that production has: the board shows them, whether or not the ledger knows."""
+        with self._db.read() as session:
+            rows = chunks.query(session, STATEMENTS["promoted"], record_uuids)
+        return {str(row["source_uuid"]) for row in rows}
+
     def changed_since(self, at: datetime) -> set[str]:
         """The orders of which the API confirmed anything since then (UTC)."""
         with self._db.read() as session:
@@ -69,6 +82,18 @@ class Ledger:
             leases.require(session, grant)
             for entity, version in entities:
                 remember(session, entity, version, at)
+
+    def forget(self) -> dict[str, int]:
+        """Empties the ledger and ends the requests in doubt, in one transaction: another board takes their place.
+
+        Returns how many there were, by kind. No writer may hold the lease.
+        """
+        journal = sql.load("journal")
+        with self._db.write() as session:
+            entities = session.execute(STATEMENTS["forget_entities"])
+            groups = session.execute(STATEMENTS["forget_all_groups"])
+            requests = session.execute(journal["forget_requests"], (database.to_db_time(self._now()),))
+        return {"items and sizes": entities, "groups": groups, "requests in doubt": requests}
 
     def remember_groups(self, groups: Mapping[str, str]) -> None:
         """Replaces the known groups by those that were read from the board: ids by group name."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sql
 from connectors import database
 from connectors.tables import chunks, row_text
-from schemas import detection
+from schemas import detection, texts
 from schemas.base import Cell
 from schemas.batches import SyncState
 from sql import identifiers
@@ -17,6 +17,8 @@ SOURCE = "ORDERS_UNIFIED"
 STATEMENTS = sql.load("orders")
 # Hashes that one transaction replaces, because other writers wait for its end.
 AT_ONCE = 1_000
+# The column of the source that each filter is about; that of the customer depends on the mapping.
+FILTERS = {"po_number": "PO NUMBER", "aag_season": "AAG SEASON", "customer_season": "CUSTOMER SEASON"}
 
 
 class End(NamedTuple):
@@ -80,14 +82,13 @@ class Orders:
         pieces = row_text.selected(self._db.engine, columns)
         former_pieces = row_text.selected(self._db.engine, former) if former is not None else []
         selected = ", ".join(pieces + former_pieces)
-        params: tuple[Cell, ...] = ()
-        statement = STATEMENTS["scan"].replace("{texts}", selected)
-        if chosen is not None:
-            statement = STATEMENTS["scan_chosen"].replace("{texts}", selected)
-            statement = sql.expand(statement, marks=max(1, len(raw_customers)))
-            params = filters(chosen, raw_customers)
         cut = len(pieces)
         with self._db.read() as session:
+            params: tuple[Cell, ...] = ()
+            statement = STATEMENTS["scan"].replace("{texts}", selected)
+            if chosen is not None:
+                marks, params = choice(session, chosen, raw_customers)
+                statement = sql.expand(STATEMENTS["scan_chosen"].replace("{texts}", selected), **marks)
             for record_uuid, known, *parts in session.stream(statement, params):
                 yield record_uuid, known, self._text(parts[:cut]), self._text(parts[cut:]) if former_pieces else None
 
@@ -250,12 +251,30 @@ def settled_versions(session: database.Session, record_uuids: Sequence[str]) -> 
     return {str(row["record_uuid"]): _int(row["settled_version"]) for row in rows}
 
 
-def filters(chosen: detection.Filters, raw_customers: Sequence[str]) -> tuple[Cell, ...]:
-    """The parameters of a statement on chosen rows, without a NULL: pyodbc would ask the server for its type."""
-    names = tuple(raw_customers) or ("",)
-    wanted = [chosen.po_number, chosen.aag_season, chosen.customer_season]
-    pairs = [cell for value in wanted for cell in (int(value is not None), value or "")]
-    return (int(chosen.customer is not None), *names, *pairs)
+def choice(
+    session: database.Session, chosen: detection.Filters, raw_customers: Sequence[str]
+) -> tuple[dict[str, int], tuple[Cell, ...]]:
+    """The numbers of marks in a statement on chosen rows, and its parameters.
+
+    A filter chooses every spelling of its value in the source: with white space and invisible characters at the ends,
+    in upper or lower case. No parameter is NULL: pyodbc would ask the server for its type.
+    """
+    marks = {"marks": max(1, len(raw_customers))}
+    params: list[Cell] = [int(chosen.customer is not None), *(raw_customers or ("",))]
+    for name, column in FILTERS.items():
+        wanted: str | None = getattr(chosen, name)
+        spellings = ["" if wanted is None else wanted]
+        if wanted is not None:
+            statement = sql.expand(STATEMENTS["spellings"], column=column)
+            found = [cell for (cell,) in session.stream(statement) if _folded(cell) == _folded(wanted)]
+            spellings = found or spellings
+        marks[f"{name}_marks"] = len(spellings)
+        params += [int(wanted is not None), *spellings]
+    return marks, tuple(params)
+
+
+def _folded(value: Any) -> str:
+    return texts.trimmed(str(value)).casefold()
 
 
 def _moved(snapshot: detection.Snapshot, at: str) -> tuple[Cell, ...]:
@@ -263,7 +282,7 @@ def _moved(snapshot: detection.Snapshot, at: str) -> tuple[Cell, ...]:
 
     def text(column: str, width: int = 255) -> str | None:
         value = row.get(column)
-        return None if value is None else str(value)[: width // 2]
+        return None if value is None else texts.cut(str(value), width)
 
     return (
         snapshot.row_hash, snapshot.version, snapshot.customer, snapshot.batch_id, at, snapshot.planned_mutations,

@@ -12,6 +12,7 @@ import sql
 from connectors import database, errors
 from connectors.tables import chunks, orders, row_text
 from schemas import detection
+from schemas.base import Cell
 from sql import pushdown
 
 STATEMENTS = sql.load("orders_pushdown", "sqlserver")
@@ -57,10 +58,12 @@ class PushdownOrders(orders.Orders):
             yield from super().scan(columns, former=former, chosen=chosen, raw_customers=raw_customers)
             return
         suffix = "_chosen" if chosen is not None else ""
-        marks = {"marks": max(1, len(raw_customers))} if chosen is not None else {}
-        params = orders.filters(chosen, raw_customers) if chosen is not None else ()
+        marks: dict[str, int] = {}
+        params: tuple[Cell, ...] = ()
         yielded, row_hash = 0, self._hasher(columns)
         with self._db.read() as session:
+            if chosen is not None:
+                marks, params = orders.choice(session, chosen, raw_customers)
             statement = sql.expand(STATEMENTS[f"scan{suffix}"], **self._texts(columns), **marks)
             for record_uuid, known, server_hash, *cells in session.stream(statement, params):
                 text = self._text(cells)

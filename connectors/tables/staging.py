@@ -8,10 +8,10 @@ from typing import Any
 import sql
 from connectors import database
 from connectors.tables import batches, chunks, orders
-from schemas import items
+from schemas import items, texts
 from schemas.base import Cell
 from schemas.batches import StagingStatus
-from schemas.orders import Problem, StagedOrder
+from schemas.orders import Problem, StagedOrder, read_problems, stored_problems
 from schemas.versions import ConfirmedVersion, LeftSizes, StagedVersion, Version, is_superseded
 
 MASTER = "STG_MON_CustMasterSchedule"
@@ -33,7 +33,7 @@ FIXED = (
     "stg_id", "stg_batch_id", "stg_customer_batch", "stg_status", "stg_error_message", "stg_retry_count",
     "stg_created_date", "source_uuid", "version", "row_hash", "source_row", "Title", "Group", "CUSTOMER", "UpdateDate",
     "update_operation", "source_table", "validation_status", "validation_errors", "board_id", "kafka_partition",
-    "kafka_offset",
+    "kafka_offset", "warnings",
 )  # fmt: skip
 SIZE_COLUMNS = (
     "stg_id", "stg_batch_id", "stg_parent_stg_id", "stg_status", "stg_created_date", "stg_retry_count", "source_uuid",
@@ -144,12 +144,13 @@ class Staging:
     def _master(self, order: StagedOrder, at: str) -> tuple[Cell, ...]:
         notes = json.dumps([str(problem) for problem in order.problems + order.warnings], ensure_ascii=False)
         fixed: tuple[Cell, ...] = (
-            order.stg_id, order.batch_id, order.customer[:100], order.status.value,
+            order.stg_id, order.batch_id, texts.cut(order.customer, 100), order.status.value,
             "; ".join(str(problem) for problem in order.problems) or None, 0, at, order.record_uuid, order.version,
             order.row_hash, order.source_row, order.item_name, order.group_name, order.customer, at,
             "DELETE" if order.removed else "CREATE", orders.SOURCE,
             INVALID if order.problems else "VALID", notes if order.problems or order.warnings else None, self._board_id,
             order.origin.partition if order.origin else None, order.origin.offset if order.origin else None,
+            stored_problems(order.warnings),
         )  # fmt: skip
         return fixed + tuple(order.values.get(column) for column in self._columns)
 
@@ -171,6 +172,7 @@ class Staging:
             sizes=sizes,
             removed=row["update_operation"] == "DELETE",
             problems=(_refused(row),) if row["validation_status"] == INVALID else (),
+            warnings=read_problems(row["warnings"]),
             item_id=None if item is None else str(item),
             source_row=row["source_row"],
         )

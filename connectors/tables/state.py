@@ -39,6 +39,14 @@ class State:
             for name, value in values.items():
                 write(session, name, value, now)
 
+    def keep(self, name: str, value: Any) -> Any:
+        """Sets a named value unless the name has one. Returns the value that it has now."""
+        with self._db.write() as session:
+            stored = read(session, name)
+            if stored is None:
+                write(session, name, value, self._now())
+        return value if stored is None else stored
+
     def erase_all(self, names: Iterable[str]) -> None:
         """Removes several named values in one transaction; a name that is not there is fine."""
         with self._db.write() as session:

@@ -416,6 +416,7 @@ CREATE TABLE IF NOT EXISTS [STG_MON_CustMasterSchedule] (
     [source_row] TEXT NULL,
     [kafka_partition] INTEGER NULL,
     [kafka_offset] INTEGER NULL,
+    [warnings] TEXT NULL,
     CONSTRAINT [PK_STG_MON_CustMasterSchedule] PRIMARY KEY ([stg_id])
 ) STRICT;
 
@@ -579,12 +580,15 @@ CREATE TABLE IF NOT EXISTS [MON_CustMasterSchedule] (
     [version] INTEGER NULL,
     [row_hash] TEXT NULL,
     [batch_id] TEXT NULL,
-    [promoted_at] TEXT NULL
+    [promoted_at] TEXT NULL,
+    [warnings] TEXT NULL
 ) STRICT;
 
 CREATE UNIQUE INDEX IF NOT EXISTS [UX_MON_Uuid] ON [MON_CustMasterSchedule] ([source_uuid]) WHERE [source_uuid] IS NOT NULL;
 
 CREATE INDEX IF NOT EXISTS [IX_MON_Item] ON [MON_CustMasterSchedule] ([Item ID]);
+
+CREATE INDEX IF NOT EXISTS [IX_MON_Warnings] ON [MON_CustMasterSchedule] ([source_uuid]) WHERE [warnings] IS NOT NULL;
 
 -- Production: the sizes that the board shows.
 CREATE TABLE IF NOT EXISTS [MON_CustMasterSchedule_Subitems] (

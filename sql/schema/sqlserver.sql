@@ -466,6 +466,7 @@ CREATE TABLE [dbo].[STG_MON_CustMasterSchedule] (
     [source_row] NVARCHAR(MAX) NULL,
     [kafka_partition] INT NULL,
     [kafka_offset] BIGINT NULL,
+    [warnings] NVARCHAR(MAX) NULL,
     CONSTRAINT [PK_STG_MON_CustMasterSchedule] PRIMARY KEY ([stg_id])
 )
 GO
@@ -496,6 +497,10 @@ GO
 
 IF COL_LENGTH(N'dbo.STG_MON_CustMasterSchedule', N'kafka_offset') IS NULL
 ALTER TABLE [dbo].[STG_MON_CustMasterSchedule] ADD [kafka_offset] BIGINT NULL
+GO
+
+IF COL_LENGTH(N'dbo.STG_MON_CustMasterSchedule', N'warnings') IS NULL
+ALTER TABLE [dbo].[STG_MON_CustMasterSchedule] ADD [warnings] NVARCHAR(MAX) NULL
 GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_STG_Version' AND object_id = OBJECT_ID(N'dbo.STG_MON_CustMasterSchedule'))
@@ -693,7 +698,8 @@ CREATE TABLE [dbo].[MON_CustMasterSchedule] (
     [version] BIGINT NULL,
     [row_hash] NVARCHAR(64) NULL,
     [batch_id] NVARCHAR(36) NULL,
-    [promoted_at] DATETIME2 NULL
+    [promoted_at] DATETIME2 NULL,
+    [warnings] NVARCHAR(MAX) NULL
 )
 GO
 
@@ -717,12 +723,20 @@ IF COL_LENGTH(N'dbo.MON_CustMasterSchedule', N'promoted_at') IS NULL
 ALTER TABLE [dbo].[MON_CustMasterSchedule] ADD [promoted_at] DATETIME2 NULL
 GO
 
+IF COL_LENGTH(N'dbo.MON_CustMasterSchedule', N'warnings') IS NULL
+ALTER TABLE [dbo].[MON_CustMasterSchedule] ADD [warnings] NVARCHAR(MAX) NULL
+GO
+
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'UX_MON_Uuid' AND object_id = OBJECT_ID(N'dbo.MON_CustMasterSchedule'))
 CREATE UNIQUE INDEX [UX_MON_Uuid] ON [dbo].[MON_CustMasterSchedule] ([source_uuid]) WHERE [source_uuid] IS NOT NULL
 GO
 
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_MON_Item' AND object_id = OBJECT_ID(N'dbo.MON_CustMasterSchedule'))
 CREATE INDEX [IX_MON_Item] ON [dbo].[MON_CustMasterSchedule] ([Item ID])
+GO
+
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE name = N'IX_MON_Warnings' AND object_id = OBJECT_ID(N'dbo.MON_CustMasterSchedule'))
+CREATE INDEX [IX_MON_Warnings] ON [dbo].[MON_CustMasterSchedule] ([source_uuid]) WHERE [warnings] IS NOT NULL
 GO
 
 -- Production: the sizes that the board shows.
@@ -1181,7 +1195,7 @@ INSERT INTO [dbo].[SYNC_Lease] ([name], [token], [expires_at]) VALUES (N'databas
 GO
 
 -- Which form of the schema this is.
-IF NOT EXISTS (SELECT 1 FROM [dbo].[SYNC_SchemaVersion] WHERE [checksum] = N'04001f0028ac1a678fb27fea05c890ef1d9efb2fe1193a56df2f9b06a9b47892' AND [version] = (SELECT MAX([version]) FROM [dbo].[SYNC_SchemaVersion]))
+IF NOT EXISTS (SELECT 1 FROM [dbo].[SYNC_SchemaVersion] WHERE [checksum] = N'1fc45f44f259208e26844b3f12ce19fa7e54de97d89a41b4cd6c92c6959f5c60' AND [version] = (SELECT MAX([version]) FROM [dbo].[SYNC_SchemaVersion]))
 INSERT INTO [dbo].[SYNC_SchemaVersion] ([version], [applied_at], [checksum])
-SELECT COALESCE(MAX([version]), 0) + 1, SYSUTCDATETIME(), N'04001f0028ac1a678fb27fea05c890ef1d9efb2fe1193a56df2f9b06a9b47892' FROM [dbo].[SYNC_SchemaVersion]
+SELECT COALESCE(MAX([version]), 0) + 1, SYSUTCDATETIME(), N'1fc45f44f259208e26844b3f12ce19fa7e54de97d89a41b4cd6c92c6959f5c60' FROM [dbo].[SYNC_SchemaVersion]
 GO

@@ -5,6 +5,7 @@
     failures.py        errors, retry, trace
     reconcile.py       verify, replay
     demo.py            the demo, which prints as it goes
+    exit_codes.py      the one table of exit codes
     lazy.py            the modules that a command imports when it first uses them
     show.py            output of setup, validate, detect, status and board
     show_archive.py    output of archive, rollback, hold and release

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from streams.cli import lazy
+from streams.cli.exit_codes import Exit
 
 Customer = Annotated[str, typer.Option(help="The customer: its name or a customer alias, in upper or lower case.")]
 MaybeCustomer = Annotated[
@@ -56,7 +57,7 @@ def show_entry(
         raise typer.BadParameter("--parquet writes the whole file: leave --order and --csv out")
     entry, payload = lazy.rollback.snapshot(context.obj(), number, customer, None if at is None else _moment(at))
     if not lazy.show_archive.snapshot(entry, payload, order=order, csv=csv, file=parquet):
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WRONG)
 
 
 @archive.command()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from streams.cli import lazy
+from streams.cli.exit_codes import Exit
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -34,16 +35,24 @@ def list_errors(
     code: Code = None,
     kind: Annotated[str | None, typer.Option(help="Only ORDER or SIZE.")] = None,
     age: Annotated[str | None, typer.Option(help="Only failures at least this old: 90s, 30m, 2h, 3d.")] = None,
+    warnings: Annotated[
+        bool, typer.Option("--warnings", help="The warnings of orders on the board instead of the failures.")
+    ] = False,
     as_json: Json = False,
     dismiss: Annotated[int | None, typer.Option(metavar="ID", help="End this failure by hand; needs --reason.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why the failure does not matter any more.")] = None,
 ) -> None:
-    """Lists the open failures: which order, why, and what happens next or what to do."""
+    """Lists the open failures: which order, why, and what happens next or what to do. Or the warnings."""
     if dismiss is not None or reason is not None:
         if dismiss is None or not (reason or "").strip():
             raise typer.BadParameter("--dismiss ID and --reason TEXT go together")
         lazy.failures.dismiss(context.obj(), dismiss, str(reason).strip())
         lazy.show.plain(f"failure {dismiss} is dismissed")
+        return
+    if warnings:
+        if any((of_type, code, kind, age)):
+            raise typer.BadParameter("--warnings takes --customer and --json only: a warning has no type, code or age")
+        lazy.show_failures.warnings(lazy.failures.warnings(context.obj(), customer), as_json=as_json)
         return
     chosen = lazy.failures.Filters(customer=customer, type=of_type, code=code, kind=_kind(kind), age=_age(age))
     lazy.show_failures.failures(lazy.failures.listed(context.obj(), chosen), as_json=as_json)
@@ -80,7 +89,7 @@ def show_trace(
         raise typer.BadParameter(f"no order has the record_uuid, order number or PO number {order!r}")
     if len(found) > 1:
         lazy.show_failures.matches(found)
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WRONG)
     lazy.show_failures.traced(lazy.trace.trace(context.obj(), found[0]), as_json=as_json)
 
 

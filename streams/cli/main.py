@@ -1,5 +1,6 @@
-"""The program `ordersync`. Exit codes: 0 done, 1 an error that was printed, 2 wrong usage, 3 a guard stop."""
+"""The program `ordersync`. Its exit codes are in exit_codes.py."""
 
+import functools
 import logging
 import sys
 from pathlib import Path
@@ -12,17 +13,17 @@ from schemas import detection
 from schemas.mappings import MappingError
 from streams import settings
 from streams.cli import archive as cli_archive
+from streams.cli import exit_codes, lazy
 from streams.cli import failures as cli_failures
-from streams.cli import lazy
 from streams.cli import plans as cli_plans
 from streams.cli import reconcile as cli_reconcile
-from streams.cli.plans import GUARD_STOP
 
 app = typer.Typer(
     name="ordersync",
     help="Keeps a Monday.com board equal to the order table ORDERS_UNIFIED: every change, in order, exactly once.\n\n"
     "Begin with `ordersync demo`, which needs no preparation. For your own tables: `setup`, then `validate`, "
     "then `run`.",
+    epilog=exit_codes.HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -50,7 +51,7 @@ def common(
     # Faust logs a dozen lines at every start and stop; only its warnings help an operator.
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    context.obj = lambda **more: settings.load(home=home, database=database, **more)
+    context.obj = functools.partial(settings.load, home=home, database=database)
 
 
 @app.command()
@@ -61,13 +62,19 @@ def setup(
     print_sql: Annotated[bool, typer.Option(help="Only print the T-SQL script of the tables, for a DBA.")] = False,
     print_grants: Annotated[bool, typer.Option(help="Only print the T-SQL script of the rights it needs.")] = False,
     grant: Annotated[bool, typer.Option("--grant", help="Also grant these rights to the role of that script.")] = False,
+    rebind: Annotated[
+        bool, typer.Option("--rebind", help="Bind this home to what the settings name now, and forget another board.")
+    ] = False,
 ) -> None:
-    """Creates what is missing: tables, topics, the key column of the board. A second run changes nothing."""
+    """Creates what is missing: tables, topics, the key column of the board; binds the home to database and board.
+
+    A second run changes nothing.
+    """
     if print_sql or print_grants:
         scripts = [(print_sql, lazy.setup.tsql_script), (print_grants, lazy.setup.grants_script)]
         lazy.show.plain("\n".join(script() for wanted, script in scripts if wanted))
         return
-    lazy.show.lines(lazy.setup.setup(context.obj(), sample_orders=sample_orders, seed=seed, grant=grant))
+    lazy.show.lines(lazy.setup.setup(context.obj(), sample_orders=sample_orders, seed=seed, grant=grant, rebind=rebind))
 
 
 @app.command()
@@ -80,7 +87,7 @@ def validate(context: typer.Context) -> None:
     lazy.show.lines(validation.notes)
     lazy.show.mistakes(validation.mistakes)
     if validation.mistakes:
-        raise typer.Exit(1)
+        raise typer.Exit(exit_codes.Exit.WRONG)
 
 
 @app.command()
@@ -119,7 +126,7 @@ def detect(
         verdict = lazy.detect.trial(given, oracle)
         lazy.show.trial(verdict)
         if verdict.wrong:
-            raise typer.Exit(1)
+            raise typer.Exit(exit_codes.Exit.WRONG)
         return
     if every is not None:
         if chosen.any or accept or dry_run:
@@ -137,7 +144,7 @@ def detect(
     report = lazy.detect.detect(given, chosen if chosen.any else None)
     lazy.show.detected(report)
     if report.held is not None:
-        raise typer.Exit(GUARD_STOP)
+        raise typer.Exit(exit_codes.Exit.PERSON)
 
 
 @app.command()
@@ -154,9 +161,21 @@ def run(context: typer.Context) -> None:
 
 @app.command()
 def status(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")] = False
+    context: typer.Context,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only print what is wrong with the service, one line each; see exit codes.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")] = False,
 ) -> None:
-    """Shows the state of all orders, by customer; the last pass, open batches, failures, the API calls of the day."""
+    """Shows the state of all orders, by customer; the last pass, open batches, failures, the API calls of the day.
+
+    With --check, exit codes: 0 well, 1 failures wait, 3 something asks for an operator, 5 a part is down. The highest
+    one counts.
+    """
+    if check:
+        found = lazy.status.check(context.obj)
+        lazy.show.diagnosis(found, as_json=as_json)
+        raise typer.Exit(exit_codes.OF_SEVERITY[found.gravest])
     lazy.show.status(lazy.status.status(context.obj()), as_json=as_json)
 
 
@@ -181,9 +200,16 @@ def demo(
     minute: Annotated[float, typer.Option(min=0.5, help="Length of the board's minute, in seconds.")] = 3.0,
     keep: Annotated[bool, typer.Option(help="Leave everything running at the end.")] = False,
 ) -> None:
-    """Runs everything on this machine, from empty tables to a proof: a real Kafka, real workers, an bundled board."""
-    if not lazy.demo.run(context.obj(), orders=orders, seed=seed, minute=minute, keep=keep):
-        raise typer.Exit(1)
+    """Runs everything on this machine, from empty tables to a proof: a real Kafka, real workers, the bundled board.
+
+    It uses a home folder of its own and SQLite, whatever the environment and ordersync.yaml say; only the option
+    `--database` of ordersync may name a SQL Server.
+    """
+    base, ignored = settings.alone(**context.obj.keywords)
+    if ignored:
+        lazy.show.plain(f"a demo uses only what it brings along, so it ignores: {', '.join(ignored)}")
+    if not lazy.demo.run(base, orders=orders, seed=seed, minute=minute, keep=keep):
+        raise typer.Exit(exit_codes.Exit.WRONG)
 
 
 cli_failures.register(app)

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from streams.cli import lazy
+from streams.cli.exit_codes import Exit
 
-GUARD_STOP = 3
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
 Reason = Annotated[str, typer.Option(help="Why, for `ordersync actions`.")]
 
@@ -33,7 +33,7 @@ def accept(
     accepted = lazy.plans.accept(settings, plan, reason)
     lazy.show_plans.accepted(accepted)
     if not accepted.stand and not accepted.plan.lost:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WRONG)
 
 
 def actions(
@@ -52,13 +52,13 @@ def accept_held(context: typer.Context) -> None:
     report = lazy.detect.detect(settings, None)
     if report.held is None or report.plan is None:
         lazy.show.detected(report)
-        raise typer.Exit(0 if report.held is None else GUARD_STOP)
+        raise typer.Exit(Exit.DONE if report.held is None else Exit.PERSON)
     plan_id: str = report.plan
     lazy.show_plans.held(lazy.plans.held(settings), as_json=False)
     if lazy.show_plans.asks():
         if not typer.confirm(f"Accept plan {plan_id}?"):
-            raise typer.Exit(GUARD_STOP)
+            raise typer.Exit(Exit.PERSON)
     elif plan_id != shown:
         lazy.show.plain(f"not accepted: nobody has seen this plan before. If it is right: ordersync accept {plan_id}")
-        raise typer.Exit(GUARD_STOP)
+        raise typer.Exit(Exit.PERSON)
     lazy.show_plans.accepted(lazy.plans.accept(settings, plan_id))

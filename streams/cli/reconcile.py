@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from streams.cli import lazy
+from streams.cli.exit_codes import Exit
 from streams.commands import stall
-
-INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
 Within = Annotated[
@@ -45,7 +44,7 @@ def verify(
         )
     lazy.show_reconcile.verified(result, as_json=as_json)
     if not result.sound:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WRONG)
 
 
 def replay(
@@ -97,7 +96,7 @@ def replay(
         return
     lazy.show_reconcile.replayed(done)
     if done.stalled is not None:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WRONG)
 
 
 @contextmanager
@@ -107,7 +106,7 @@ def _interruptible(note: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         typer.echo(f"stopped: {note}" if note else "stopped", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(Exit.INTERRUPTED) from None
 
 
 def _moment(text: str) -> datetime:

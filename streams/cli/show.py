@@ -12,9 +12,10 @@ from rich.padding import Padding
 from rich.table import Table
 
 from connectors.monday import board_values
-from schemas import detection, items, workers
+from schemas import bindings, detection, items, workers
 from schemas.batches import SyncState
-from streams.commands import pushdown, stall
+from streams.commands import pushdown
+from streams.diagnosis.troubles import Diagnosis, Severity
 from streams.runtime import status as statuses
 from streams.sync import plan
 
@@ -26,6 +27,7 @@ STYLES = {
     SyncState.HELD: "magenta",
     SyncState.EXCLUDED: "dim",
 }
+GRAVE = {Severity.DOWN: "red", Severity.PERSON: "red"}
 # A request without an answer for longer than this is worth a line.
 ANSWERED_WITHIN = timedelta(seconds=10)
 # The API gives a request 60 s; its in-flight window is meant for answers well below that.
@@ -99,13 +101,23 @@ def status(current: statuses.Status, *, as_json: bool) -> None:
         plain(current.model_dump_json(indent=2))
         return
     _orders(current)
+    _binding(current)
     _on_their_way(current)
     _processes(current)
     _failures(current)
     _tables(current)
     _holds(current)
-    if current.held:
-        console.print(f"[red]guard       {escape(current.held)}[/]", soft_wrap=True)
+    # Failures have their lines above, by code.
+    for trouble in (one for one in current.troubles if one.severity is not Severity.FAILURES):
+        console.print(f"[{GRAVE.get(trouble.severity, 'yellow')}]{escape(str(trouble))}[/]", soft_wrap=True)
+
+
+def diagnosis(found: Diagnosis, *, as_json: bool) -> None:
+    """Prints one line a trouble, or `well`."""
+    if as_json:
+        plain(found.model_dump_json(indent=2))
+    else:
+        lines(found.lines)
 
 
 def states_table(title: str, customers: Mapping[str, Mapping[SyncState, int]], *, rows: bool) -> Table:
@@ -135,6 +147,15 @@ def _orders(current: statuses.Status) -> None:
     plain(f"source      {current.source_rows} rows{rest}")
 
 
+def _binding(current: statuses.Status) -> None:
+    if current.binding is None:
+        plain("bound to    nothing yet: `ordersync setup`")
+        return
+    plain(f"bound to    {current.binding.text}")
+    if current.binding.creates is bindings.Creates.HELD:
+        console.print("[red]creates     held, the board has items of which nothing is known: `ordersync adopt`[/]")
+
+
 def _on_their_way(current: statuses.Status) -> None:
     if current.leaving:
         plain(f"leaving     {current.leaving} deleted orders that are still on the board")
@@ -143,8 +164,6 @@ def _on_their_way(current: statuses.Status) -> None:
         since = f"{current.in_doubt_since:%H:%M:%S} UTC"
         plain(f"in doubt    {current.in_doubt} requests without an answer since {since}, {current.parked} orders wait")
     plain(f"API calls   {current.calls_today} writes today, of {current.calls_limit} calls a day")
-    if (warning := current.api_version.warning) is not None:
-        console.print(f"[yellow]API version {escape(warning)}[/]", soft_wrap=True)
 
 
 def _processes(current: statuses.Status) -> None:
@@ -165,6 +184,8 @@ def _processes(current: statuses.Status) -> None:
 def _failures(current: statuses.Status) -> None:
     for code, n in sorted(current.failures.items()):
         plain(f"failed      {n} × {code}: `ordersync errors`")
+    for column, n in sorted(current.warnings.items()):
+        plain(f"warned      {n} × [{column}]: `ordersync errors --warnings`")
     if current.retries_paused:
         console.print(f"[yellow]retries     {escape(current.retries_paused)}[/]", soft_wrap=True)
 
@@ -191,10 +212,11 @@ def _holds(current: statuses.Status) -> None:
 
 def _worker(worker: workers.WorkerState, now: datetime) -> str:
     """One line: the address of the process, its paused lanes with the reason, the end of the API's calls."""
-    silence = (now - worker.at).total_seconds()
     line = f"{worker.role:<11} {worker.name} " if worker.role != worker.name else f"{worker.role:<11} "
-    if silence > stall.SILENT:
-        return f"{line}[red]no heartbeat for {silence:.0f} s[/]"
+    if worker.stopped:
+        return f"{line}stopped at {worker.at:%Y-%m-%d %H:%M:%S} UTC"
+    if worker.silent(now):
+        return f"{line}[red]no heartbeat for {(now - worker.at).total_seconds():.0f} s[/]"
     paused = "; ".join(f"{lane}: {escape(why)}" for lane, why in sorted(worker.holding.items()))
     style = "red" if worker.trouble else "yellow"
     line += f"[{style}]pauses {paused}[/]" if paused else ", ".join(filter(None, ("works", escape(worker.address))))

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from connectors.tables.retries import RetryDecision, Way
+from schemas.orders import OrderWarning
 from streams.cli import show
 from streams.commands import failures as failures_command
 from streams.commands import trace
@@ -53,6 +54,30 @@ def failures(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         show.plain(f"    {n} of {customer}, which is on hold: passes ignore its rows until `ordersync release`")
 
 
+def warnings(found: Sequence[OrderWarning], *, as_json: bool) -> None:
+    """Prints these warnings of orders in production."""
+    if as_json:
+        show.plain(json.dumps([failures_command.warning_fields(one) for one in found], indent=2, ensure_ascii=False))
+        return
+    if not found:
+        show.plain("no warning")
+        return
+    table = Table(show_lines=True)
+    for column in ("order", "column", "reason and advice"):
+        table.add_column(column, overflow="fold")
+    for one in found[: show.MOST]:
+        value = "(blank)" if one.problem.value is None else repr(one.problem.value)
+        table.add_row(
+            escape(f"{one.customer} {one.order_number}\n{one.record_uuid}"),
+            f"{escape(one.problem.column)}\n[yellow]{escape(value)}[/]",
+            escape(f"{one.problem.reason}\n→ {one.problem.advice}"),
+        )
+    show.console.print(table)
+    if len(found) > show.MOST:
+        show.plain(f"and {len(found) - show.MOST} more: `ordersync errors --warnings --json` lists them")
+    show.plain(f"{len(found)} warnings")
+
+
 def retried(done: Sequence[tuple[dict[str, Any], RetryDecision]], *, dry_run: bool) -> None:
     """Prints how many failures were retried in which way, and why some were not."""
     if not done:
@@ -85,6 +110,8 @@ def traced(history: trace.OrderHistory, *, as_json: bool) -> None:
         table.add_row(str(moment.at)[:23].replace("T", " "), version, escape(moment.what), escape(details))
     show.console.print(table)
     show.lines(history.now)
+    for problem in history.warnings:
+        show.plain(f"warned   {problem}")
     for cell in history.differences:
         show.plain(f"    [{cell.column}] settled {cell.settled!r}, source {cell.source!r}")
 

@@ -10,6 +10,7 @@ from connectors.tables.retries import RetryDecision, Way
 from mappings.loading import Mappings
 from schemas.base import Model
 from schemas.failures import FailureType
+from schemas.orders import OrderWarning
 from streams import retry as retry_step
 from streams.delivery import consumer
 from streams.detect.holds import FAMILY as HOLDS
@@ -48,6 +49,20 @@ def listed(settings: Settings, chosen: Filters) -> list[Row]:
     """
     with connect.database(settings) as parts:
         return _listed(parts, chosen)
+
+
+def warnings(settings: Settings, customer: str | None) -> list[OrderWarning]:
+    """The warnings of the orders in production, of all customers or of one. Reads SQL only."""
+    with connect.database(settings) as parts:
+        wanted = None if customer is None else _folded(parts.mappings, customer)
+        return [
+            one for one in parts.warnings.listed() if wanted is None or _folded(parts.mappings, one.customer) == wanted
+        ]
+
+
+def warning_fields(warning: OrderWarning) -> Row:
+    """A warning as a flat row: the order, then column, value, reason and advice."""
+    return warning.model_dump(exclude={"problem"}) | warning.problem.model_dump(mode="json", exclude={"severity"})
 
 
 def dismiss(settings: Settings, err_id: int, reason: str) -> None:

@@ -21,13 +21,14 @@ from streams import topics
 from streams.commands import fix, stall
 from streams.commands import preview as previews
 from streams.delivery import consumer
+from streams.delivery.kafka_login import kafka_security
 from streams.detect import events as detect_events
 from streams.detect import holds
 from streams.progress import Progress, silent
 from streams.reconcile import compare, fields, repair, replay
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import api_calls, connect
-from streams.settings import Settings, kafka_security
+from streams.settings import Settings
 from streams.sync import board as board_view
 from streams.sync import outline as outlines
 from streams.sync import plan, refresh
@@ -124,7 +125,7 @@ def customers(settings: Settings, names: Sequence[str]) -> tuple[str, ...]:
             customer = by_name.get(canonical(name).casefold())
             if customer is None:
                 raise NoSuchCustomer(f"no order of customer {name!r}: `ordersync status` lists the customers")
-            keys.add(customer[: detect_events.KEY])
+            keys.add(detect_events.message_key(customer))
         return tuple(sorted(keys))
 
 

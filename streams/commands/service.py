@@ -1,15 +1,22 @@
 """`ordersync run`, `work` and `board`: the processes of the service, and the board."""
 
 import asyncio
+import logging
 import os
 import signal
 import threading
 
+from connectors import errors
+from connectors.monday import board as boards
 from connectors.monday import board_values
 from connectors.simulator import config
+from schemas.bindings import Binding
+from streams.binding import compare
 from streams.resources import Resources
 from streams.runtime import connect, embedded, supervisor, worker
 from streams.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def work(settings: Settings) -> None:
@@ -21,13 +28,12 @@ def work(settings: Settings) -> None:
 def services(settings: Settings, ends: embedded.Endpoints) -> list[supervisor.Service]:
     """Worker and poller as `run` supervises them, with the addresses of broker and board in their environment."""
     environment = {
-        **os.environ,
-        **settings.environment(),
+        **settings.environment_of_child(os.environ),
         "KAFKA_BOOTSTRAP_SERVERS": ends.bootstrap,
         "ORDERSYNC_MONDAY_URL": ends.monday_url,
     }
-    if not settings.monday_url:
-        environment["MONDAY_API_TOKEN"] = config.TOKEN
+    if not settings.api_url:
+        environment |= {"MONDAY_API_TOKEN": config.TOKEN, "ORDERSYNC_MONDAY_TOKEN_FILE": ""}
     logs = settings.home / "logs"
     return [
         supervisor.Service(
@@ -44,14 +50,40 @@ def services(settings: Settings, ends: embedded.Endpoints) -> list[supervisor.Se
 
 def run(settings: Settings) -> None:
     """Runs the supervisor with poller and worker until SIGTERM or SIGINT."""
-    parts = Resources(settings)
-    with embedded.endpoints(settings, parts.limits) as ends:
+    with embedded.endpoints(settings, Resources(settings).limits) as ends:
         running = supervisor.Supervisor(services(settings, ends), ends.revive)
         running.start()
         try:
+            for line in bind(settings, ends):
+                print(line, flush=True)
             running.wait()
         finally:
             running.stop()
+
+
+def bind(settings: Settings, ends: embedded.Endpoints) -> list[str]:
+    """Binds a home of an earlier version. Returns lines about it, none for a bound home.
+
+    Raises Misconfigured if database, board or API are not the bound ones, or the ledger is that of another board. Any
+    other trouble is the worker's too: the worker binds the home once it reaches the board.
+    """
+    parts = Resources(settings, bootstrap=ends.bootstrap, monday_url=ends.monday_url)
+    try:
+        if connect.check_binding(parts, asks_api=True) is not None:
+            return []
+        binding, is_new = asyncio.run(connect.ask_board(parts, lambda board: _bind(parts, board)))
+        return binding.lines if is_new else []
+    except errors.OrdersyncError as error:
+        if getattr(error, "code", "") == compare.CODE:
+            raise
+        log.warning("this home is not bound yet: %s", error)
+        return []
+    finally:
+        parts.close()
+
+
+async def _bind(parts: Resources, board: boards.Board) -> tuple[Binding, bool]:
+    return await connect.bind(parts, board, await board.identity())
 
 
 def serve_board(settings: Settings) -> None:

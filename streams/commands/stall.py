@@ -7,14 +7,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from schemas import workers
-from streams.runtime import heartbeat
+from streams.diagnosis import heartbeat
 
 # Seconds without any progress. A worker may have to wait for the API's minute, or for the lease of one that crashed.
 WITHIN = 120.0
 # Seconds between two checks.
 CHECK_EVERY = 0.5
-# A worker without a heartbeat for so many seconds does not run.
-SILENT = 30.0
 
 
 class Store(Protocol):
@@ -57,7 +55,9 @@ class StallDetector:
 def stall_reason(store: Store, now: datetime, seconds: float) -> str:
     """One line: why nothing moves, by the heartbeats of the workers, and what to do."""
     states = [workers.WorkerState.model_validate(value) for value in store.all_of(heartbeat.FAMILY).values()]
-    running = [state for state in states if state.role == "worker" and (now - state.at).total_seconds() <= SILENT]
+    running = [
+        state for state in states if state.role == heartbeat.WORKER and not state.stopped and not state.silent(now)
+    ]
     paused = [f"{state.name} pauses {lane}: {why}" for state in running for lane, why in sorted(state.holding.items())]
     if not running:
         return f"nothing moved for {seconds:g} s, and no worker runs: `ordersync run` starts one"

@@ -7,9 +7,10 @@ from typing import Any
 
 from connectors import database
 from mappings import columns, hashing, sizes
-from schemas import detection
+from schemas import detection, texts
 from schemas.base import Cell, Model
 from schemas.batches import StagingStatus
+from schemas.orders import Problem, read_problems
 from streams.detect import events as detect_events
 from streams.detect import holds
 from streams.resources import Resources, utcnow
@@ -57,12 +58,16 @@ class Difference(Model):
 
 
 class OrderHistory(Model):
-    """The history of an order. `now`: its state, one line each. `differences`: of its row from the settled version."""
+    """The history of an order. `now`: its state, one line each. `differences`: of its row from the settled version.
+
+    `warnings` are those of the settled version in production.
+    """
 
     order: Order
     moments: tuple[Moment, ...]
     now: tuple[str, ...]
     differences: tuple[Difference, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 def find(settings: Settings, text: str) -> list[Order]:
@@ -87,9 +92,16 @@ def trace(settings: Settings, order: Order) -> OrderHistory:
         source = _source(parts, order.record_uuid)
         settled = next((row for row in staged if snapshot and row["version"] == snapshot["settled_version"]), None)
         differences = _differences(source, settled)
-        now = (*_state(parts, order, snapshot, held is not None), _compared(source, settled, differences))
+        promoted = parts.history.production(order.record_uuid)
+        now = (*_state(parts, order, snapshot, promoted, held is not None), _compared(source, settled, differences))
     in_time = sorted(moments, key=lambda moment: moment.at)
-    return OrderHistory(order=order, moments=tuple(in_time), now=now, differences=tuple(differences))
+    return OrderHistory(
+        order=order,
+        moments=tuple(in_time),
+        now=now,
+        differences=tuple(differences),
+        warnings=read_problems(promoted["warnings"]) if promoted else (),
+    )
 
 
 def _order(parts: Resources, row: Row) -> Order:
@@ -99,8 +111,8 @@ def _order(parts: Resources, row: Row) -> Order:
     return Order(
         record_uuid=str(row["record_uuid"]),
         customer=parts.mappings.customers.canonical(row["customer"] or ""),
-        number=str(row["number"] or "").strip(),
-        po=str(row["po"] or "").strip(),
+        number=texts.trimmed(str(row["number"] or "")),
+        po=texts.trimmed(str(row["po"] or "")),
         state=state,
     )
 
@@ -132,6 +144,7 @@ def _staged(row: Row) -> Iterator[Moment]:
     details: dict[str, Cell] = {
         "orders.changed partition": origin, "sizes": row["sizes"], "staged row": row["stg_id"],
         "refused": row["stg_error_message"] if row["validation_status"] == "INVALID" else None,
+        "warned": "; ".join(str(problem) for problem in read_problems(row["warnings"])),
     }  # fmt: skip
     yield _moment(row["stg_created_date"], version, "staged", details)
     if status in ENDS and row["stg_processed_date"] is not None:
@@ -191,7 +204,7 @@ def _differences(source: dict[str, Cell] | None, settled: Row | None) -> list[Di
     ]
 
 
-def _state(parts: Resources, order: Order, snapshot: Row | None, held: bool) -> Iterator[str]:
+def _state(parts: Resources, order: Order, snapshot: Row | None, promoted: Row | None, held: bool) -> Iterator[str]:
     if snapshot is None:
         yield "state    not detected yet"
         return
@@ -207,7 +220,6 @@ def _state(parts: Resources, order: Order, snapshot: Row | None, held: bool) -> 
     else:
         shown = ", ".join(f"{one.size_label} {one.item_id}" for one in subitems if one.active)
         yield f"board    item {item.item_id}{'' if item.active else ', not active'}; subitems: {shown or 'none'}"
-    promoted = parts.history.production(order.record_uuid)
     if promoted is None:
         yield "settled  no row in production"
     else:

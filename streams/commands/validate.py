@@ -11,7 +11,9 @@ from connectors.database import sqlserver
 from connectors.monday import api_version
 from connectors.tables import orders_pushdown, staging
 from mappings import checks, columns, hashing, sizes
+from schemas.bindings import Creates
 from streams import topics
+from streams.binding import compare
 from streams.commands import pushdown
 from streams.detect import baseline, guard, undecided
 from streams.resources import Resources, utcnow
@@ -45,8 +47,10 @@ def validate(settings: Settings, now: Callable[[], datetime] = utcnow) -> Valida
         )
         mistakes += _undecided(parts, live)
         mistakes += parts.admin.compare(topics.specs(settings.topic_prefix, settings.kafka_replication))
+        account, bound = _binding(parts)
+        mistakes += account
         warning = api_version.support(now().date()).warning
-        notes = [] if warning is None else [warning]
+        notes = [bound] if warning is None else [bound, warning]
         if not isinstance(parts.db, sqlserver.SqlServerDatabase):
             return Validation(mistakes, notes)
         pushdown_report = check_pushdown(parts, mistakes + parts.db.mistakes())
@@ -59,7 +63,18 @@ def _undecided(parts: Resources, live: list[tuple[str, str]]) -> list[str]:
         names = undecided.find(parts.orders, live, baseline.today(live, parts.mappings), parts.mappings)
     except guard.Stop:  # A column is missing; the comparison of mapping and table names it.
         return []
-    return [f"{undecided.reason(names)}: {undecided.ACTION}"] if names else []
+    return [f"{undecided.asked(names).reason}: {undecided.ACTION}"] if names else []
+
+
+def _binding(parts: Resources) -> tuple[list[str], str]:
+    """The mistake if the account is not the bound one, and a note of what this home is, or would be, bound to."""
+    identity = asyncio.run(connect.ask_board(parts, lambda board: board.identity()))
+    stored = parts.bindings.stored()
+    if stored is None:
+        named = connect.new_binding(parts, identity, Creates.FREE, "")
+        return [], f"not bound yet; `ordersync setup` binds it to {named.text}"
+    other = compare.other_account(stored, identity)
+    return [str(compare.refused(other))] if other else [], f"bound to {stored.text}"
 
 
 def check_pushdown(parts: Resources, mistakes: list[str]) -> Validation:

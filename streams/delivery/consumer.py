@@ -151,6 +151,7 @@ class Delivery:
         paused_by: str | None = None
         holds: Iterator[float] = iter(())
         while True:
+            asks = False
             try:
                 await work()
                 break
@@ -158,7 +159,7 @@ class Delivery:
                 if paused_by != error.code:
                     log.error("%s is paused: %s", name, error)
                     holds = iter(self.holds)
-                paused_by, reason, pauses = error.code, str(error), self.pauses()
+                paused_by, reason, pauses, asks = error.code, str(error), self.pauses(), True
                 pause = next(holds, self.holds[-1]) if error.wait is None else error.wait
             except errors.Transient as error:
                 planned = next(pauses, None)
@@ -166,7 +167,7 @@ class Delivery:
                     raise
                 reason, pause = str(error), planned if error.wait is None else error.wait
                 log.warning("%s: %s; retry in %.1f s", name, reason, pause)
-            with self.health.hold_in_trouble(name, reason):
+            with self.health.hold_in_trouble(name, reason, asks=asks):
                 if not await self._pause(pause):
                     return False
         if paused_by is not None:

@@ -13,7 +13,7 @@ from mode.supervisors import CrashingSupervisor
 from connectors import errors
 from streams import settings
 from streams.delivery import membership
-from streams.settings import kafka_security, kafka_tls
+from streams.delivery.kafka_login import kafka_security, kafka_tls
 
 App = faust.App
 

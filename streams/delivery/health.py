@@ -1,6 +1,6 @@
 """The health of a worker: which lanes are paused and why, and when each made progress last.
 
-The watchdog and the page /health read it.
+The watchdog, the heartbeat and the page /live read it.
 """
 
 import asyncio
@@ -15,8 +15,9 @@ class Health:
     """One worker's state. Only its event loop writes it; the watchdog's threads read. `clock` is monotonic seconds.
 
     `holding` has the reason of each paused lane; `trouble` has those of them that wait because of an error, and not for
-    the API's budget or for another worker. `moved` and `counts` have, per lane, the time of its last progress and the
-    number of its acknowledged events. `waiting` has what else waits for an operator while its lane goes on, by name.
+    the API's budget or for another worker; `asks` has those of these that only an operator can end. `moved` and
+    `counts` have, per lane, the time of its last progress and the number of its acknowledged events. `waiting` has what
+    else waits for an operator while its lane goes on, by name.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -25,6 +26,7 @@ class Health:
     moved: dict[str, float] = field(default_factory=dict)
     holding: dict[str, str] = field(default_factory=dict)
     trouble: set[str] = field(default_factory=set)
+    asks: set[str] = field(default_factory=set)
     waiting: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -52,14 +54,17 @@ class Health:
         return self.clock() - self.moved.get(lane, self.started)
 
     @contextmanager
-    def hold_in_trouble(self, lane: str, reason: str) -> Iterator[None]:
-        """The same as `hold`, because of an error that an operator should know."""
+    def hold_in_trouble(self, lane: str, reason: str, *, asks: bool = False) -> Iterator[None]:
+        """The same as `hold`, because of an error that an operator should know; `asks`: that only one can end."""
         self.trouble.add(lane)
+        if asks:
+            self.asks.add(lane)
         try:
             with self.hold(lane, reason):
                 yield
         finally:
             self.trouble.discard(lane)
+            self.asks.discard(lane)
 
     @contextmanager
     def hold(self, lane: str, reason: str) -> Iterator[None]:

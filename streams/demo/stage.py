@@ -23,7 +23,7 @@ from streams.demo import proof
 from streams.resources import Resources, utcnow
 from streams.runtime import connect, embedded, passes, status
 from streams.runtime import supervisor as supervise
-from streams.settings import Settings
+from streams.settings import BUNDLED, Settings
 
 # Seconds that the orders may take to settle, and seconds between two reads of the status.
 SETTLE_WITHIN = 240.0
@@ -66,7 +66,7 @@ def settings_of(base: Settings, *, minute: float) -> Settings:
         update={
             "home": home,
             "database": base.database if base.server else str(home / "orders.db"),
-            "monday_url": "",
+            "monday_url": BUNDLED,
             "monday_minute": minute,
             "monday_in_flight": IN_FLIGHT,
             "poll_every": 1.0,
@@ -97,8 +97,7 @@ def stage(
         parts.db.apply_schema(utcnow())
         setup.fill_with_samples(parts, orders=orders, seed=seed)
         parts.ensure_topics()
-        key = parts.mappings.board.key
-        asyncio.run(connect.ask_board(parts, lambda board: board.ensure_key_column(key.id, key.title)))
+        setup.prepare_board(parts)
         supervisor = supervise.Supervisor(service.services(settings, ends), ends.revive)
         supervisor.start()
         try:

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from mappings import fingerprint, hashing, items
 from mappings.loading import Mappings
-from schemas import detection, events
+from schemas import detection, events, texts
 from schemas.base import Cell
 from schemas.batches import SyncState
 from streams.detect import admission
 
-# Maximum of characters: in a whole row, in each cell after that, and in the key of an event.
+# Maximum of UTF-16 units: in a whole row, in each cell after that, and in the key of an event.
 LONGEST, SHORTEST, KEY = 100_000, 100, 200
 
 # By record_uuid of the rows that are still in the source: hash and state of the snapshot row, and canonical text.
@@ -31,10 +32,9 @@ def build_events(
 ) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]:
     """The events with the newest values of each row, and the snapshot row that each order gets, by record_uuid.
 
-    `row_hash_of` hashes a canonical text of these columns.
-
-    Each customer gets one batch. An excluded row moves its snapshot row without an event, unless the board may show
-    it: then the order leaves the board like a deleted one but keeps its hash, by which settle sets EXCLUDED.
+    `row_hash_of` hashes a canonical text of these columns. Each customer gets one batch. An excluded row moves its
+    snapshot row without an event, unless the board may show it: then the order leaves the board like a deleted one but
+    keeps its hash, by which settle sets EXCLUDED.
     """
     changed: list[events.OrderChanged] = []
     snapshots: dict[str, detection.Snapshot] = {}
@@ -44,6 +44,7 @@ def build_events(
         if uuid in snapshots:
             continue  # A second row got this record_uuid after the pass counted duplicates: the next pass refuses both.
         row: dict[str, Cell] = {}
+        lengths: dict[str, int] = {}
         row_hash = detection.DELETED
         if change is not events.Change.DELETED:
             if uuid not in rows:
@@ -51,8 +52,8 @@ def build_events(
             _, stored_state, canonical_text = rows[uuid]
             state_before = None if stored_state is None else SyncState(stored_state)
             row_hash = row_hash_of(canonical_text)
-            row = truncate_row(dict(zip(columns, hashing.cells(canonical_text), strict=True)))
-            customer = mappings.customers.canonical(cell_text(row.get("CUSTOMER NAME")))[:KEY] or customer
+            row, lengths = truncated(dict(zip(columns, hashing.cells(canonical_text), strict=True)))
+            customer = message_key(mappings.customers.canonical(cell_text(row.get("CUSTOMER NAME")))) or customer
             if items.is_excluded(row, mappings):
                 change = events.Change.DELETED
         leaves = change is events.Change.DELETED
@@ -73,39 +74,72 @@ def build_events(
         )
         if batch_id is None:
             continue
-        event = events.OrderChanged(
-            customer=customer,
-            record_uuid=uuid,
-            version=version,
-            row_hash=row_hash,
-            batch_id=batch_id,
-            change=change,
-            cause=candidate.cause,
-            position=len(changed),
-            detected_at=now,
-            mapping=fingerprint.fingerprint(mappings),
-            row={} if leaves else {name: cell for name, cell in row.items() if name not in size_columns},
-            sizes={} if leaves else {name: cell for name, cell in row.items() if name in size_columns},
-        )
-        changed.append(event)
+        cells = Truncated({}, {}) if leaves else Truncated(row, lengths)
+        event = _event(snapshots[uuid], batch_id, change, cells, size_columns, now)
+        more = {"cause": candidate.cause, "position": len(changed), "mapping": fingerprint.fingerprint(mappings)}
+        changed.append(event.model_copy(update=more))
     return changed, snapshots
 
 
+def _event(
+    snapshot: detection.Snapshot,
+    batch_id: str,
+    change: events.Change,
+    cells: "Truncated",
+    size_columns: Collection[str],
+    now: datetime,
+) -> events.OrderChanged:
+    return events.OrderChanged(
+        customer=snapshot.customer,
+        record_uuid=snapshot.record_uuid,
+        version=snapshot.version,
+        row_hash=snapshot.row_hash,
+        batch_id=batch_id,
+        change=change,
+        position=0,
+        detected_at=now,
+        row={name: cell for name, cell in cells.row.items() if name not in size_columns},
+        sizes={name: cell for name, cell in cells.row.items() if name in size_columns},
+        cut=cells.cut,
+    )
+
+
+class Truncated(NamedTuple):
+    """The cells of a row as an event holds them, and the true length of each text that was cut, in UTF-16 units."""
+
+    row: dict[str, Cell]
+    cut: dict[str, int]
+
+
 def truncate_row(row: Mapping[str, Cell]) -> dict[str, Cell]:
+    """The cells that `truncated` keeps."""
+    return truncated(row).row
+
+
+def truncated(row: Mapping[str, Cell]) -> Truncated:
     """The cells that are not NULL, cut where the row is longer than any item can be.
 
-    The texts of an order may have 65,536 bytes together; stage refuses a longer order, and a cut one is still longer.
-    Without the cut the row would not fit into an event (1 MB), and no pass could get past it.
+    The texts of an order may have 65,536 bytes together. Without the cut a longer row would not fit into an event
+    (1 MB), and no pass could get past it.
     """
-    kept: dict[str, Cell] = {}
-    characters_left = LONGEST
-    for name, cell in row.items():
+    kept: dict[str, Cell] = {name: cell for name, cell in row.items() if cell is not None}
+    lengths: dict[str, int] = {}
+    if sum(len(cell) for cell in kept.values() if isinstance(cell, str)) * 2 <= LONGEST:
+        return Truncated(kept, lengths)
+    units_left = LONGEST
+    for name, cell in kept.items():
         if isinstance(cell, str):
-            cell = cell[: max(characters_left, SHORTEST)]
-            characters_left -= len(cell)
-        if cell is not None:
-            kept[name] = cell
-    return kept
+            begins = texts.cut(cell, max(units_left, SHORTEST))
+            units_left -= texts.length(begins)
+            if begins != (whole := texts.trimmed(cell)):
+                lengths[name] = texts.length(whole)
+            kept[name] = begins
+    return Truncated(kept, lengths)
+
+
+def message_key(customer: str) -> str:
+    """The key of the events of a customer: its canonical name, as far as a key may have it."""
+    return texts.cut(customer, KEY)
 
 
 def excluded(changed: Sequence[events.OrderChanged], silent: Sequence[detection.Snapshot]) -> int:

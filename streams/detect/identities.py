@@ -7,6 +7,7 @@ from mappings import hashing
 from schemas import detection
 from schemas.base import Cell
 from schemas.orders import Problem
+from streams.detect import events as detect_events
 
 
 def refusals(texts: Sequence[str], columns: Sequence[str], duplicates: Mapping[str, int]) -> list[detection.Refusal]:
@@ -39,7 +40,7 @@ def no_identity(row: Mapping[str, Cell], row_hash: str, copy: int) -> detection.
             reason="the row has no record_uuid, so ordersync could not find its item on the board a second time",
             advice=f"Give the row of order {row.get('AAG ORDER NUMBER')!r} a record_uuid in ORDERS_UNIFIED",
         ),
-        original_data=_json({name: cell for name, cell in row.items() if cell is not None}),
+        original_data=_json(detect_events.truncate_row(row)),
     )
 
 

@@ -83,6 +83,9 @@ class Store(Protocol):
     def set(self, name: str, value: Any) -> None:
         """Stores a value under that name, in a transaction of its own."""
 
+    def erase_all(self, names: list[str]) -> None:
+        """Removes named values; one that is not there is fine."""
+
     def mark(self, name: str, value: Any) -> Callable[[Any], None]:
         """The same, to run in a transaction of the caller."""
 

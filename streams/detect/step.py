@@ -18,6 +18,7 @@ from typing import IO
 from connectors import errors
 from mappings.loading import Mappings
 from schemas import detection, events
+from streams import attention
 from streams.detect import (
     admission,
     archive_queue,
@@ -36,6 +37,8 @@ from streams.detect.ports import Batches, Refusals, Source, Store
 
 PASS, LAST, HELD = "detect.pass", "detect.last", "detect.held"
 JUDGED, TURNS = "detect.judged", "detect.turns"
+# The fingerprint of the newest mapping, and the number of the first pass that had it (delivery/mapping_files.py).
+MAPPING = "detect.mapping"
 BASELINE = baseline.NAME
 
 
@@ -77,6 +80,7 @@ class Detector:
             except guard.Stop as stop:
                 self._note_held(str(stop), None)
                 return self._report(number, started, None, held=str(stop))
+            self._note_mapping(number, found.against.today.mapping)
             return self._emit_pass(found, started, self._judge(found))
 
     def preview(self, chosen: detection.Filters | None = None) -> list[events.OrderChanged]:
@@ -133,10 +137,17 @@ class Detector:
             tuple(baseline.retyped(former, today)),
         )
 
+    def _note_mapping(self, number: int, mapping: str) -> None:
+        """Before the first event of a new mapping: a worker with an older one then knows that it is outdated."""
+        newest = self.store.get(MAPPING)
+        if newest is None or newest["fingerprint"] != mapping:
+            self.store.set(MAPPING, {"fingerprint": mapping, "since": number})
+
     def _note_undecided(self, names: Sequence[str]) -> None:
-        value = {"reason": undecided.reason(names), "action": undecided.ACTION, "severity": "person"} if names else None
-        if self.store.get(undecided.NAME) != value:
-            self.store.set(undecided.NAME, value)
+        if names:
+            attention.ask(self.store, undecided.NAME, undecided.asked(names))
+        else:
+            attention.done(self.store, undecided.NAME)
 
     def _accepted(self) -> plans.Accepted:
         accepted = self.held_plans.accepted()

@@ -10,11 +10,12 @@ from typing import Protocol
 from mappings import sizes
 from mappings.loading import Mappings
 from schemas import detection
+from streams import attention
 from streams.detect import guard
 from streams.detect.baseline import Live
 
-# The named value by which status and /health say it.
-NAME = "attention.columns"
+# The name of the attention.
+NAME = "columns"
 ACTION = 'name each in "also" (it is a size) or "ignore" (it is none) of "sizes" in board.yaml'
 
 
@@ -31,7 +32,8 @@ def find(source: Source, live: Live, today: detection.Baseline, mappings: Mappin
     return source.with_numbers(candidates) if candidates else []
 
 
-def reason(names: Sequence[str]) -> str:
-    """What is the matter, as a sentence."""
+def asked(names: Sequence[str]) -> attention.Attention:
+    """What an operator has to decide about these columns."""
     verb, noun = ("holds", "column") if len(names) == 1 else ("hold", "columns")
-    return f"the integer {noun} {guard.listed(names)} of ORDERS_UNIFIED {verb} numbers that no item shows"
+    reason = f"the integer {noun} {guard.listed(names)} of ORDERS_UNIFIED {verb} numbers that no item shows"
+    return attention.Attention(reason=reason, action=ACTION, severity="person")

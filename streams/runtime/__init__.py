@@ -6,8 +6,7 @@
     board_writer.py  the worker's writer and its lease
     verify_timer.py  the worker's periodic verify
     watchdog.py      ends a worker whose event loop hangs or whose events wait
-    heartbeat.py     writes the state of worker and poller to SQL
-    pages.py         /health and /metrics
+    pages.py         /live, /health and /metrics
     metrics.py       every metric, for Prometheus
     passes.py        one pass at a time on this machine
     board_audit.py   the audit of the board within the calls of a day

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from streams.runtime import heartbeat
+from streams.diagnosis import heartbeat
 
 READS = "api.reads"
 

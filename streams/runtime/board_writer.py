@@ -17,10 +17,11 @@ from connectors.monday import client as clients
 from connectors.tables import lease
 from connectors.tables.lost_events import PARKED
 from schemas import events
+from schemas.bindings import Creates
 from streams import topics
 from streams.delivery import consumer, health
 from streams.resources import Resources, new_id, utcnow
-from streams.runtime import api_calls
+from streams.runtime import api_calls, connect
 from streams.sync import board as board_view
 from streams.sync import cells, in_doubt, lookup, outline, refresh, room, writer
 from streams.sync import step as sync
@@ -87,6 +88,7 @@ class BoardWriter:
             if self._syncer is None:
                 self._syncer = await self._begin(grant)
             self._state.progress(SYNC)
+            await self._read_creates(self._syncer.in_doubt.room)
             try:
                 return await self._syncer.run(staged)
             except errors.Rejected as rejected:
@@ -97,6 +99,12 @@ class BoardWriter:
             finally:
                 waits = self._syncer.in_doubt
                 self._state.note_waiting(room.ROOM, waits.room.describe(waits.for_room))
+
+    async def _read_creates(self, held: room.Room) -> None:
+        """Lets creates go on once the items of the board were adopted, which another process does."""
+        if held.creates is not Creates.FREE:
+            binding = await asyncio.to_thread(self._parts.bindings.stored)
+            held.creates = held.creates if binding is None else binding.creates
 
     async def advance_in_doubt(self, *, owns: bool) -> None:
         """Goes on with in-doubt requests and parked orders while no event arrives, if this worker owns the partition.
@@ -190,7 +198,13 @@ class BoardWriter:
         check = self._columns = outline.ColumnCheck(
             board, parts.mappings, utcnow, self._state.sleeper(SYNC, "checking the columns of the board")
         )
+        identity = await board.identity()
+        # Before the columns: those of another board are no news about ours.
+        await asyncio.to_thread(connect.check_account, parts, identity)
         await check.read()
+        binding, is_new = await connect.bind(parts, board, identity)
+        if is_new:
+            log.warning("this home is bound now: %s", binding.text)
         reading = outline.Outline(board, parts.ledger, parts.mappings)
         await reading.refresh()
         view = board_view.BoardView(board, parts.mappings, reading)
@@ -199,7 +213,7 @@ class BoardWriter:
             self._state.sleeper(SYNC, "looking up a mutation without an outcome on the board"),
             cells.numbers(parts.mappings),
         )
-        write = self._writer(board.board_id, grant, board_lookup, check)
+        write = self._writer(board.board_id, grant, board_lookup, check, binding.creates)
         return sync.Syncer(
             grant=grant,
             refresher=refresh.Refresher(view, parts.ledger, parts.repairs, parts.mappings, reading),
@@ -223,7 +237,12 @@ class BoardWriter:
         )
 
     def _writer(
-        self, board_id: str, grant: lease.Grant, board_lookup: lookup.BoardLookup, check: outline.ColumnCheck
+        self,
+        board_id: str,
+        grant: lease.Grant,
+        board_lookup: lookup.BoardLookup,
+        check: outline.ColumnCheck,
+        creates: Creates,
     ) -> writer.Writer:
         parts = self._parts
         return writer.Writer(
@@ -241,6 +260,6 @@ class BoardWriter:
             sleep=self._state.sleeper(SYNC, "the API does not answer"),
             new_key=new_id,
             progress=lambda: self._state.progress(SYNC),
-            room=room.Room(utcnow, parts.settings.monday_minute),
+            room=room.Room(utcnow, parts.settings.monday_minute, creates),
             columns=check,
         )

@@ -32,10 +32,14 @@ class Endpoints:
 
 @contextmanager
 def endpoints(settings: Settings, limits: monday_limits.Limits) -> Iterator[Endpoints]:
-    """Both for the duration of a command. Raises Misconfigured, in one line, when one of them cannot start."""
+    """Both for the duration of a command. Raises Misconfigured, in one line, when one of them cannot start.
+
+    It also raises Misconfigured for a SQL Server without a board (Settings.check_board).
+    """
+    settings.check_board()
     with ExitStack() as stack:
         revivers: list[Callable[[], str | None]] = []
-        bootstrap, monday_url = settings.kafka_bootstrap_servers, settings.monday_url
+        bootstrap, monday_url = settings.kafka_bootstrap_servers, settings.api_url
         if not bootstrap:
             folder = settings.home / "kafka"
             kafka = embedded.LocalKafka(folder)

@@ -22,8 +22,9 @@ from connectors.monday import api_version
 from schemas import workers
 from streams import topics
 from streams.delivery import health
+from streams.diagnosis import heartbeat
+from streams.diagnosis.troubles import Part, Severity
 from streams.resources import Resources
-from streams.runtime import heartbeat
 from streams.runtime import status as statuses
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class Metrics(Collector):
         lag = None if heartbeat.BROKER in worker.trouble else self.lag.get()
         readable = {"tables": tables is not None, "kafka": lag is not None}
         yield _gauge("readable", "1 if the metrics of this source could be read", readable, "source")
+        yield _parts(tables)
         if tables is not None:
             yield from _orders(tables)
             yield from _flow(tables)
@@ -143,6 +145,16 @@ def of_worker(parts: Resources, state: health.Health, reporter: Reporter, group:
     return Metrics(state, reporter, Cached(tables), Cached(lag))
 
 
+def _parts(tables: Tables | None) -> Metric:
+    """Each part as /health judges it. Without the tables only the database is known: it does not answer."""
+    meaning = "0 while a part of the service is down or asks for an operator: /health says why"
+    if tables is None:
+        return _gauge("part_well", meaning, {Part.DATABASE.value: False}, "part")
+    ill = {one.part for one in tables.status.troubles if one.severity in (Severity.DOWN, Severity.PERSON)}
+    names = ill | {part.value for part in Part}
+    return _gauge("part_well", meaning, {name: name not in ill for name in names}, "part")
+
+
 def _budget(budget: workers.ApiBudget) -> Iterable[Metric]:
     points = {"spent": budget.complexity_spent, "limit": budget.complexity_limit}
     yield _gauge("api_complexity_points", "Complexity of the API's present minute", points, "what")
@@ -164,6 +176,7 @@ def _orders(tables: Tables) -> Iterable[Metric]:
     yield _gauge("undetected_rows", "Rows that no pass has admitted yet", status.undetected)
     yield _gauge("refused_rows", "Rows without an identity of their own", status.refused)
     yield _gauge("failures_open", "Open failures by code", status.failures, "code")
+    yield _gauge("warnings", "Warnings of orders in production by source column", status.warnings, "column")
     age = 0.0 if tables.waiting_since is None else (status.at - tables.waiting_since).total_seconds()
     yield _gauge("oldest_waiting_seconds", "Time since the oldest waiting change was detected", max(0.0, age))
     yield _gauge("customers_on_hold", "Customers on hold", len(status.holds))

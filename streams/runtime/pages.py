@@ -1,6 +1,10 @@
-"""The worker's pages: /health (200, or 503 with the reason) and /metrics for Prometheus.
+"""The worker's pages: two questions, two addresses, and /metrics for Prometheus.
 
-The pages ask for no login, so they listen on loopback unless `web_bind` names another address.
+/live    does this process work? For what restarts it. A paused lane, which waits for an operator, is alive.
+/health  is the service well? For people and alerts: 200, or 503 with each reason and what to do.
+
+The answer is JSON; text for a browser, or for `Accept: text/plain`. The pages ask for no login, so they listen on
+loopback unless `web_bind` names another address.
 """
 
 import asyncio
@@ -14,10 +18,16 @@ from aiohttp.web import SockSite
 from connectors import errors
 from schemas import workers
 from streams.delivery import health
+from streams.diagnosis import deadline, evidence, judgement
+from streams.diagnosis.troubles import Diagnosis, Severity
 
 HOST = "127.0.0.1"
-# Seconds. /health answers 503 when the event loop has not run for so long before this request.
+# Seconds. /live answers 503 when the event loop has not run for so long before this request.
 HUNG = 30.0
+# Seconds that SQL has for the evidence of /health. Without it the database is the reason.
+EVIDENCE_WITHIN = 1.0
+ILL = (Severity.DOWN, Severity.PERSON)
+LISTED = (Severity.FAILURES, Severity.NOTE)
 
 
 class App(Protocol):
@@ -53,7 +63,7 @@ def listening(wanted: int, host: str = HOST) -> socket.socket:
 
 
 async def show(app: App, listener: socket.socket) -> None:
-    """Opens the pages. The worker calls this first, so that /health can give the reason of a start that waits.
+    """Opens the pages. The worker calls this first, so that the pages can give the reason of a start that waits.
 
     `listener` listens already, because another worker could take a port that is merely free.
     """
@@ -61,21 +71,46 @@ async def show(app: App, listener: socket.socket) -> None:
     await app.web.maybe_start()
 
 
-def declare(app: App, state: health.Health, reporter: Reporter) -> None:
-    """Adds the pages to the app's own web server."""
+def declare(app: App, state: health.Health, reporter: Reporter, known: deadline.Question[evidence.Evidence]) -> None:
+    """Adds /live and /health to the app's own web server. `known` reads the evidence of the service."""
+
+    async def show_live(web: Any, request: Any) -> Any:
+        idle = state.clock() - state.ticked
+        status = "ok" if idle < HUNG else f"the event loop had not run for {idle:.0f} s"
+        body = {"status": status, **reporter.state().model_dump(mode="json")}
+        return _answer(web, request, [status], body, well=idle < HUNG)
 
     async def show_health(web: Any, request: Any) -> Any:
-        worker = reporter.state()
-        idle = state.clock() - state.ticked
-        well = worker.well and idle < HUNG
+        found = await diagnose(reporter.state(), known)
         body = {
-            "status": "ok" if well else "holding",
-            "why": {lane: worker.holding.get(lane, "") for lane in worker.trouble},
-            **worker.model_dump(mode="json"),
+            "status": "well" if found.well else "not well",
+            "at": found.at.isoformat(),
+            "reasons": [trouble.model_dump(mode="json") for trouble in found.of(*ILL)],
+            "listed": [trouble.model_dump(mode="json") for trouble in found.of(*LISTED)],
+            "failures": found.failures,
         }
-        return web.json(body, status=200 if well else 503)
+        return _answer(web, request, found.lines, body, well=found.well)
 
+    app.page("/live")(show_live)
     app.page("/health")(show_health)
+
+
+async def diagnose(own: workers.WorkerState, known: deadline.Question[evidence.Evidence]) -> Diagnosis:
+    """The diagnosis of the service, within EVIDENCE_WITHIN seconds. This process, `own`, speaks for itself."""
+    try:
+        read = await known.wait(EVIDENCE_WITHIN)
+    except (errors.OrdersyncError, TimeoutError) as error:
+        return judgement.unreadable(error, own.at, [own])
+    others = [process for process in read.processes if process.name != own.name]
+    return judgement.judge(read.model_copy(update={"processes": (own, *others)}))
+
+
+def _answer(web: Any, request: Any, lines: list[str], body: dict[str, Any], *, well: bool) -> Any:
+    """Text for whoever asks for text, else JSON."""
+    status = 200 if well else 503
+    if request.headers.get("Accept", "").startswith("text/"):
+        return web.text("".join(f"{line}\n" for line in lines), status=status)
+    return web.json(body, status=status)
 
 
 def declare_metrics(app: App, render: Callable[[], bytes], content_type: str) -> None:

@@ -1,23 +1,29 @@
 """The poller process runs passes, and between them the archive, roll backs and the lost-event sweep."""
 
+import contextlib
 import logging
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 from connectors import errors, kafka
 from streams.archive import wiring
 from streams.delivery import exits, health
+from streams.diagnosis import deadline, evidence, heartbeat
 from streams.reconcile.lost_events import LostEventSweep
 from streams.resources import Resources, utcnow
-from streams.runtime import connect, heartbeat, passes
+from streams.runtime import connect, passes
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-POLLER = "poller"
 # Seconds between two moves of the lost-event sweep.
 SWEEP_EVERY = 2.0
+# Seconds in which a process that ends tries to note why: what ended it may be the database.
+NOTE_WITHIN = 2.0
+# Characters of an unknown error that are noted; the log has all of it.
+MOST_CHARACTERS = 300
 
 
 def poll(settings: Settings, every: float) -> None:
@@ -37,11 +43,19 @@ def poll(settings: Settings, every: float) -> None:
     with connect.everything(settings) as parts:
         state = health.Health()
         reporter = heartbeat.Reporter(
-            parts.state, state, parts.noise, name=POLLER, bootstrap=parts.bootstrap, role=POLLER, now=utcnow
+            parts.state,
+            state,
+            parts.noise,
+            name=heartbeat.POLLER,
+            bootstrap=parts.bootstrap,
+            role=heartbeat.POLLER,
+            every=every,
+            now=utcnow,
         )
         threading.Thread(target=_report, args=(reporter, stop), name="report", daemon=True).start()
         if connect.wait_for_topics(parts.ensure_topics, state, stop.wait):
             _passes(parts, every, stop)
+        reporter.stop()
 
 
 def between_passes(parts: Resources) -> wiring.BetweenPasses:
@@ -54,7 +68,9 @@ def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
     held = False
     while not stop.is_set():
         try:
-            report = passes.one_pass(parts, detector)
+            parts.mapping_files.require_unchanged()
+            with _noting_failure(parts):
+                report = passes.one_pass(parts, detector)
             # Once a stop: the text counts the changes of now, so it may differ from pass to pass.
             if report.held is not None and not held:
                 log.error("the guard stopped detection: %s", report.held)
@@ -64,6 +80,27 @@ def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
             _pause(parts, sweep, between, min(every, 1.0) if report.deferred else every, stop)
         except errors.OrdersyncError as error:
             exits.end_process(exits.EXIT_AGAIN, f"detect: {error}")
+
+
+@contextlib.contextmanager
+def _noting_failure(parts: Resources) -> Iterator[None]:
+    """Notes the error of a pass in SQL, so that every page names it while this process starts again; erases the note of
+    the pass before when a pass succeeds.
+    """
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, errors.OrdersyncError)
+        reason = " ".join(str(error).split())[:MOST_CHARACTERS]
+        failed = evidence.FailedPass(
+            at=utcnow(), reason=reason if known else f"{type(error).__name__}: {reason}", known=known
+        )
+        note = deadline.Question(lambda: parts.state.set(evidence.FAILED_PASS, failed.model_dump(mode="json")))
+        with contextlib.suppress(errors.OrdersyncError, TimeoutError):
+            note.answer(NOTE_WITHIN)
+        raise
+    if parts.state.get(evidence.FAILED_PASS) is not None:
+        parts.state.erase_all([evidence.FAILED_PASS])
 
 
 def _pause(

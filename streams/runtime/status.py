@@ -5,15 +5,16 @@ from typing import Any
 
 from connectors.monday import api_version
 from connectors.tables.lost_events import PARKED
-from schemas import detection, workers
+from schemas import bindings, detection, workers
 from schemas.base import Model
 from schemas.batches import SyncState
-from streams import retry
 from streams.detect import archive_queue
 from streams.detect import holds as hold
 from streams.detect import step as detect
+from streams.diagnosis import evidence, judgement
+from streams.diagnosis.troubles import Trouble
 from streams.resources import Resources, utcnow
-from streams.runtime import heartbeat, verify_slices, verify_timer
+from streams.runtime import verify_slices, verify_timer
 
 
 class CustomerState(Model):
@@ -28,8 +29,10 @@ class Status(Model):
 
     `in_doubt`: requests without an answer, the oldest `in_doubt_since`; `parked`: orders that wait for them;
     `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
-    customer holds; `compared`: the round of slices; `rows`: the sizes of the tables that grow with every change;
-    `calls_today`: of this UTC day; `api_version`: how long the API supports the pinned version.
+    customer holds; `compared`: the round of slices; `failures`: open ones by code; `warnings`: of orders in production,
+    by column; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day;
+    `api_version`: how long the API supports the pinned version; `binding`: None before the home is bound; `troubles`:
+    what is wrong with the service, the gravest first.
     """
 
     source_rows: int
@@ -51,14 +54,17 @@ class Status(Model):
     compared: verify_slices.Round | None = None
     open_batches: tuple[dict[str, Any], ...]
     failures: dict[str, int]
+    warnings: dict[str, int]
     retries_paused: str | None
     rows: dict[str, int]
     calls_today: int
     calls_limit: int
     api_version: api_version.Support
     writer: str | None
+    binding: bindings.Binding | None
     workers: tuple[workers.WorkerState, ...]
     at: datetime
+    troubles: tuple[Trouble, ...]
 
     @property
     def total(self) -> dict[SyncState, int]:
@@ -77,16 +83,13 @@ def collect(parts: Resources) -> Status:
     """Reads the tables. Raises Transient."""
     customers = hold.states(parts.state, parts.orders, parts.customers, parts.mappings)
     source_rows = parts.orders.source_rows()
-    known = sum(sum(states.values()) for states in customers.values())
+    detected = sum(sum(states.values()) for states in customers.values())
     last = parts.state.get(detect.LAST)
-    failures: dict[str, int] = {}
-    for failure in parts.failures.waiting():
-        failures[failure["error_code"]] = failures.get(failure["error_code"], 0) + 1
-    retries = retry.read_breaker(parts.state)
+    known = evidence.collect(parts)
     in_doubt, in_doubt_since = parts.journal.in_doubt()
     return Status(
         source_rows=source_rows,
-        undetected=max(0, source_rows - known - (last or {}).get("refused", 0)),
+        undetected=max(0, source_rows - detected - (last or {}).get("refused", 0)),
         refused=(last or {}).get("refused", 0),
         customers=tuple(CustomerState(customer=name, orders=customers[name]) for name in sorted(customers)),
         leaving=parts.orders.waiting_deletes(),
@@ -96,22 +99,23 @@ def collect(parts: Resources) -> Status:
         in_doubt_since=in_doubt_since,
         parked=len(parts.state.all_of(PARKED)),
         last_pass=None if last is None else detection.PassReport.model_validate(last),
-        held=parts.state.get(detect.HELD),
+        held=known.held,
         holds=tuple(hold.holds(parts.state).values()),
         unarchived=tuple(archive_queue.read(parts.state).values()),
         verified=parts.state.get(verify_timer.LAST),
         audited=parts.state.get(verify_timer.BOARD),
         compared=verify_slices.read(parts.state),
         open_batches=tuple(parts.batches.active()),
-        failures=failures,
-        retries_paused=None if retries.code is None else str(retries),
+        failures=known.failures,
+        warnings=parts.warnings.counts(),
+        retries_paused=known.retries_paused,
         rows=parts.cleanup.rows(),
         calls_today=parts.journal.calls_since(utcnow().replace(hour=0, minute=0, second=0, microsecond=0)),
         calls_limit=parts.limits.calls_per_day,
         api_version=api_version.support(utcnow().date()),
         writer=parts.lease_status.holder(),
-        workers=tuple(
-            workers.WorkerState.model_validate(state) for state in parts.state.all_of(heartbeat.FAMILY).values()
-        ),
+        binding=parts.bindings.stored(),
+        workers=known.processes,
         at=utcnow(),
+        troubles=judgement.judge(known).troubles,
     )

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from connectors import errors
+from streams.diagnosis import evidence
 
 log = logging.getLogger(__name__)
 
-LAST, BOARD = "verify.last", "verify.board"
+LAST, BOARD = evidence.VERIFIED, evidence.AUDITED
 # Seconds between two checks whether a verify is due.
 CHECK_EVERY = 5.0
 

@@ -10,12 +10,12 @@ from connectors import locks
 from streams import app as apps
 from streams import topics
 from streams.delivery import exits, faust_app, health, membership
+from streams.diagnosis import deadline, evidence, heartbeat
 from streams.resources import Resources, utcnow
 from streams.runtime import (
     board_audit,
     board_writer,
     connect,
-    heartbeat,
     metrics,
     pages,
     verify_slices,
@@ -76,6 +76,7 @@ class _Worker:
             bootstrap=parts.bootstrap,
             address=f"http://{pages.HOST}:{port}/health",
             budget=writer.budget,
+            api=writer.client,
             now=utcnow,
         )
         self._lanes = {topic.name: topics.named(topic, parts.settings.topic_prefix) for topic in topics.ALL}
@@ -85,7 +86,7 @@ class _Worker:
     async def start(self) -> bool:
         """Opens the pages, waits for the broker and starts Faust. False when the process was stopped before."""
         app, parts = self._app, self._parts
-        pages.declare(app, self._state, self._reporter)
+        pages.declare(app, self._state, self._reporter, deadline.Question(lambda: evidence.collect(parts)))
         worker_metrics = metrics.of_worker(parts, self._state, self._reporter, app.conf.id)
         pages.declare_metrics(app, worker_metrics.render, metrics.CONTENT_TYPE)
         parts.noise.attach("aiokafka", "faust", "mode")
@@ -127,6 +128,7 @@ class _Worker:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(faust_app.stop(self._app, holding=bool(self._state.holding)), STOP_WITHIN)
+            await asyncio.to_thread(self._reporter.stop)
             return True
         return False
 

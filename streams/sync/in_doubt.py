@@ -150,7 +150,7 @@ class InDoubtRequests:
 
     def rests(self) -> bool:
         """Whether an advance can do nothing now: all parked orders wait for room, as of at most 10 s ago."""
-        return self.room.is_full and self._rests_until is not None and self.now() < self._rests_until
+        return self.room.is_closed and self._rests_until is not None and self.now() < self._rests_until
 
     async def advance(self) -> list[Request]:
         """Does the checks that are due, and ends requests. Returns the requests that are still in doubt.
@@ -207,7 +207,7 @@ class InDoubtRequests:
             (for_room if stored.get("room") else ready)[name] = event
         self.for_room = len(for_room)
         self._rests_until = None if in_doubt or ready else self.now() + timedelta(seconds=REST)
-        if not self.room.is_full:
+        if not self.room.is_closed:
             oldest = sorted(for_room, key=lambda name: for_room[name].version)[:ROOM_ORDERS]
             ready |= {name: for_room[name] for name in oldest}
         if ready:

@@ -29,7 +29,8 @@ class Work:
     """One order of a batch of events and its results so far. `stale`: the reason to plan it once more.
 
     `in_doubt`: one of its mutations got no answer, so that the order waits. `no_room`: it waits because the board is
-    full. `copies`: the mutations that remove items and subitems that the board shows twice.
+    full, or has items of which nothing is known. `copies`: the mutations that remove items and
+    subitems that the board shows twice.
     """
 
     event: events.OrderStaged

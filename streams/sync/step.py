@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from connectors.tables.lease import Grant
 from mappings.loading import Mappings
 from schemas import events, items, versions
+from schemas.bindings import Creates
 from schemas.failures import FailureType
 from schemas.orders import Problem, StagedOrder
 from streams.sync import in_doubt as in_doubt_requests
@@ -73,6 +74,9 @@ class Ledger(Protocol):
 
     def known(self, record_uuids: Sequence[str]) -> dict[str, tuple[items.Entity | None, list[items.Entity]]]:
         """Item and subitems of each order; an order that never was on the board is absent."""
+
+    def promoted(self, record_uuids: Sequence[str]) -> set[str]:
+        """Those of these orders that production has."""
 
     def groups(self) -> dict[str, str]:
         """Group ids by name."""
@@ -146,7 +150,7 @@ class Syncer:
                 one.failure = self._unanswered(one)
         if any(one.event.cause is events.Cause.RETRY for one in work):
             await self.outline.refresh()
-        await self._refresh([one for one in work if one.replayed])
+        await self._refresh(work)
         await self._rename_groups()
         left = [one for one in work if one.goes_on]
         for _ in range(ATTEMPTS):
@@ -166,11 +170,26 @@ class Syncer:
     def _planner(self) -> plans.Planner:
         return plans.Planner(self.mappings, self.outline)
 
-    async def _refresh(self, replayed: Sequence[Work]) -> None:
-        seen = await self.refresher.refresh([one.order for one in replayed], self.grant)
+    async def _refresh(self, work: Sequence[Work]) -> None:
+        """Reads replayed orders from the board, and those that the ledger should have and has not."""
+        replayed = [one for one in work if one.replayed]
+        lost = await asyncio.to_thread(self._lost, [one for one in work if not one.replayed])
+        seen = await self.refresher.refresh([one.order for one in (*replayed, *lost)], self.grant)
         for one in replayed:
             one.copies = seen[one.order.record_uuid].copies
             one.order = plans.replayed(one.order)
+
+    def _lost(self, work: Sequence[Work]) -> list[Work]:
+        """The orders without a ledger row that the board may show: those in production, or all if the binding says so.
+
+        A ledger that was lost is found again in this way, by the key column, order by order.
+        """
+        known = self.ledger.known([one.order.record_uuid for one in work])
+        absent = [one for one in work if one.order.record_uuid not in known]
+        if not absent or self.in_doubt.room.creates is not Creates.FREE:
+            return absent
+        promoted = self.ledger.promoted([one.order.record_uuid for one in absent])
+        return [one for one in absent if one.order.record_uuid in promoted]
 
     async def _write_items(self, work: Sequence[Work]) -> None:
         leaving = [one.order for one in work if one.order.removed]
@@ -183,8 +202,16 @@ class Syncer:
             planned += again
         for one, problems in wrong:
             one.failure = self._invalid(one, problems)
+        planned = self._without_blind_creates(planned)
         await self._write_groups(planned)
         await self._write([pair for pair in planned if pair[0].goes_on])
+
+    def _without_blind_creates(self, planned: Planned) -> Planned:
+        """Parks the orders that need a new item, while the board has items of which nothing is known."""
+        if self.in_doubt.room.creates is Creates.HELD:
+            for one, mutation in planned:
+                one.no_room |= isinstance(mutation, items.CreateItem)
+        return [(one, mutation) for one, mutation in planned if not one.no_room]
 
     def _plan_items(self, work: Sequence[Work], known: Mapping[str, plans.Known]) -> tuple[Planned, Wrong]:
         """The mutations of these orders' items, and the orders with labels that the board does not have."""

@@ -93,7 +93,9 @@ class Tables:
         live = [(column.name, column.type) for column in db.columns(tables.SOURCE)]
         sizes = mapped_sizes.size_columns(live, mappings.board.sizes)
         watched = mapped_columns.watched(mappings, sizes)
-        lengths = mapped_columns.text_lengths([(c.name, c.type) for c in db.columns(tables.STAGING)])
+        lengths = mapped_columns.text_lengths(
+            [(c.name, c.type) for c in db.columns(tables.STAGING)], tables.get(tables.STAGING).lengths
+        )
         with db.read() as session:
             names = identifiers.listed(["record_uuid", *watched])
             rows = session.query(f"SELECT {names} FROM ORDERS_UNIFIED WHERE record_uuid IS NOT NULL")

@@ -12,7 +12,7 @@ from connectors.database import odbc_driver
 from tests.contracts import engines
 
 # Placeholders: columns that staging and production, or the source, really have.
-SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
+SAMPLES = {"column": "ACTIVE", "columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
 PORTABLE = {
     f"{step}-{block.name}": block
     for step in sql.files()

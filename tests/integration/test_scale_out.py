@@ -51,12 +51,12 @@ def all_have_partitions(stage: Stage) -> bool:
 
 
 def worked(stage: Stage) -> dict[str, dict[str, int]]:
-    """How many events each living worker has worked since it was started, by lane, as its /health tells."""
+    """How many events each living worker has worked since it was started, by lane, as its /live tells."""
     found = {}
     for worker in status.collect(stage.parts).workers:
         if worker.role != "worker":
             continue
-        with urllib.request.urlopen(worker.address, timeout=60) as answer:
+        with urllib.request.urlopen(worker.address.replace("/health", "/live"), timeout=60) as answer:
             told = json.load(answer)
         assert told["name"] == worker.name
         found[worker.name] = told["events"]

@@ -171,7 +171,7 @@ def test_an_idle_worker_shows_its_pages_and_stops_within_two_seconds(
 ) -> None:
     worker = plant.start()
     health = plant.until(lambda: plant.parts.state.all_of("worker").get("worker-1"), "it has told SQL")["address"]
-    with urllib.request.urlopen(health, timeout=60) as page:
+    with urllib.request.urlopen(health.replace("/health", "/live"), timeout=60) as page:
         assert json.load(page)["status"] == "ok"
     with urllib.request.urlopen(health.replace("/health", "/metrics"), timeout=60) as page:
         assert page.headers["Content-Type"].startswith("text/plain")
@@ -181,6 +181,7 @@ def test_an_idle_worker_shows_its_pages_and_stops_within_two_seconds(
     worker.signal(signal.SIGTERM)
     assert worker.wait(60) == 0
     record_property("seconds of a stop", round(time.monotonic() - began, 2))
+    assert plant.parts.state.all_of("worker")["worker-1"]["stopped"]
     # In order, not because its time was over. The group need not wait for it until its session runs out.
     assert members(plant) == []
 

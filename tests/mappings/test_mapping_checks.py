@@ -156,6 +156,12 @@ def test_what_only_a_rule_reads_is_watched_too() -> None:
     assert len(watched) == len(set(watched))
 
 
+def test_the_smaller_of_the_live_length_and_ours_holds() -> None:
+    live = [("A", "TEXT"), ("B", "NVARCHAR(50)"), ("C", "NVARCHAR(500)"), ("D", "TEXT"), ("E", "NVARCHAR(9)")]
+    lengths = columns.text_lengths(live, {"A": 200, "B": 200, "C": 200, "D": None})
+    assert lengths == {"A": 200, "B": 50, "C": 200, "D": None, "E": 9}
+
+
 def test_text_lengths() -> None:
     lengths = columns.text_lengths([("A", "NVARCHAR(200)"), ("B", "nvarchar ( 50 )"), ("C", "NVARCHAR(MAX)")])
     assert lengths == {"A": 200, "B": 50, "C": None}

@@ -112,6 +112,50 @@ def test_warnings_stay_with_the_order() -> None:
     assert [problem.column for problem in conversion.problems] == ["ORDER TYPE", "TOTAL QTY"]
 
 
+def test_a_date_that_stands_for_none_is_left_out_with_a_warning() -> None:
+    conversion = convert({"EX FACTORY DATE": "1900-01-01 00:00:00"})
+    assert conversion.order is not None
+    assert "CUSTOMER EX FACTORY DATE" not in conversion.order.values
+    assert [(problem.column, problem.value) for problem in conversion.order.warnings] == [
+        ("EX FACTORY DATE", "1900-01-01 00:00:00")
+    ]
+
+
+def test_the_error_of_a_spreadsheet_refuses_the_order_wherever_it_is_read() -> None:
+    rule = MAPPING.board.item_name
+    wider = mappings.Mappings(
+        board=MAPPING.board.model_copy(update={"item_name": rule.model_copy(update={"parts": (*rule.parts, "NICK")})}),
+        customers=MAPPING.customers,
+        rules=MAPPING.rules,
+    )
+    columns = [
+        "CUSTOMER NAME",
+        "ORDER TYPE",
+        "US TARIFF RATE",
+        "NOTES",
+        "CUSTOMER PRICE",
+        "EX FACTORY DATE",
+        "XS",
+        "NICK",
+    ]
+    conversion = items.convert(
+        VALID | dict.fromkeys(columns, "#N/A"), size_columns=SIZES, mappings=wider, target_lengths={}
+    )
+    assert conversion.order is None
+    assert sorted(problem.column for problem in conversion.problems) == sorted(columns)
+    assert {problem.reason for problem in conversion.problems} == {"it is the error of a spreadsheet"}
+    assert items.convert(VALID, size_columns=SIZES, mappings=wider, target_lengths={}).order is not None
+
+
+def test_invisible_characters_change_nothing() -> None:
+    plain = convert({})
+    hidden = {column: f"\u200b{cell}\ufeff" for column, cell in VALID.items() if isinstance(cell, str)}
+    assert convert(hidden).order == plain.order
+    assert items.is_excluded(dict.fromkeys(MAPPING.board.excluded.blank, "\u200b") | {"TOTAL QTY": "\u200b0"}, MAPPING)
+    missing = convert({"CUSTOMER STYLE": "\u200b\u00a0"})
+    assert [problem.column for problem in missing.problems] == ["CUSTOMER STYLE"]
+
+
 def test_an_order_without_sizes_is_an_order() -> None:
     conversion = convert({"XS": 0, "M": None, "TOTAL QTY": 0})
     assert conversion.order is not None

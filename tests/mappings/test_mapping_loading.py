@@ -189,6 +189,11 @@ def test_a_mistake_in_the_board(folder: Path, old: str, new: str, words: str) ->
         ("customers.csv", "alias,canonical\nA,B\nB,C\n", "is itself an alias of 'C'"),
         ("values.csv", "list,value,becomes\ncolours,RED,\n", "becomes nothing"),
         ("values.csv", "list,value,becomes\nblank,N/A,\nblank,n/a,\n", "already"),
+        ("values.csv", "list,value,becomes\nblank,N/A,\nblank,\u200bn/a\u200b,\n", "already"),
+        ("values.csv", "list,value,becomes\nspreadsheet error,#N/A,0\n", "only names values"),
+        ("values.csv", "list,value,becomes\nspreadsheet error,N/A,\n", "does not begin with #"),
+        ("values.csv", "list,value,becomes\nsuspicious date,1/1/1900,\n", "write it as YYYY-MM-DD"),
+        ("customers.csv", "alias,canonical\nA,B\n\u200ba,B\n", "is listed already"),
     ],
 )
 def test_a_file_that_cannot_be_used(folder: Path, name: str, text: str, words: str) -> None:

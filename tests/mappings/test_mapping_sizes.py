@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -84,6 +85,8 @@ def test_exchanged_markers_are_reported() -> None:
         ("-0", 0),
         ("nan", None),
         ("\u00a0", None),
+        ("\u200b\ufeff", None),
+        ("\u200b12\u200b", 12),
         (2**31 - 1, 2**31 - 1),
         ("2147483647", 2**31 - 1),
     ],
@@ -107,10 +110,33 @@ def test_quantity(cell: Cell, pieces: int | None) -> None:
         (2**31, "above"),
         ("2147483648", "above"),
         ("9" * 5000, "above"),
+        ("#REF!", "error of a spreadsheet"),
+        (" #n/a\u200b", "error of a spreadsheet"),
     ],
 )
 def test_quantity_refused(cell: Cell, reason: str) -> None:
     with pytest.raises(values.BadValue, match=reason):
+        sizes.quantity(cell, RULES)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (12.0, 12),
+        (0.0, 0),
+        (float("nan"), None),
+        (12.5, "fraction"),
+        (-1.0, "negative"),
+        (3e9, "above"),
+        (1e16, "whole"),
+    ],
+)
+def test_a_cell_of_a_real_column_is_a_whole_number_or_refused(cell: Any, expected: int | str | None) -> None:
+    if not isinstance(expected, str):
+        assert sizes.quantity(cell, RULES) == expected
+        assert type(sizes.quantity(cell, RULES)) is type(expected)
+        return
+    with pytest.raises(values.BadValue, match=expected):
         sizes.quantity(cell, RULES)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import mappings
 from mappings import values
+from schemas import orders
 
 # The same examples in every run, and no deadline: the machine may be busy.
 SEEDED = settings(derandomize=True, deadline=None)
@@ -47,6 +48,8 @@ FITS = st.decimals(min_value=Decimal("-99999999999999.9999"), max_value=Decimal(
         ("nan", None),
         (" NULL ", None),
         ("\u00a0", None),
+        ("\u200b\ufeff", None),
+        ("\u200e$\u200b1,234.50\u200b", "1234.5000"),
         ("", None),
         (None, None),
     ],
@@ -127,6 +130,19 @@ def test_number_is_canonical_or_refused(written: str) -> None:
         ("2025-5-2", "2025-05-02"),
         ("05/20/2025", "2025-05-20"),
         ("2025-05-20 23:59:59", "2025-05-20"),
+        ("2025-05-20T23:59:59.5", "2025-05-20"),
+        # As pandas, SQLAlchemy, numpy, SQL Server, JavaScript and spreadsheets write a date.
+        ("2025-03-04 00:00:00.000000", "2025-03-04"),
+        ("2025-03-04T00:00:00", "2025-03-04"),
+        ("2025-03-04T00:00:00.000", "2025-03-04"),
+        ("2025-03-04T00:00:00.000000000", "2025-03-04"),
+        ("2025-03-04 00:00:00.0000000 +00:00", "2025-03-04"),
+        ("2025-03-04T00:00:00Z", "2025-03-04"),
+        ("2025-03-04T00:00:00.000+00:00", "2025-03-04"),
+        ("2025-03-04 00:00", "2025-03-04"),
+        ("3/4/2025 0:00:00", "2025-03-04"),
+        ("\u200b2025-03-04\ufeff", "2025-03-04"),
+        ("\u200e", None),
         (" 2024-02-29\t", "2024-02-29"),
         ("None", None),
     ],
@@ -141,6 +157,12 @@ def test_date(written: str, canonical: str | None) -> None:
         "2025-02-30",
         "13/13/2025",
         "2025-05-20 24:00:00",
+        "2025-05-20T23:00:00Z",  # another day in some zones
+        "2025-05-20T00:00:00+05:30",
+        "2025-05-20T",
+        "2025-05-20 00",
+        "2025-05-20 00:00:00.",
+        "2025-02-30T00:00:00",
         "20250520",
         "2025-W21-2",
         "5/20/25",
@@ -170,6 +192,13 @@ def test_date_is_read_back(day: datetime.date, form: str) -> None:
         ("NaN", None, None),
         ("\tnull\n", None, None),
         ("none of these", "none of these", "none of these"),
+        ("\ufeff a\u200bb \u00ad\u200f", "a\u200bb", "a\u200bb"),  # inside a text they stay
+        ("\u200b\n \u200d", None, None),
+        ("\u200bnull\u200b", None, None),
+        ("\u200ba\n\u200bb\n", "a \u200bb", "a\n\u200bb"),
+        ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
+        ("a # in it", "a # in it", "a # in it"),
+        ("#N/A is written", "#N/A is written", "#N/A is written"),
         ('quote " and \\', 'quote " and \\', 'quote " and \\'),
         (7, "7", "7"),
         (0, "0", "0"),
@@ -191,16 +220,28 @@ def test_text_is_clean_and_stays_so(written: str) -> None:
         assert not re.search(r"[\x00-\x1f\x7f-\x9f]", inner)
 
 
+@pytest.mark.parametrize("written", sorted(RULES.spreadsheet_errors))
+def test_the_error_of_a_spreadsheet_is_refused(written: str) -> None:
+    assert len(RULES.spreadsheet_errors) >= 10
+    for convert in values.CONVERTERS.values():
+        for spelling in (written, written.upper(), f" \u200b{written}\n"):
+            with pytest.raises(values.BadValue, match="error of a spreadsheet") as refused:
+                convert(spelling, RULES)
+            assert refused.value.severity is orders.Severity.ERROR
+
+
+@pytest.mark.parametrize("written", ["1900-01-01", "01/01/1900", "1900-01-01T00:00:00", "0001-01-01", "1899-12-30"])
+def test_a_date_that_stands_for_none_is_a_warning(written: str) -> None:
+    with pytest.raises(values.BadValue, match="no date") as warned:
+        values.date(written, RULES)
+    assert warned.value.severity is orders.Severity.WARNING
+    assert values.date("1900-01-02", RULES) == "1900-01-02"
+
+
 @pytest.mark.parametrize("convert", [values.text, values.long_text])
 def test_half_a_character_is_refused(convert: values.Converter) -> None:
     with pytest.raises(values.BadValue, match="surrogate"):
         convert("a\ud83d\n", RULES)
-
-
-@SEEDED
-@given(st.text())
-def test_length_is_in_utf16_units(written: str) -> None:
-    assert values.utf16_length(written) == sum(2 if ord(character) > 0xFFFF else 1 for character in written)
 
 
 @pytest.mark.parametrize(

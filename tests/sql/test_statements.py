@@ -38,7 +38,7 @@ RUNNABLE = {
     if block.engine in (None, "sqlite")
 }
 # Columns that staging and production, or the source, really have.
-SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
+SAMPLES = {"column": "ACTIVE", "columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
 
 
 def expanded(block: sql.Block) -> str:

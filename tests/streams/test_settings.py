@@ -7,8 +7,12 @@ import pytest
 
 from connectors import errors
 from connectors.database import sqlite
+from connectors.monday.limits import preset
 from connectors.tables import orders_pushdown
 from streams import resources, settings
+from streams.commands import service
+from streams.demo import stage
+from streams.runtime import embedded
 from tests.support import fakes
 
 
@@ -165,3 +169,135 @@ def test_the_detector_looks_where_the_setting_says(tmp_path: Path, told: str | N
     source = parts.detector(fakes.Topic()).source
     assert isinstance(source, orders_pushdown.PushdownOrders) == pushed
     parts.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "api", "host"),
+    [
+        ("", "", "", "bundled"),
+        ("", "t", "https://api.monday.com/v2", "api.monday.com"),
+        ("bundled", "t", "", "bundled"),
+        ("https://proxy.example.com/v2", "", "https://proxy.example.com/v2", "proxy.example.com"),
+        ("http://127.0.0.1:8080/v2", "t", "http://127.0.0.1:8080/v2", "bundled"),
+    ],
+)
+def test_a_token_alone_means_the_real_api(
+    monkeypatch: pytest.MonkeyPatch, url: str, token: str, api: str, host: str
+) -> None:
+    for name, value in (("ORDERSYNC_MONDAY_URL", url), ("MONDAY_API_TOKEN", token)):
+        monkeypatch.setenv(name, value)
+    found = settings.load()
+    assert (found.api_url, found.api_host, found.names_api) == (api, host, bool(url or token))
+
+
+def test_a_token_file_means_the_real_api_too(tmp_path: Path) -> None:
+    assert settings.load(monday_token_file=tmp_path / "token").api_url == settings.REAL_API
+
+
+def test_a_server_with_the_bundled_board_wants_it_in_so_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = "mssql://sync@db.example.com/orders"
+    with pytest.raises(errors.Misconfigured, match="ORDERSYNC_MONDAY_URL=bundled"):
+        embedded.endpoints(settings.load(database=server), preset("personal", "pro")).__enter__()
+    settings.load().check_board()
+    settings.load(database=server, monday_url="bundled").check_board()
+    monkeypatch.setenv("MONDAY_API_TOKEN", "t")
+    settings.load(database=server).check_board()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgres://u:hunter2@h/d", "mysql://h/d", "sqlserver://h/d", "sqlite:///orders.db", "MSSQL://h/d", "jdbc:x://h"],
+)
+def test_a_database_of_an_unknown_scheme_is_no_path(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("ORDERSYNC_DATABASE", address)
+    with pytest.raises(errors.Misconfigured, match="mssql://user@host") as caught:
+        settings.load()
+    assert f"{address.partition('://')[0]}:// is no database" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["orders.db", "/srv/orders.db", "C:\\data\\orders.db", "C:/orders.db"])
+def test_a_path_stays_a_path(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setenv("ORDERSYNC_DATABASE", path)
+    assert settings.load().database_path == Path(path)
+
+
+def test_the_name_of_a_database_has_no_login() -> None:
+    assert settings.load(database="orders.db").database_name == str(Path("orders.db").resolve())
+    same = ["DRIVER={D};SERVER=tcp:H,1433;DATABASE=Orders;UID=u;PWD={hunter2}", "SERVER=h;DATABASE=orders;UID=u;PWD=x"]
+    assert {settings.load(database=address).database_name for address in same} == {"h/orders"}
+
+
+def test_every_unknown_name_is_told_with_the_nearest_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.FILE.write_text("gaurd_rows: 7\n")
+    monkeypatch.setenv("ORDERSYNC_POL_EVERY", "3")
+    monkeypatch.setenv("ORDERSYNC_KAFKA_BOOTSTRAP_SERVERS", "k:1")
+    monkeypatch.setenv("ORDERSYNC_QQQQ", "hunter2")
+    monkeypatch.setenv("ORDERSYNC_GUARD_ROWS", "many")
+    # Those of the tests and of a standby are known.
+    monkeypatch.setenv("ORDERSYNC_TEST_SEED", "1")
+    monkeypatch.setenv("ORDERSYNC_STANDBY", "1")
+    with pytest.raises(errors.Misconfigured) as caught:
+        settings.load()
+    for said in (
+        "ORDERSYNC_POL_EVERY is no setting: is it ORDERSYNC_POLL_EVERY?",
+        "ORDERSYNC_KAFKA_BOOTSTRAP_SERVERS is no setting: is it KAFKA_BOOTSTRAP_SERVERS?",
+        "ORDERSYNC_QQQQ is no setting: docs/operations.md lists them",
+        "ordersync.yaml: gaurd_rows is no setting: is it guard_rows?",
+        "guard_rows: ",
+    ):
+        assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "TEST_SEED" not in str(caught.value)
+    assert "STANDBY" not in str(caught.value)
+
+
+def test_a_demo_uses_nothing_that_the_environment_or_the_file_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = {
+        "MONDAY_API_TOKEN": "hunter2",
+        "ORDERSYNC_MONDAY_URL": "https://api.monday.com/v2",
+        "ORDERSYNC_DATABASE": "mssql://sync@db.example.com/orders",
+        "KAFKA_BOOTSTRAP_SERVERS": "k:1",
+        "ORDERSYNC_ARCHIVE": "postgresql://h/d",
+        "ORDERSYNC_MONDAY_TOKEN_FILE": "/run/token",
+        "ORDERSYNC_QQQQ": "1",
+    }
+    for name, value in real.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ORDERSYNC_HOME", "mine")
+    settings.FILE.write_text("mappings: theirs\nmonday_token_file: theirs\n")
+    base, ignored = settings.alone()
+    assert ignored == [*sorted(real), "ordersync.yaml"]
+    found = stage.settings_of(base, minute=3.0)
+    assert (found.home, found.api_url, found.kafka_bootstrap_servers) == (Path("mine/demo"), "", "")
+    assert (found.server, found.database_path) == (None, Path("mine/demo/orders.db"))
+    # The processes of the demo have the same settings, although they read environment and file themselves.
+    ends = embedded.Endpoints("k:2", "http://127.0.0.1:9/v2", lambda: [])
+    (worker, _) = service.services(found, ends)
+    for name in real:
+        monkeypatch.delenv(name)
+    for name, value in worker.environment.items():
+        monkeypatch.setenv(name, value)
+    child = settings.load()
+    assert (child.api_url, child.kafka_bootstrap_servers) == (ends.monday_url, ends.bootstrap)
+    assert (child.token().get_secret_value(), child.mappings) == ("simulator", None)
+    assert child.archive.get_secret_value() == ""
+    assert "hunter2" not in str(worker.environment)
+
+
+def test_a_demo_on_a_server_is_asked_for_by_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERSYNC_DATABASE_PASSWORD", "hunter2")
+    base, ignored = settings.alone(database="mssql://sync@db.example.com/orders")
+    assert ignored == []
+    found = stage.settings_of(base, minute=3.0)
+    assert found.server is not None
+    assert found.server.keywords["PWD"] == "hunter2"
+    found.check_board()
+
+
+def test_a_child_has_the_secrets_of_its_parent_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERSYNC_KAFKA_PASSWORD", "hunter2")
+    given = settings.load(monday_url="bundled").environment_of_child({"PATH": "/bin", "MONDAY_API_TOKEN": "other"})
+    assert (given["PATH"], given["ORDERSYNC_KAFKA_PASSWORD"]) == ("/bin", "hunter2")
+    assert "MONDAY_API_TOKEN" not in given

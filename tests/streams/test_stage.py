@@ -11,6 +11,10 @@ from schemas import events
 from schemas.batches import StagingStatus
 from schemas.failures import FailureType
 from schemas.versions import Version
+from sql import tables
+from streams.detect import events as detect_events
+from streams.runtime import connect
+from streams.settings import Settings
 from tests.support import factories
 from tests.support.factories import World, changed, identity, row
 
@@ -81,6 +85,25 @@ def test_a_warning_stays_on_the_row_and_the_order_goes_on(world: World) -> None:
     (line,) = world.query("SELECT validation_status, validation_errors FROM STG_MON_CustMasterSchedule")
     assert line["validation_status"] == "VALID"
     assert "add up to 3" in json.loads(line["validation_errors"])[0]
+
+
+def test_staging_lengths_hold_where_the_table_has_none(world: World) -> None:
+    with connect.database(Settings(home=world.path.parent)) as parts:
+        stager = parts.stager()
+        assert "NVARCHAR" not in {column.type for column in parts.db.columns(tables.STAGING)}
+    for text, fits in (("x" * 200, True), ("x" * 201, False), ("\U0001f600" * 100, True), ("\U0001f600" * 101, False)):
+        staged = stager.order(changed(1, PO_NUMBER=f" \u200b{text} "))
+        assert [problem.column for problem in staged.problems] == ([] if fits else ["PO NUMBER"])
+
+
+def test_the_err_row_of_a_very_long_text_keeps_its_beginning_and_says_its_length(world: World) -> None:
+    world.add(row(1, NOTES="n" * 300_000))
+    world.flow()
+    (line,) = world.query("SELECT error_message, original_data FROM ERR_MON_CustMasterSchedule")
+    assert "[NOTES]" in line["error_message"]
+    assert "it has 300000 characters" in line["error_message"]
+    kept = json.loads(line["original_data"])["NOTES"]
+    assert detect_events.LONGEST - 500 < len(kept) <= detect_events.LONGEST
 
 
 def test_an_invalid_order_tells_everything_that_is_wrong_and_keeps_its_row(world: World) -> None:

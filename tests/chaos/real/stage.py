@@ -4,7 +4,6 @@ Poller and workers are started by `tests.chaos.real.process`, which is `python -
 and, for the check of the checker, a planted bug.
 """
 
-import asyncio
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from streams.commands import service as commands
 from streams.commands import setup
 from streams.demo import stage as demo
 from streams.resources import Resources, utcnow
-from streams.runtime import connect, embedded
+from streams.runtime import embedded
 from streams.runtime import supervisor as supervise
 from streams.settings import Settings
 
@@ -124,8 +123,7 @@ def stage(
             if orders:
                 setup.fill_with_samples(parts, orders=orders, seed=seed)
             parts.ensure_topics()
-            key = parts.mappings.board.key
-            asyncio.run(connect.ask_board(parts, lambda live: live.ensure_key_column(key.id, key.title)))
+            setup.prepare_board(parts)
             environment = {"CHAOS_STRIKES": str(strikes), "CHAOS_PLANT": plant, "PYTHONPATH": str(ROOT)}
             # A crash inside a library says where it was.
             environment["PYTHONFAULTHANDLER"] = "1"

@@ -19,8 +19,8 @@ from connectors.tables import lost_events
 from mappings import sizes
 from sql import identifiers
 from streams.demo import stage as demo
+from streams.diagnosis import heartbeat
 from streams.resources import Resources, utcnow
-from streams.runtime import heartbeat
 from tests.chaos.real import judge_oracle as oracle
 from tests.chaos.real import rest
 from tests.chaos.real.stage import ROOT, Stage
@@ -28,7 +28,7 @@ from tests.chaos.real.stage import ROOT, Stage
 # Of the broker's return to the end of an edit that was made at that moment, in seconds.
 GOES_ON_WITHIN = 30.0
 GIVE_UP = 150.0
-# So soon a trouble that lasts is on /health and in `ordersync status`; and so many lines of log tell of it, at most.
+# So soon a trouble that lasts is on /live and in `ordersync status`; and so many lines of log tell of it, at most.
 SAID_WITHIN = 20.0
 LINES = 15
 # Of every kind of deviation so many are shown.
@@ -148,7 +148,7 @@ class Scene:
         self._restarts = sum(service.restarts for service in self.stage.services.values())
 
     def lasts(self, seconds: float, *, said_within: float = SAID_WITHIN) -> None:
-        """Lets it last, and looks whether /health and `ordersync status` say so, each process in one line.
+        """Lets it last, and looks whether /live and `ordersync status` say so, each process in one line.
 
         A trouble that is over sooner than `said_within` need not be told of.
         """
@@ -212,19 +212,17 @@ class Scene:
         self.figures |= {"edits": self.source.edits, "swept": self.stage.parts.state.get(lost_events.FOUND) or 0}
 
     def _told(self, name: str) -> str:
-        """What this process says of itself: a worker on /health (503), the poller in SQL alone."""
+        """What this process says of itself: a worker on /live, the poller in SQL alone."""
         told = self.stage.parts.state.get(f"{heartbeat.FAMILY}.{name}")
         if told is None:
             return ""
         if not told["address"]:
             return json.dumps(told["holding"])
         try:
-            with urllib.request.urlopen(told["address"], timeout=5):
-                return ""
-        except urllib.error.HTTPError as answer:
-            if answer.code != 503:
-                raise
-            return json.dumps(json.load(answer)["why"])
+            with urllib.request.urlopen(told["address"].replace("/health", "/live"), timeout=5) as page:
+                return json.dumps(json.load(page)["holding"])
+        except urllib.error.HTTPError:
+            raise
         except OSError:  # It is being started.
             return ""
 
@@ -233,7 +231,7 @@ class Scene:
         command = [sys.executable, "-m", "streams", "--home", str(settings.home), "status"]
         command[-1:-1] = ["--database", settings.database]
         shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
-        said = [line for line in shown.splitlines() if AWAY in line]
+        said = [line for line in shown.splitlines() if f"{heartbeat.BROKER}: {AWAY}" in line]
         if len(said) != len(self.stage.services):
             self.wrong.append(f"`ordersync status` did not say so in one line for each process, but: {said}")
 

@@ -63,7 +63,7 @@ def templates(folder: Path) -> Templates:
     made = Templates(
         folder,
         mappings,
-        settings.Settings(home=folder, monday_token=TOKEN, monday_url="", web_port=0),
+        settings.Settings(home=folder, monday_token=TOKEN, monday_url=settings.BUNDLED, web_port=0),
         partitioner_of_production(),
         Reused(folder / "wide.db"),
         Reused(folder / "narrow.db"),

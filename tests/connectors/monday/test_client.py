@@ -111,6 +111,27 @@ async def test_what_is_sent(api: Scripted, subject: client.Client) -> None:
     assert reply.seconds > 0
 
 
+async def test_the_api_is_silent_from_the_first_request_without_an_answer_to_the_next_answer(
+    api: Scripted, waits: Waits
+) -> None:
+    async with connect("http://127.0.0.1:1/v2", waits) as alone:
+        with pytest.raises(errors.Transient):
+            await alone.send(BODY, key="k", mutations=1)
+        assert alone.silence is not None
+        assert "http://127.0.0.1:1/v2 gives no answer since" in alone.silence
+        assert TOKEN not in alone.silence
+    async with connect(api.url, waits) as subject:
+        api.script = [says("down", 503), says("down", 502), says(error("maxConcurrencyExceeded"), 429), says(OK)]
+        for _ in range(2):
+            with pytest.raises(errors.Transient):
+                await subject.send(BODY, key="k", mutations=1)
+            assert subject.silence is not None
+            assert subject.silence.endswith("HTTP 503")
+        # A refusal is an answer.
+        await subject.send(BODY, key="k", mutations=1)
+        assert subject.silence is None
+
+
 async def test_a_request_without_a_key_has_no_such_header(api: Scripted, subject: client.Client) -> None:
     api.script = [says(OK)]
     await subject.send(BODY, key=None, mutations=1)

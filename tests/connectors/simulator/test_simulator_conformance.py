@@ -25,7 +25,7 @@ DOCUMENTS = {
     "next page": '{ next_items_page(cursor: "c", limit: 5) { cursor items { id } } }',
     "by values": '{ items_page_by_column_values(board_id: 1, cursor: "c", limit: 5, columns: '
     '[{column_id: "c", column_values: ["v"]}]) { cursor items { id } } }',
-    "account": "{ me { id name } platform_api { daily_limit { base total } } "
+    "account": "{ me { id name account { id name } } platform_api { daily_limit { base total } } "
     "complexity { before query after reset_in_x_seconds } }",
     "rules": "{ boards(ids: 1) { items_page(query_params: {ids: [1], operator: or, rules: "
     '[{column_id: "c", operator: any_of, compare_value: ["v"]}, {column_id: "c", operator: not_any_of, '

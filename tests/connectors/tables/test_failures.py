@@ -62,9 +62,11 @@ def test_the_source_is_corrected(world: World) -> None:
     world.add(row(1, CUSTOMER_PRICE="cheap"))
     world.flow()
     assert world.states() == {identity(1): SyncState.FAILED}
-    assert len(world.failures.waiting()) == 1
+    [waiting] = world.failures.waiting()
+    assert world.failures.counts() == {waiting["error_code"]: 1}
     world.edit(1, {"CUSTOMER PRICE": "12.5000"})
     world.flow()
+    assert world.failures.counts() == {}
     assert world.states() == {identity(1): SyncState.IN_SYNC}
     ((_, resolution, reason),) = ends(world)
     assert resolution == "SUPERSEDED"

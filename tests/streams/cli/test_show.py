@@ -1,7 +1,7 @@
 """The lines of `ordersync status` about one worker and about the API."""
 
 import io
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from rich.console import Console
 from connectors.monday import api_version
 from schemas import workers
 from streams.cli import show
+from streams.diagnosis import evidence, judgement
 from streams.resources import utcnow
 from streams.runtime import connect, status
 from streams.settings import Settings
@@ -51,11 +52,11 @@ def test_status_warns_of_the_end_of_the_api_version(tmp_path: Path, monkeypatch:
         parts.db.apply_schema(utcnow())
         current = status.collect(parts)
     assert current.api_version == api_version.support(current.at.date())
-    for today, lines in ((date(2026, 12, 1), 0), (date(2027, 1, 1), 1)):
+    for today, lines in ((NOW, 0), (NOW + timedelta(days=31), 1)):
         shown = io.StringIO()
         monkeypatch.setattr(show, "console", Console(file=shown, width=200))
-        version = {"api_version": api_version.support(today)}
-        show.status(current.model_copy(update=version), as_json=False)
+        found = judgement.judge(evidence.Evidence(at=today, processes=()))
+        show.status(current.model_copy(update={"troubles": found.troubles}), as_json=False)
         assert shown.getvalue().count("API version 2026-10 for 90 more days") == lines
 
 

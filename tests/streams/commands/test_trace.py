@@ -102,12 +102,16 @@ def test_the_whole_history_of_an_order_in_the_order_of_time(world: World, settin
 def test_an_order_is_found_by_identity_number_or_po_in_any_case_of_the_identity(
     world: World, settings: Settings
 ) -> None:
-    world.add(row(1), row(2, PO_NUMBER=" 9000 "))
+    world.add(row(1), row(2, PO_NUMBER="\u200b9000\u00a0"))
     for text, number in ((identity(1).lower(), 1), ("JOO-00002", 2), ("9000", 2)):
         assert [order.record_uuid for order in trace.find(settings, text)] == [identity(number)]
     assert trace.find(settings, "4756") == []
+    assert trace.find(settings, "900") == []
     (order,) = trace.find(settings, "JOO-00002")
     assert (order.customer, order.po, order.state) == ("GREYSON CLOTHIERS", "9000", "not detected yet")
+    world.flow()
+    world.remove(2)
+    assert [order.record_uuid for order in trace.find(settings, "\u200b9000 ")] == [identity(2)]
 
 
 def test_several_matches_are_listed_and_nothing_is_traced(world: World, settings: Settings) -> None:

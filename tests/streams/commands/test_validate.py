@@ -10,8 +10,10 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from connectors.monday.board_values import BoardIdentity
 from connectors.tables import orders
 from mappings import columns, hashing, sizes
+from schemas.bindings import Creates
 from streams import resources
 from streams.cli import main as cli
 from streams.commands import pushdown, validate
@@ -88,10 +90,26 @@ def test_on_sqlite_there_is_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         validate, "_columns", lambda _, board_id: [(one.id, one.title, one.type) for one in of_board[board_id]]
     )
-    assert validate.validate(local, lambda: datetime(2026, 12, 1, tzinfo=UTC)) == validate.Validation([], [])
+    identity = BoardIdentity(account_id="1", account_name="ACME", board_id="9", board_name="Orders", items=0)
+
+    async def asked(*_: object) -> BoardIdentity:
+        return identity
+
+    monkeypatch.setattr(connect, "ask_board", asked)
+    found = validate.validate(local, lambda: datetime(2026, 12, 1, tzinfo=UTC))
+    assert found.mistakes == []
+    assert [note.partition(";")[0] for note in found.notes] == ["not bound yet"]
+    with connect.database(local) as parts:
+        binding = parts.bindings.add(connect.new_binding(parts, identity, Creates.FREE, "ONE"))
+    found = validate.validate(local, lambda: datetime(2026, 12, 1, tzinfo=UTC))
+    assert (found.mistakes, found.notes) == ([], [f"bound to {binding.text}"])
+    identity = identity.model_copy(update={"account_id": "2", "account_name": "Other"})
+    (mistake,) = validate.validate(local, lambda: datetime(2026, 12, 1, tzinfo=UTC)).mistakes
+    assert "account 1 (ACME), not to account 2 (Other)" in mistake
+    identity = identity.model_copy(update={"account_id": "1"})
     of_board[board.board.id].pop()
     found = validate.validate(local, lambda: datetime(2027, 1, 31, tzinfo=UTC))
-    (mistake,), (note,) = found.mistakes, found.notes
+    (mistake,), (_, note) = found.mistakes, found.notes
     assert note.startswith("Monday.com supports the API version 2026-10 for 60 more days")
     assert "has no key column" in mistake
 

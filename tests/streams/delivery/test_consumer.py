@@ -112,9 +112,17 @@ async def test_while_it_holds_the_lane_says_why(until: Any) -> None:
     running = asyncio.create_task(process.run(stream, Step(errors.Misconfigured("no permission", wait=0.5))))
     await asyncio.to_thread(until, lambda: process.health.holding, "it holds")
     assert process.health.holding == {"orders.staged": "no permission"}
-    assert process.health.trouble == {"orders.staged"}
+    assert process.health.trouble == process.health.asks == {"orders.staged"}
     await running
-    assert process.health.holding == {}
+    assert (process.health.holding, process.health.asks) == ({}, set())
+
+
+async def test_what_may_succeed_by_itself_asks_for_no_operator(until: Any) -> None:
+    process, stream = Process(), Stream(good(1))
+    running = asyncio.create_task(process.run(stream, Step(errors.Transient("busy", wait=0.5))))
+    await asyncio.to_thread(until, lambda: process.health.trouble, "it waits")
+    assert process.health.asks == set()
+    await running
 
 
 async def test_a_stop_ends_a_hold_and_acknowledges_nothing(until: Any) -> None:

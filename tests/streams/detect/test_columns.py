@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from connectors.tables import orders
 from mappings import fingerprint, hashing, loading
 from schemas import detection, events
 from schemas.batches import SyncState
-from streams.detect import baseline, undecided
+from streams.detect import baseline
 from tests.support import factories, transpiled
 from tests.support.factories import World, identity, row
 
@@ -93,16 +94,16 @@ def test_a_size_that_moved_out_of_the_range_is_held_until_board_yaml_names_it(wo
 def test_an_appended_size_is_named_and_arrives_once_it_is_decided(world: World) -> None:
     world.run("ALTER TABLE ORDERS_UNIFIED ADD COLUMN [9X] INTEGER")
     world.flow()
-    assert world.state.get(undecided.NAME) is None, "it is empty: there is nothing to decide"
+    assert world.state.get("attention.columns") is None, "it is empty: there is nothing to decide"
     world.edit(3, {"9X": 7})
     assert world.flow() == []
-    told = world.state.get(undecided.NAME)
+    told = world.state.get("attention.columns")
     assert "[9X]" in told["reason"]
     assert told["severity"] == "person"
     world.use(world.with_sizes(also=("9X",)))
     assert [(event.record_uuid, event.cause) for event in world.flow()] == [(identity(3), REMAP)]
     assert sizes_of(world, 3) == {"S": "3", "XL": "5", "9X": "7"}
-    assert world.state.get(undecided.NAME) is None
+    assert world.state.get("attention.columns") is None
 
 
 def test_an_ignored_size_leaves_the_orders_under_the_guards_eyes(world: World) -> None:
@@ -114,7 +115,7 @@ def test_an_ignored_size_leaves_the_orders_under_the_guards_eyes(world: World) -
 def test_a_home_of_the_first_scheme_is_adopted_without_a_storm(world: World) -> None:
     watched = baseline.today(world.orders.columns(), world.mappings).columns
     was = hashing.RowHasher(watched, hashing.WITHOUT_NAMES)
-    texts = {uuid: text for uuid, _, text, _ in factories.orders.Orders(world.db, world.clock).scan(watched)}
+    texts = {uuid: text for uuid, _, text, _ in orders.Orders(world.db, world.clock).scan(watched)}
     for uuid, text in texts.items():
         for table, key in (("ORDERS_UNIFIED_SNAPSHOT", "record_uuid"), ("MON_CustMasterSchedule", "source_uuid")):
             world.run(f"UPDATE {table} SET row_hash = ? WHERE {key} = ?", was(text), uuid)

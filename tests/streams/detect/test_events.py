@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import pytest
+
 from mappings import hashing, items, loading
 from schemas import detection, events
 from schemas.base import Cell
@@ -106,17 +108,39 @@ def test_an_excluded_row_that_leaves_tells_nobody() -> None:
     assert detect_events.excluded(changed, list(moved.values())) == 0
 
 
-def test_a_row_that_no_item_could_hold_still_fits_into_an_event_and_is_refused_when_staged() -> None:
+def test_a_row_that_no_item_could_hold_still_fits_into_an_event() -> None:
     names = [column.source for column in MAPPINGS.board.columns]
-    row = dict.fromkeys(names, "\x01" * 2_000_000)
-    cut = detect_events.truncate_row(row)
-    assert len(hashing.canonical_text(cut.values()).encode()) < 900_000
-    row = dict.fromkeys(names, "x") | {"HANDLING": "é" * 2_000_000}
+    row, cut = detect_events.truncated(dict.fromkeys(names, "a" + "\x01" * 2_000_000 + "a"))
+    assert len(hashing.canonical_text(row.values()).encode()) < 900_000
+    assert cut == dict.fromkeys(names, 2_000_002)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("NOTES", "é" * 150_000),
+        ("NOTES", "a" + " " * 150_000 + "b"),  # its beginning alone would be a short text
+        ("CUSTOMER PRICE", "0" * 150_000 + "5"),  # its beginning alone would be 0
+        ("NOTES FOR PRICE", "\U0001f600" * 75_000),
+    ],
+)
+def test_a_text_that_was_cut_refuses_its_order_with_its_true_length(column: str, cell: str) -> None:
+    names = [mapped.source for mapped in MAPPINGS.board.columns]
+    row, cut = detect_events.truncated(dict.fromkeys(names, "1") | {column: cell})
+    length = len(cell.encode("utf-16-le")) // 2
+    assert cut == {column: length}
     converted = items.convert(
-        detect_events.truncate_row(row) | {"record_uuid": "U1"}, size_columns=(), mappings=MAPPINGS, target_lengths={}
+        row | {"record_uuid": "U1"}, size_columns=(), mappings=MAPPINGS, target_lengths={}, cut=cut
     )
     assert converted.order is None
-    assert any("65536" in problem.reason for problem in converted.problems)
+    (problem,) = [problem for problem in converted.problems if problem.column == column]
+    assert str(length) in problem.reason
+    assert str(problem.value).endswith(f"… ({length} characters)")
+
+
+def test_white_space_is_trimmed_before_a_long_row_is_cut() -> None:
+    row, cut = detect_events.truncated({"NOTES": " " * 200_000 + "n", "PO NUMBER": "\u200b4755"})
+    assert (row, cut) == ({"NOTES": "n", "PO NUMBER": "4755"}, {})
 
 
 def test_a_row_of_ordinary_length_is_sent_as_it_is() -> None:

@@ -245,9 +245,16 @@ def test_a_customer_without_an_order_is_a_mistake_that_is_told(world: World) -> 
 )
 def test_rows_are_chosen_by_order_and_season(world: World, chosen: detection.Filters) -> None:
     chosen_row = row(1, PO_NUMBER="99", AAG_SEASON="2026 SPRING", CUSTOMER_SEASON="SS26")
-    world.add(chosen_row, row(2), row(3, PO_NUMBER=None))
+    hidden = row(4, PO_NUMBER="\u200b99\t", AAG_SEASON="\u00a02026 Spring ", CUSTOMER_SEASON="\ufeffSS26")
+    world.add(chosen_row, row(2), row(3, PO_NUMBER=None), hidden, row(5, PO_NUMBER="990"))
     world.detect(chosen)
-    assert set(seen(world.topic.take())) == {identity(1)}
+    assert set(seen(world.topic.take())) == {identity(1), identity(4)}
+
+
+def test_a_value_that_no_row_has_chooses_no_row(world: World) -> None:
+    world.add(row(1, PO_NUMBER=""), row(2, PO_NUMBER=None), row(3))
+    assert world.detect(detection.Filters(po_number="99")).emitted == 0
+    assert world.detect(detection.Filters(po_number=" ")).emitted == 1
 
 
 def test_a_limit_counts_orders_and_leaves_the_others_for_later(world: World) -> None:

@@ -18,7 +18,8 @@ from streams import app as apps
 from streams import resources, settings, topics
 from streams.commands import setup
 from streams.delivery import health
-from streams.runtime import heartbeat, metrics, pages, passes
+from streams.diagnosis import heartbeat
+from streams.runtime import metrics, pages, passes
 
 SECRET = "token-hunter2"
 
@@ -132,7 +133,7 @@ def test_every_name_is_ours_and_carries_its_unit(parts: resources.Resources) -> 
         assert "-" not in family.name
         for sample in family.samples:
             assert sample.name.endswith("_total") == (family.type == "counter")
-            assert set(sample.labels) <= {"lane", "topic", "customer", "state", "code", "what", "source"}
+            assert set(sample.labels) <= {"lane", "topic", "customer", "state", "code", "what", "source", "part"}
 
 
 def test_what_cannot_be_had_is_missing_and_said_so(parts: resources.Resources) -> None:
@@ -147,6 +148,7 @@ def test_what_cannot_be_had_is_missing_and_said_so(parts: resources.Resources) -
     assert "ordersync_source_rows" not in found
     assert "ordersync_topic_lag_events" not in found
     assert "ordersync_api_calls_today" in found
+    assert found["ordersync_part_well"] == {("database",): 0}
 
 
 def test_a_broker_that_is_away_is_not_asked(parts: resources.Resources) -> None:

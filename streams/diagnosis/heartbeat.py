@@ -1,8 +1,9 @@
-"""Writes the state of this process to SQL, so that `ordersync status` shows it on any machine, also without Kafka."""
+"""Writes the state of this process to SQL, so that every page and command knows it, on any machine, without Kafka."""
 
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,10 @@ from streams.delivery import health
 log = logging.getLogger(__name__)
 
 FAMILY = "worker"
-BROKER = "kafka"
+# The roles of a process.
+WORKER, POLLER = "worker", "poller"
+# What else than a lane may be in trouble: the broker, and the API of the board.
+BROKER, API = "kafka", "api"
 # Seconds between two reports.
 EVERY = 2.0
 # Seconds after which an unchanged state is written once more, so that readers recognise a process that has ended.
@@ -44,9 +48,20 @@ class Broker(Protocol):
         """The time (UTC) since when the broker does not answer; None while it does."""
 
 
+class Api(Protocol):
+    """The reachability of the board's API (connectors.monday.client.Client)."""
+
+    @property
+    def silence(self) -> str | None:
+        """Since when the API gives no answer, and why, in one line; None while it does or is not asked."""
+
+
 @dataclass
 class Reporter:
-    """`report` writes a state that is new or old. `now` is UTC; a poller has no `address` and no `budget`."""
+    """`report` writes a state that is new or old. `now` is UTC; a poller has no `address`, no `budget` and no `api`.
+
+    `every`: the poller's pause between two passes in seconds.
+    """
 
     store: Store
     health: health.Health
@@ -54,10 +69,19 @@ class Reporter:
     name: str
     bootstrap: str
     now: Callable[[], datetime]
-    role: str = "worker"
+    role: str = WORKER
     address: str = ""
     budget: Budget | None = None
+    api: Api | None = None
+    every: float = 0.0
+    _since: datetime = field(init=False)
+    _stopped: bool = field(default=False, init=False)
     _reported: workers.WorkerState | None = field(default=None, init=False)
+    # The last heartbeat is written while one from before may still be on its way.
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def __post_init__(self) -> None:
+        self._since = self.now()
 
     def state(self) -> workers.WorkerState:
         """The state of this process now."""
@@ -67,6 +91,10 @@ class Reporter:
         if away is not None:
             holding[BROKER] = f"Kafka at {self.bootstrap} does not answer since {away:%H:%M:%S} UTC"
             trouble.add(BROKER)
+        silence = None if self.api is None else self.api.silence
+        if silence is not None:
+            holding[API] = silence
+            trouble.add(API)
         return workers.WorkerState(
             role=self.role,
             name=self.name,
@@ -77,6 +105,10 @@ class Reporter:
             trouble=sorted(trouble),
             events=dict(self.health.counts),
             budget=None if self.budget is None else _budget(self.budget.snapshot()),
+            asks=sorted(self.health.asks | self.health.waiting.keys()),
+            since=self._since,
+            every=self.every,
+            stopped=self._stopped,
         )
 
     async def run(self) -> None:
@@ -94,12 +126,18 @@ class Reporter:
 
     def report(self) -> bool:
         """Writes the state if it changed or was written long ago. Returns whether it wrote. Raises what SQL raises."""
-        state, reported = self.state(), self._reported
-        if reported is not None and (state.at - reported.at).total_seconds() < REPEAT_AFTER and _same(state, reported):
-            return False
-        self.store.set(f"{FAMILY}.{self.name}", state.model_dump(mode="json"))
-        self._reported = state
-        return True
+        with self._lock:
+            state, last = self.state(), self._reported
+            if last is not None and (state.at - last.at).total_seconds() < REPEAT_AFTER and _same(state, last):
+                return False
+            self.store.set(f"{FAMILY}.{self.name}", state.model_dump(mode="json"))
+            self._reported = state
+            return True
+
+    def stop(self) -> None:
+        """Writes the last heartbeat: this process is being stopped in order, and nobody need miss it."""
+        self._stopped = True
+        self.try_report()
 
 
 def _budget(snapshot: Any) -> workers.ApiBudget:
@@ -118,4 +156,8 @@ def _budget(snapshot: Any) -> workers.ApiBudget:
 
 def _same(one: workers.WorkerState, other: workers.WorkerState) -> bool:
     """Whether both states mean the same to an operator; counters do not matter."""
-    return (one.holding, one.trouble) == (other.holding, other.trouble)
+    return _meaning(one) == _meaning(other)
+
+
+def _meaning(state: workers.WorkerState) -> tuple[object, ...]:
+    return state.holding, state.trouble, state.asks, state.stopped
