@@ -333,8 +333,8 @@ class Resources:
     def comparison(self) -> comparison.Comparison:
         """The comparison of source, production and ledger, with the columns that the source has now."""
         size_columns = sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)
-        expectations = expected.Expectations(self.mappings, size_columns, self.target_lengths)
-        return comparison.Comparison(records.Records(self.db, self.production.columns), expectations)
+        converted = expected.Expectations(self.mappings, size_columns, self.target_lengths)
+        return comparison.Comparison(records.Records(self.db, self.production.columns), converted)
 
     def verifier(self) -> verify.Verifier:
         """The verify of every row state."""
@@ -343,10 +343,7 @@ class Resources:
     def auditor(self) -> audit.Auditor:
         """The audit of the board against production."""
         return audit.Auditor(
-            self.row_states,
-            self.repairs,
-            lambda: audit.Refused.of(self.failures, self.repairs).ahead,
-            self.mappings,
+            self.row_states, self.repairs, lambda: audit.Refused.of(self.failures, self.repairs).ahead, self.mappings
         )
 
     def repairer(self) -> repair.Repairer:
