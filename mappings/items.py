@@ -198,6 +198,11 @@ def board_columns(staged: Mapping[str, Cell], record_uuid: str, mappings: loadin
     return columns
 
 
+def board_value(column_id: str, cell: Cell, mappings: loading.Mappings) -> ColumnValue:
+    """The API's value of one column of an item. Raises KeyError for a column that the mapping does not have."""
+    return _payloads(mappings)[column_id](str(cell))
+
+
 def subitem_columns(size_label: str, quantity: int, mappings: loading.Mappings) -> dict[str, ColumnValue]:
     """The API's values of one size by column id."""
     subitem = mappings.board.subitem
@@ -248,6 +253,11 @@ def _fields(mappings: loading.Mappings) -> tuple[_Field, ...]:
         )
         for column in mappings.board.columns
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _payloads(mappings: loading.Mappings) -> dict[str, Callable[[str], ColumnValue]]:
+    return {field.id: field.payload for field in _fields(mappings)}
 
 
 def _converter(column: shapes.Column, mappings: loading.Mappings) -> Callable[[Cell], str | None]:

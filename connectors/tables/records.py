@@ -69,8 +69,8 @@ class Records:
             orders = _orders(_stream(session, "production_of", record_uuids, self.columns))
             sizes = _sizes(_stream(session, "production_sizes_of", record_uuids, COPIED.values()))
             entities: dict[str, list[LedgerRecord]] = {}
-            for uuid, *cells in _stream(session, "ledger_of", record_uuids) if ledger else ():
-                entities.setdefault(str(uuid), []).append(LedgerRecord(*cells))
+            for row in _stream(session, "ledger_of", record_uuids) if ledger else ():
+                entities.setdefault(str(row[0]), []).append(LedgerRecord._make(row[1:]))
         return Recorded(orders, sizes, entities)
 
     def newest(self, record_uuids: Sequence[str]) -> dict[str, Newest]:

@@ -9,6 +9,7 @@ values (fields.py), where a number has one form and columns have names.
 """
 
 import functools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -239,13 +240,8 @@ class Comparison:
         for entry in entries:
             label = entry.size_label
             if not label:
-                desired = mapped.board_columns(wanted.values, uuid, mappings)
                 named = entry.active and entry.name == wanted.name and entry.group_name == wanted.group
-                known = fields.loaded(entry.columns_json)
-                for column in self._people:
-                    known.pop(column, None)
-                    desired.pop(column, None)
-                if not named or str(entry.item_id) != item_id or known != desired:
+                if not named or str(entry.item_id) != item_id or not self._item_agrees(uuid, entry, wanted):
                     return False
                 seen += 1
             elif entry.active:
@@ -258,6 +254,22 @@ class Comparison:
                     return False
                 seen += quantity != "0"
         return seen == 1 + len(wanted.sizes)
+
+    def _item_agrees(self, uuid: str, entry: LedgerRecord, wanted: _Wanted) -> bool:
+        mappings = self.expectations.mappings
+        # The text that the ledger has since the item was created; an update may have changed the order of its columns.
+        pieces = [f'"{mappings.board.key.id}": "{uuid}"']
+        for column in mappings.board.columns:
+            cell = wanted.values.get(column.staging)
+            if cell is not None and cell != "":
+                pieces.append(_json_of(mappings, column.id, cell))
+        if entry.columns_json == "{" + ", ".join(pieces) + "}":
+            return True
+        desired, known = mapped.board_columns(wanted.values, uuid, mappings), fields.loaded(entry.columns_json)
+        for column_id in self._people:
+            known.pop(column_id, None)
+            desired.pop(column_id, None)
+        return known == desired
 
     # Taken apart.
 
@@ -310,6 +322,12 @@ class Comparison:
         """Ids of the board columns that production does not have."""
         known = frozenset(self.tables.columns)
         return frozenset(c.id for c in self.expectations.mappings.board.columns if c.staging not in known)
+
+
+@functools.lru_cache(maxsize=65_536)  # the orders of a season share most of their values
+def _json_of(mappings: Mappings, column_id: str, cell: Cell) -> str:
+    """One column of an item as the ledger writes it."""
+    return f'"{column_id}": {json.dumps(mapped.board_value(column_id, cell, mappings), ensure_ascii=False)}'
 
 
 def _of_order(order: Order) -> _Wanted:
