@@ -23,10 +23,6 @@ UPDATE SYNC_Requests SET finished_at = ?, outcome = ?, request_id = ?, http_stat
 WHERE request_key = ? AND finished_at IS NULL
   AND EXISTS (SELECT 1 FROM SYNC_Lease WHERE name = ? AND owner = ? AND token = ?)
 
--- name: forget_requests
--- Ends the requests in doubt: the board that they were for is not ours any more.
-UPDATE SYNC_Requests SET finished_at = ?, outcome = 'FORGOTTEN' WHERE finished_at IS NULL
-
 -- name: open_requests
 -- Requests that left, or were about to leave, and have no recorded outcome.
 SELECT request_key, body, mutations, first_sent_at, attempts FROM SYNC_Requests

@@ -59,3 +59,7 @@ DELETE FROM SYNC_Groups
 -- name: forget_groups
 -- Removes the groups of a board, before those that were just read.
 DELETE FROM SYNC_Groups WHERE board_id = ?
+
+-- name: forget_requests
+-- Ends the requests in doubt: the board that they were for is not ours any more.
+UPDATE SYNC_Requests SET finished_at = ?, outcome = 'FORGOTTEN' WHERE finished_at IS NULL

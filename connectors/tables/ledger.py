@@ -88,11 +88,10 @@ class Ledger:
 
         Returns how many there were, by kind. No writer may hold the lease.
         """
-        journal = sql.load("journal")
         with self._db.write() as session:
             entities = session.execute(STATEMENTS["forget_entities"])
             groups = session.execute(STATEMENTS["forget_all_groups"])
-            requests = session.execute(journal["forget_requests"], (database.to_db_time(self._now()),))
+            requests = session.execute(STATEMENTS["forget_requests"], (database.to_db_time(self._now()),))
         return {"items and sizes": entities, "groups": groups, "requests in doubt": requests}
 
     def remember_groups(self, groups: Mapping[str, str]) -> None:

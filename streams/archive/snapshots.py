@@ -17,7 +17,6 @@ from connectors.archive import parquet
 from connectors.archive.snapshots import Entry
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
-from schemas.base import Cell
 from streams.detect import archive_queue, holds
 from streams.detect import events as detect_events
 
@@ -143,7 +142,9 @@ class Archiver:
         watched = columns.watched(self.mappings, sizes.size_columns(live, self.mappings.board.sizes))
         raw = detect_events.raw_names(self.source.customer_names(), lambda name: name == customer, self.mappings)
         rows = self.customers.rows(watched, raw) if raw else iter(())
-        return parquet.write(map(_cells, rows), [(name, types[name]) for name in watched])
+        row_hash = hashing.RowHasher(watched)
+        cells = ([uuid, version, row_hash(text), state, *hashing.cells(text)] for uuid, version, state, text in rows)
+        return parquet.write(cells, [(name, types[name]) for name in watched])
 
     def prune(self, customer: str | None = None) -> int:
         """Removes the superfluous snapshots of one customer or of all. Returns their number.
@@ -162,11 +163,6 @@ class Archiver:
         if superfluous:
             self.snapshots.remove(superfluous)
         return len(superfluous)
-
-
-def _cells(row: tuple[str, int | None, str | None, str]) -> list[Cell]:
-    record_uuid, version, state, text = row
-    return [record_uuid, version, hashing.text_hash(text), state, *hashing.cells(text)]
 
 
 def at(entries: Sequence[Entry], customer: str, moment: datetime) -> Entry:

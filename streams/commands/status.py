@@ -33,17 +33,15 @@ def check(load: Callable[[], Settings], within: float = CHECK_WITHIN) -> Diagnos
     if settings.server is None and not settings.database_path.exists():
         missing = errors.Misconfigured(f"there is no database {settings.database_path}", code="SCHEMA")
         return judgement.unreadable(missing, utcnow())
+    try:
+        return deadline.Question(lambda: _judged(settings)).answer(within)
+    except (errors.OrdersyncError, MappingError, TimeoutError) as error:
+        return judgement.unreadable(error, utcnow())
+
+
+def _judged(settings: Settings) -> Diagnosis:
     with connect.database(settings) as parts:
-        try:
-            found = judgement.judge(deadline.Question(lambda: evidence.collect(parts)).answer(within))
-        except (errors.OrdersyncError, TimeoutError) as error:
-            found = judgement.unreadable(error, utcnow())
-        try:
-            parts.mappings  # noqa: B018
-        except (errors.Misconfigured, MappingError) as error:
-            broken = [judgement.of_error(error)] if isinstance(error, MappingError) else [_settings(str(error))]
-            found = diagnosis(found.at, [*found.troubles, *broken], found.failures)
-    return found
+        return judgement.judge(evidence.collect(parts))
 
 
 def _settings(reason: str) -> Trouble:

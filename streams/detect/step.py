@@ -36,7 +36,7 @@ from streams.detect import events as detect_events
 from streams.detect.ports import Batches, Refusals, Source, Store
 
 PASS, LAST, HELD = "detect.pass", "detect.last", "detect.held"
-JUDGED, TURNS = "detect.judged", "detect.turns"
+JUDGED, TURNS = "detect.accepted", "detect.turns"
 # The fingerprint of the newest mapping, and the number of the first pass that had it (delivery/mapping_files.py).
 MAPPING = "detect.mapping"
 BASELINE = baseline.NAME

@@ -53,11 +53,11 @@ def test_what_a_mended_mapping_writes_otherwise_is_named_and_nothing_else(world:
     assert remapped(world, renamed_items(world)) == {identity(1), identity(2)}
 
 
-def test_a_row_that_is_refused_now_is_named_and_one_that_failed_and_converts_now(world: World) -> None:
+def test_a_row_that_is_refused_now_is_named_once_and_again_when_it_converts(world: World) -> None:
     world.add(row(1), row(2))
     world.flow()
     world.run("UPDATE ORDERS_UNIFIED SET [CUSTOMER PRICE] = 'a lot' WHERE record_uuid = ?", identity(1))
-    assert remapped(world) == {identity(1)}, "its ERR row tells why; production keeps its last good values"
+    assert remapped(world) == {identity(1)}, "refused now: its ERR row tells why"
     world.flow()
     assert remapped(world) == set()
     world.run("UPDATE ORDERS_UNIFIED SET [CUSTOMER PRICE] = '7.0000' WHERE record_uuid = ?", identity(1))
