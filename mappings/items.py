@@ -11,6 +11,9 @@ from schemas import orders
 from schemas.base import Cell, ColumnValue, Model
 from schemas.mappings import ColumnType
 
+# Cells of at most so many characters are remembered with their values, so many of each column.
+_SHORT, _KNOWN = 100, 4096
+
 _REQUIRED = values.BadValue("an order needs a value here", "Fill it in")
 
 
@@ -32,8 +35,9 @@ def convert(
     """Validate and convert a whole source row: the result lists every problem of the order.
 
     `row` maps source columns to cells, the key (`record_uuid`) included; blank cells may be absent.
-    `target_lengths` maps a staging column to the length of its text type; None or absent means no limit.
-    `cut` gives the true length of each text of which `row` has only the beginning: it refuses the order.
+    `target_lengths` maps a staging column to the length of its text type; None or absent means no limit. It must not
+    change after its first use. `cut` gives the true length of each text of which `row` has only the beginning: it
+    refuses the order.
     No content of a row raises an error.
     """
     customer, staged, problems = _convert_fields(row, mappings, target_lengths)
@@ -68,26 +72,22 @@ def _convert_fields(
     key = mappings.board.key.source
     if values.is_blank(row.get(key), mappings.rules):
         problems.append(_REQUIRED.problem(key, row.get(key)))
-    for field in _fields(mappings):
-        cell = row.get(field.source)
+    for source, staging, required, is_customer, known, read in _readers(mappings, _Same(target_lengths)):
+        cell = row.get(source)
         value = None
         if cell is not None:
-            try:
-                value = field.convert(cell)
-                if value is not None and field.is_text:
-                    values.fit(value, staging=target_lengths.get(field.staging), api=field.api_limit)
-            except values.BadValue as bad:
-                problems.append(bad.problem(field.source, cell))
+            value, bad = known.get(cell) or read(cell)
+            if bad is not None:
+                problems.append(bad.problem(source, cell))
                 # A warning leaves the value out, and a required column needs one.
-                if bad.severity is orders.Severity.ERROR or not field.required:
+                if bad.severity is orders.Severity.ERROR or not required:
                     continue
-                value = None
         if value is not None:
-            staged[field.staging] = value
-            if field.is_customer:
+            staged[staging] = value
+            if is_customer:
                 customer = value
-        elif field.required:
-            problems.append(_REQUIRED.problem(field.source, cell))
+        elif required:
+            problems.append(_REQUIRED.problem(source, cell))
     return customer, staged, problems
 
 
@@ -142,7 +142,7 @@ def _cut_problems(row: Mapping[str, Cell], cut: Mapping[str, int], board: shapes
 def _total_length_problems(staged: Mapping[str, Cell], board: shapes.BoardMapping) -> list[orders.Problem]:
     """The longest text of an item whose texts together exceed the API's limit of bytes."""
     # A character has at most four bytes: the exact count is needed for few items, most have a hundredth of the limit.
-    if sum(len(str(cell)) for cell in staged.values()) * 4 <= board.limits.item_bytes:
+    if sum(map(len, map(str, staged.values()))) * 4 <= board.limits.item_bytes:
         return []
     lengths = {column.source: len(str(staged.get(column.staging, "")).encode()) for column in board.columns}
     if sum(lengths.values()) <= board.limits.item_bytes:
@@ -193,6 +193,11 @@ def board_columns(staged: Mapping[str, Cell], record_uuid: str, mappings: loadin
     return columns
 
 
+def board_value(column_id: str, cell: Cell, mappings: loading.Mappings) -> ColumnValue:
+    """The API's value of one column of an item. Raises KeyError for a column that the mapping does not have."""
+    return _payloads(mappings)[column_id](str(cell))
+
+
 def subitem_columns(size_label: str, quantity: int, mappings: loading.Mappings) -> dict[str, ColumnValue]:
     """The API's values of one size by column id."""
     subitem = mappings.board.subitem
@@ -241,6 +246,64 @@ def _fields(mappings: loading.Mappings) -> tuple[_Field, ...]:
         )
         for column in mappings.board.columns
     )
+
+
+class _Same:
+    """A mapping that never changes, compared by identity, so that functions can cache by it."""
+
+    def __init__(self, lengths: Mapping[str, int | None]) -> None:
+        self.lengths = lengths
+
+    def __hash__(self) -> int:
+        return id(self.lengths)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.lengths is self.lengths
+
+
+# The canonical value of a cell, and what is wrong with the cell; one of them at most.
+_Read = tuple[str | None, values.BadValue | None]
+
+
+class _Reader(NamedTuple):
+    """A column of the mapping with its reader, and the results of cells that it has read: most cells repeat others."""
+
+    source: str
+    staging: str
+    required: bool
+    is_customer: bool
+    known: dict[Cell, _Read]
+    read: Callable[[Cell], _Read]
+
+
+@functools.lru_cache(maxsize=8)
+def _readers(mappings: loading.Mappings, target: _Same) -> tuple[_Reader, ...]:
+    return tuple(_reader(field, target.lengths.get(field.staging)) for field in _fields(mappings))
+
+
+def _reader(field: _Field, length: int | None) -> _Reader:
+    known: dict[Cell, _Read] = {}
+
+    def read(cell: Cell) -> _Read:
+        try:
+            value = field.convert(cell)
+            if value is not None and field.is_text:
+                values.fit(value, staging=length, api=field.api_limit)
+            found: _Read = value, None
+        except values.BadValue as bad:
+            found = None, bad.with_traceback(None)
+        if not isinstance(cell, str) or len(cell) <= _SHORT:
+            if len(known) >= _KNOWN:
+                known.clear()
+            known[cell] = found
+        return found
+
+    return _Reader(field.source, field.staging, field.required, field.is_customer, known, read)
+
+
+@functools.lru_cache(maxsize=8)
+def _payloads(mappings: loading.Mappings) -> dict[str, Callable[[str], ColumnValue]]:
+    return {field.id: field.payload for field in _fields(mappings)}
 
 
 def _converter(column: shapes.Column, mappings: loading.Mappings) -> Callable[[Cell], str | None]:

@@ -97,15 +97,22 @@ UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = ? WHERE record_uuid = ? AND row_ha
 
 -- name: rebaseline_settled
 -- The same for the hash of the settled version, if the row is as it was settled.
-UPDATE ORDERS_UNIFIED_SNAPSHOT SET settled_hash = ? WHERE record_uuid = ? AND settled_hash = ?
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET settled_hash = ?
+WHERE record_uuid = ? AND (settled_hash = ? OR settled_version = version AND sync_state IN ('IN_SYNC', 'EXCLUDED'))
 
 -- name: rebaseline_production
 -- The same in production.
-UPDATE MON_CustMasterSchedule SET row_hash = ? WHERE source_uuid = ? AND row_hash = ?
+UPDATE MON_CustMasterSchedule SET row_hash = ?
+WHERE source_uuid = ? AND (row_hash = ? OR version = (SELECT p.version FROM ORDERS_UNIFIED_SNAPSHOT AS p
+  WHERE p.record_uuid = MON_CustMasterSchedule.source_uuid AND p.settled_version = p.version
+    AND p.sync_state = 'IN_SYNC'))
 
 -- name: rebaseline_staged
 -- The same for the staged version, out of which a repair takes the hash.
-UPDATE STG_MON_CustMasterSchedule SET row_hash = ? WHERE source_uuid = ? AND row_hash = ?
+UPDATE STG_MON_CustMasterSchedule SET row_hash = ?
+WHERE source_uuid = ? AND (row_hash = ? OR version = (SELECT p.version FROM ORDERS_UNIFIED_SNAPSHOT AS p
+  WHERE p.record_uuid = STG_MON_CustMasterSchedule.source_uuid AND p.settled_version = p.version
+    AND p.sync_state IN ('IN_SYNC', 'EXCLUDED')))
 
 -- name: settle
 -- Notes that a version arrived: its order is in sync, or excluded, and one with a newer version on its way still waits.

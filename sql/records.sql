@@ -4,8 +4,8 @@ SELECT source_uuid, [Item ID], version, row_hash, {columns}
 FROM MON_CustMasterSchedule WHERE source_uuid IN ({marks})
 
 -- name: production_sizes_of
--- Their sizes in production; the version and hash are those of the order.
-SELECT record_uuid, size_label, [Order Qty], version, row_hash, [Size], ORDER_QTY, {columns}
+-- Their sizes in production.
+SELECT record_uuid, size_label, [Order Qty], version, [Size], ORDER_QTY, {columns}
 FROM MON_CustMasterSchedule_Subitems WHERE record_uuid IN ({marks})
 
 -- name: ledger_of
@@ -27,6 +27,6 @@ FROM STG_MON_CustMasterSchedule WHERE stg_id IN ({marks})
 
 -- name: staged_sizes_of
 -- The sizes of staged orders.
-SELECT source_uuid, stg_size_label, CAST([Order Qty] AS NVARCHAR(20)) AS quantity, version, row_hash, [Size],
+SELECT source_uuid, stg_size_label, CAST([Order Qty] AS NVARCHAR(20)) AS quantity, version, [Size],
   CAST(ORDER_QTY AS NVARCHAR(20)) AS order_qty, {columns}
 FROM STG_MON_CustMasterSchedule_Subitems WHERE stg_parent_stg_id IN ({marks})

@@ -1,54 +1,77 @@
--- name: standings
--- The state of every source row, once each. The tables must prove IN_SYNC, EXCLUDED and FAILED.
-SELECT s.record_uuid, s.name, p.customer,
-  CASE WHEN s.record_uuid IS NULL THEN 'REFUSED'
-    WHEN s.copies > 1 THEN 'REFUSED'
-    WHEN p.row_hash IS NULL OR p.row_hash = '' OR p.row_hash = 'DELETED' THEN 'UNDETECTED'
-    WHEN p.sync_state = 'IN_SYNC' AND p.settled_version < p.version THEN 'NEVER_SENT'
-    WHEN p.sync_state = 'IN_SYNC' AND (m.source_uuid IS NULL OR m.version <> p.settled_version
-      OR m.row_hash <> p.settled_hash) THEN 'NOT_IN_PRODUCTION'
-    WHEN p.sync_state = 'EXCLUDED' AND m.source_uuid IS NOT NULL THEN 'STILL_IN_PRODUCTION'
-    WHEN p.sync_state = 'FAILED'
-      AND NOT EXISTS (SELECT 1 FROM ERR_MON_CustMasterSchedule AS e
-        WHERE e.record_uuid = s.record_uuid AND e.version >= p.failed_version)
-      AND NOT EXISTS (SELECT 1 FROM ERR_MON_CustMasterSchedule_Subitems AS f
-        WHERE f.record_uuid = s.record_uuid AND f.version >= p.failed_version) THEN 'UNEXPLAINED'
-    ELSE p.sync_state END AS standing
-FROM (SELECT o.record_uuid, o.[CUSTOMER NAME] AS name, COUNT(*) OVER (PARTITION BY o.record_uuid) AS copies
-  FROM ORDERS_UNIFIED AS o) AS s
+-- name: source_rows
+-- Every source row, with the number of rows that share its identity, its snapshot row and its production row.
+SELECT s.record_uuid, s.[CUSTOMER NAME] AS name, d.copies, p.customer, p.sync_state, p.row_hash, p.version,
+  p.settled_version, p.failed_version, p.settled_hash, m.source_uuid, m.version AS production_version,
+  m.row_hash AS production_hash, {texts}
+FROM ORDERS_UNIFIED AS s
+LEFT JOIN (SELECT t.record_uuid, COUNT(*) AS copies FROM ORDERS_UNIFIED AS t
+  GROUP BY t.record_uuid HAVING COUNT(*) > 1) AS d ON d.record_uuid = s.record_uuid
 LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 LEFT JOIN MON_CustMasterSchedule AS m ON m.source_uuid = s.record_uuid
 
--- name: edited_orders
--- Orders that production shows otherwise than staged and settled. They are compared as sets, so NULL equals NULL.
-SELECT d.source_uuid AS record_uuid
-FROM (SELECT {m.columns}, m.[Item ID], m.source_uuid, m.version FROM MON_CustMasterSchedule AS m
-    JOIN STG_MON_CustMasterSchedule AS t ON t.source_uuid = m.source_uuid AND t.version = m.version
-  EXCEPT
-  SELECT {s.columns}, s.[Item ID], s.source_uuid, s.version FROM STG_MON_CustMasterSchedule AS s
-    JOIN MON_CustMasterSchedule AS n ON n.source_uuid = s.source_uuid AND n.version = s.version) AS d
+-- name: source_rows_of
+-- The same for these identities; the reader counts the rows that share one.
+SELECT s.record_uuid, s.[CUSTOMER NAME] AS name, CAST(NULL AS INT) AS copies, p.customer, p.sync_state, p.row_hash, p.version,
+  p.settled_version, p.failed_version, p.settled_hash, m.source_uuid, m.version AS production_version,
+  m.row_hash AS production_hash, {texts}
+FROM ORDERS_UNIFIED AS s
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
+LEFT JOIN MON_CustMasterSchedule AS m ON m.source_uuid = s.record_uuid
+WHERE s.record_uuid IN ({marks})
 
--- name: edited_sizes
--- Orders with a size in production that was not settled so.
-SELECT d.record_uuid
-FROM (SELECT m.record_uuid, m.version, m.size_label, m.[Order Qty] FROM MON_CustMasterSchedule_Subitems AS m
-    JOIN STG_MON_CustMasterSchedule AS t ON t.source_uuid = m.record_uuid AND t.version = m.version
-  EXCEPT
-  SELECT s.source_uuid, s.version, s.stg_size_label, CAST(s.[Order Qty] AS NVARCHAR(20))
-    FROM STG_MON_CustMasterSchedule_Subitems AS s
-    JOIN MON_CustMasterSchedule AS n ON n.source_uuid = s.source_uuid AND n.version = s.version) AS d
+-- name: identities_after
+-- The orders of the source that have a snapshot row, in the order of their identities.
+SELECT p.record_uuid FROM ORDERS_UNIFIED_SNAPSHOT AS p
+WHERE p.record_uuid > ? AND p.row_hash <> 'DELETED' ORDER BY p.record_uuid
 
--- name: missing_sizes
--- Orders with a settled size that production lacks.
-SELECT d.record_uuid
-FROM (SELECT s.source_uuid AS record_uuid, s.version, s.stg_size_label FROM STG_MON_CustMasterSchedule_Subitems AS s
-    JOIN MON_CustMasterSchedule AS n ON n.source_uuid = s.source_uuid AND n.version = s.version
-  EXCEPT
-  SELECT m.record_uuid, m.version, m.size_label FROM MON_CustMasterSchedule_Subitems AS m) AS d
+-- name: errors_of
+-- The newest version of each of these orders that has an ERR row.
+SELECT e.record_uuid, MAX(e.version) AS version FROM ERR_MON_CustMasterSchedule AS e
+WHERE e.record_uuid IN ({marks}) GROUP BY e.record_uuid
+
+-- name: size_errors_of
+-- The same for ERR rows of sizes.
+SELECT e.record_uuid, MAX(e.version) AS version FROM ERR_MON_CustMasterSchedule_Subitems AS e
+WHERE e.record_uuid IN ({marks}) GROUP BY e.record_uuid
+
+-- name: production_alone
+-- Orders of production that have no snapshot row, or whose row has left the source.
+SELECT m.source_uuid, m.version, p.sync_state, p.customer FROM MON_CustMasterSchedule AS m
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = m.source_uuid
+WHERE p.record_uuid IS NULL OR p.row_hash = 'DELETED'
+
+-- name: sizes_alone
+-- Sizes of production without their order.
+SELECT DISTINCT m.record_uuid, m.version, p.sync_state, p.customer FROM MON_CustMasterSchedule_Subitems AS m
+LEFT JOIN MON_CustMasterSchedule AS o ON o.source_uuid = m.record_uuid
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = m.record_uuid
+WHERE o.source_uuid IS NULL
+
+-- name: items_alone
+-- Active items of the ledger that have no snapshot row, or whose row has left the source.
+SELECT g.record_uuid, g.version, p.sync_state, p.customer FROM SYNC_Ledger AS g
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = g.record_uuid
+WHERE g.active = 1 AND g.size_label = '' AND (p.record_uuid IS NULL OR p.row_hash = 'DELETED')
+
+-- name: staged_otherwise
+-- Settled versions that are staged with another hash than they were settled with.
+SELECT s.source_uuid, s.version, p.sync_state, p.customer FROM STG_MON_CustMasterSchedule AS s
+JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.source_uuid AND p.settled_version = s.version
+WHERE COALESCE(s.row_hash, '') <> COALESCE(p.settled_hash, '')
+
+-- name: staged_in_future
+-- Staged versions above this one.
+SELECT s.source_uuid, s.version, p.sync_state, p.customer FROM STG_MON_CustMasterSchedule AS s
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.source_uuid WHERE s.version > ?
+
+-- name: items_in_future
+-- Items and subitems of the ledger that carry out a version above this one.
+SELECT DISTINCT g.record_uuid, g.version, p.sync_state, p.customer FROM SYNC_Ledger AS g
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = g.record_uuid WHERE g.version > ?
 
 -- name: production_items
 -- Item and version of each order in production.
-SELECT m.source_uuid, m.[Item ID] AS item_id, m.version FROM MON_CustMasterSchedule AS m
+SELECT m.source_uuid, m.[Item ID] AS item_id, m.version FROM MON_CustMasterSchedule AS m WHERE m.source_uuid IS NOT NULL
 
 -- name: some_orders
 -- Some orders in production, for a comparison.

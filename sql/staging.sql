@@ -149,7 +149,7 @@ WHERE source_uuid = ? AND version = ? AND stg_size_label = ? AND stg_status <> '
 
 -- name: staged_statuses
 -- The status of every staged version of these orders.
-SELECT source_uuid, version, stg_status, update_operation, [CUSTOMER] AS customer,
+SELECT source_uuid, version, row_hash, stg_status, update_operation, [CUSTOMER] AS customer,
   CAST(stg_batch_id AS NVARCHAR(36)) AS batch_id
 FROM STG_MON_CustMasterSchedule WHERE source_uuid IN ({marks})
 

@@ -333,30 +333,30 @@ class Resources:
     def comparison(self) -> comparison.Comparison:
         """The comparison of source, production and ledger, with the columns that the source has now."""
         size_columns = sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)
-        expectations = expected.Expectations(self.mappings, size_columns, self.target_lengths)
-        return comparison.Comparison(records.Records(self.db, self.production.columns), expectations)
+        converted = expected.Expectations(self.mappings, size_columns, self.target_lengths)
+        return comparison.Comparison(records.Records(self.db, self.production.columns), converted)
 
     def verifier(self) -> verify.Verifier:
         """The verify of every row state."""
-        return verify.Verifier(self.row_states, self.orders, self.state, self.mappings, utcnow)
+        return verify.Verifier(self.row_states, self.repairs, self.state, self.comparison(), utcnow)
 
     def auditor(self) -> audit.Auditor:
         """The audit of the board against production."""
         return audit.Auditor(
-            self.row_states,
-            self.repairs,
-            lambda: audit.Refused.of(self.failures, self.repairs).ahead,
-            self.mappings,
+            self.row_states, self.repairs, lambda: audit.Refused.of(self.failures, self.repairs).ahead, self.mappings
         )
 
     def repairer(self) -> repair.Repairer:
         """Emits repairs within the admission window."""
+        size_columns = sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)
         return repair.Repairer(
             self.repairs,
             self.orders,
             self.state,
             self.batches,
-            size_columns=frozenset(sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)),
+            self.mappings,
+            watched=mapped_columns.watched(self.mappings, size_columns),
+            size_columns=frozenset(size_columns),
             key_column=self.mappings.board.key.source,
             window=self.window,
             now=utcnow,

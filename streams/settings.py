@@ -128,6 +128,12 @@ class Settings(pydantic_settings.BaseSettings):
         30, ge=2, description="days for which settled staged versions and answered requests are kept"
     )
     verify_every: float = Field(60.0, gt=0, description="pause between two verifies of the tables by a worker")
+    verify_within: float = Field(
+        900.0, gt=0, description="time within which a worker compares every order cell by cell, in slices"
+    )
+    verify_share: float = Field(
+        0.05, gt=0, le=1, description="share of one core that these slices may take, even if a round takes longer then"
+    )
     verify_board_every: float = Field(
         0.0, ge=0, description="pause between two audits of the board by the writer; 0: never"
     )

@@ -95,7 +95,8 @@ def _is_open(row: dict[str, Any]) -> bool:
 
 
 def _end(settled: SyncedVersion, row: dict[str, Any]) -> orders.End:
-    uuid, version, row_hash = settled
+    # Not the event's hash: of a replayed version it may be one of an earlier baseline.
+    uuid, version, row_hash = settled.record_uuid, settled.number, str(row["row_hash"])
     # A removal has the hash of a row when the row is still there and has become an excluded one.
     excluded = row["update_operation"] == "DELETE" and row_hash != detection.DELETED
     state = SyncState.EXCLUDED if excluded else SyncState.IN_SYNC

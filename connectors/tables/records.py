@@ -22,7 +22,7 @@ class OrderRecord(NamedTuple):
     values: tuple[Cell, ...]
 
 
-# One size of such an order: label, quantity, version, hash, label and quantity once more, and the cells of COPIED.
+# One size of such an order: label, quantity, version, label and quantity once more, and the cells of COPIED.
 SizeRecord = tuple[Cell, ...]
 
 
@@ -69,8 +69,8 @@ class Records:
             orders = _orders(_stream(session, "production_of", record_uuids, self.columns))
             sizes = _sizes(_stream(session, "production_sizes_of", record_uuids, COPIED.values()))
             entities: dict[str, list[LedgerRecord]] = {}
-            for uuid, *cells in _stream(session, "ledger_of", record_uuids) if ledger else ():
-                entities.setdefault(str(uuid), []).append(LedgerRecord(*cells))
+            for row in _stream(session, "ledger_of", record_uuids) if ledger else ():
+                entities.setdefault(str(row[0]), []).append(LedgerRecord._make(row[1:]))
         return Recorded(orders, sizes, entities)
 
     def newest(self, record_uuids: Sequence[str]) -> dict[str, Newest]:
@@ -89,7 +89,7 @@ class Records:
 
 
 def _stream(
-    session: database.Session, name: str, keys: Sequence[str] | Sequence[int], columns: Collection[str] = ()
+    session: database.Session, name: str, keys: Sequence[str | int], columns: Collection[str] = ()
 ) -> Iterator[database.Fields]:
     more = {"columns": tuple(columns)} if columns else {}
     for some in chunks.batched(keys):

@@ -1,47 +1,61 @@
-"""The state of every source row, read at one moment, and the orders that production shows otherwise than settled."""
+"""Every source row with what snapshot and production know of it, and what the other tables hold beside the source."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
+from itertools import islice
+from typing import Any, NamedTuple
 
 import sql
 from connectors import database
-from connectors.tables import chunks, orders, state
+from connectors.tables import chunks, orders, row_text, state
 from schemas.base import Cell
 
 STATEMENTS = sql.load("row_states")
+# Less than every identity, on every engine.
+FIRST = "00000000-0000-0000-0000-000000000000"
 
 
-class RowState(StrEnum):
-    """The states of a source row (schemas.batches.SyncState), and the reasons why a row is in none of them."""
+class SourceRow(NamedTuple):
+    """One source row. `name`: the raw customer name; `copies`: the rows that share the identity, None for one.
 
-    IN_SYNC = "IN_SYNC"
-    WAITING = "WAITING"
-    FAILED = "FAILED"
-    HELD = "HELD"
-    EXCLUDED = "EXCLUDED"
-    # No pass has read the row as it is now.
-    UNDETECTED = "UNDETECTED"
-    # The row has no identity, or shares it with another row.
-    REFUSED = "REFUSED"
-    # The other tables do not prove the state that the snapshot row claims.
-    NEVER_SENT = "NEVER_SENT"
-    NOT_IN_PRODUCTION = "NOT_IN_PRODUCTION"
-    STILL_IN_PRODUCTION = "STILL_IN_PRODUCTION"
-    UNEXPLAINED = "UNEXPLAINED"
+    `customer` to `settled_hash` are those of the snapshot row, `produced` to `production_hash` those of production;
+    None without such a row. `text`: the canonical text of the columns that were asked for, "" for none.
+    """
+
+    record_uuid: str | None
+    name: str | None
+    copies: int | None
+    customer: str | None
+    sync_state: str | None
+    row_hash: str | None
+    version: int
+    settled_version: int
+    failed_version: int
+    settled_hash: str | None
+    produced: str | None
+    production_version: Cell
+    production_hash: str | None
+    text: str
 
 
 @dataclass(frozen=True)
 class RowStatesReading:
-    """The tables at one moment. `holds` are the names of the customers on hold.
-
-    `rows`: identity, raw customer name, customer of the snapshot row, and state of each source row.
-    """
+    """The tables at one moment. `holds` are the names of the customers on hold."""
 
     holds: frozenset[str]
     source_rows: int
-    rows: Iterator[tuple[str | None, str | None, str | None, RowState]]
+    rows: Iterator[SourceRow]
+
+
+class Stray(NamedTuple):
+    """What a table holds of an order. Without a snapshot row, `sync_state` is None. Other programs write NULLs too."""
+
+    record_uuid: str | None
+    version: int | None
+    sync_state: str | None
+    customer: str | None
 
 
 class RowStates:
@@ -52,32 +66,78 @@ class RowStates:
         self._columns = sorted(set(columns) - {"Item ID"})
 
     @contextmanager
-    def read(self, family: str) -> Iterator[RowStatesReading]:
-        """Reads everything in one transaction. `family` is that of the named values of customer holds. Streams."""
+    def read(self, family: str, columns: Sequence[str] = ()) -> Iterator[RowStatesReading]:
+        """Reads every row in one transaction, with the canonical text of these columns. Streams.
+
+        `family` is that of the named values of customer holds.
+        """
         with self._db.read() as session:
             holds = frozenset(state.family_of(session, family))
             source_rows = orders.count_source(session)
-            rows = session.stream(STATEMENTS["standings"])
-            states = ((uuid, name, customer, RowState(row_state)) for uuid, name, customer, row_state in rows)
-            yield RowStatesReading(holds, source_rows, states)
+            rows = session.stream(sql.expand(STATEMENTS["source_rows"], texts=self._texts(columns)))
+            yield RowStatesReading(holds, source_rows, (self._row(row, columns) for row in rows))
 
-    def edited(self) -> set[str]:
-        """Orders that production shows otherwise than they were staged and settled: another program wrote there."""
-        statement = sql.expand(STATEMENTS["edited_orders"], columns=self._columns)
+    def some(self, record_uuids: Sequence[str], columns: Sequence[str]) -> list[SourceRow]:
+        """The rows of these identities, as `read` yields them."""
+        rows: list[SourceRow] = []
         with self._db.read() as session:
-            rows = session.query(statement)
-            for name in ("edited_sizes", "missing_sizes"):
-                rows += session.query(STATEMENTS[name])
-        return {str(row["record_uuid"]) for row in rows}
+            for some in chunks.batched(record_uuids):
+                text = sql.expand(STATEMENTS["source_rows_of"], texts=self._texts(columns), marks=len(some))
+                rows += [self._row(row, columns) for row in session.stream(text, tuple(some))]
+        times = Counter(row.record_uuid for row in rows)
+        return [row if times[row.record_uuid] == 1 else row._replace(copies=times[row.record_uuid]) for row in rows]
+
+    def identities_after(self, record_uuid: str, count: int) -> list[str]:
+        """The next detected orders of the source after this identity, in their order; fewer than `count` at the end."""
+        with self._db.read() as session:
+            rows = session.stream(STATEMENTS["identities_after"], (record_uuid or FIRST,), count)
+            return [str(uuid) for (uuid,) in islice(rows, count)]
+
+    def explained(self, record_uuids: Sequence[str]) -> dict[str, int]:
+        """The newest version of each of these orders that has an ERR row."""
+        newest: dict[str, int] = {}
+        with self._db.read() as session:
+            for name in ("errors_of", "size_errors_of"):
+                for row in chunks.query(session, STATEMENTS[name], record_uuids):
+                    uuid = str(row["record_uuid"])
+                    newest[uuid] = max(newest.get(uuid, 0), _number(row["version"]))
+        return newest
+
+    def alone(self) -> dict[str, list[Stray]]:
+        """What no source row explains, as far as snapshot rows tell: orders and sizes of production, items."""
+        with self._db.read() as session:
+            return {
+                name: [Stray(*row) for row in session.stream(STATEMENTS[name])]
+                for name in ("production_alone", "sizes_alone", "items_alone")
+            }
+
+    def forged(self, newest: int) -> dict[str, list[Stray]]:
+        """Staged versions with another hash than they were settled with; and versions above `newest`."""
+        with self._db.read() as session:
+            found = {"staged_otherwise": [Stray(*row) for row in session.stream(STATEMENTS["staged_otherwise"])]}
+            for name in ("staged_in_future", "items_in_future"):
+                found[name] = [Stray(*row) for row in session.stream(STATEMENTS[name], (newest,))]
+        return found
 
     def production_items(self) -> dict[str, tuple[str, int]]:
-        """Item id and version of each order in production, by identity."""
+        """Item id and version of each order in production, by identity; 0 where another program wrote no version."""
         with self._db.read() as session:
             rows = session.stream(STATEMENTS["production_items"])
-            return {str(uuid): (str(item_id), int(version)) for uuid, item_id, version in rows}
+            return {str(uuid): (str(item_id), _number(version)) for uuid, item_id, version in rows}
 
     def production(self, record_uuids: Sequence[str]) -> tuple[list[dict[str, Cell]], list[dict[str, Cell]]]:
         """These orders in production (the promoted columns and `source_uuid`), and their sizes."""
         with self._db.read() as session:
             masters = chunks.query(session, STATEMENTS["some_orders"], record_uuids, columns=self._columns)
             return masters, chunks.query(session, STATEMENTS["some_sizes"], record_uuids)
+
+    def _texts(self, columns: Sequence[str]) -> str:
+        return ", ".join(row_text.selected(self._db.engine, columns)) if columns else "NULL AS no_text"
+
+    def _row(self, row: database.Fields, columns: Sequence[str]) -> SourceRow:
+        text = row_text.joined(self._db.engine, row[13:]) if columns else ""
+        return SourceRow._make((*row[:13], text))
+
+
+def _number(version: Any) -> int:
+    return version if isinstance(version, int) else 0

@@ -209,7 +209,7 @@ def _sizes(order: StagedOrder, at: str) -> list[tuple[Cell, ...]]:
 
 
 def statuses(session: database.Session, record_uuids: Sequence[str]) -> list[dict[str, Any]]:
-    """Status, operation, customer and batch of every staged version of these orders."""
+    """Status, operation, hash, customer and batch of every staged version of these orders."""
     return chunks.query(session, STATEMENTS["staged_statuses"], record_uuids)
 
 

@@ -177,6 +177,8 @@ def _processes(current: statuses.Status) -> None:
         if summary is not None:
             subject = "orders or groups" if "renamed group" in summary.get("kinds", ()) else "orders"
             plain(f"{name:<11} {summary['wrong'] or 'no'} {subject} wrong at {summary['at'][:19]} UTC")
+    if current.compared is not None:
+        plain(f"compared    {current.compared}")
 
 
 def _failures(current: statuses.Status) -> None:

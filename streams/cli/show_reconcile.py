@@ -58,6 +58,10 @@ def _tables(report: verify.TablesReport) -> None:
         show.console.print(f"[red]✗[/] {escape(str(finding))}", soft_wrap=True)
     if len(report.wrong) > show.MOST:
         show.plain(f"and {len(report.wrong) - show.MOST} more: --json lists them")
+    if report.warnings:
+        show.plain(f"{len(report.warnings)} rows have warnings, which refuse nothing: --json lists them")
+    for table, rows in report.legacy.items():
+        show.plain(f"{rows} rows of {table} were written by another program and are left alone")
     if not report.wrong:
         show.console.print("[green]✓[/] every row is accounted for")
 
@@ -69,6 +73,10 @@ def _repairs(result: verify_command.Result) -> None:
         show.plain(f"{result.emitted} repairs were emitted: `ordersync status` shows their progress")
     if result.held:
         show.plain(f"{result.held} orders differ and are left alone: their customers are on hold (`ordersync status`)")
+    if result.left_alone:
+        show.plain(f"{len(result.left_alone)} orders are unknown to ordersync and are left alone: see the list above")
+    for text in result.failed[: show.MOST]:
+        show.console.print(f"[red]✗[/] its repair changed nothing: {escape(text)}", soft_wrap=True)
     if result.stalled is not None:
         show.console.print(f"[red]✗[/] {escape(result.stalled)}", soft_wrap=True)
         show.plain("emitted repairs stay emitted; the same command continues with the rest")
@@ -119,6 +127,8 @@ def _as_json(result: verify_command.Result) -> dict[str, Any]:
         "left": result.left,
         "held": result.held,
         "stalled": result.stalled,
+        "left_alone": result.left_alone,
+        "failed": result.failed,
         "sound": result.sound,
     }
 

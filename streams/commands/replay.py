@@ -299,5 +299,5 @@ def _differences(
     shown = {uuid: one.read for uuid, one in refreshed.items() if one.read is not None}
     uuids = {item.id: uuid for uuid, item in shown.items()}
     on_board = fields.of_board(shown.values(), mappings, people=user_columns, whose=uuids)
-    edited = compare.differences(compare.frame(expected), compare.frame(on_board))
-    return missing + [dataclasses.replace(one, field=fields.title(one.field, mappings)) for one in edited]
+    edited = compare.differences(expected, on_board)
+    return missing + [one._replace(field=fields.title(one.field, mappings)) for one in edited]

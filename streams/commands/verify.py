@@ -21,7 +21,8 @@ class Result:
 
     `emitted` repairs were sent; for `left` more the admission window had no room. `lost` orders waited for lost events
     and are detected again. `held` orders need a repair, and their customers are on hold. `stalled`: why the command
-    stopped waiting, if it did. `fixed`: repairs were emitted, and nothing has checked their result.
+    stopped waiting, if it did. `fixed`: repairs were emitted, and nothing has checked their result. `left_alone`:
+    orders that ordersync does not know; `failed`: findings that their repair did not change.
     """
 
     verified: verify.TablesReport
@@ -32,12 +33,14 @@ class Result:
     held: int = 0
     fixed: bool = False
     stalled: str | None = None
+    left_alone: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
         """Nothing is wrong, or the emitted repairs cover all of it."""
         wrong = bool(self.verified.wrong) or bool(self.audited and self.audited.differs)
-        repaired = self.fixed and not (self.left or self.held)
+        repaired = self.fixed and not (self.left or self.held or self.left_alone or self.failed)
         return self.stalled is None and (repaired or not wrong)
 
 
@@ -66,7 +69,8 @@ def run(
         for _ in range(ATTEMPTS if fix else 0):
             lost = repairs.detect_lost()
             changed = repairs.build_repairs(result.verified, result.audited)
-            result.held = len(repairs.held)
+            result.held, result.left_alone = len(repairs.held), tuple(sorted(repairs.left_alone))
+            result.failed = tuple(repairs.failed.values())
             if not changed and not lost and not (wait and repairs.earlier_repairs()):
                 break
             emitted = repairs.emit(changed, wait=wait)
@@ -78,13 +82,14 @@ def run(
             result.emitted, result.lost = before.emitted + emitted, before.lost + lost
             result.left, result.fixed = len(changed) - emitted, not wait
             result.held, result.stalled = len(repairs.held), repairs.stalled
+            result.left_alone, result.failed = before.left_alone, before.failed
             if not wait or result.stalled is not None:
                 break
         return result
 
 
 def _check(parts: Resources, board: bool, progress: Progress, *, full: bool = False) -> Result:
-    verified = parts.verifier().check(thorough=True)
+    verified = parts.verifier().check(thorough=True, progress=progress)
     parts.state.set(verify_timer.LAST, verified.summary)
     return Result(verified, asyncio.run(_audit(parts, progress, full)) if board else None)
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 
 from connectors.monday import board_values
 from mappings import columns as mapped_columns
-from mappings import items as mapped
 from mappings import sizes
 from schemas.base import Cell
-from schemas.orders import Order
 from streams.reconcile import compare, fields
 from streams.resources import Resources
 
@@ -47,30 +45,27 @@ def prove(parts: Resources, board: Iterable[board_values.BoardItem]) -> Proof:
     open_errors = {str(row["record_uuid"]) for row in parts.failures.waiting() if row["error_message"]}
     # Values that users wrote into their own columns exist on the board only.
     user_columns = mapped_columns.owned_by_people(mappings)
+    expectations = parts.comparison().expectations
     expected: list[fields.FieldValue] = []
     refused: set[str] = set()
     for record_uuid, row in _source(parts, result):
-        if mapped.is_excluded(row, mappings):
+        one = expectations.of(record_uuid, row)
+        if one.excluded:
             result.excluded += 1
-            continue
-        order = _order(parts, record_uuid, row)
-        if order is None or record_uuid in open_errors:
+        elif one.order is None or record_uuid in open_errors:
             refused.add(record_uuid)
             result.failed += 1
             if record_uuid not in open_errors:
                 result.wrong.append(f"{record_uuid} was refused and has no ERR row")
-            continue
-        result.valid += 1
-        expected += fields.of_source(record_uuid, order, mappings, people=user_columns)
+        else:
+            result.valid += 1
+            expected += fields.of_source(record_uuid, one.order, mappings, people=user_columns)
     refused |= set(parts.orders.duplicates())
-    source = compare.frame(expected)
-    production = compare.frame(fields.of_production(*parts.production.everything(), mappings, people=user_columns))
-    on_board = compare.frame(fields.of_board(items, mappings, people=user_columns))
-    sides = {"production": production, "board": on_board}
-    for name, side in sides.items():
-        valid = side[~side["record_uuid"].isin(refused)]
-        result.wrong += [_text("source", name, one) for one in compare.differences(source, valid)]
-    result.wrong += [_text("production", "board", one) for one in compare.differences(production, on_board)]
+    production = fields.of_production(*parts.production.everything(), mappings, people=user_columns)
+    # A refused row keeps its settled version, so production says what is expected of it.
+    expected += [value for value in production if value[0] in refused]
+    on_board = fields.of_board(items, mappings, people=user_columns)
+    result.wrong += [_text(one) for one in compare.differing(expected, production, on_board)]
     result.wrong += [f"the board: {text}" for text in compare.duplicates(items, mappings)]
     keyed = [item for item in items if fields.key_of(item, mappings)]
     result.unkeyed = len(items) - len(keyed)
@@ -79,7 +74,8 @@ def prove(parts: Resources, board: Iterable[board_values.BoardItem]) -> Proof:
 
 
 def _source(parts: Resources, result: Proof) -> Iterable[tuple[str, dict[str, Cell]]]:
-    watched = mapped_columns.watched(parts.mappings, _sizes(parts))
+    size_columns = sizes.size_columns(parts.orders.columns(), parts.mappings.board.sizes)
+    watched = mapped_columns.watched(parts.mappings, size_columns)
     result.source_rows = parts.orders.source_rows()
     shared = parts.orders.duplicates()
     result.refused = sum(shared.values()) + len(parts.orders.without_identity(watched[:1]))
@@ -88,19 +84,7 @@ def _source(parts: Resources, result: Proof) -> Iterable[tuple[str, dict[str, Ce
             yield record_uuid, dict(zip(watched, json.loads(text), strict=True))
 
 
-def _sizes(parts: Resources) -> tuple[str, ...]:
-    return sizes.size_columns(parts.orders.columns(), parts.mappings.board.sizes)
-
-
-def _order(parts: Resources, record_uuid: str, row: dict[str, Cell]) -> Order | None:
-    return mapped.convert(
-        {**row, parts.mappings.board.key.source: record_uuid},
-        size_columns=_sizes(parts),
-        mappings=parts.mappings,
-        target_lengths=parts.target_lengths,
-    ).order
-
-
-def _text(left: str, right: str, one: compare.Difference) -> str:
+def _text(one: compare.Field) -> str:
     where = f"{one.record_uuid} {one.field}" + (f" of size {one.size}" if one.size else "")
-    return f"{where}: {left} {one.left!r}, {right} {one.right!r}"
+    source, production, board = one.values
+    return f"{where}: source {source!r}, production {production!r}, board {board!r}"

@@ -58,6 +58,10 @@ class Drift(Model):
     expected: str | None = None
     shown: str | None = None
 
+    def __str__(self) -> str:
+        where = f"[{self.field}]" + (f" of size {self.size}" if self.size else "")
+        return f"{self.record_uuid}: {self.kind.value}: {where}: expected {self.expected!r}, board {self.shown!r}"
+
 
 class RenamedGroup(Model):
     """A group of ours that a user renamed: one difference, however many of our items it has.
@@ -292,7 +296,7 @@ class Auditor:
         shown = fields.of_board(items_of_orders.values(), self.mappings, people=people, whose=order_of)
         times = Counter(value[:3] for value in shown)
         drift: list[Drift] = []
-        for one in compare.differences(compare.frame(expected), compare.frame(shown)):
+        for one in compare.differences(expected, shown):
             # Two values of one field: the item has two subitems of this size.
             twice = one.left is None and times[one.record_uuid, one.size, one.field] > 1
             drift.append(

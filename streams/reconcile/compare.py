@@ -1,23 +1,25 @@
-"""compare puts field values into tables and finds the rows in which two tables differ."""
+"""compare finds the fields in which the field values of several sides differ."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 
 from connectors.monday import board_values
 from mappings.loading import Mappings
 from streams.reconcile import fields
 from streams.sync import cells
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-KEYS = ["record_uuid", "size", "field"]
+class Field(NamedTuple):
+    """One field that the sides show differently, with the value of each side; None: that side does not have it."""
+
+    record_uuid: str
+    size: str
+    field: str
+    values: tuple[str | None, ...]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One field that two sides show differently; None: that side does not have it."""
+class Difference(NamedTuple):
+    """A field of two sides. None: that side does not have it."""
 
     record_uuid: str
     size: str
@@ -26,26 +28,21 @@ class Difference:
     right: str | None
 
 
-def frame(values: Iterable[fields.FieldValue]) -> "pd.DataFrame":
-    """Field values as a table of four text columns: the KEYS and `value`."""
-    # A worker imports this module, and needs pandas only when it audits the board: not at its start.
-    import pandas as pd  # noqa: PLC0415
+def differing(*sides: Iterable[fields.FieldValue]) -> list[Field]:
+    """Every field in which the sides do not have the same value, sorted. A value that one side has twice is one."""
+    found: dict[tuple[str, str, str, int], list[str | None]] = {}
+    for at, side in enumerate(sides):
+        times: dict[tuple[str, str, str], int] = {}
+        for uuid, size, field, value in side:
+            # Numbers tell repeated values of one side apart, so that a second one finds no partner on another side.
+            n = times[uuid, size, field] = times.get((uuid, size, field), 0) + 1
+            found.setdefault((uuid, size, field, n), [None] * len(sides))[at] = value
+    return [Field(*key[:3], tuple(found[key])) for key in sorted(found) if len(set(found[key])) > 1]
 
-    return pd.DataFrame(values, columns=[*KEYS, "value"], dtype="str")
 
-
-def differences(left: "pd.DataFrame", right: "pd.DataFrame") -> list[Difference]:
-    """Every field value that only one frame has. A value that one side has twice is one of them."""
-    left, right = left.copy(), right.copy()
-    # Numbers tell repeated values of one side apart, so that a second one finds no partner on the other side.
-    for side in (left, right):
-        side["n"] = side.groupby(KEYS).cumcount()
-    joined = left.merge(right, how="outer", on=[*KEYS, "n"], suffixes=("_left", "_right"))
-    wrong = joined[joined["value_left"].ne(joined["value_right"])]
-    rows = wrong[[*KEYS, "value_left", "value_right"]].itertuples(index=False, name=None)
-    return [
-        Difference(str(uuid), str(size), str(field), _none(one), _none(other)) for uuid, size, field, one, other in rows
-    ]
+def differences(left: Iterable[fields.FieldValue], right: Iterable[fields.FieldValue]) -> list[Difference]:
+    """Every field value that only one of two sides has."""
+    return [Difference(uuid, size, field, *values) for uuid, size, field, values in differing(left, right)]
 
 
 def duplicates(items: Iterable[board_values.BoardItem], mappings: Mappings) -> list[str]:
@@ -62,7 +59,3 @@ def duplicates(items: Iterable[board_values.BoardItem], mappings: Mappings) -> l
         twice = sorted(size for size in set(sizes) if size and sizes.count(size) > 1)
         lines += [f"{record_uuid} has size {size} {sizes.count(size)} times" for size in twice]
     return lines + [f"{uuid} has {n} items" for uuid, n in times.items() if n > 1]
-
-
-def _none(value: Any) -> str | None:
-    return str(value) if isinstance(value, str) else None

@@ -47,9 +47,12 @@ class Expectations:
         """
         if items.is_excluded(row, self.mappings):
             return Expected(record_uuid, None, excluded=True)
+        filled = {name: cell for name, cell in row.items() if cell is not None}
+        filled[self.mappings.board.key.source] = record_uuid
         converted = items.convert(
-            {**row, self.mappings.board.key.source: record_uuid},
-            size_columns=self.size_columns,
+            filled,
+            # Most sizes of most rows are blank.
+            size_columns=[name for name in self.size_columns if name in filled],
             mappings=self.mappings,
             target_lengths=self.target_lengths,
         )

@@ -1,11 +1,12 @@
 """repair builds events that bring differing orders back to their settled version, and emits them in portions.
 
-Reads: snapshot rows, STG tables, unsettled mutations. Writes: snapshot rows, batches. Emits: OrderChanged of cause
-REPLAY on orders.changed. Runs in: `ordersync verify --fix`; replay uses `emit` too. Runs twice: the second event of an
-order finds nothing to do.
+Reads: the source, snapshot rows, STG tables, unsettled mutations. Writes: snapshot rows, batches. Emits: OrderChanged
+of cause REPLAY on orders.changed. Runs in: `ordersync verify --fix`; replay uses `emit` too. Runs twice: the second
+event of an order finds nothing to do.
 
-An order that differs gets an event at its settled version: `sync` plans it against the board itself, and `settle`
-promotes it once more. An item without a source row gets a DELETED event.
+An order whose tables are wrong gets a new version from its source row; one that only the board shows otherwise gets an
+event at its settled version, and `settle` promotes it once more. `sync` plans both against the board itself. An item
+without a source row gets a DELETED event.
 
 Invariant: repairs count in the admission window like any change. So a large repair is emitted in portions, and live
 changes pass between them.
@@ -19,8 +20,12 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from connectors.tables.repairs import Settled
+from mappings import hashing
+from mappings.loading import Mappings
 from schemas import detection, events, versions
 from schemas.batches import SyncState
+from streams.detect import admission
+from streams.detect import events as detect_events
 from streams.detect import step as detect
 
 T = TypeVar("T")
@@ -59,6 +64,9 @@ class Orders(Protocol):
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
         """Writes these snapshot rows in one transaction. Raises Transient."""
 
+    def rows(self, record_uuids: Sequence[str], columns: Sequence[str]) -> detect_events.Rows:
+        """Hash and state of the snapshot row, and canonical text, of those that the source has. Raises Transient."""
+
 
 class Store(Protocol):
     """connectors.tables.state.State."""
@@ -81,24 +89,54 @@ class Batches(Protocol):
 class Repairer:
     """Every method raises Transient when SQL does not answer.
 
-    `window`: the mutations that may be unsettled; `size_columns`: those of the source now; `now` is UTC.
+    `window`: the mutations that may be unsettled; `watched` and `size_columns`: those of the source now; `now` is UTC.
     """
 
     tables: Tables
     orders: Orders
     store: Store
     batches: Batches
+    mappings: Mappings
+    watched: Sequence[str]
     size_columns: Collection[str]
     key_column: str
     window: int
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     _sent: list[list[str]] = field(default_factory=list, init=False)
+    # The snapshot rows of new versions, and the number of events of each batch that are not emitted yet.
+    _snapshots: dict[versions.Version, detection.Snapshot] = field(default_factory=dict, init=False)
+    _left: Counter[str] = field(default_factory=Counter, init=False)
 
     def resend_events(self, record_uuids: Sequence[str]) -> list[events.OrderChanged]:
         """The events that re-emit the settled versions of these orders; none for an order without a settled version."""
         settled = self.tables.settled(record_uuids)
         return [self._resend_event(order) for order in settled.values() if order.staged is not None]
+
+    def source_events(self, record_uuids: Sequence[str]) -> list[events.OrderChanged]:
+        """The events that write source rows as they are now, each as a new version; the batches are created here.
+
+        None for an order whose row has left the source, and none for an excluded row that is settled as excluded.
+        """
+        rows = self.orders.rows(record_uuids, self.watched)
+        if not rows:
+            return []
+        version = self.store.next_number(detect.PASS)
+        update, cost = events.Change.UPDATED, admission.cost(events.Change.UPDATED, 0)
+        changed, snapshots = detect_events.build_events(
+            [("", admission.Candidate(uuid, update, cost, cause=events.Cause.REPLAY)) for uuid in record_uuids],
+            rows,
+            columns=self.watched,
+            size_columns=self.size_columns,
+            version=version,
+            mappings=self.mappings,
+            row_hash_of=hashing.RowHasher(self.watched),
+            now=self.now(),
+            new_id=self.new_id,
+        )
+        self._snapshots |= {versions.Version(uuid, version): snapshot for uuid, snapshot in snapshots.items()}
+        self._open(changed, version)
+        return changed
 
     def removal_events(self, items: Mapping[str, str]) -> list[events.OrderChanged]:
         """The events that remove items without a source row. `items`: identity → customer, "" if unknown.
@@ -125,12 +163,13 @@ class Repairer:
                     return emitted
             settled = self.tables.settled([event.record_uuid for event in portion])
             resends = [event for event in portion if _is_resend(event, settled)]
-            removals = [e for e in portion if e.change is events.Change.DELETED and not _is_resend(e, settled)]
+            new = [event for event in portion if not _is_resend(event, settled)]
             # The rows wait before their events leave, so that the sweep finds an event that gets lost on its way.
             self.tables.wait_again([versions.Version(event.record_uuid, event.version) for event in resends])
             publish(portion)
-            self.orders.move_snapshots([_removal_snapshot(event) for event in removals])
-            self.batches.confirm({event.batch_id for event in removals})
+            self.orders.move_snapshots([self._snapshot(event) for event in new])
+            self._left.subtract(event.batch_id for event in new)
+            self.batches.confirm({event.batch_id for event in new if self._left[event.batch_id] <= 0})
             self._sent.append([event.record_uuid for event in portion])
             emitted += len(portion)
         return emitted
@@ -189,13 +228,22 @@ class Repairer:
                     sizes={},
                 )
             )
-        totals = Counter(event.batch_id for event in removals)
+        self._open(removals, version)
+        return removals
+
+    def _open(self, changed: Sequence[events.OrderChanged], version: int) -> None:
+        """Creates the batches of new versions. One whose events are not all emitted stays unconfirmed."""
+        totals = Counter((event.batch_id, event.customer) for event in changed)
         self.batches.open(
-            [(batch, customer, totals[batch]) for customer, batch in batches.items()],
+            [(batch, customer, total) for (batch, customer), total in totals.items()],
             version=version,
             started_by=STARTED_BY,
         )
-        return removals
+        self._left.update(event.batch_id for event in changed)
+
+    def _snapshot(self, event: events.OrderChanged) -> detection.Snapshot:
+        known = self._snapshots.get(versions.Version(event.record_uuid, event.version))
+        return _removal_snapshot(event) if known is None else known
 
 
 def portions(items: Iterable[T]) -> Iterator[list[T]]:

@@ -14,7 +14,7 @@ from streams.detect import step as detect
 from streams.diagnosis import evidence, judgement
 from streams.diagnosis.troubles import Trouble
 from streams.resources import Resources, utcnow
-from streams.runtime import verify_timer
+from streams.runtime import verify_slices, verify_timer
 
 
 class CustomerState(Model):
@@ -29,10 +29,10 @@ class Status(Model):
 
     `in_doubt`: requests without an answer, the oldest `in_doubt_since`; `parked`: orders that wait for them;
     `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
-    customer holds; `failures`: open ones by code; `warnings`: of orders in production, by column; `rows`: the sizes of
-    the tables that grow with every change; `calls_today`: of this UTC day; `api_version`: how long the API supports the
-    pinned version; `binding`: None before the home is bound; `troubles`: what is wrong with the service, the gravest
-    first.
+    customer holds; `compared`: the round of slices; `failures`: open ones by code; `warnings`: of orders in production,
+    by column; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day;
+    `api_version`: how long the API supports the pinned version; `binding`: None before the home is bound; `troubles`:
+    what is wrong with the service, the gravest first.
     """
 
     source_rows: int
@@ -51,6 +51,7 @@ class Status(Model):
     unarchived: tuple[archive_queue.QueuedSnapshot, ...]
     verified: dict[str, Any] | None
     audited: dict[str, Any] | None
+    compared: verify_slices.Round | None = None
     open_batches: tuple[dict[str, Any], ...]
     failures: dict[str, int]
     warnings: dict[str, int]
@@ -103,6 +104,7 @@ def collect(parts: Resources) -> Status:
         unarchived=tuple(archive_queue.read(parts.state).values()),
         verified=parts.state.get(verify_timer.LAST),
         audited=parts.state.get(verify_timer.BOARD),
+        compared=verify_slices.read(parts.state),
         open_batches=tuple(parts.batches.active()),
         failures=known.failures,
         warnings=parts.warnings.counts(),

@@ -12,7 +12,16 @@ from streams import topics
 from streams.delivery import exits, faust_app, health, membership
 from streams.diagnosis import deadline, evidence, heartbeat
 from streams.resources import Resources, utcnow
-from streams.runtime import board_audit, board_writer, connect, metrics, pages, verify_timer, watchdog
+from streams.runtime import (
+    board_audit,
+    board_writer,
+    connect,
+    metrics,
+    pages,
+    verify_slices,
+    verify_timer,
+    watchdog,
+)
 
 log = logging.getLogger(__name__)
 
@@ -99,10 +108,11 @@ class _Worker:
         return True
 
     async def watch(self) -> None:
-        """Runs verify timer, lease and watchdog until the process is stopped. Ends it if Faust stops by itself."""
+        """Runs verify, lease and watchdog until the process is stopped. Ends it if Faust stops by itself."""
         timer = _verify_timer(self._parts, self._writer)
         self._tasks += [
             asyncio.create_task(exits.guarded("verify", timer.run())),
+            asyncio.create_task(exits.guarded("verify", _verify_slices(self._parts).run())),
             asyncio.create_task(exits.guarded("sync", self._writer.hold_lease(self._owns_board))),
         ]
         dog = self._watchdog()
@@ -145,12 +155,28 @@ def _verify_timer(parts: Resources, writer: board_writer.BoardWriter) -> verify_
         await writer.refresh_outline()
         return (await board_audit.audited(parts, writer.client)).summary(utcnow())
 
+    def tables() -> verify_timer.Summary:
+        report = parts.verifier().check(thorough=False)
+        wrong = {one.record_uuid for one in report.wrong} | verify_slices.wrong(parts.state)
+        return {**report.summary, "wrong": len(wrong)}
+
     return verify_timer.VerifyTimer(
         parts.state,
-        lambda: parts.verifier().check(thorough=False).summary,
+        tables,
         board,
         every=parts.settings.verify_every,
         board_every=parts.settings.verify_board_every,
+        now=utcnow,
+    )
+
+
+def _verify_slices(parts: Resources) -> verify_slices.VerifySlices:
+    """The comparison of the whole table, slice by slice."""
+    return verify_slices.VerifySlices(
+        parts.state,
+        lambda after, count, also: parts.verifier().look(after, count, also),
+        within=parts.settings.verify_within,
+        share=parts.settings.verify_share,
         now=utcnow,
     )
 

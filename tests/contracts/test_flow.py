@@ -5,7 +5,6 @@ from datetime import timedelta
 from connectors.tables import cleanup, customers, history, repairs, row_states
 from schemas import detection, events
 from schemas.batches import SyncState
-from streams.reconcile import verify
 from tests.support import factories
 from tests.support.factories import World, identity, row
 
@@ -84,14 +83,14 @@ def test_every_row_stands_somewhere(world: World) -> None:
     world.flow()
     world.edit(3, {"NOTES": "new"})
     world.passed()
-    standings = row_states.RowStates(world.db, world.production.columns)
-    verifier = verify.Verifier(standings, world.orders, world.state, world.mappings, world.clock)
-    found = verifier.check(thorough=True)
+    found = world.verifier().check(thorough=True)
     assert sum(found.total.values()) == 7, found.total
-    assert standings.edited() == set()
+    assert found.wrong == ()
     world.run("UPDATE MON_CustMasterSchedule SET [COLOR] = ? WHERE source_uuid = ?", "other", identity(1))
     world.run("UPDATE MON_CustMasterSchedule_Subitems SET [Order Qty] = ? WHERE record_uuid = ?", "9", identity(2))
-    assert standings.edited() == {identity(1), identity(2)}
+    assert {one.record_uuid for one in world.verifier().check(thorough=True).wrong} == {identity(1), identity(2)}
+    assert world.verifier().look("", 4).last == identity(4)
+    standings = row_states.RowStates(world.db, world.production.columns)
     assert set(standings.production_items()) == {identity(n) for n in range(1, 6)}
 
 

@@ -21,6 +21,8 @@ from streams.reconcile import audit, replay
 from tests.support.people import People
 
 ORDERS, SEED, EDITS = 75, 11, 50
+# No order of the source has this identity.
+STRANGE = "AAAAAAAA-0000-4000-8000-000000000001"
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +60,19 @@ def test_whatever_people_do_on_the_board_is_found_and_mended(
 ) -> None:
     key = stage.parts.mappings.board.key.id
     people.act(EDITS)
-    people.edit("add", name="of no order", columns={key: "AAAAAAAA-0000-4000-8000-000000000001"})
+    stranger = people.edit("add", name="of no order", columns={key: STRANGE})
     found = verify_command.run(shared, board=True)
     assert found.audited is not None
     assert not found.sound
     assert {one.kind for one in found.audited.drift} == set(audit.Kind)
     mended = verify_command.run(shared, board=True, fix=True, wait=True)
     assert mended.audited is not None
-    assert (mended.sound, mended.left, mended.audited.drift) == (True, 0, ())
-    assert mended.emitted == len(found.audited.orders)
+    # An item that carries an identity which ordersync never had is listed and stays.
+    assert (mended.sound, mended.left, mended.left_alone, mended.failed) == (False, 0, (STRANGE,), ())
+    assert [(one.kind, one.record_uuid) for one in mended.audited.drift] == [(audit.Kind.EXTRA, STRANGE)]
+    assert mended.emitted == len(found.audited.orders) - 1
+    people.edit("delete", stranger)
+    assert verify_command.run(shared, board=True).sound
     assert stage.prove().wrong == []
     active = {item["id"] for item in stage.ask("board")["items"] if item["state"] == "active"}
     assert people.own <= active

@@ -31,8 +31,8 @@ def wrong(at: Desk, orders: Sequence[StagedOrder], people: str = "") -> list[Any
             people={people},
         )
     ]  # fmt: skip
-    shown_now = compare.frame(fields.of_board(read, mappings, people={people}))
-    return [*compare.duplicates(read, mappings), *compare.differences(compare.frame(expected), shown_now)]
+    shown_now = fields.of_board(read, mappings, people={people})
+    return [*compare.duplicates(read, mappings), *compare.differences(expected, shown_now)]
 
 
 def _read(at: Desk, told: dict[str, Any]) -> board_values.BoardItem:

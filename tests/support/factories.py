@@ -25,21 +25,24 @@ from connectors.tables import (
     records,
     repairs,
     retries,
+    row_states,
     staging,
     state,
 )
 from connectors.tables import plans as plan_tables
 from mappings import columns, loading, sizes
+from mappings import items as mapped
 from schemas import detection, events, items, versions
 from schemas.base import Cell
 from schemas.batches import BatchStatus, StagingStatus
 from schemas.failures import FailureType
+from schemas.orders import StagedOrder
 from schemas.versions import Version
 from sql import identifiers, tables
 from streams import resources, retry, settle, stage
 from streams.detect import guard, plans
 from streams.detect import step as detect
-from streams.reconcile import comparison, expected
+from streams.reconcile import comparison, expected, verify
 from tests.support import fakes
 
 BOARD = "9200517329"
@@ -173,13 +176,6 @@ class World:
         board = board.model_copy(update={"sizes": board.sizes.model_copy(update=changed)})
         return loading.Mappings(board, self.mappings.customers, self.mappings.rules)
 
-    def comparison(self) -> comparison.Comparison:
-        """The engine over these tables, with the sizes that the source has now."""
-        size_columns = sizes.size_columns(self.orders.columns(), self.mappings.board.sizes)
-        lengths = columns.text_lengths([]) | LENGTHS
-        expectations = expected.Expectations(self.mappings, size_columns, lengths)
-        return comparison.Comparison(records.Records(self.db, self.production.columns), expectations)
-
     def last_versions(self, record_uuids: Sequence[str]) -> dict[str, plans.Known]:
         """As streams.resources has them."""
         return resources.last_versions(self.repairs, record_uuids)
@@ -246,6 +242,7 @@ class World:
         ).items():
             item_id = None if order.removed else str(next(self._item_ids))
             ends.append(versions.ConfirmedVersion(record_uuid, version, item_id))
+            self._show(order, item_id)
         self.staging.finish(ends)
         items = {end.version: end.item_id for end in ends}
         return [
@@ -258,6 +255,36 @@ class World:
             for event in staged
             if (event.record_uuid, event.version) in items
         ]
+
+    def _show(self, order: StagedOrder, item_id: str | None) -> None:
+        """Enters in the ledger what the board shows of this order now; known subitems keep their ids."""
+        _, sizes = self.ledger.known([order.record_uuid]).get(order.record_uuid, (None, []))
+        known = {size.size_label: (size.item_id, size.board_id) for size in sizes}
+        with self.db.write() as session:
+            at = database.to_db_time(self.clock())
+            session.execute("DELETE FROM SYNC_Ledger WHERE record_uuid = ?", (order.record_uuid,))
+            if item_id is None:
+                return
+            item = items.Entity(
+                record_uuid=order.record_uuid,
+                item_id=item_id,
+                board_id=BOARD,
+                name=order.item_name,
+                group_name=order.group_name,
+                columns=mapped.board_columns(order.values, order.record_uuid, self.mappings),
+            )
+            ledger.remember(session, item, order.version, at)
+            for n, (size, quantity) in enumerate(order.sizes.items()):
+                subitem_id, board_id = known.get(size, (f"{item_id}{n:03}", BOARD))
+                subitem = items.Entity(
+                    record_uuid=order.record_uuid,
+                    size_label=size,
+                    item_id=subitem_id,
+                    board_id=board_id,
+                    name=mapped.subitem_name(size, self.mappings),
+                    columns=mapped.subitem_columns(size, quantity, self.mappings),
+                )
+                ledger.remember(session, subitem, order.version, at)
 
     def refuse(self, event: events.OrderEvent, **told: Any) -> events.OrderFailed:
         """The board refuses this order: what sync emits."""
@@ -290,6 +317,22 @@ class World:
         emitted = self.passed(**parts)
         self.settle(*emitted)
         return emitted
+
+    def comparison(self, mappings: loading.Mappings | None = None) -> comparison.Comparison:
+        """The comparison of all three; by default with the mappings of this world."""
+        chosen = mappings or self.mappings
+        size_columns = sizes.size_columns(self.orders.columns(), chosen.board.sizes)
+        expectations = expected.Expectations(chosen, size_columns, columns.text_lengths([]) | LENGTHS)
+        return comparison.Comparison(records.Records(self.db, self.production.columns), expectations)
+
+    def verifier(self) -> verify.Verifier:
+        return verify.Verifier(
+            row_states.RowStates(self.db, self.production.columns),
+            self.repairs,
+            self.state,
+            self.comparison(),
+            self.clock,
+        )
 
     def lease(self, owner: str, seconds: float = 30.0) -> lease.Lease:
         return lease.Lease(self.db, "board", owner=owner, seconds=seconds, now=self.clock)

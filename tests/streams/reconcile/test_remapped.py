@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.tables import records
 from mappings import columns, hashing, loading, sizes
-from streams.reconcile import comparison, expected
 from tests.support import factories
-from tests.support.factories import LENGTHS, World, excluded_row, identity, row
+from tests.support.factories import World, excluded_row, identity, row
 
 
 @pytest.fixture
@@ -27,11 +25,7 @@ def remapped(world: World, mappings: loading.Mappings | None = None) -> set[str]
     rows = {
         uuid: dict(zip(watched, hashing.cells(text), strict=True)) for uuid, _, text, _ in world.orders.scan(watched)
     }
-    engine = comparison.Comparison(
-        records.Records(world.db, world.production.columns),
-        expected.Expectations(mappings, size_columns, columns.text_lengths([]) | LENGTHS),
-    )
-    return engine.remapped(rows)
+    return world.comparison(mappings).remapped(rows)
 
 
 def renamed_items(world: World) -> loading.Mappings:
