@@ -87,9 +87,10 @@ def retry(settings: Settings, chosen: Filters, *, dry_run: bool, progress: Progr
         return list(zip(rows, verdicts, strict=True))
     # The broker is needed only when there is an event to send.
     sends = any(verdict.way is Way.SEND for verdict in verdicts)
-    with (connect.everything if sends else connect.database)(settings) as parts:
-        with parts.actions.noted(connect.operator(), "retry", subject=f"{len(rows)} failures"):
-            return _retry(parts, rows, progress)
+    opened = connect.everything if sends else connect.database
+    who, subject = connect.operator(), f"{len(rows)} failures"
+    with opened(settings) as parts, parts.actions.noted(who, "retry", subject=subject):
+        return _retry(parts, rows, progress)
 
 
 def _retry(parts: Resources, rows: Sequence[Row], progress: Progress) -> list[tuple[Row, RetryDecision]]:

@@ -231,8 +231,8 @@ def require_same(plan_id: str, now: str) -> None:
     """Raises Misconfigured if a plan that was shown is not the one of now."""
     if plan_id != now:
         raise errors.Misconfigured(
-            f"the world has moved on since plan {plan_id}: the changes are those of plan {now} by now. Look at them with "
-            "--dry-run"
+            f"the world has moved on since plan {plan_id}: the changes are those of plan {now} by now, which --dry-run "
+            "shows"
         )
 
 
