@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from mappings import hashing, items
 from mappings.loading import Mappings
 from schemas import detection, events
 from schemas.base import Cell
 from schemas.batches import SyncState
-from streams.detect import admission
+from streams.detect import admission, unreadable
 
 # Maximum of characters: in a whole row, in each cell after that, and in the key of an event.
 LONGEST, SHORTEST, KEY = 100_000, 100, 200
@@ -27,28 +28,27 @@ def build_events(
     mappings: Mappings,
     now: datetime,
     new_id: Callable[[], str],
-) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]:
+) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot], list[detection.Refusal]]:
     """The events with the newest values of each row, and the snapshot row that each order gets, by record_uuid.
 
     Each customer gets one batch. An excluded row moves its snapshot row without an event, unless the board may show
     it: then the order leaves the board like a deleted one but keeps its hash, by which settle sets EXCLUDED.
+
+    An exception of one row is that row's refusal; the other rows go on.
     """
     changed: list[events.OrderChanged] = []
     snapshots: dict[str, detection.Snapshot] = {}
+    refused: dict[str, detection.Refusal] = {}
     batch_ids: dict[str, str] = {}
-    for customer, candidate in admitted:
+
+    def build(customer: str, candidate: admission.Candidate) -> None:
         uuid, change, state_before = candidate.record_uuid, candidate.change, candidate.state
-        if uuid in snapshots:
-            continue  # A second row got this record_uuid after the pass counted duplicates: the next pass refuses both.
-        row: dict[str, Cell] = {}
-        row_hash = detection.DELETED
+        row, row_hash = dict[str, Cell](), detection.DELETED
         if change is not events.Change.DELETED:
-            if uuid not in rows:
-                continue  # The row left the source after the scan: the next pass detects the deletion.
-            _, stored_state, canonical_text = rows[uuid]
-            state_before = None if stored_state is None else SyncState(stored_state)
-            row_hash = hashing.row_hash(canonical_text)
-            row = truncate_row(dict(zip(columns, hashing.cells(canonical_text), strict=True)))
+            row_now = _row_now(rows.get(uuid), columns)
+            if row_now is None:
+                return  # The row left the source, or became unreadable, after the scan: the next pass detects that.
+            row, row_hash, state_before = row_now
             customer = mappings.customers.canonical(cell_text(row.get("CUSTOMER NAME")))[:KEY] or customer
             if items.is_excluded(row, mappings):
                 change = events.Change.DELETED
@@ -57,33 +57,48 @@ def build_events(
         state = SyncState.WAITING
         if silent:
             state = SyncState.IN_SYNC if row_hash == detection.DELETED else SyncState.EXCLUDED
-        batch_id = None if silent else batch_ids.setdefault(customer, new_id())
-        snapshots[uuid] = detection.Snapshot(
-            record_uuid=uuid,
-            row_hash=row_hash,
-            version=version,
-            customer=customer,
-            batch_id=batch_id,
-            planned_mutations=candidate.mutations,
-            state=state,
-            row=row,
-        )
-        if batch_id is None:
-            continue
-        event = events.OrderChanged(
-            customer=customer,
-            record_uuid=uuid,
-            version=version,
-            row_hash=row_hash,
-            batch_id=batch_id,
-            change=change,
-            position=len(changed),
-            detected_at=now,
-            row={} if leaves else {name: cell for name, cell in row.items() if name not in size_columns},
-            sizes={} if leaves else {name: cell for name, cell in row.items() if name in size_columns},
-        )
-        changed.append(event)
-    return changed, snapshots
+        batch_id = None if silent else batch_ids.get(customer) or new_id()
+        given: dict[str, Any] = {"record_uuid": uuid, "row_hash": row_hash, "version": version, "customer": customer}
+        planned = candidate.mutations
+        snapshot = detection.Snapshot(**given, batch_id=batch_id, planned_mutations=planned, state=state, row=row)
+        if batch_id is not None:
+            event = events.OrderChanged(
+                **given,
+                batch_id=batch_id,
+                change=change,
+                position=len(changed),
+                detected_at=now,
+                row={} if leaves else {name: cell for name, cell in row.items() if name not in size_columns},
+                sizes={} if leaves else {name: cell for name, cell in row.items() if name in size_columns},
+            )
+            changed.append(event)
+            batch_ids[customer] = batch_id
+        snapshots[uuid] = snapshot
+
+    for customer, candidate in admitted:
+        uuid = candidate.record_uuid
+        if uuid in snapshots or uuid in refused:
+            continue  # A second row got this record_uuid after the pass counted duplicates: the next pass refuses both.
+        try:
+            build(customer, candidate)
+        except Exception as error:
+            row_hash = hashing.row_hash(rows[uuid][2]) if uuid in rows else detection.DELETED
+            refused[uuid] = unreadable.unusable(uuid, customer, row_hash, error)
+    return changed, snapshots, list(refused.values())
+
+
+def _row_now(
+    read: tuple[str | None, str | None, str] | None, columns: Sequence[str]
+) -> tuple[dict[str, Cell], str, SyncState | None] | None:
+    """The cells of a row with its hash and the state of its snapshot row; None if it is gone or unreadable."""
+    if read is None:
+        return None
+    _, state, canonical_text = read
+    cells = hashing.cells(canonical_text)
+    if not unreadable.is_readable(cells):
+        return None
+    row = truncate_row(dict(zip(columns, cells, strict=True)))
+    return row, hashing.row_hash(canonical_text), None if state is None else SyncState(state)
 
 
 def truncate_row(row: Mapping[str, Cell]) -> dict[str, Cell]:

@@ -19,7 +19,7 @@ from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas import detection, events
 from schemas import mappings as shapes
-from streams.detect import admission, archive_queue, emit, findings, guard, holds, identities
+from streams.detect import admission, archive_queue, emit, findings, guard, holds, identities, unreadable
 from streams.detect import events as detect_events
 from streams.detect.ports import Batches, Refusals, Source, Store
 
@@ -92,8 +92,9 @@ class Detector:
             still = deferred if accept else {c: min(n, deferred.get(c, 0)) for c, n in accepted.items()}
             self.store.set(ACCEPTED, {change.value: n for change, n in still.items() if n})
         self._store_state(found)
-        self.refusals.refuse(found.refusals, number)
-        emitted, excluded = self._emit(found)
+        output = self._build(found)
+        self._refuse(found, output)
+        emitted, excluded = self._emit(found, output)
         self._rebaseline(found)
         self.source.note_unchanged()
         rebaselined = found.unchanged_rows
@@ -116,21 +117,27 @@ class Detector:
         found.held_orders = self.source.identities_of(list(held)) if held else frozenset()
         found.former_columns = self._former_columns(found, names, accept=accept)
         duplicates = self.source.duplicates()
-        found.refusals = identities.refusals(self.source.without_identity(watched), watched, duplicates)
-        found.refused = len(found.refusals) - len(duplicates) + sum(duplicates.values())
         tally = admission.Tally(self.window)
         self._changes(found, tally, duplicates)
+        nameless = self.source.without_identity(watched) if chosen is not None or self.source.nameless() else []
+        spellings = self.source.spellings(list(duplicates)) if duplicates else {}
+        found.refusals += identities.refusals(nameless, watched, duplicates, spellings)
+        found.refused += len(nameless) + sum(duplicates.values())
         found.scanned += self.source.left_out()
         if chosen is None and found.scanned == 0 and not found.refused and not accept and self.source.known_rows():
             raise guard.Stop(f"ORDERS_UNIFIED is empty. {guard.ACCEPT}")
         # When every snapshot row has its source row, no row is missing, and the query for deletions can be skipped.
         if chosen is None and found.matched != self.source.known_rows():
-            for record_uuid, customer, state, first in self.source.deleted():
+            # A row that lost nothing but its identity is refused; its order has not left.
+            unnamed = {hashing.row_hash(text) for _, text in nameless}
+            for record_uuid, customer, state, row_hash in self.source.deleted():
+                if row_hash in unnamed:
+                    continue
                 if record_uuid in found.held_orders:
                     found.on_hold += 1
                     continue
                 found.count(events.Change.DELETED)
-                found.redetected_deletions += not first
+                found.redetected_deletions += not row_hash
                 tally.add(customer, admission.Candidate(record_uuid, events.Change.DELETED, 1, state))
         limit = chosen.limit if chosen is not None else None
         free = self.window - self.source.unsettled_mutations()
@@ -160,6 +167,10 @@ class Detector:
             if row_hash == known:
                 continue
             cells = hashing.cells(text)
+            if refused := unreadable.refusals(record_uuid, found.watched, cells):
+                found.refusals += refused
+                found.refused += 1
+                continue
             # A quantity in a new size column is a change for the board; a value in any other new column is not.
             same_as_before = former_text is not None and known == hashing.row_hash(former_text)
             if same_as_before and not any(cells[at] for at in new_sizes):
@@ -218,8 +229,14 @@ class Detector:
             version=found.number,
         )
 
-    def _emit(self, found: findings.PassFindings) -> tuple[int, int]:
-        output = self._build(found)
+    def _refuse(self, found: findings.PassFindings, output: emit.PassOutput) -> None:
+        """Brings the ERR rows to the refusals of this pass, except those of rows that it did not look at."""
+        partial = [unreadable.UNUSABLE] if found.chosen is not None or found.deferred else []
+        partial += [unreadable.UNREADABLE] if found.chosen is not None else []
+        found.refused += len(output.refusals)
+        self.refusals.refuse([*found.refusals, *output.refusals], found.number, partial=partial)
+
+    def _emit(self, found: findings.PassFindings, output: emit.PassOutput) -> tuple[int, int]:
         # An order that changes its customer changes the archived snapshots of both customers.
         customers = {snapshot.customer for snapshot in output.snapshots.values()}
         customers |= self.source.customers_of(list(output.snapshots))
