@@ -113,7 +113,7 @@ class Orders:
             return frozenset(str(uuid) for (uuid,) in session.stream(statement, tuple(customers)))
 
     def without_identity(self, columns: Sequence[str]) -> list[tuple[str | None, str]]:
-        """The record_uuid, as far as it can be shown, and the text of source rows that have none or one that is no UUID."""
+        """The record_uuid, as far as it can be shown, and the text of rows that have none or one that is no UUID."""
         reading = row_text.reading(self._db)
         with self._db.read() as session:
             statement = sql.expand(

@@ -167,7 +167,7 @@ def _real(cell: str) -> str:
 
 
 def _keeps_no_real(kind: str) -> bool:
-    """Whether a column of this declared type turns every REAL that has an exact other form into it (sqlite.org/datatype3).
+    """Whether a column of this declared type turns a REAL into its exact other form (sqlite.org/datatype3).
 
     A column of whole numbers keeps only what is none; a column of texts keeps texts.
     """
