@@ -9,7 +9,7 @@
     lease.py             the right to write to a board           lost_events.py      orders whose events are lost
     repairs.py           settled versions, for repairs           history.py          one order in every table
     state.py             named values                            cleanup.py          removal of old rows
-    chunks.py            queries by many keys
+    chunks.py            queries by many keys                    identities.py       one spelling of every identity
 
 Imports: connectors.database, connectors.errors, schemas, sql; imported by: streams.
 """

@@ -11,6 +11,7 @@ digits exactly.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ SHOWN = 32
 # The keys of the JSON object of an unreadable cell.
 BLOB, BYTES, TEXT = "blob", "bytes", "text"
 
+_INFINITY = re.compile(rb"(?<=[\[,])(-?)Inf(?=[,\]])")
 _KEY, _NAME = "record_uuid", "CUSTOMER NAME"
 
 
@@ -95,6 +97,8 @@ class SourceReading:
         text: bytes = parts[0]
         for array in parts[1:]:
             text = b"%b,%b" % (text[:-1], array[1:])
+        if b"Inf" in text:
+            text = _with_infinities(text)
         try:
             return text.decode()
         except UnicodeDecodeError:
@@ -139,6 +143,15 @@ def canonical(value: Any) -> str | None:
     """The identity in a value of `group_text`; None for a text that is no UUID."""
     text = text_of(value)
     return None if text is None else identity.canonical(text)
+
+
+def _with_infinities(text: bytes) -> bytes:
+    """The text with infinities as JSON can have them; SQLite before 3.43 writes `Inf`, which is no JSON."""
+    try:
+        json.loads(text.decode(errors="surrogateescape"))
+    except ValueError:
+        return _INFINITY.sub(rb"\g<1>1e999", text)
+    return text
 
 
 def _with_undecodable(text: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from connectors import errors
 from connectors.monday import board as boards
 from connectors.monday import board_values
+from connectors.tables import identities
 from streams.delivery import health
 from streams.resources import Resources
 from streams.runtime import embedded, heartbeat
@@ -40,8 +41,12 @@ def everything(settings: Settings) -> Iterator[Resources]:
 
 @contextmanager
 def database(settings: Settings) -> Iterator[Resources]:
-    """The connectors of commands that need SQL only: no broker, no board."""
+    """The connectors of commands that need SQL only: no broker, no board. A home of an earlier version is respelled."""
     parts = Resources(settings)
+    if settings.server is None and settings.database_path.exists():
+        respelled = identities.respell(parts.db)
+        if respelled:
+            log.warning("%d orders have their record_uuid in capitals now, as every order has", respelled)
     try:
         yield parts
     finally:

@@ -12,7 +12,14 @@ from connectors.database import odbc_driver
 from tests.contracts import engines
 
 # Placeholders: columns that staging and production, or the source, really have.
-SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
+SAMPLES = {
+    "columns": ("STYLE", "COLOR"),
+    "texts": "s.[ACTIVE], s.[All]",
+    "table": "SYNC_State",
+    "column": "name",
+    "holder": "value",
+    "own_text": "name",
+}
 SAMPLES |= dict.fromkeys(
     ["uuid_text", "key_text", "group_text", "plain_text", "shown_text", "name_text", "number_text", "po_text"],
     "s.record_uuid",

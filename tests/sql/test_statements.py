@@ -38,7 +38,14 @@ RUNNABLE = {
     if block.engine in (None, "sqlite")
 }
 # Columns that staging and production, or the source, really have.
-SAMPLES = {"columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
+SAMPLES = {
+    "columns": ("STYLE", "COLOR"),
+    "texts": "s.[ACTIVE], s.[All]",
+    "table": "SYNC_State",
+    "column": "name",
+    "holder": "value",
+    "own_text": "name",
+}
 SAMPLES |= dict.fromkeys(
     ["uuid_text", "key_text", "group_text", "plain_text", "shown_text", "name_text", "number_text", "po_text"],
     "s.record_uuid",

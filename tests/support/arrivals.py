@@ -26,7 +26,7 @@ async def told_again(at: Desk, *orders: StagedOrder) -> None:
 def promote(at: Desk, emitted: list[events.OrderEvent]) -> None:
     synced = [one for one in emitted if isinstance(one, events.OrderSynced)]
     assert len(synced) == len(emitted), emitted
-    settle.promote(synced, of_world(at))
+    settle.promote(synced, of_world(at), at.world.failures)
 
 
 def of_world(at: Desk) -> production.Production:

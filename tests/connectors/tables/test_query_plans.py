@@ -17,7 +17,7 @@ from tests.support.factories import World
 ROOT = Path(__file__).parents[3]
 TABLES, SQL = ROOT / "connectors" / "tables", ROOT / "sql"
 # An operator reads these tables as a whole, now and then.
-BY_HAND = ("customers", "history", "lost_events", "orders_pushdown", "repairs", "row_states")
+BY_HAND = ("customers", "history", "identities", "lost_events", "orders_pushdown", "repairs", "row_states")
 FILES = tuple(
     path.stem
     for path in sorted(TABLES.glob("*.py"))
