@@ -10,7 +10,6 @@ import re
 import sql
 from connectors import database, errors
 from schemas import identity
-from sql import uuids
 
 STATEMENTS = sql.load("identities", "sqlite")
 
@@ -36,27 +35,37 @@ def respell(db: database.Database) -> int:
     """
     if db.engine != "sqlite":
         return 0
-    misspelled = sql.expand(STATEMENTS["misspelled"], uuid_text=uuids.canonical("sqlite", "s.record_uuid"))
     try:
         with db.read() as session:
-            orders = int(session.value(misspelled))
+            orders = len(_misspelled(session, *COLUMNS[0][:2]))
     except errors.Misconfigured:
         return 0  # `ordersync setup` has not run yet.
     if orders:
         with db.write() as session:
             for table, column, holders in COLUMNS:
-                _respell_table(session, table, column, holders)
+                for spelling, uuid in _misspelled(session, table, column).items():
+                    _respell_order(session, {"table": table, "column": column}, holders, spelling, uuid)
             _respell_journal(session)
     return orders
 
 
-def _respell_table(session: database.Session, table: str, column: str, holders: tuple[str, ...]) -> None:
-    names = {"table": table, "column": column, "own_text": uuids.canonical("sqlite", column)}
+def _misspelled(session: database.Session, table: str, column: str) -> dict[str, str]:
+    """The canonical identity of each spelling in a table that is another one."""
+    rows = session.query(sql.expand(STATEMENTS["misspelled"], table=table, column=column))
+    found = {str(row["spelling"]): identity.canonical(str(row["spelling"])) for row in rows}
+    return {spelling: uuid for spelling, uuid in found.items() if uuid is not None and uuid != spelling}
+
+
+def _respell_order(
+    session: database.Session, names: dict[str, str], holders: tuple[str, ...], spelling: str, uuid: str
+) -> None:
     for holder in holders:
-        session.execute(sql.expand(STATEMENTS["respell_within"], **names, holder=holder))
-    session.execute(sql.expand(STATEMENTS["respell"], **names))
-    if not table.startswith("ERR_"):
-        session.execute(sql.expand(STATEMENTS["forget_twins"], **names))
+        statement = sql.expand(STATEMENTS["respell_within"], **names, holder=holder)
+        session.execute(statement, (spelling, uuid, spelling))
+    try:
+        session.execute(sql.expand(STATEMENTS["respell"], **names), (uuid, spelling))
+    except errors.Rejected:  # The table has this order in another spelling too.
+        session.execute(sql.expand(STATEMENTS["forget_twin"], **names), (spelling,))
 
 
 def _respell_journal(session: database.Session) -> None:

@@ -18,7 +18,6 @@ SAMPLES = {
     "table": "SYNC_State",
     "column": "name",
     "holder": "value",
-    "own_text": "name",
 }
 SAMPLES |= dict.fromkeys(
     ["uuid_text", "key_text", "group_text", "plain_text", "shown_text", "name_text", "number_text", "po_text"],

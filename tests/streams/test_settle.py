@@ -149,7 +149,8 @@ def test_the_promotion_of_an_order_is_all_or_nothing(world: World) -> None:
               f"WHEN NEW.record_uuid = '{identity(2)}' BEGIN SELECT RAISE(ABORT, 'disk'); END")  # fmt: skip
     assert world.promote(*synced) == (1, 1)
     assert [uuid for uuid, _, _ in production(world)] == [identity(1)]
-    assert (world.staged(1), world.staged(2)) == ({1: "PROMOTED"}, {1: "API_FAILED"})
+    assert (world.staged(1), world.staged(2)) == ({1: "PROMOTED"}, {1: "API_SUCCESS"})
+    assert world.query("SELECT * FROM MON_CustMasterSchedule_Subitems WHERE record_uuid = ?", identity(2)) == []
     world.run("DROP TRIGGER no_second")
     assert world.promote(*synced) == (1, 1)
     assert [uuid for uuid, _, _ in production(world)] == [identity(1), identity(2)]
