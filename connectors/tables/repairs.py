@@ -56,6 +56,8 @@ class Repairs:
 
     def in_source(self, record_uuids: Sequence[str]) -> set[str]:
         """Those of these identities that the source has now."""
+        if not record_uuids:
+            return set()
         uuid = row_text.reading(self._db).uuid_text
         with self._db.read() as session:
             statement = STATEMENTS["in_source"].replace("{uuid_text}", uuid)
