@@ -29,7 +29,7 @@ SHOWN = 32
 # The keys of the JSON object of an unreadable cell.
 BLOB, BYTES, TEXT = "blob", "bytes", "text"
 
-_INFINITY = re.compile(rb"(?<=[\[,])(-?)Inf(?=[,\]])")
+_INFINITY = re.compile(r"(?<=[\[,])(-?)Inf(?=[,\]])")
 _KEY, _NAME = "record_uuid", "CUSTOMER NAME"
 
 
@@ -97,8 +97,6 @@ class SourceReading:
         text: bytes = parts[0]
         for array in parts[1:]:
             text = b"%b,%b" % (text[:-1], array[1:])
-        if b"Inf" in text:
-            text = _with_infinities(text)
         try:
             return text.decode()
         except UnicodeDecodeError:
@@ -145,23 +143,26 @@ def canonical(value: Any) -> str | None:
     return None if text is None else identity.canonical(text)
 
 
-def _with_infinities(text: bytes) -> bytes:
-    """The text with infinities as JSON can have them; SQLite before 3.43 writes `Inf`, which is no JSON."""
+def cells(text: str) -> list[Any]:
+    """The cells in a text, unreadable ones included: JSON objects, and numbers with a fraction.
+
+    SQLite before 3.43 writes an infinity as `Inf`, which is no JSON.
+    """
     try:
-        json.loads(text.decode(errors="surrogateescape"))
+        found = json.loads(text)
     except ValueError:
-        return _INFINITY.sub(rb"\g<1>1e999", text)
-    return text
+        found = json.loads(_INFINITY.sub(r"\g<1>1e999", text))
+    return list(found)
 
 
 def _with_undecodable(text: bytes) -> str:
     """The text, with an object in the place of each cell that is no UTF-8."""
-    cells = json.loads(text.decode(errors="surrogateescape"))
-    for at, cell in enumerate(cells):
+    found = cells(text.decode(errors="surrogateescape"))
+    for at, cell in enumerate(found):
         if isinstance(cell, str) and not _is_unicode(cell):
             raw = cell.encode(errors="surrogateescape")
-            cells[at] = {BYTES: raw[:SHOWN].hex().upper(), TEXT: raw.decode(errors="backslashreplace")}
-    return json.dumps(cells, ensure_ascii=False, separators=(",", ":"))
+            found[at] = {BYTES: raw[:SHOWN].hex().upper(), TEXT: raw.decode(errors="backslashreplace")}
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
 
 def _is_unicode(text: str) -> bool:

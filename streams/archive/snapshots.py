@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from connectors import errors
 from connectors.archive import parquet
 from connectors.archive.snapshots import Entry
+from connectors.tables import row_text
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas.base import Cell
@@ -167,7 +168,7 @@ class Archiver:
 def _cells(row: tuple[str, int | None, str | None, str]) -> list[Cell]:
     """The archived cells of a row; a cell that cannot be read is blank."""
     record_uuid, version, state, text = row
-    cells = [cell if unreadable.is_readable([cell]) else None for cell in hashing.cells(text)]
+    cells = [cell if unreadable.is_readable([cell]) else None for cell in row_text.cells(text)]
     return [record_uuid, version, hashing.row_hash(text), state, *cells]
 
 

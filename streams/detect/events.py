@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from connectors.tables import row_text
 from mappings import hashing, items
 from mappings.loading import Mappings
 from schemas import detection, events
@@ -94,7 +95,7 @@ def _row_now(
     if read is None:
         return None
     _, state, canonical_text = read
-    cells = hashing.cells(canonical_text)
+    cells = row_text.cells(canonical_text)
     if not unreadable.is_readable(cells):
         return None
     row = truncate_row(dict(zip(columns, cells, strict=True)))

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
+from connectors.tables import row_text
 from mappings import hashing
 from schemas import detection
 from schemas.base import Cell
@@ -27,7 +28,7 @@ def refusals(
     for spelling, text in nameless:
         row_hash = hashing.row_hash(text)
         copy = copies[spelling, row_hash] = copies.get((spelling, row_hash), 0) + 1
-        row = unreadable.readable(dict(zip(columns, hashing.cells(text), strict=True)))
+        row = unreadable.readable(dict(zip(columns, row_text.cells(text), strict=True)))
         refused.append(no_identity(row, row_hash, copy) if spelling is None else no_uuid(spelling, row, row_hash, copy))
     return refused + [shared_identity(uuid, rows, spellings.get(uuid, ())) for uuid, rows in duplicates.items()]
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import IO
 
 from connectors import errors
+from connectors.tables import row_text
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas import detection, events
@@ -166,7 +167,7 @@ class Detector:
             row_hash = hashing.row_hash(text)
             if row_hash == known:
                 continue
-            cells = hashing.cells(text)
+            cells = row_text.cells(text)
             if refused := unreadable.refusals(record_uuid, found.watched, cells):
                 found.refusals += refused
                 found.refused += 1
