@@ -3,6 +3,9 @@
 SELECT s.record_uuid, s.name, p.customer,
   CASE WHEN s.record_uuid IS NULL THEN 'REFUSED'
     WHEN s.copies > 1 THEN 'REFUSED'
+    WHEN s.record_uuid IN (SELECT u.record_uuid FROM ERR_MON_CustMasterSchedule AS u WHERE u.record_uuid IS NOT NULL
+      AND u.error_code IN ('UNREADABLE_CELL', 'UNUSABLE_ROW')
+      AND (u.resolved_date IS NULL OR u.resolution = 'DISMISSED')) THEN 'REFUSED'
     WHEN p.row_hash IS NULL OR p.row_hash = '' OR p.row_hash = 'DELETED' THEN 'UNDETECTED'
     WHEN p.sync_state = 'IN_SYNC' AND p.settled_version < p.version THEN 'NEVER_SENT'
     WHEN p.sync_state = 'IN_SYNC' AND (m.source_uuid IS NULL OR m.version <> p.settled_version
@@ -14,8 +17,8 @@ SELECT s.record_uuid, s.name, p.customer,
       AND NOT EXISTS (SELECT 1 FROM ERR_MON_CustMasterSchedule_Subitems AS f
         WHERE f.record_uuid = s.record_uuid AND f.version >= p.failed_version) THEN 'UNEXPLAINED'
     ELSE p.sync_state END AS standing
-FROM (SELECT o.record_uuid, o.[CUSTOMER NAME] AS name, COUNT(*) OVER (PARTITION BY o.record_uuid) AS copies
-  FROM ORDERS_UNIFIED AS o) AS s
+FROM (SELECT o.record_uuid, o.name, COUNT(*) OVER (PARTITION BY o.record_uuid) AS copies
+  FROM (SELECT {uuid_text} AS record_uuid, {name_text} AS name FROM ORDERS_UNIFIED AS s) AS o) AS s
 LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
 LEFT JOIN MON_CustMasterSchedule AS m ON m.source_uuid = s.record_uuid
 

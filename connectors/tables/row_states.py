@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import sql
 from connectors import database
-from connectors.tables import chunks, orders, state
+from connectors.tables import chunks, orders, row_text, state
 from schemas.base import Cell
 
 STATEMENTS = sql.load("row_states")
@@ -54,11 +54,16 @@ class RowStates:
     @contextmanager
     def read(self, family: str) -> Iterator[RowStatesReading]:
         """Reads everything in one transaction. `family` is that of the named values of customer holds. Streams."""
+        reading = row_text.reading(self._db)
+        statement = sql.expand(STATEMENTS["standings"], uuid_text=reading.uuid_text, name_text=reading.name_text)
         with self._db.read() as session:
             holds = frozenset(state.family_of(session, family))
             source_rows = orders.count_source(session)
-            rows = session.stream(STATEMENTS["standings"])
-            states = ((uuid, name, customer, RowState(row_state)) for uuid, name, customer, row_state in rows)
+            rows = session.stream(statement)
+            states = (
+                (uuid, row_text.text_of(name), customer, RowState(row_state))
+                for uuid, name, customer, row_state in rows
+            )
             yield RowStatesReading(holds, source_rows, states)
 
     def edited(self) -> set[str]:

@@ -15,10 +15,11 @@ from typing import Any, Protocol
 from connectors import errors
 from connectors.archive import parquet
 from connectors.archive.snapshots import Entry
+from connectors.tables import row_text
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
 from schemas.base import Cell
-from streams.detect import archive_queue, holds
+from streams.detect import archive_queue, holds, unreadable
 from streams.detect import events as detect_events
 
 # A snapshot waits while the admission window defers other changes of its customer, but no longer than this.
@@ -165,8 +166,10 @@ class Archiver:
 
 
 def _cells(row: tuple[str, int | None, str | None, str]) -> list[Cell]:
+    """The archived cells of a row; a cell that cannot be read is blank."""
     record_uuid, version, state, text = row
-    return [record_uuid, version, hashing.text_hash(text), state, *hashing.cells(text)]
+    cells = [cell if unreadable.is_readable([cell]) else None for cell in row_text.cells(text)]
+    return [record_uuid, version, hashing.text_hash(text), state, *cells]
 
 
 def at(entries: Sequence[Entry], customer: str, moment: datetime) -> Entry:
