@@ -8,6 +8,7 @@ OrdersyncError
 ├── Rejected             this request can never succeed as it is: a failure event, the other requests go on
 ├── Misconfigured        token, permission, schema, settings: pause the lane, write no ERR rows
 │   ├── AccountStop      (monday/error_table.py) the API refuses the whole account
+│   ├── Unreadable       a cell ended the statement that reads it: read the cells another way
 │   ├── BoardStop        (monday/error_table.py) the API refuses the whole board
 │   └── NoSuchCustomer   (streams/commands/replay.py) no order has a customer of this name
 ├── LeaseLost            another process is the writer now: the process ends at once and writes nothing more
@@ -55,6 +56,10 @@ class Misconfigured(OrdersyncError):
         super().__init__(message)
         self.code = code
         self.wait = wait
+
+
+class Unreadable(Misconfigured):
+    """A cell that the engine cannot read ended the statement. The statement can be put so that it goes on."""
 
 
 class LeaseLost(OrdersyncError):

@@ -9,6 +9,9 @@ from schemas.orders import Problem
 
 # The hash of an order that left the source.
 DELETED = "DELETED"
+# The codes of refused rows: no identity, one that is no UUID or that is shared, a cell that cannot be read, a row of
+# which no event can be built. Every pass checks these rows; no retry helps them. sql/failures.sql has the same list.
+REFUSAL_CODES = ("NO_IDENTITY", "NOT_A_UUID", "DUPLICATE_IDENTITY", "UNREADABLE_CELL", "UNUSABLE_ROW")
 
 
 class Filters(Model):
@@ -54,7 +57,7 @@ class Snapshot(Model):
 
 
 class Refusal(Model):
-    """A refused row: it has no record_uuid, or one that another row has too. It gets an ERR row and no event."""
+    """One reason why a source row is refused (REFUSAL_CODES). It gets an ERR row, and its row no event."""
 
     error_key: str
     record_uuid: str | None

@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.base import Cell, Model
 from schemas.failures import FailureType
+from schemas.identity import RecordUuid
 
 # Orders that one pass may emit: `stg_id` gives a position 16 bits.
 POSITIONS = 1 << 16
@@ -36,7 +37,7 @@ class OrderEvent(Model):
     """
 
     customer: str
-    record_uuid: str
+    record_uuid: RecordUuid
     version: int
     row_hash: str
     batch_id: str

@@ -16,8 +16,9 @@ A block is portable: SQLite and SQL Server run the same bytes (tests/sql/test_li
 same name. PostgreSQL has only the archive; connectors/archive/postgres.py translates brackets and marks for it.
 
 `expand` fills placeholders. The end of a placeholder's name says what it takes: `{table}` one name, `{columns}` (any
-plural) a list of names, `{marks}` a count of `?`, `{texts}` expressions built from quoted names. `{s.columns}` puts an
-alias before each name, `{columns=?}` an assignment after each. Values never enter a text: they are bound.
+plural) a list of names, `{marks}` a count of `?`, `{texts}` expressions built from quoted names, `{uuid_text}` one such
+expression. `{s.columns}` puts an alias before each name, `{columns=?}` an assignment after each. Values never enter a
+text: they are bound.
 
 Imports: nothing of ours; imported by: connectors, streams.
 """
@@ -121,7 +122,7 @@ def _filled(found: re.Match[str], value: str | Sequence[str] | int) -> str:
     if name.endswith("marks"):
         if isinstance(value, int) and value > 0 and not alias and not suffix:
             return ", ".join("?" * value)
-    elif name.endswith("texts"):
+    elif name.endswith(("text", "texts")):
         if isinstance(value, str) and value and not alias and not suffix:
             return value
     elif name.endswith("s"):

@@ -1,9 +1,9 @@
 -- name: rows
 -- The source rows of some raw customer names, in pieces of canonical text, with version and state of the snapshot row.
-SELECT s.record_uuid, p.version, p.sync_state, {texts}
+SELECT {uuid_text} AS record_uuid, p.version, p.sync_state, {texts}
 FROM ORDERS_UNIFIED AS s
-LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
-WHERE s.record_uuid IS NOT NULL AND s.[CUSTOMER NAME] IN ({marks})
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {uuid_text}
+WHERE {uuid_text} IS NOT NULL AND s.[CUSTOMER NAME] IN ({marks})
 
 -- name: known
 -- The snapshot rows of these orders.
@@ -35,17 +35,17 @@ UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', sync_state = 'WAITING', planne
 SELECT p.customer, p.sync_state, COUNT(*) AS orders, SUM(p.planned_mutations) AS mutations
 FROM ORDERS_UNIFIED_SNAPSHOT AS p
 WHERE p.row_hash <> 'DELETED' AND COALESCE(p.customer, '') NOT IN ({customer_marks})
-  AND p.record_uuid NOT IN (SELECT s.record_uuid FROM ORDERS_UNIFIED AS s
-    WHERE s.record_uuid IS NOT NULL AND s.[CUSTOMER NAME] IN ({name_marks}))
+  AND p.record_uuid NOT IN (SELECT {uuid_text} FROM ORDERS_UNIFIED AS s
+    WHERE {uuid_text} IS NOT NULL AND s.[CUSTOMER NAME] IN ({name_marks}))
 GROUP BY p.customer, p.sync_state
 
 -- name: held_rows
 -- The number of source rows of customers on hold, by raw customer name and customer of the snapshot row, without
 -- refused rows.
-SELECT s.[CUSTOMER NAME] AS name, p.customer, COUNT(*) AS orders
+SELECT {name_text} AS name, p.customer, COUNT(*) AS orders
 FROM ORDERS_UNIFIED AS s
-LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
-WHERE s.record_uuid IS NOT NULL AND (p.customer IN ({customer_marks}) OR s.[CUSTOMER NAME] IN ({name_marks}))
-  AND s.record_uuid NOT IN (SELECT d.record_uuid FROM ORDERS_UNIFIED AS d WHERE d.record_uuid IS NOT NULL
-    GROUP BY d.record_uuid HAVING COUNT(*) > 1)
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {uuid_text}
+WHERE {uuid_text} IS NOT NULL AND (p.customer IN ({customer_marks}) OR s.[CUSTOMER NAME] IN ({name_marks}))
+  AND {uuid_text} NOT IN (SELECT {uuid_text} FROM ORDERS_UNIFIED AS s WHERE {uuid_text} IS NOT NULL
+    GROUP BY {uuid_text} HAVING COUNT(*) > 1)
 GROUP BY s.[CUSTOMER NAME], p.customer

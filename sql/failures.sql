@@ -41,7 +41,8 @@ WHERE error_key = ? AND ((resolved_date IS NULL AND retry_count < ?) OR resolved
 -- Ends the failures of an order up to the version that arrived.
 UPDATE ERR_MON_CustMasterSchedule SET resolved_date = ?, resolved_by = 'ordersync', next_retry_at = NULL,
   resolution = CASE WHEN version = ? THEN 'RESOLVED' ELSE 'SUPERSEDED' END, resolution_reason = ?
-WHERE record_uuid = ? AND version <= ? AND resolved_date IS NULL AND error_code <> 'DUPLICATE_IDENTITY'
+WHERE record_uuid = ? AND version <= ? AND resolved_date IS NULL
+  AND error_code NOT IN ('DUPLICATE_IDENTITY', 'UNREADABLE_CELL', 'UNUSABLE_ROW')
 
 -- name: resolve_sizes
 -- Ends the failures of its sizes in the same way.
@@ -54,7 +55,8 @@ WHERE record_uuid = ? AND version <= ? AND resolved_date IS NULL
 -- of an earlier retry of the same version.
 UPDATE ERR_MON_CustMasterSchedule SET resolved_date = ?, resolved_by = 'ordersync', next_retry_at = NULL,
   resolution = 'SUPERSEDED', resolution_reason = ?
-WHERE record_uuid = ? AND error_key <> ? AND resolved_date IS NULL AND error_code <> 'DUPLICATE_IDENTITY'
+WHERE record_uuid = ? AND error_key <> ? AND resolved_date IS NULL
+  AND error_code NOT IN ('DUPLICATE_IDENTITY', 'UNREADABLE_CELL', 'UNUSABLE_ROW')
   AND ((version < ? AND (CAST(? AS INT) = 0 OR error_code = 'VALIDATION')) OR (version = ? AND retry_count < ?))
 
 -- name: supersede_sizes
@@ -78,8 +80,9 @@ WHERE err_id = ? AND resolved_date IS NULL
 
 -- name: refusals
 -- The ERR rows of refused source rows that are not yet corrected, dismissed ones included.
-SELECT error_key FROM ERR_MON_CustMasterSchedule
-WHERE error_code IN ('NO_IDENTITY', 'DUPLICATE_IDENTITY') AND (resolved_date IS NULL OR resolution = 'DISMISSED')
+SELECT error_key, error_code FROM ERR_MON_CustMasterSchedule
+WHERE error_code IN ('NO_IDENTITY', 'NOT_A_UUID', 'DUPLICATE_IDENTITY', 'UNREADABLE_CELL', 'UNUSABLE_ROW')
+  AND (resolved_date IS NULL OR resolution = 'DISMISSED')
 
 -- name: resolve_refusal
 -- Ends the ERR row of a refused source row that is corrected.

@@ -1,13 +1,13 @@
 -- name: source_by_uuid
 -- The source row of an identity.
-SELECT s.record_uuid, s.[CUSTOMER NAME] AS customer, s.[AAG ORDER NUMBER] AS number, s.[PO NUMBER] AS po
-FROM ORDERS_UNIFIED AS s WHERE s.record_uuid = ?
+SELECT {uuid_text} AS record_uuid, {name_text} AS customer, {number_text} AS number, {po_text} AS po
+FROM ORDERS_UNIFIED AS s WHERE {uuid_text} = ?
 
 -- name: source_by_number
 -- The source rows whose order number or PO number contains a text.
-SELECT s.record_uuid, s.[CUSTOMER NAME] AS customer, s.[AAG ORDER NUMBER] AS number, s.[PO NUMBER] AS po
+SELECT {uuid_text} AS record_uuid, {name_text} AS customer, {number_text} AS number, {po_text} AS po
 FROM ORDERS_UNIFIED AS s
-WHERE s.record_uuid IS NOT NULL AND (REPLACE(s.[AAG ORDER NUMBER], ?, '') <> s.[AAG ORDER NUMBER]
+WHERE {uuid_text} IS NOT NULL AND (REPLACE(s.[AAG ORDER NUMBER], ?, '') <> s.[AAG ORDER NUMBER]
     OR REPLACE(s.[PO NUMBER], ?, '') <> s.[PO NUMBER])
 
 -- name: known_by_uuid

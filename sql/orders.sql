@@ -1,54 +1,72 @@
+-- A source row may spell its record_uuid in any way: `uuid_text` is its canonical form, `plain_text` the cell as it is
+-- where that costs less. A snapshot row is searched by the cell (p), and if that finds none by its canonical form (q).
+
 -- name: scan
--- Every source row with an identity: the hash of its snapshot row, and its canonical text in pieces.
-SELECT s.record_uuid, p.row_hash, {texts}
+-- Every source row: identity (NULL without one), hash of the snapshot row, canonical text in pieces.
+SELECT COALESCE(p.record_uuid, q.record_uuid, {uuid_text}) AS record_uuid, COALESCE(p.row_hash, q.row_hash) AS row_hash,
+  {texts}
 FROM ORDERS_UNIFIED AS s
-LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
-WHERE s.record_uuid IS NOT NULL
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {plain_text}
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS q ON q.record_uuid = CASE WHEN p.record_uuid IS NULL THEN {uuid_text} END
 
 -- name: scan_chosen
 -- The same for some raw customer names, PO numbers and seasons; a filter whose flag is 0 chooses all rows.
-SELECT s.record_uuid, p.row_hash, {texts}
+SELECT COALESCE(p.record_uuid, q.record_uuid, {uuid_text}) AS record_uuid, COALESCE(p.row_hash, q.row_hash) AS row_hash,
+  {texts}
 FROM ORDERS_UNIFIED AS s
-LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
-WHERE s.record_uuid IS NOT NULL
-  AND (CAST(? AS INT) = 0 OR s.[CUSTOMER NAME] IN ({marks}))
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {plain_text}
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS q ON q.record_uuid = CASE WHEN p.record_uuid IS NULL THEN {uuid_text} END
+WHERE (CAST(? AS INT) = 0 OR s.[CUSTOMER NAME] IN ({marks}))
   AND (CAST(? AS INT) = 0 OR s.[PO NUMBER] IN ({po_number_marks}))
   AND (CAST(? AS INT) = 0 OR s.[AAG SEASON] IN ({aag_season_marks}))
   AND (CAST(? AS INT) = 0 OR s.[CUSTOMER SEASON] IN ({customer_season_marks}))
 
 -- name: rows
--- Hash and state of the snapshot row, and the canonical text in pieces, of chosen source rows.
-SELECT s.record_uuid, p.row_hash, p.sync_state, {texts}
+-- Hash and state of the snapshot row, and the canonical text in pieces, of source rows that have these spellings.
+SELECT COALESCE(p.record_uuid, q.record_uuid, {uuid_text}) AS record_uuid, COALESCE(p.row_hash, q.row_hash) AS row_hash,
+  COALESCE(p.sync_state, q.sync_state) AS sync_state, {texts}
 FROM ORDERS_UNIFIED AS s
-LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {plain_text}
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS q ON q.record_uuid = CASE WHEN p.record_uuid IS NULL THEN {uuid_text} END
 WHERE s.record_uuid IN ({marks})
 
+-- name: rows_spelled
+-- The same of source rows that spell these identities in another way.
+SELECT {uuid_text} AS record_uuid, p.row_hash, p.sync_state, {texts}
+FROM ORDERS_UNIFIED AS s
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {uuid_text}
+WHERE {uuid_text} IN ({marks})
+
 -- name: rows_without_identity
--- Source rows without a record_uuid, as canonical text in pieces.
-SELECT {texts} FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NULL
+-- Source rows without a record_uuid, or with one that is no UUID: that cell, and their canonical text in pieces.
+SELECT {shown_text}, {texts} FROM ORDERS_UNIFIED AS s WHERE {uuid_text} IS NULL
 
 -- name: duplicates
--- Identities that more than one source row has.
-SELECT s.record_uuid, COUNT(*) AS copies
+-- Identities that more than one source row has, in whatever spelling.
+SELECT {group_text} AS record_uuid, COUNT(*) AS copies
 FROM ORDERS_UNIFIED AS s
 WHERE s.record_uuid IS NOT NULL
-GROUP BY s.record_uuid
+GROUP BY {group_text}
 HAVING COUNT(*) > 1
+
+-- name: identity_spellings
+-- Every spelling of these identities in the source.
+SELECT {uuid_text} AS record_uuid, {shown_text} AS spelling FROM ORDERS_UNIFIED AS s WHERE {uuid_text} IN ({marks})
 
 -- name: deleted
 -- Orders that have a snapshot row and have left the source. NOT IN reads the source once, with or without an index.
 SELECT p.record_uuid, p.row_hash, p.customer, p.sync_state
 FROM ORDERS_UNIFIED_SNAPSHOT AS p
 WHERE p.row_hash <> 'DELETED'
-  AND p.record_uuid NOT IN (SELECT s.record_uuid FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NOT NULL)
+  AND p.record_uuid NOT IN (SELECT {key_text} FROM ORDERS_UNIFIED AS s WHERE {key_text} IS NOT NULL)
 
 -- name: customers
 -- The raw customer names of the source.
-SELECT s.[CUSTOMER NAME] AS name FROM ORDERS_UNIFIED AS s GROUP BY s.[CUSTOMER NAME]
+SELECT {name_text} AS name FROM ORDERS_UNIFIED AS s GROUP BY s.[CUSTOMER NAME]
 
 -- name: spellings
 -- The values of a column of the source, as it writes them.
-SELECT {s.column} AS spelling FROM ORDERS_UNIFIED AS s WHERE {s.column} IS NOT NULL GROUP BY {s.column}
+SELECT {value_text} AS spelling FROM ORDERS_UNIFIED AS s WHERE {s.column} IS NOT NULL GROUP BY {s.column}
 
 -- name: customers_of
 -- The customers of these orders in their snapshot rows.

@@ -6,11 +6,11 @@
 -- Rows that differ from their snapshot row, or whose snapshot row has no valid hash, with the server's hash and their
 -- cells.
 SELECT d.record_uuid, d.known, d.server_hash, {cell_texts}
-FROM (SELECT s.record_uuid, p.row_hash AS known, p.row_hash_bin, p.row_hash_bin_of, {hash_texts} AS server_hash,
-    {named_texts}
+FROM (SELECT {uuid_text} AS record_uuid, p.row_hash AS known, p.row_hash_bin, p.row_hash_bin_of,
+    {hash_texts} AS server_hash, {named_texts}
   FROM ORDERS_UNIFIED AS s
-  LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
-  WHERE s.record_uuid IS NOT NULL) AS d
+  LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {uuid_text}
+  WHERE {uuid_text} IS NOT NULL) AS d
 WHERE d.row_hash_bin IS NULL OR d.row_hash_bin_of IS NULL OR d.row_hash_bin_of <> d.known
   OR d.row_hash_bin <> d.server_hash
 
@@ -18,11 +18,11 @@ WHERE d.row_hash_bin IS NULL OR d.row_hash_bin_of IS NULL OR d.row_hash_bin_of <
 -- engine: sqlserver
 -- The same for some raw customer names, PO numbers and seasons; a filter whose flag is 0 chooses all rows.
 SELECT d.record_uuid, d.known, d.server_hash, {cell_texts}
-FROM (SELECT s.record_uuid, p.row_hash AS known, p.row_hash_bin, p.row_hash_bin_of, {hash_texts} AS server_hash,
-    {named_texts}
+FROM (SELECT {uuid_text} AS record_uuid, p.row_hash AS known, p.row_hash_bin, p.row_hash_bin_of,
+    {hash_texts} AS server_hash, {named_texts}
   FROM ORDERS_UNIFIED AS s
-  LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
-  WHERE s.record_uuid IS NOT NULL
+  LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {uuid_text}
+  WHERE {uuid_text} IS NOT NULL
     AND (CAST(? AS INT) = 0 OR s.[CUSTOMER NAME] IN ({marks}))
     AND (CAST(? AS INT) = 0 OR s.[PO NUMBER] IN ({po_number_marks}))
     AND (CAST(? AS INT) = 0 OR s.[AAG SEASON] IN ({aag_season_marks}))
@@ -32,16 +32,20 @@ WHERE d.row_hash_bin IS NULL OR d.row_hash_bin_of IS NULL OR d.row_hash_bin_of <
 
 -- name: rows_to_scan
 -- The number of source rows with an identity.
-SELECT COUNT(*) AS n FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NOT NULL
+SELECT COUNT(*) AS n FROM ORDERS_UNIFIED AS s WHERE {uuid_text} IS NOT NULL
 
 -- name: rows_to_scan_chosen
 -- The number of chosen source rows with an identity.
 SELECT COUNT(*) AS n FROM ORDERS_UNIFIED AS s
-WHERE s.record_uuid IS NOT NULL
+WHERE {uuid_text} IS NOT NULL
   AND (CAST(? AS INT) = 0 OR s.[CUSTOMER NAME] IN ({marks}))
   AND (CAST(? AS INT) = 0 OR s.[PO NUMBER] IN ({po_number_marks}))
   AND (CAST(? AS INT) = 0 OR s.[AAG SEASON] IN ({aag_season_marks}))
   AND (CAST(? AS INT) = 0 OR s.[CUSTOMER SEASON] IN ({customer_season_marks}))
+
+-- name: nameless
+-- The number of source rows without an identity.
+SELECT COUNT(*) AS n FROM ORDERS_UNIFIED AS s WHERE {uuid_text} IS NULL
 
 -- name: note
 -- Stores the server's hash of the row that row_hash stands for.
@@ -53,9 +57,9 @@ UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash_bin = ?, row_hash_bin_of = row_hash 
 SELECT COUNT(DISTINCT d.server_hash) AS hashes, COUNT(d.row_hash_bin) AS noted
 FROM (SELECT p.row_hash_bin, {hash_texts} AS server_hash
   FROM ORDERS_UNIFIED AS s
-  LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
-  WHERE s.record_uuid IN ({marks})) AS d
+  LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {uuid_text}
+  WHERE {uuid_text} IN ({marks})) AS d
 
 -- name: identities
 -- The identities of all source rows, for a sample.
-SELECT s.record_uuid FROM ORDERS_UNIFIED AS s WHERE s.record_uuid IS NOT NULL
+SELECT {uuid_text} AS record_uuid FROM ORDERS_UNIFIED AS s WHERE {uuid_text} IS NOT NULL

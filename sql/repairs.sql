@@ -9,7 +9,7 @@ WHERE p.record_uuid IN ({marks})
 
 -- name: in_source
 -- The identities among these that the source has.
-SELECT o.record_uuid FROM ORDERS_UNIFIED AS o WHERE o.record_uuid IN ({marks})
+SELECT {uuid_text} AS record_uuid FROM ORDERS_UNIFIED AS s WHERE {uuid_text} IN ({marks})
 
 -- name: wait_again
 -- Sets an order whose settled version is about to be re-emitted to WAITING, from this time on; also one whose repair

@@ -1,23 +1,32 @@
 -- name: source_rows
--- Every source row, with the number of rows that share its identity, its snapshot row and its production row.
-SELECT s.record_uuid, s.[CUSTOMER NAME] AS name, d.copies, p.customer, p.sync_state, p.row_hash, p.version,
+-- Every source row, with the number of rows that share its identity, its snapshot row and its production row. It is
+-- refused while an ERR row says that a cell of it is unreadable.
+SELECT COALESCE(p.record_uuid, {uuid_text}) AS record_uuid, {name_text} AS name, d.copies AS copies,
+  CASE WHEN e.record_uuid IS NULL THEN 0 ELSE 1 END AS refused, p.customer, p.sync_state, p.row_hash, p.version,
   p.settled_version, p.failed_version, p.settled_hash, m.source_uuid, m.version AS production_version,
   m.row_hash AS production_hash, {texts}
 FROM ORDERS_UNIFIED AS s
-LEFT JOIN (SELECT t.record_uuid, COUNT(*) AS copies FROM ORDERS_UNIFIED AS t
-  GROUP BY t.record_uuid HAVING COUNT(*) > 1) AS d ON d.record_uuid = s.record_uuid
-LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
-LEFT JOIN MON_CustMasterSchedule AS m ON m.source_uuid = s.record_uuid
+LEFT JOIN (SELECT {group_text} AS uuid_key, COUNT(*) AS copies FROM ORDERS_UNIFIED AS s
+  WHERE s.record_uuid IS NOT NULL GROUP BY {group_text} HAVING COUNT(*) > 1) AS d ON d.uuid_key = {group_text}
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {uuid_text}
+LEFT JOIN MON_CustMasterSchedule AS m ON m.source_uuid = {uuid_text}
+LEFT JOIN (SELECT u.record_uuid FROM ERR_MON_CustMasterSchedule AS u WHERE u.record_uuid IS NOT NULL
+  AND u.error_code IN ('UNREADABLE_CELL', 'UNUSABLE_ROW') AND (u.resolved_date IS NULL OR u.resolution = 'DISMISSED')
+  GROUP BY u.record_uuid) AS e ON e.record_uuid = {uuid_text}
 
 -- name: source_rows_of
 -- The same for these identities; the reader counts the rows that share one.
-SELECT s.record_uuid, s.[CUSTOMER NAME] AS name, CAST(NULL AS INT) AS copies, p.customer, p.sync_state, p.row_hash, p.version,
+SELECT COALESCE(p.record_uuid, {uuid_text}) AS record_uuid, {name_text} AS name, CAST(NULL AS INT) AS copies,
+  CASE WHEN e.record_uuid IS NULL THEN 0 ELSE 1 END AS refused, p.customer, p.sync_state, p.row_hash, p.version,
   p.settled_version, p.failed_version, p.settled_hash, m.source_uuid, m.version AS production_version,
   m.row_hash AS production_hash, {texts}
 FROM ORDERS_UNIFIED AS s
-LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = s.record_uuid
-LEFT JOIN MON_CustMasterSchedule AS m ON m.source_uuid = s.record_uuid
-WHERE s.record_uuid IN ({marks})
+LEFT JOIN ORDERS_UNIFIED_SNAPSHOT AS p ON p.record_uuid = {uuid_text}
+LEFT JOIN MON_CustMasterSchedule AS m ON m.source_uuid = {uuid_text}
+LEFT JOIN (SELECT u.record_uuid FROM ERR_MON_CustMasterSchedule AS u WHERE u.record_uuid IS NOT NULL
+  AND u.error_code IN ('UNREADABLE_CELL', 'UNUSABLE_ROW') AND (u.resolved_date IS NULL OR u.resolution = 'DISMISSED')
+  GROUP BY u.record_uuid) AS e ON e.record_uuid = {uuid_text}
+WHERE {uuid_text} IN ({marks})
 
 -- name: identities_after
 -- The orders of the source that have a snapshot row, in the order of their identities.

@@ -72,7 +72,7 @@ def build(resources: Resources, state: health.Health, sync: Sync, member: str, w
         return outgoing(await sync.step(staged), prefix)
 
     async def promote_step(synced: list[events.OrderSynced]) -> list[kafka.OutgoingMessage]:
-        await asyncio.to_thread(settle.promote, synced, resources.production)
+        await asyncio.to_thread(settle.promote, synced, resources.production, resources.failures)
         return []
 
     async def record_step(failed: Batch[events.OrderFailed]) -> list[kafka.OutgoingMessage]:

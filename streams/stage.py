@@ -4,15 +4,17 @@ Reads: orders.changed, STG tables. Writes: STG tables. Emits: orders.staged, ord
 twice: a staged version is not written a second time, and the same events are emitted once more until it is settled.
 
 A batch of events is one transaction, and its results follow from the same events alone, so a crash between the commit
-and the emit repeats events and loses none.
+and the emit repeats events and loses none. An order that SQL refuses is staged as a refused one, and the batch is then
+several transactions.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from connectors import errors
 from mappings import items
 from mappings.loading import Mappings
 from schemas import events, texts, versions
@@ -81,8 +83,29 @@ class Stager:
             if stale or (ended and not repeated):
                 continue
             emit.append(self._failed(event, order) if order.problems and not repeated else _staged(event))
-        self.staging.write(write)
-        return emit
+        refused = self._write(write)
+        failed: dict[tuple[str, int], events.OrderEvent] = {
+            (event.record_uuid, event.version): self._failed(event, refused[event.stg_id])
+            for event in changed
+            if event.stg_id in refused
+        }
+        return [failed.get((event.record_uuid, event.version), event) for event in emit]
+
+    def _write(self, orders: Sequence[StagedOrder]) -> dict[int, StagedOrder]:
+        """Stages these orders. Returns those that SQL refused, as they are staged then, by their keys.
+
+        Halves show which orders are at fault. Raises Rejected for an order of which SQL refuses even the identity.
+        """
+        try:
+            self.staging.write(orders)
+        except errors.Rejected as error:
+            if len(orders) > 1:
+                half = len(orders) // 2
+                return self._write(orders[:half]) | self._write(orders[half:])
+            refused = _refused(orders[0], error)
+            self.staging.write([refused])
+            return {refused.stg_id: refused}
+        return {}
 
     def order(self, event: events.OrderChanged) -> StagedOrder:
         """The order converted for the STG tables, or with the problems for which stage refuses it."""
@@ -136,6 +159,27 @@ def failed_validation(
         original_data=original,
         failed_at=now,
     )
+
+
+def _refused(order: StagedOrder, error: errors.Rejected) -> StagedOrder:
+    """The order without what SQL may have refused, with the reason."""
+    row = json.loads(order.source_row or "{}")
+    problem = Problem(
+        column="(row)",
+        value=None,
+        reason=f"the database refuses the order: {_storable(str(error))}",
+        advice="Correct the value in ORDERS_UNIFIED that the reason names",
+    )
+    values = {name: _storable(str(value)) for name, value in _identity(row).items()}
+    kept = ("stg_id", "record_uuid", "version", "row_hash", "batch_id", "customer", "origin", "removed")
+    same: dict[str, Any] = {name: getattr(order, name) for name in kept}
+    status = order.status if order.status is StagingStatus.SUPERSEDED else StagingStatus.API_FAILED
+    # The JSON is ASCII: half a surrogate pair is escaped.
+    return StagedOrder(**same, status=status, values=values, problems=(problem,), source_row=json.dumps(row))
+
+
+def _storable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _staged(event: events.OrderChanged) -> events.OrderStaged:

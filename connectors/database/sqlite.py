@@ -262,6 +262,8 @@ def _named(error: sqlite3.Error, path: Path) -> errors.OrdersyncError | None:
         return errors.Misconfigured(f"{path}: {error}: {_ADVICE[primary]}", code=error.sqlite_errorname)
     if primary in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG):
         return errors.Rejected(f"the database refused a row: {error}", code=_REFUSED.get(extended, "WRONG_VALUE"))
+    if "BLOB" in str(error) and "JSON" in str(error):
+        return errors.Unreadable(f"{path}: {error}", code="UNREADABLE")
     if any(words in str(error) for words in _NO_SUCH_NAME):
         return errors.Misconfigured(f"{path}: {error}: run `ordersync setup`", code="SCHEMA")
     return None

@@ -10,6 +10,7 @@
     repairs.py           settled versions, for repairs           history.py          one order in every table
     state.py             named values                            cleanup.py          removal of old rows
     warnings.py          warnings of orders in production        chunks.py           queries by many keys
+    identities.py        one spelling of every identity
 
 Imports: connectors.database, connectors.errors, schemas, sql; imported by: streams.
 """

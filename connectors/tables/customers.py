@@ -32,11 +32,12 @@ class Customers:
 
         `raw_customers` are names as the source writes them; version and state are None without a snapshot row. Streams.
         """
-        statement = STATEMENTS["rows"].replace("{texts}", ", ".join(row_text.selected(self._db.engine, columns)))
-        statement = sql.expand(statement, marks=len(raw_customers))
+        reading = row_text.reading(self._db)
+        texts = ", ".join(reading.selected(columns, guarded=True))
+        statement = sql.expand(STATEMENTS["rows"], uuid_text=reading.uuid_text, texts=texts, marks=len(raw_customers))
         with self._db.read() as session:
             for record_uuid, version, state, *parts in session.stream(statement, tuple(raw_customers)):
-                yield record_uuid, version, state, row_text.joined(self._db.engine, parts)
+                yield record_uuid, version, state, reading.joined(parts)
 
     def known(self, record_uuids: Sequence[str]) -> dict[str, Known]:
         """The snapshot rows of these orders, by identity; an order without one is absent."""
@@ -68,7 +69,9 @@ class Customers:
 
     def states_beside(self, held: Sequence[str], raw_held: Sequence[str]) -> list[dict[str, Any]]:
         """`Orders.states` without the customers on hold: `held`, whose names the source writes as `raw_held`."""
-        statement = sql.expand(STATEMENTS["states_beside"], customer_marks=len(held), name_marks=len(raw_held) or 1)
+        marks = {"customer_marks": len(held), "name_marks": len(raw_held) or 1}
+        uuid = row_text.reading(self._db).uuid_text
+        statement = sql.expand(STATEMENTS["states_beside"], uuid_text=uuid, **marks)
         with self._db.read() as session:
             return session.query(statement, (*held, *(raw_held or (None,))))
 
@@ -77,10 +80,13 @@ class Customers:
 
         Refused rows are not among them.
         """
-        statement = sql.expand(STATEMENTS["held_rows"], customer_marks=len(held), name_marks=len(raw_held) or 1)
+        reading = row_text.reading(self._db)
+        texts = {"uuid_text": reading.uuid_text, "name_text": reading.name_text}
+        marks = {"customer_marks": len(held), "name_marks": len(raw_held) or 1}
+        statement = sql.expand(STATEMENTS["held_rows"], **texts, **marks)
         with self._db.read() as session:
             rows = session.query(statement, (*held, *(raw_held or (None,))))
-        return [(str(row["name"] or ""), str(row["customer"] or ""), int(row["orders"])) for row in rows]
+        return [(row_text.text_of(row["name"]) or "", str(row["customer"] or ""), int(row["orders"])) for row in rows]
 
 
 def _known(row: dict[str, Any]) -> Known:

@@ -4,7 +4,7 @@ There is one ERR row for one version of an order, or one size of it, however oft
 identity. A failure that recurs after it had ended reopens its row. connectors/tables/retries.py writes the due times.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -66,20 +66,19 @@ class Failures:
                 new += 1
         return new
 
-    def refuse(self, refusals: Sequence[detection.Refusal], version: int) -> int:
+    def refuse(self, refusals: Sequence[detection.Refusal], version: int, *, partial: Collection[str] = ()) -> int:
         """Brings the ERR rows of refused rows to all `refusals` of pass `version`. Returns the number of new ones.
 
-        Writes a row for each new refusal, and resolves the rows of those that are corrected in the source.
+        Writes a row for each new refusal, and resolves the rows of those that are corrected in the source, but none of
+        the codes in `partial`: the pass did not look at all of their rows.
         """
         at = database.to_db_time(self._now())
         with self._db.write() as session:
             # The pass is part of the key, because a corrected row may be refused once more in a later pass.
-            known = {
-                str(row["error_key"]).rsplit("#", 1)[0]: row["error_key"]
-                for row in session.query(STATEMENTS["refusals"])
-            }
+            known = {str(row["error_key"]).rsplit("#", 1)[0]: row for row in session.query(STATEMENTS["refusals"])}
             for key in known.keys() - {refusal.error_key for refusal in refusals}:
-                session.execute(STATEMENTS["resolve_refusal"], (at, known[key]))
+                if known[key]["error_code"] not in partial:
+                    session.execute(STATEMENTS["resolve_refusal"], (at, known[key]["error_key"]))
             new = [refusal for refusal in refusals if refusal.error_key not in known]
             for position, refusal in enumerate(new):
                 # The flag bit keeps these keys apart from those of the pass's staged orders.

@@ -1,13 +1,12 @@
 """The rows of one order in every table, for `ordersync trace`. It only reads."""
 
 import json
-import uuid
 from typing import Any
 
 import sql
 from connectors import database
-from connectors.tables import chunks
-from schemas import texts
+from connectors.tables import chunks, row_text
+from schemas import identity, texts
 
 STATEMENTS = sql.load("history")
 
@@ -27,15 +26,19 @@ class History:
         Each has the values of the source now, else those that were staged or detected last.
         """
         wanted = texts.trimmed(text)
-        identity = _identity(wanted)
-        key = "by_number" if identity is None else "by_uuid"
-        params = (wanted, wanted) if identity is None else (identity,)
+        uuid = identity.canonical(wanted)
+        key = "by_number" if uuid is None else "by_uuid"
+        params = (wanted, wanted) if uuid is None else (uuid,)
         orders: dict[str, Row] = {}
         with self._db.read() as session:
             for place in ("known", "staged", "source"):
-                for row in session.query(STATEMENTS[f"{place}_{key}"], params):
+                statement = STATEMENTS[f"{place}_{key}"]
+                if place == "source":
+                    statement = self._of_source(statement)
+                for found in session.query(statement, params):
+                    row = {name: row_text.shown(value) for name, value in found.items()}
                     # The statement finds what contains a number; spaces and invisible characters may be around it.
-                    if identity is None and wanted not in (texts.trimmed(str(row[name] or "")) for name in NUMBERS):
+                    if uuid is None and wanted not in (texts.trimmed(row[name] or "") for name in NUMBERS):
                         continue
                     values = {name: value for name, value in row.items() if value}
                     orders.setdefault(str(row["record_uuid"]), dict.fromkeys(row)).update(values)
@@ -76,14 +79,16 @@ class History:
         """The order in production; None when it is not there."""
         return self._first("production", record_uuid)
 
+    def _of_source(self, statement: str) -> str:
+        reading = row_text.reading(self._db)
+        texts = {
+            "uuid_text": reading.uuid_text,
+            "name_text": reading.name_text,
+            "number_text": reading.cell_text("AAG ORDER NUMBER"),
+            "po_text": reading.cell_text("PO NUMBER"),
+        }
+        return sql.expand(statement, **texts)
+
     def _first(self, name: str, record_uuid: str) -> Row | None:
         with self._db.read() as session:
             return chunks.first(session, STATEMENTS[name], (record_uuid,))
-
-
-def _identity(text: str) -> str | None:
-    """The text as the tables write an identity, if it is one."""
-    try:
-        return str(uuid.UUID(text)).upper()
-    except ValueError:
-        return None

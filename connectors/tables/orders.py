@@ -3,17 +3,18 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import sql
-from connectors import database
+from connectors import database, errors
 from connectors.tables import chunks, row_text
 from schemas import detection, texts
 from schemas.base import Cell
 from schemas.batches import SyncState
 from sql import identifiers
 
-SOURCE = "ORDERS_UNIFIED"
+SOURCE = row_text.SOURCE
 STATEMENTS = sql.load("orders")
 # Hashes that one transaction replaces, because other writers wait for its end.
 AT_ONCE = 1_000
@@ -37,6 +38,7 @@ class Orders:
     def __init__(self, db: database.Database, now: Callable[[], datetime]) -> None:
         self._db = db
         self._now = now
+        self._nameless = 0
 
     def columns(self) -> list[tuple[str, str]]:
         """Name and type of the source's live columns, in their order. Raises Misconfigured when there is no source."""
@@ -64,7 +66,8 @@ class Orders:
     def customer_names(self) -> list[str | None]:
         """The customer names of the source, as it writes them; None for rows without one."""
         with self._db.read() as session:
-            return [row["name"] for row in session.query(STATEMENTS["customers"])]
+            rows = session.query(sql.expand(STATEMENTS["customers"], name_text=self._reading.name_text))
+        return [row_text.text_of(row["name"]) for row in rows]
 
     def scan(
         self,
@@ -76,21 +79,23 @@ class Orders:
     ) -> Iterator[tuple[str, str | None, str, str | None]]:
         """Identity, hash of the snapshot row, canonical text of `columns` and of `former`, for all or the chosen rows.
 
-        A column of `former` that is None is read as NULL. Rows without identity are left out. Streams: memory does not
-        grow with the table.
+        A column of `former` that is None is read as NULL. Rows without identity are left out and counted (`nameless`).
+        A text with an unreadable cell is no canonical one (connectors.tables.row_text). Streams: memory does not grow
+        with the table.
         """
-        pieces = row_text.selected(self._db.engine, columns)
-        former_pieces = row_text.selected(self._db.engine, former) if former is not None else []
-        selected = ", ".join(pieces + former_pieces)
-        cut = len(pieces)
-        with self._db.read() as session:
-            params: tuple[Cell, ...] = ()
-            statement = STATEMENTS["scan"].replace("{texts}", selected)
-            if chosen is not None:
-                marks, params = choice(session, chosen, raw_customers)
-                statement = sql.expand(STATEMENTS["scan_chosen"].replace("{texts}", selected), **marks)
-            for record_uuid, known, *parts in session.stream(statement, params):
-                yield record_uuid, known, self._text(parts[:cut]), self._text(parts[cut:]) if former_pieces else None
+        reading = row_text.reading(self._db)
+        cut = len(reading.selected(columns))
+        self._nameless = 0
+        for record_uuid, known, *parts in self._scanned(reading, columns, former, chosen, raw_customers):
+            if row_text.is_identity(record_uuid):
+                former_text = None if former is None else reading.joined(parts[cut:])
+                yield record_uuid, known, reading.joined(parts[:cut]), former_text
+            else:
+                self._nameless += 1
+
+    def nameless(self) -> int:
+        """The number of rows of the last scan that have no identity."""
+        return self._nameless
 
     def left_out(self) -> int:
         """The number of unchanged rows that the last scan left out: none here, because this scan yields every row."""
@@ -103,8 +108,9 @@ class Orders:
         self, record_uuids: Sequence[str], columns: Sequence[str]
     ) -> dict[str, tuple[str | None, str | None, str]]:
         """Hash and state of the snapshot row, and canonical text now, of each identity that the source still has."""
-        rows = self._rows(record_uuids, row_text.selected(self._db.engine, columns))
-        return {record_uuid: (known, state, self._text(parts)) for record_uuid, known, state, *parts in rows}
+        reading = row_text.reading(self._db)
+        rows = self._rows(record_uuids, reading, lambda guarded: reading.selected(columns, guarded=guarded))
+        return {record_uuid: (known, state, reading.joined(parts)) for record_uuid, known, state, *parts in rows}
 
     def customers_of(self, record_uuids: Sequence[str]) -> set[str]:
         """The customers of these orders in their snapshot rows; "" for a row without one."""
@@ -118,32 +124,52 @@ class Orders:
             statement = sql.expand(STATEMENTS["identities_of"], marks=len(customers))
             return frozenset(str(uuid) for (uuid,) in session.stream(statement, tuple(customers)))
 
-    def without_identity(self, columns: Sequence[str]) -> list[str]:
-        """The canonical texts of source rows that have no record_uuid."""
-        selected = ", ".join(row_text.selected(self._db.engine, columns))
+    def without_identity(self, columns: Sequence[str]) -> list[tuple[str | None, str]]:
+        """The record_uuid, as far as it can be shown, and the text of rows that have none or one that is no UUID."""
+        reading = row_text.reading(self._db)
         with self._db.read() as session:
-            statement = STATEMENTS["rows_without_identity"].replace("{texts}", selected)
-            return [self._text(parts) for parts in session.stream(statement)]
+            statement = sql.expand(
+                STATEMENTS["rows_without_identity"],
+                uuid_text=reading.uuid_text,
+                shown_text=reading.shown_text(),
+                texts=", ".join(reading.selected(columns, guarded=True)),
+            )
+            rows = session.stream(statement)
+            return [(row_text.shown(spelling), reading.joined(parts)) for spelling, *parts in rows]
 
     def duplicates(self) -> dict[str, int]:
-        """The identities that more than one source row has, with the number of those rows."""
+        """The identities that more than one source row has, in whatever spelling, with the number of those rows."""
+        statement = sql.expand(STATEMENTS["duplicates"], group_text=self._reading.group_text)
         with self._db.read() as session:
-            return {str(row["record_uuid"]): _int(row["copies"]) for row in session.query(STATEMENTS["duplicates"])}
+            found = [(row_text.canonical(row["record_uuid"]), _int(row["copies"])) for row in session.query(statement)]
+        return {uuid: copies for uuid, copies in found if uuid is not None}
 
-    def deleted(self) -> list[tuple[str, str, SyncState, bool]]:
-        """Identity, customer and state of orders that have a snapshot row and have left the source.
+    def spellings(self, record_uuids: Sequence[str]) -> dict[str, list[str]]:
+        """The spellings of these identities in the source, each once, sorted."""
+        found: dict[str, set[str]] = {}
+        expressions = {"uuid_text": self._reading.uuid_text, "shown_text": self._reading.shown_text()}
+        with self._db.read() as session:
+            for some in chunks.batched(record_uuids):
+                statement = sql.expand(STATEMENTS["identity_spellings"], marks=len(some), **expressions)
+                for uuid, spelling in session.stream(statement, tuple(some)):
+                    found.setdefault(str(uuid), set()).add(row_text.shown(spelling) or "")
+        return {uuid: sorted(spelled) for uuid, spelled in found.items()}
 
-        The flag is False when the order is detected once more because its event was lost.
+    def deleted(self) -> list[tuple[str, str, SyncState, str]]:
+        """Identity, customer, state and row hash of orders that have a snapshot row and have left the source.
+
+        The hash is "" when the order is detected once more because its event was lost.
         """
+        statement = sql.expand(STATEMENTS["deleted"], key_text=self._reading.key_text)
         with self._db.read() as session:
             return [
                 (
                     str(row["record_uuid"]),
                     str(row["customer"] or ""),
                     SyncState(str(row["sync_state"])),
-                    row["row_hash"] != "",
+                    str(row["row_hash"]),
                 )
-                for row in session.query(STATEMENTS["deleted"])
+                for row in session.query(statement)
             ]
 
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
@@ -181,18 +207,91 @@ class Orders:
             began = session.value(STATEMENTS["oldest_waiting"])
         return None if began is None else database.from_db_time(str(began))
 
-    def _text(self, parts: Sequence[Any]) -> str:
-        return row_text.joined(self._db.engine, parts)
+    @cached_property
+    def _reading(self) -> row_text.SourceReading:
+        """For the identity and the customer name: their types stay what they are while a process runs."""
+        return row_text.reading(self._db)
 
-    def _rows(self, record_uuids: Sequence[str], selected: Sequence[str]) -> Iterator[database.Fields]:
+    def _scanned(
+        self,
+        reading: row_text.SourceReading,
+        columns: Sequence[str],
+        former: Sequence[str | None] | None,
+        chosen: detection.Filters | None,
+        raw_customers: Sequence[str],
+    ) -> Iterator[database.Fields]:
+        """The rows of a scan. At the first BLOB it begins again, guarded, behind the rows that it has yielded.
+
+        Both statements read the source in the same order, because they read one state of it by the same plan.
+        """
+        statement, params = STATEMENTS["scan"], tuple[Cell, ...]()
+        marks: dict[str, int] = {}
+
+        def expanded(*, guarded: bool) -> str:
+            pieces = reading.selected(columns, guarded=guarded)
+            pieces += reading.selected(former, guarded=guarded) if former is not None else []
+            return _expanded(statement, reading, pieces, **marks)
+
+        yielded = 0
+        with self._db.read() as session:
+            if chosen is not None:
+                statement = STATEMENTS["scan_chosen"]
+                marks, params = choice(session, reading, chosen, raw_customers)
+            try:
+                for row in session.stream(expanded(guarded=False), params):
+                    yield row
+                    yielded += 1
+            except errors.Unreadable:
+                rows = session.stream(expanded(guarded=True), params)
+                yield from itertools.islice(rows, yielded, None)
+
+    def _rows(
+        self,
+        record_uuids: Sequence[str],
+        reading: row_text.SourceReading,
+        selected: Callable[[bool], Sequence[str]],
+    ) -> Iterator[database.Fields]:
+        """The rows of these identities. `selected(guarded)` is the rest of the select list.
+
+        It searches the usual spellings first, for an index of the source's owner; a row that another process corrects
+        meanwhile may be missing, and the next pass finds it.
+        """
         with self._db.read() as session:
             for some in chunks.batched(record_uuids):
-                statement = STATEMENTS["rows"].replace("{texts}", ", ".join(selected))
-                yield from session.stream(sql.expand(statement, marks=len(some)), tuple(some))
+                spelled = (*some, *(uuid.lower() for uuid in some))
+                found = set()
+                for row in _guarded(session, STATEMENTS["rows"], reading, selected, spelled):
+                    found.add(row[0])
+                    yield row
+                if missing := [uuid for uuid in some if uuid not in found]:
+                    yield from _guarded(session, STATEMENTS["rows_spelled"], reading, selected, missing)
 
     def _number(self, name: str) -> int:
         with self._db.read() as session:
             return _int(session.value(STATEMENTS[name]))
+
+
+def _guarded(
+    session: database.Session,
+    statement: str,
+    reading: row_text.SourceReading,
+    selected: Callable[[bool], Sequence[str]],
+    marks: Sequence[str],
+) -> list[database.Fields]:
+    """The rows of one chunk; with guarded cells if one of them is a BLOB."""
+    try:
+        expanded = _expanded(statement, reading, selected(False), marks=len(marks))
+        return list(session.stream(expanded, tuple(marks)))
+    except errors.Unreadable:
+        expanded = _expanded(statement, reading, selected(True), marks=len(marks))
+        return list(session.stream(expanded, tuple(marks)))
+
+
+def _expanded(statement: str, reading: row_text.SourceReading, texts: Sequence[str], **marks: int) -> str:
+    """A statement with the expressions that it asks for."""
+    given = {"uuid_text": reading.uuid_text, "plain_text": reading.plain_text, "texts": ", ".join(texts)}
+    wanted = sql.placeholders(statement)
+    return sql.expand(statement, **{name: text for name, text in given.items() if name in wanted}, **marks)
 
 
 def settle(session: database.Session, ends: Sequence[End], now: datetime) -> None:
@@ -252,7 +351,10 @@ def settled_versions(session: database.Session, record_uuids: Sequence[str]) -> 
 
 
 def choice(
-    session: database.Session, chosen: detection.Filters, raw_customers: Sequence[str]
+    session: database.Session,
+    reading: row_text.SourceReading,
+    chosen: detection.Filters,
+    raw_customers: Sequence[str],
 ) -> tuple[dict[str, int], tuple[Cell, ...]]:
     """The numbers of marks in a statement on chosen rows, and its parameters.
 
@@ -265,8 +367,9 @@ def choice(
         wanted: str | None = getattr(chosen, name)
         spellings = ["" if wanted is None else wanted]
         if wanted is not None:
-            statement = sql.expand(STATEMENTS["spellings"], column=column)
-            found = [cell for (cell,) in session.stream(statement) if _folded(cell) == _folded(wanted)]
+            statement = sql.expand(STATEMENTS["spellings"], column=column, value_text=reading.cell_text(column))
+            written = (row_text.text_of(cell) for (cell,) in session.stream(statement))
+            found = [cell for cell in written if cell is not None and _folded(cell) == _folded(wanted)]
             spellings = found or spellings
         marks[f"{name}_marks"] = len(spellings)
         params += [int(wanted is not None), *spellings]
@@ -288,9 +391,14 @@ def _moved(snapshot: detection.Snapshot, at: str) -> tuple[Cell, ...]:
         snapshot.row_hash, snapshot.version, snapshot.customer, snapshot.batch_id, at, snapshot.planned_mutations,
         text("AAG ORDER NUMBER") or "", text("CUSTOMER NAME"), text("CUSTOMER STYLE"),
         text("CUSTOMER COLOUR DESCRIPTION"), text("PO NUMBER"), text("CUSTOMER ALT PO"), text("ACTIVE", 10),
-        row.get("TOTAL QTY"), snapshot.version, snapshot.version, snapshot.state.value, snapshot.record_uuid,
+        _total(row.get("TOTAL QTY")), snapshot.version, snapshot.version, snapshot.state.value, snapshot.record_uuid,
         snapshot.version,
     )  # fmt: skip
+
+
+def _total(cell: Cell) -> int | None:
+    """The total as the column takes it; stage refuses any other one."""
+    return cell if isinstance(cell, int) and abs(cell) < 1 << 31 else None
 
 
 def _int(value: Any) -> int:

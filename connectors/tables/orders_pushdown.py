@@ -10,7 +10,7 @@ from datetime import datetime
 
 import sql
 from connectors import database, errors
-from connectors.tables import chunks, orders, row_text
+from connectors.tables import chunks, orders
 from schemas import detection
 from schemas.base import Cell
 from sql import pushdown
@@ -53,6 +53,7 @@ class PushdownOrders(orders.Orders):
     ) -> Iterator[tuple[str, str | None, str, str | None]]:
         """As `Orders.scan`, without rows that equal their snapshot rows; with `former` columns it yields every row."""
         self._left_out = 0
+        self._nameless = 0
         self._unchanged = []
         if former is not None:
             yield from super().scan(columns, former=former, chosen=chosen, raw_customers=raw_customers)
@@ -63,10 +64,10 @@ class PushdownOrders(orders.Orders):
         yielded, row_hash = 0, self._hasher(columns)
         with self._db.read() as session:
             if chosen is not None:
-                marks, params = orders.choice(session, chosen, raw_customers)
-            statement = sql.expand(STATEMENTS[f"scan{suffix}"], **self._texts(columns), **marks)
+                marks, params = orders.choice(session, self._reading, chosen, raw_customers)
+            statement = sql.expand(STATEMENTS[f"scan{suffix}"], **self._texts(columns), **self._uuid, **marks)
             for record_uuid, known, server_hash, *cells in session.stream(statement, params):
-                text = self._text(cells)
+                text = self._reading.joined(cells)
                 if known is not None and known == row_hash(text):
                     if len(self._unchanged) < AFTER_SCAN:
                         self._unchanged.append((server_hash, record_uuid, known))
@@ -74,7 +75,8 @@ class PushdownOrders(orders.Orders):
                 yielded += 1
                 yield record_uuid, known, text, None
         with self._db.read() as session:
-            rows = session.value(sql.expand(STATEMENTS[f"rows_to_scan{suffix}"], **marks), params)
+            rows = session.value(sql.expand(STATEMENTS[f"rows_to_scan{suffix}"], **self._uuid, **marks), params)
+            self._nameless = int(session.value(sql.expand(STATEMENTS["nameless"], **self._uuid)))
         self._left_out = max(0, int(rows) - yielded)
 
     def left_out(self) -> int:
@@ -101,9 +103,10 @@ class PushdownOrders(orders.Orders):
         self, record_uuids: Sequence[str], columns: Sequence[str]
     ) -> Iterator[tuple[str, str | None, str | None, str, bytes]]:
         """Identity, hash and state of the snapshot row, canonical text and the server's hash of each existing row."""
-        selected = [self._hash(columns), *row_text.selected(self._db.engine, columns)]
-        for record_uuid, known, state, server_hash, *cells in self._rows(record_uuids, selected):
-            yield record_uuid, known, state, self._text(cells), server_hash
+        reading = self._reading
+        selected = [self._hash(columns), *reading.selected(columns)]
+        for record_uuid, known, state, server_hash, *cells in self._rows(record_uuids, reading, lambda _: selected):
+            yield record_uuid, known, state, reading.joined(cells), server_hash
 
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
         """As `Orders.move_snapshots`; then stores the server's hashes, which a crash in between may lose."""
@@ -127,12 +130,12 @@ class PushdownOrders(orders.Orders):
 
         The server sends no row.
         """
-        statement = STATEMENTS["hash_some"].replace("{hash_texts}", self._hash(columns))
+        hashed = {"hash_texts": self._hash(columns), **self._uuid}
 
         def hashes(record_uuids: Sequence[str]) -> int:
             with self._db.read() as session:
                 return sum(
-                    int(session.value(sql.expand(statement, marks=len(some)), tuple(some)))
+                    int(session.value(sql.expand(STATEMENTS["hash_some"], **hashed, marks=len(some)), tuple(some)))
                     for some in chunks.batched(record_uuids)
                 )
 
@@ -141,7 +144,7 @@ class PushdownOrders(orders.Orders):
     def identities(self) -> Generator[str, None, None]:
         """The identities of all source rows that have one. Streams."""
         with self._db.read() as session:
-            for (record_uuid,) in session.stream(STATEMENTS["identities"]):
+            for (record_uuid,) in session.stream(sql.expand(STATEMENTS["identities"], **self._uuid)):
                 yield str(record_uuid)
 
     def _note(self, hashes: Sequence[tuple[bytes, str, str]]) -> None:
@@ -149,9 +152,13 @@ class PushdownOrders(orders.Orders):
             with self._db.write() as session:
                 session.execute_many(STATEMENTS["note"], some)
 
+    @property
+    def _uuid(self) -> dict[str, str]:
+        return {"uuid_text": self._reading.uuid_text}
+
     def _texts(self, columns: Sequence[str]) -> dict[str, str]:
         # The names are numbers, because a column of the source may have the name of one of ours.
-        named = [f"{cell} AS c{at}" for at, cell in enumerate(row_text.selected(self._db.engine, columns))]
+        named = [f"{cell} AS c{at}" for at, cell in enumerate(self._reading.selected(columns))]
         return {
             "hash_texts": self._hash(columns),
             "named_texts": ", ".join(named),

@@ -7,7 +7,7 @@ from typing import Any
 
 import sql
 from connectors import database
-from connectors.tables import chunks
+from connectors.tables import chunks, row_text
 from schemas.base import Cell, Model
 from schemas.batches import SyncState
 from schemas.versions import Version
@@ -57,8 +57,12 @@ class Repairs:
 
     def in_source(self, record_uuids: Sequence[str]) -> set[str]:
         """Those of these identities that the source has now."""
+        if not record_uuids:
+            return set()
+        uuid = row_text.reading(self._db).uuid_text
         with self._db.read() as session:
-            rows = chunks.query(session, STATEMENTS["in_source"], record_uuids)
+            statement = STATEMENTS["in_source"].replace("{uuid_text}", uuid)
+            rows = chunks.query(session, statement, record_uuids)
         return {str(row["record_uuid"]) for row in rows}
 
     def wait_again(self, settled: Sequence[Version]) -> None:

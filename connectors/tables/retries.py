@@ -14,7 +14,6 @@ from schemas.base import Model
 from schemas.failures import FailureType
 
 STATEMENTS = sql.load("retries")
-IDENTITY_CODES = ("NO_IDENTITY", "DUPLICATE_IDENTITY")
 
 
 class Way(StrEnum):
@@ -124,7 +123,7 @@ def _decide(session: database.Session, row: dict[str, Any]) -> RetryDecision:
 
     if row["error_type"] == FailureType.UNDECODABLE:
         return no("ordersync cannot read these bytes: find the program that wrote them, then dismiss the failure")
-    if row["error_code"] in IDENTITY_CODES:
+    if row["error_code"] in detection.REFUSAL_CODES:
         return no("a retry cannot help: correct the row in ORDERS_UNIFIED, every pass checks it")
     is_open = "open_order" if row["kind"] == "ORDER" else "open_size"
     if session.value(STATEMENTS[is_open], (row["error_key"],)) is None:

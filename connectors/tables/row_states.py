@@ -18,15 +18,17 @@ FIRST = "00000000-0000-0000-0000-000000000000"
 
 
 class SourceRow(NamedTuple):
-    """One source row. `name`: the raw customer name; `copies`: the rows that share the identity, None for one.
+    """One source row. `name`: the raw customer name; `copies`: the rows that share the identity, None for one;
+    `refused`: an ERR row says that the row cannot be read.
 
     `customer` to `settled_hash` are those of the snapshot row, `produced` to `production_hash` those of production;
-    None without such a row. `text`: the canonical text of the columns that were asked for, "" for none.
+    None without such a row. `text`: the text (row_text) of the columns that were asked for, "" for none.
     """
 
     record_uuid: str | None
     name: str | None
     copies: int | None
+    refused: int
     customer: str | None
     sync_state: str | None
     row_hash: str | None
@@ -67,23 +69,26 @@ class RowStates:
 
     @contextmanager
     def read(self, family: str, columns: Sequence[str] = ()) -> Iterator[RowStatesReading]:
-        """Reads every row in one transaction, with the canonical text of these columns. Streams.
+        """Reads every row in one transaction, with the text of these columns (row_text). Streams.
 
         `family` is that of the named values of customer holds.
         """
+        reading = row_text.reading(self._db)
         with self._db.read() as session:
             holds = frozenset(state.family_of(session, family))
             source_rows = orders.count_source(session)
-            rows = session.stream(sql.expand(STATEMENTS["source_rows"], texts=self._texts(columns)))
-            yield RowStatesReading(holds, source_rows, (self._row(row, columns) for row in rows))
+            statement = _expanded("source_rows", reading, columns, group_text=reading.group_text)
+            rows = (_row(row, reading, columns) for row in session.stream(statement))
+            yield RowStatesReading(holds, source_rows, rows)
 
     def some(self, record_uuids: Sequence[str], columns: Sequence[str]) -> list[SourceRow]:
         """The rows of these identities, as `read` yields them."""
         rows: list[SourceRow] = []
+        reading = row_text.reading(self._db)
         with self._db.read() as session:
             for some in chunks.batched(record_uuids):
-                text = sql.expand(STATEMENTS["source_rows_of"], texts=self._texts(columns), marks=len(some))
-                rows += [self._row(row, columns) for row in session.stream(text, tuple(some))]
+                statement = _expanded("source_rows_of", reading, columns, marks=len(some))
+                rows += [_row(row, reading, columns) for row in session.stream(statement, tuple(some))]
         times = Counter(row.record_uuid for row in rows)
         return [row if times[row.record_uuid] == 1 else row._replace(copies=times[row.record_uuid]) for row in rows]
 
@@ -131,12 +136,18 @@ class RowStates:
             masters = chunks.query(session, STATEMENTS["some_orders"], record_uuids, columns=self._columns)
             return masters, chunks.query(session, STATEMENTS["some_sizes"], record_uuids)
 
-    def _texts(self, columns: Sequence[str]) -> str:
-        return ", ".join(row_text.selected(self._db.engine, columns)) if columns else "NULL AS no_text"
 
-    def _row(self, row: database.Fields, columns: Sequence[str]) -> SourceRow:
-        text = row_text.joined(self._db.engine, row[13:]) if columns else ""
-        return SourceRow._make((*row[:13], text))
+def _expanded(name: str, reading: row_text.SourceReading, columns: Sequence[str], **more: str | int) -> str:
+    # Guarded: a check must get past every cell, and what it costs is small beside the conversion of the rows.
+    texts = ", ".join(reading.selected(columns, guarded=True)) if columns else "NULL AS no_text"
+    return sql.expand(STATEMENTS[name], texts=texts, uuid_text=reading.uuid_text, name_text=reading.name_text, **more)
+
+
+def _row(row: database.Fields, reading: row_text.SourceReading, columns: Sequence[str]) -> SourceRow:
+    fixed = len(SourceRow._fields) - 1
+    record_uuid, name, *others = row[:fixed]
+    text = reading.joined(row[fixed:]) if columns else ""
+    return SourceRow._make((record_uuid, row_text.text_of(name), *others, text))
 
 
 def _number(version: Any) -> int:

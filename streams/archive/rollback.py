@@ -19,7 +19,7 @@ from connectors.archive.snapshots import Entry
 from connectors.tables.customers import Known
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
-from schemas import detection, events
+from schemas import detection, events, identity
 from streams.detect import admission, baseline, emit, guard, holds
 from streams.detect import events as detect_events
 from streams.detect import step as detect
@@ -116,7 +116,7 @@ class Target:
     def texts(self) -> Iterator[tuple[str, str]]:
         """record_uuid and canonical text of every row."""
         for record_uuid, *cells in parquet.read(self.payload, (parquet.IDENTITY, *self.watched)):
-            yield str(record_uuid), hashing.canonical_text(cells)
+            yield identity.same(str(record_uuid)), hashing.canonical_text(cells)
 
     def rows(self, wanted: Collection[str], known: Mapping[str, Known]) -> detect_events.Rows:
         """The rows of the orders `wanted`, in the form that `Emitter.build` takes."""

@@ -15,9 +15,11 @@ from typing import Any, Protocol
 from connectors import errors
 from connectors.archive import parquet
 from connectors.archive.snapshots import Entry
+from connectors.tables import row_text
 from mappings import columns, hashing, sizes
 from mappings.loading import Mappings
-from streams.detect import archive_queue, holds
+from schemas.base import Cell
+from streams.detect import archive_queue, holds, unreadable
 from streams.detect import events as detect_events
 
 # A snapshot waits while the admission window defers other changes of its customer, but no longer than this.
@@ -143,7 +145,7 @@ class Archiver:
         raw = detect_events.raw_names(self.source.customer_names(), lambda name: name == customer, self.mappings)
         rows = self.customers.rows(watched, raw) if raw else iter(())
         row_hash = hashing.RowHasher(watched)
-        cells = ([uuid, version, row_hash(text), state, *hashing.cells(text)] for uuid, version, state, text in rows)
+        cells = ([uuid, version, row_hash(text), state, *_cells(text)] for uuid, version, state, text in rows)
         return parquet.write(cells, [(name, types[name]) for name in watched])
 
     def prune(self, customer: str | None = None) -> int:
@@ -163,6 +165,11 @@ class Archiver:
         if superfluous:
             self.snapshots.remove(superfluous)
         return len(superfluous)
+
+
+def _cells(text: str) -> list[Cell]:
+    """The archived cells of a row; a cell that cannot be read is blank."""
+    return [cell if unreadable.is_readable([cell]) else None for cell in row_text.cells(text)]
 
 
 def at(entries: Sequence[Entry], customer: str, moment: datetime) -> Entry:

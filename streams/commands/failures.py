@@ -8,6 +8,7 @@ from typing import Any
 from connectors import database, errors
 from connectors.tables.retries import RetryDecision, Way
 from mappings.loading import Mappings
+from schemas import detection
 from schemas.base import Model
 from schemas.failures import FailureType
 from schemas.orders import OrderWarning
@@ -154,6 +155,9 @@ BY_CODE = {
     "VALIDATION": "correct the row in ORDERS_UNIFIED, the next pass detects it; or correct the mapping",
     "LABEL": "create the label on the board, or let the mapping create it",
     "NO_IDENTITY": "give the row a record_uuid in ORDERS_UNIFIED: every pass checks it",
+    "NOT_A_UUID": "give the row a UUID in ORDERS_UNIFIED: every pass checks it",
+    "UNREADABLE_CELL": "correct the cell in ORDERS_UNIFIED: every pass checks it",
+    "UNUSABLE_ROW": "correct the row in ORDERS_UNIFIED: every pass checks it",
     "DUPLICATE_IDENTITY": "give each row a record_uuid of its own in ORDERS_UNIFIED: every pass checks them",
     "UNDECODABLE": "find the program that writes such bytes to the topic",
     "ColumnValueException": (
@@ -167,8 +171,6 @@ BY_CODE = {
     "UNSETTLED": "find the user or program that changes this item on the board at the same time",
 }
 _BY_FOLDED_CODE = {re.sub(r"[^a-z0-9]", "", code.casefold()): text for code, text in BY_CODE.items()}
-# Codes that no retry helps; `ordersync retry` leaves them alone and gives the same reason.
-NEVER_RETRIED = ("NO_IDENTITY", "DUPLICATE_IDENTITY")
 
 
 def what_next(row: Mapping[str, Any], *, now: str, paused: str | None = None, held: bool = False) -> str:
@@ -186,7 +188,7 @@ def what_next(row: Mapping[str, Any], *, now: str, paused: str | None = None, he
         return "retried automatically: its due time is not set yet"
     if row["error_type"] == FailureType.UNDECODABLE:
         return f"waits for an operator: {_advice(row)}; then `ordersync errors --dismiss {err_id} --reason …`"
-    if row["error_code"] in NEVER_RETRIED:
+    if row["error_code"] in detection.REFUSAL_CODES:
         return _advice(row)
     tried = f"tried {row['retry_count'] + 1} times; " if row["retry_count"] else ""
     hold = "its customer is on hold: a corrected row is detected after `ordersync release`; " if held else ""

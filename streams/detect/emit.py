@@ -30,10 +30,11 @@ class Snapshots(Protocol):
 
 @dataclass(frozen=True)
 class PassOutput:
-    """The events of a pass, and the snapshot row that each order gets, by record_uuid."""
+    """The events of a pass, the snapshot row that each order gets, by record_uuid, and the rows that raised."""
 
     events: list[events.OrderChanged]
     snapshots: dict[str, detection.Snapshot]
+    refusals: list[detection.Refusal]
 
     @property
     def silent(self) -> list[detection.Snapshot]:
@@ -63,7 +64,7 @@ class Emitter:
         version: int,
     ) -> PassOutput:
         """Builds the output and emits nothing. `rows` holds the target values of `columns`, as canonical text."""
-        changed, snapshots = detect_events.build_events(
+        changed, snapshots, refused = detect_events.build_events(
             admitted,
             rows,
             columns=columns,
@@ -74,7 +75,7 @@ class Emitter:
             now=self.now(),
             new_id=self.new_id,
         )
-        return PassOutput(changed, snapshots)
+        return PassOutput(changed, snapshots, refused)
 
     def emit(self, output: PassOutput, *, version: int, started_by: str) -> None:
         """Opens the batches, emits the events and moves the snapshot rows after them.

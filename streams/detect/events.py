@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from mappings import fingerprint, hashing, items
+from connectors.tables import row_text
+from mappings import fingerprint, items
 from mappings.loading import Mappings
 from schemas import detection, events, texts
 from schemas.base import Cell
 from schemas.batches import SyncState
-from streams.detect import admission
+from streams.detect import admission, unreadable
 
 # Maximum of UTF-16 units: in a whole row, in each cell after that, and in the key of an event.
 LONGEST, SHORTEST, KEY = 100_000, 100, 200
@@ -29,30 +30,28 @@ def build_events(
     row_hash_of: Callable[[str], str],
     now: datetime,
     new_id: Callable[[], str],
-) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot]]:
+) -> tuple[list[events.OrderChanged], dict[str, detection.Snapshot], list[detection.Refusal]]:
     """The events with the newest values of each row, and the snapshot row that each order gets, by record_uuid.
 
     `row_hash_of` hashes a canonical text of these columns. Each customer gets one batch. An excluded row moves its
     snapshot row without an event, unless the board may show it: then the order leaves the board like a deleted one but
-    keeps its hash, by which settle sets EXCLUDED.
+    keeps its hash, by which settle sets EXCLUDED. An exception of one row is that row's refusal; the others go on.
     """
     changed: list[events.OrderChanged] = []
     snapshots: dict[str, detection.Snapshot] = {}
+    refused: dict[str, detection.Refusal] = {}
     batch_ids: dict[str, str] = {}
-    for customer, candidate in admitted:
+
+    def build(customer: str, candidate: admission.Candidate) -> None:
         uuid, change, state_before = candidate.record_uuid, candidate.change, candidate.state
-        if uuid in snapshots:
-            continue  # A second row got this record_uuid after the pass counted duplicates: the next pass refuses both.
-        row: dict[str, Cell] = {}
-        lengths: dict[str, int] = {}
+        row, lengths = Truncated({}, {})
         row_hash = detection.DELETED
         if change is not events.Change.DELETED:
-            if uuid not in rows:
-                continue  # The row left the source after the scan: the next pass detects the deletion.
-            _, stored_state, canonical_text = rows[uuid]
-            state_before = None if stored_state is None else SyncState(stored_state)
-            row_hash = row_hash_of(canonical_text)
-            row, lengths = truncated(dict(zip(columns, hashing.cells(canonical_text), strict=True)))
+            row_now = _row_now(rows.get(uuid), columns)
+            if row_now is None:
+                return  # The row left the source, or became unreadable, after the scan: the next pass detects that.
+            (row, lengths), state_before = row_now
+            row_hash = row_hash_of(rows[uuid][2])
             customer = message_key(mappings.customers.canonical(cell_text(row.get("CUSTOMER NAME")))) or customer
             if items.is_excluded(row, mappings):
                 change = events.Change.DELETED
@@ -61,8 +60,8 @@ def build_events(
         state = SyncState.WAITING
         if silent:
             state = SyncState.IN_SYNC if row_hash == detection.DELETED else SyncState.EXCLUDED
-        batch_id = None if silent else batch_ids.setdefault(customer, new_id())
-        snapshots[uuid] = detection.Snapshot(
+        batch_id = None if silent else batch_ids.get(customer) or new_id()
+        snapshot = detection.Snapshot(
             record_uuid=uuid,
             row_hash=row_hash,
             version=version,
@@ -72,13 +71,37 @@ def build_events(
             state=state,
             row=row,
         )
-        if batch_id is None:
-            continue
-        cells = Truncated({}, {}) if leaves else Truncated(row, lengths)
-        event = _event(snapshots[uuid], batch_id, change, cells, size_columns, now)
-        more = {"cause": candidate.cause, "position": len(changed), "mapping": fingerprint.fingerprint(mappings)}
-        changed.append(event.model_copy(update=more))
-    return changed, snapshots
+        if batch_id is not None:
+            cells = Truncated({}, {}) if leaves else Truncated(row, lengths)
+            event = _event(snapshot, batch_id, change, cells, size_columns, now)
+            more = {"cause": candidate.cause, "position": len(changed), "mapping": fingerprint.fingerprint(mappings)}
+            changed.append(event.model_copy(update=more))
+            batch_ids[customer] = batch_id
+        snapshots[uuid] = snapshot
+
+    for customer, candidate in admitted:
+        uuid = candidate.record_uuid
+        if uuid in snapshots or uuid in refused:
+            continue  # A second row got this record_uuid after the pass counted duplicates: the next pass refuses both.
+        try:
+            build(customer, candidate)
+        except Exception as error:
+            row_hash = row_hash_of(rows[uuid][2]) if uuid in rows else detection.DELETED
+            refused[uuid] = unreadable.unusable(uuid, customer, row_hash, error)
+    return changed, snapshots, list(refused.values())
+
+
+def _row_now(
+    read: tuple[str | None, str | None, str] | None, columns: Sequence[str]
+) -> tuple["Truncated", SyncState | None] | None:
+    """The cells of a row and the state of its snapshot row; None if it is gone or unreadable."""
+    if read is None:
+        return None
+    _, state, canonical_text = read
+    cells = row_text.cells(canonical_text)
+    if not unreadable.is_readable(cells):
+        return None
+    return truncated(dict(zip(columns, cells, strict=True))), None if state is None else SyncState(state)
 
 
 def _event(

@@ -3,7 +3,7 @@
 Every method raises Transient while the database is busy or away, and Misconfigured when it cannot be used as it is.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from schemas import detection
@@ -36,7 +36,10 @@ class Source(Protocol):
         chosen: detection.Filters | None = None,
         raw_customers: Sequence[str] = (),
     ) -> Iterator[tuple[str, str | None, str, str | None]]:
-        """Of each row: record_uuid, hash of the snapshot row, canonical text of `columns` and of `former`."""
+        """Of each row with an identity: it, hash of the snapshot row, canonical text of `columns` and of `former`."""
+
+    def nameless(self) -> int:
+        """The number of rows of the last scan that have no identity."""
 
     def left_out(self) -> int:
         """The number of rows that the last scan skipped because they equal their snapshot rows."""
@@ -49,8 +52,8 @@ class Source(Protocol):
     ) -> dict[str, tuple[str | None, str | None, str]]:
         """Hash and state of the snapshot row, and canonical text now, of the rows that are still in the source."""
 
-    def without_identity(self, columns: Sequence[str]) -> list[str]:
-        """The canonical texts of the rows without a record_uuid."""
+    def without_identity(self, columns: Sequence[str]) -> list[tuple[str | None, str]]:
+        """record_uuid and canonical text of the rows that have none, or one that is no UUID."""
 
     def customers_of(self, record_uuids: Sequence[str]) -> set[str]:
         """The customers of these orders, as the snapshot rows have them."""
@@ -61,8 +64,11 @@ class Source(Protocol):
     def duplicates(self) -> dict[str, int]:
         """The number of rows of each record_uuid that more than one row has."""
 
-    def deleted(self) -> list[tuple[str, str, SyncState, bool]]:
-        """Of each order that left the source: record_uuid, customer, state, and False if its event was lost before."""
+    def spellings(self, record_uuids: Sequence[str]) -> dict[str, list[str]]:
+        """The spellings of these identities in the source."""
+
+    def deleted(self) -> list[tuple[str, str, SyncState, str]]:
+        """Of each order that left the source: record_uuid, customer, state, hash, "" if its event was lost before."""
 
     def move_snapshots(self, snapshots: Sequence[detection.Snapshot]) -> None:
         """Moves these snapshot rows in one transaction."""
@@ -112,5 +118,8 @@ class Batches(Protocol):
 class Refusals(Protocol):
     """ERR rows of refused rows (connectors.tables.failures.Failures)."""
 
-    def refuse(self, refusals: Sequence[detection.Refusal], version: int) -> int:
-        """Writes an ERR row for each new refusal, resolves those of corrected rows. Returns the number of new ones."""
+    def refuse(self, refusals: Sequence[detection.Refusal], version: int, *, partial: Collection[str] = ()) -> int:
+        """Writes an ERR row for each new refusal, resolves those of corrected rows. Returns the number of new ones.
+
+        It resolves none of the codes in `partial`, of which `refusals` may lack some.
+        """

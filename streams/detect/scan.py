@@ -5,14 +5,15 @@ compares the result with what is settled: what differs is a candidate of cause R
 gets the hash `owed`, by which later passes find it without another conversion, until the window admits it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from connectors.tables import row_text
 from mappings import hashing
 from mappings.loading import Mappings
 from schemas import detection, events
 from schemas.base import Cell
-from streams.detect import admission
+from streams.detect import admission, identities, unreadable
 from streams.detect import events as detect_events
 from streams.detect.findings import PassFindings
 from streams.detect.ports import Source
@@ -59,9 +60,22 @@ class Scan:
                 self._add(record_uuid, known, text, events.Cause.REMAP if owed else events.Cause.LIVE)
         self._judge()
         found.scanned += self.source.left_out()
+        nameless = self._refuse_identities(duplicates)
         # When every snapshot row has its source row, no row is missing, and the query for deletions can be skipped.
         if found.chosen is None and found.matched != self.source.known_rows():
-            self._deleted()
+            self._deleted(nameless)
+
+    def _refuse_identities(self, duplicates: Mapping[str, int]) -> frozenset[str]:
+        """Refuses the rows without an identity of their own. Returns the hashes of those that have none.
+
+        A filtered pass does not meet all rows, so it asks for those without one.
+        """
+        found, source = self.found, self.source
+        nameless = source.without_identity(found.watched) if found.chosen is not None or source.nameless() else []
+        spellings = source.spellings(list(duplicates)) if duplicates else {}
+        found.refusals += identities.refusals(nameless, found.watched, duplicates, spellings)
+        found.refused += len(nameless) + sum(duplicates.values())
+        return frozenset(found.row_hash(text) for _, text in nameless)
 
     def _is_same(self, known: str, text: str, row_hash: str, former_text: str | None, was: hashing.RowHasher) -> bool:
         """Whether a row is as its snapshot row has it, under the new baseline or the former one."""
@@ -73,6 +87,8 @@ class Scan:
         """Converts the rows that did not change, and adds those whose order differs from what is settled."""
         if not self._unjudged:
             return
+        for uuid in [uuid for uuid, (_, text) in self._unjudged.items() if self._is_refused(uuid, text)]:
+            del self._unjudged[uuid]
         rows = {uuid: self._row(uuid, text) for uuid, (_, text) in self._unjudged.items()}
         differing = self.differing(rows)
         for uuid, (known, text) in self._unjudged.items():
@@ -83,11 +99,20 @@ class Scan:
                 self.found.keep_unchanged(row_hash, known, uuid)
         self._unjudged.clear()
 
+    def _is_refused(self, record_uuid: str, text: str) -> bool:
+        """Refuses each unreadable cell of a row. False for a row without one."""
+        refused = unreadable.refusals(record_uuid, self.found.watched, row_text.cells(text))
+        self.found.refusals += refused
+        self.found.refused += bool(refused)
+        return bool(refused)
+
     def _row(self, record_uuid: str, text: str) -> dict[str, Cell]:
         cells = zip(self.found.watched, hashing.cells(text), strict=True)
         return {self.mappings.board.key.source: record_uuid, **{name: cell for name, cell in cells if cell is not None}}
 
     def _add(self, record_uuid: str, known: str | None, text: str, cause: events.Cause) -> None:
+        if self._is_refused(record_uuid, text):
+            return
         found, cells = self.found, hashing.cells(text)
         change = events.Change.UPDATED if known and known != detection.DELETED else events.Change.CREATED
         customer = self.mappings.customers.canonical(detect_events.cell_text(cells[self._customer_at]))
@@ -111,9 +136,12 @@ class Scan:
     def _customer_at(self) -> int:
         return self.found.watched.index("CUSTOMER NAME")
 
-    def _deleted(self) -> None:
+    def _deleted(self, nameless: Collection[str]) -> None:
+        """Adds a candidate for each order whose row has left. A row that lost only its identity has not."""
         found = self.found
-        for record_uuid, customer, state, first in self.source.deleted():
+        for record_uuid, customer, state, row_hash in self.source.deleted():
+            if row_hash in nameless:
+                continue
             if record_uuid in found.held_orders:
                 found.on_hold += 1
                 continue
@@ -126,4 +154,4 @@ class Scan:
                 accepted=found.accepted.has(record_uuid, events.Change.DELETED, detection.DELETED),
             )
             # A deletion that is detected once more, because its event was lost, passed the guard before.
-            found.add(customer, candidate, judged=first)
+            found.add(customer, candidate, judged=bool(row_hash))

@@ -27,10 +27,10 @@ from streams.detect import (
     findings,
     guard,
     holds,
-    identities,
     plans,
     scan,
     undecided,
+    unreadable,
 )
 from streams.detect import events as detect_events
 from streams.detect.ports import Batches, Refusals, Source, Store
@@ -110,8 +110,6 @@ class Detector:
             self.source.identities_of(list(held)) if held else frozenset(),
         )
         duplicates = self.source.duplicates()
-        found.refusals = identities.refusals(self.source.without_identity(found.watched), found.watched, duplicates)
-        found.refused = len(found.refusals) - len(duplicates) + sum(duplicates.values())
         scan.Scan(self.source, self.mappings, self.differing, found).run(duplicates, self._raw_customers(chosen))
         return found
 
@@ -184,10 +182,11 @@ class Detector:
         elif found.chosen is None:
             self._note_held(None, None)
         self._admit(found, found.tally if plan is None else found.accepted_tally)
+        output = self._build(found)
         if plan is None:
             self._store_state(found)
-            self.refusals.refuse(found.refusals, found.number)
-        emitted, excluded = self._emit(found)
+            self._refuse(found, output)
+        emitted, excluded = self._emit(found, output)
         rebaselined = 0
         if plan is None:
             self._store_judged(found, found.deferred_changes)
@@ -243,8 +242,14 @@ class Detector:
             version=found.number,
         )
 
-    def _emit(self, found: findings.PassFindings) -> tuple[int, int]:
-        output = self._build(found)
+    def _refuse(self, found: findings.PassFindings, output: emit.PassOutput) -> None:
+        """Brings the ERR rows to the refusals of this pass, except those of rows that it did not look at."""
+        partial = [unreadable.UNUSABLE] if found.chosen is not None or found.deferred else []
+        partial += [unreadable.UNREADABLE] if found.chosen is not None else []
+        found.refused += len(output.refusals)
+        self.refusals.refuse([*found.refusals, *output.refusals], found.number, partial=partial)
+
+    def _emit(self, found: findings.PassFindings, output: emit.PassOutput) -> tuple[int, int]:
         # An order that changes its customer changes the archived snapshots of both customers.
         customers = {snapshot.customer for snapshot in output.snapshots.values()}
         customers |= self.source.customers_of(list(output.snapshots))

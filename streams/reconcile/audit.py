@@ -275,7 +275,7 @@ class Auditor:
         items_of_orders: dict[str, board_values.BoardItem] = {}
         for item in page:
             state.items += 1
-            uuid = named_order(item, state.production, self.mappings)
+            uuid = named_order(item, self.mappings)
             if item.id in state.order_of:
                 items_of_orders[state.order_of[item.id]] = named = board.named(item, state.groups)
                 if named.group_title in state.groups.renamed:
@@ -341,10 +341,9 @@ def _is_gone(order: Settled | None) -> bool:
     return order is None or order.state is SyncState.EXCLUDED or order.known_hash == detection.DELETED
 
 
-def named_order(item: board_values.BoardItem, production: Mapping[str, Any], mappings: Mappings) -> str:
+def named_order(item: board_values.BoardItem, mappings: Mappings) -> str:
     """The order that the key of an item names; "" for an item of users."""
-    key = fields.key_of(item, mappings)
-    return key if key in production else key.upper()
+    return fields.key_of(item, mappings)
 
 
 def _foreign_item(uuid: str, item_id: str, state: _AuditState) -> Drift:

@@ -6,7 +6,6 @@ Size "" is the item itself. Two sides agree on a field when their values are the
 
 import functools
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from connectors.monday import board_values
 from connectors.tables.records import LedgerRecord
 from mappings import items as mapped
 from mappings.loading import Mappings
+from schemas import identity
 from schemas.base import Cell, ColumnValue
 from schemas.orders import Order
 from streams.sync import cells
@@ -27,8 +27,6 @@ UNREADABLE = "(unreadable)"
 
 # record_uuid, size, field, value.
 FieldValue = tuple[str, str, str, str]
-
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def of_source(
@@ -143,6 +141,8 @@ def of_board(
         if not record_uuid:
             continue
         columns = {name: cell.text for name, cell in item.columns.items() if name in written and cell.text}
+        if board.key.id in columns:  # Another spelling of the identity is no difference.
+            columns[board.key.id] = identity.same(columns[board.key.id])
         values += _of_item(record_uuid, item.name, item.group_title)
         values += _of_columns(record_uuid, columns, mappings, people)
         sizes = Counter(cells.text_of(subitem, board.subitem.size.id) for subitem in item.subitems)
@@ -156,8 +156,7 @@ def of_board(
 
 def key_of(item: board_values.BoardItem, mappings: Mappings) -> str:
     """The identity that an item carries; "" for an item of users, whose key column may hold any text."""
-    written = cells.text_of(item, mappings.board.key.id)
-    return written if _UUID.fullmatch(written) else ""
+    return identity.canonical(cells.text_of(item, mappings.board.key.id)) or ""
 
 
 def title(field: str, mappings: Mappings) -> str:

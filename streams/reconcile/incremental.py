@@ -228,7 +228,7 @@ class IncrementalAudit:
     async def _read(self, ids: set[str], production: Mapping[str, tuple[str, int]]) -> list[board_values.BoardItem]:
         """These items, and the own items of orders whose key another one carries. Adds the latter to `ids`."""
         found = await self.board.items_by_id(sorted(ids), columns=self.columns)
-        named = {audit.named_order(item, production, self.auditor.mappings) for item in found.values()}
+        named = {audit.named_order(item, self.auditor.mappings) for item in found.values()}
         own = {production[uuid][0] for uuid in named if uuid in production} - ids
         if own:
             found |= await self.board.items_by_id(sorted(own), columns=self.columns)

@@ -123,7 +123,8 @@ class Repairer:
             return []
         version = self.store.next_number(detect.PASS)
         update, cost = events.Change.UPDATED, admission.cost(events.Change.UPDATED, 0)
-        changed, snapshots = detect_events.build_events(
+        # A row that became unusable has no event, and the next pass refuses it.
+        changed, snapshots, _ = detect_events.build_events(
             [("", admission.Candidate(uuid, update, cost, cause=events.Cause.REPLAY)) for uuid in record_uuids],
             rows,
             columns=self.watched,

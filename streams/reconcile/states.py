@@ -18,7 +18,7 @@ class RowState(StrEnum):
     EXCLUDED = "EXCLUDED"
     # No pass has read the row as it is now.
     UNDETECTED = "UNDETECTED"
-    # The row has no identity, or shares it with another row.
+    # The row has no identity, or shares it with another row, or a cell of it cannot be read.
     REFUSED = "REFUSED"
     # The other tables do not prove the state that the snapshot row claims.
     NEVER_SENT = "NEVER_SENT"
@@ -47,7 +47,7 @@ ENDED = frozenset({RowState.IN_SYNC, RowState.FAILED, RowState.EXCLUDED})
 
 def of_row(row: SourceRow, explained: Mapping[str, int]) -> RowState:
     """The state of a row. `explained`: the newest version of each failed order that has an ERR row."""
-    if row.record_uuid is None or row.copies is not None:
+    if row.record_uuid is None or row.copies is not None or row.refused:
         return RowState.REFUSED
     if row.row_hash is None or row.row_hash in ("", DELETED):
         return RowState.UNDETECTED

@@ -18,12 +18,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
 
+from connectors.tables import row_text
 from connectors.tables.row_states import RowStatesReading, SourceRow, Stray
 from mappings import columns, hashing
 from schemas.base import Model
 from schemas.batches import SyncState
 from schemas.items import Removal
-from streams.detect import holds
+from streams.detect import holds, unreadable
 from streams.detect import step as detect
 from streams.progress import Progress, silent
 from streams.reconcile import comparison, findings, states
@@ -294,7 +295,10 @@ class Verifier:
         watched, engine = self._watched, self.comparison
         recorded = engine.tables.recorded([one.uuid for one in ended])
         for one in ended:
-            cells = hashing.cells(one.row.text)
+            cells = row_text.cells(one.row.text)
+            if not unreadable.is_readable(cells):
+                one.state = RowState.UNDETECTED  # The next pass refuses it.
+                continue
             expected = engine.expectations.of(one.uuid, dict(zip(watched, cells, strict=True)))
             if expected.problems:
                 one.warning = findings.warned(expected, one.customer)

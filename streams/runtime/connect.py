@@ -12,6 +12,7 @@ from typing import TypeVar
 from connectors import errors
 from connectors.monday import board as boards
 from connectors.monday import board_values
+from connectors.tables import identities
 from schemas.bindings import Binding, Creates
 from streams.binding import compare
 from streams.delivery import health
@@ -51,9 +52,14 @@ def everything(settings: Settings, *, check: bool = True) -> Iterator[Resources]
 def database(settings: Settings, *, check: bool = True) -> Iterator[Resources]:
     """The connectors of commands that need SQL only: no broker, no board. Raises Misconfigured as `everything` does.
 
-    Such a command may run where neither token nor address of the API are set: then the API is not compared.
+    Such a command may run where neither token nor address of the API are set: then the API is not compared. A home of
+    an earlier version is respelled (connectors.tables.identities).
     """
     parts = Resources(settings)
+    if settings.server is None and settings.database_path.exists():
+        respelled = identities.respell(parts.db)
+        if respelled:
+            log.warning("%d orders have their record_uuid in capitals now, as every order has", respelled)
     try:
         if check:
             check_binding(parts, asks_api=False)

@@ -18,7 +18,7 @@ from connectors.tables.lease import Grant
 from mappings import columns
 from mappings import items as mapped
 from mappings.loading import Mappings
-from schemas import items
+from schemas import identity, items
 from schemas.base import ColumnValue
 from schemas.orders import StagedOrder
 from streams.sync import cells, lookup, read_ahead
@@ -230,7 +230,9 @@ class Refresher:
         found: dict[str, ColumnValue] = {}
         for name in (board.key.id, *(column.id for column in board.columns)):
             wanted = desired.get(name)
-            if wanted is not None and (name in owned_by_users or cells.shows(item.columns, name, wanted, numbers)):
+            if name == board.key.id and identity.same(cells.text_of(item, name)) == wanted:
+                found[name] = wanted  # Another spelling of the identity needs no write.
+            elif wanted is not None and (name in owned_by_users or cells.shows(item.columns, name, wanted, numbers)):
                 found[name] = wanted
             elif name not in owned_by_users and cells.text_of(item, name):
                 found[name] = lookup.UNSURE

@@ -13,6 +13,14 @@ from tests.contracts import engines
 
 # Placeholders: columns that staging and production, or the source, really have.
 SAMPLES = {"column": "ACTIVE", "columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
+SAMPLES |= {"key": "name", "holder": "value"}
+SAMPLES |= dict.fromkeys(
+    [
+        "uuid_text", "key_text", "group_text", "plain_text", "shown_text", "name_text", "number_text", "po_text",
+        "value_text",
+    ],
+    "s.record_uuid",
+)  # fmt: skip
 PORTABLE = {
     f"{step}-{block.name}": block
     for step in sql.files()
@@ -38,7 +46,13 @@ class Undone(Exception):
 
 def run(db: database.Database, engine: str, block: sql.Block) -> None:
     """Runs a block with NULL for every parameter, and keeps no change."""
-    text = sql.expand(block.text, **{name: SAMPLES.get(name, 2) for name in sql.placeholders(block.text)})
+    text = sql.expand(
+        block.text,
+        **{
+            name: SAMPLES.get(name, "s.record_uuid" if name.endswith("_text") else 2)
+            for name in sql.placeholders(block.text)
+        },
+    )
     nothing = [None] * re.sub(r"'[^']*'", "", text).count("?")
     refused = odbc_driver.load().Error if engine == "odbc" else errors.Rejected
     if text.startswith("SELECT"):

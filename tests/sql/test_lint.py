@@ -161,7 +161,7 @@ def sample(text: str) -> str:
     """A statement with every placeholder filled; the columns are two that staging and production have."""
     values: dict[str, object] = {}
     for name in sql.placeholders(text):
-        kinds = {"marks": 2, "texts": "s.[ACTIVE], s.[All]", "s": ("STYLE", "COLOR")}
+        kinds = {"marks": 2, "texts": "s.[ACTIVE], s.[All]", "text": "s.record_uuid", "s": ("STYLE", "COLOR")}
         values[name] = next((value for end, value in kinds.items() if name.endswith(end)), "STYLE")
     return sql.expand(text, **values)  # type: ignore[arg-type]
 

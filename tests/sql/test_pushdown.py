@@ -12,7 +12,7 @@ from sqlglot import exp
 
 import sql
 from mappings import columns, loading, sizes
-from sql import pushdown, script, tables
+from sql import pushdown, script, tables, uuids
 from tests.support import transpiled
 from tests.support.hashed import CELLS, PRECISE
 
@@ -116,11 +116,12 @@ def test_every_group_keeps_the_limits_of_concat(extra: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["scan", "scan_chosen"])
-@pytest.mark.parametrize("extra", [0, 115])
-def test_the_whole_query_is_one_select_of_t_sql_that_locks_and_writes_nothing(name: str, extra: int) -> None:
+@pytest.mark.parametrize(("extra", "kind"), [(0, "UNIQUEIDENTIFIER"), (115, "UNIQUEIDENTIFIER"), (0, "NVARCHAR(MAX)")])
+def test_the_whole_query_is_one_select_of_t_sql_that_locks_and_writes_nothing(name: str, extra: int, kind: str) -> None:
     kinds = watched(extra)
     cells = [f"s.[{column}] AS c{at}" for at, (column, _) in enumerate(kinds)]
     given = {
+        "uuid_text": uuids.canonical("sqlserver", "s.record_uuid", kind),
         "hash_texts": pushdown.expression(kinds),
         "named_texts": ", ".join(cells),
         "cell_texts": ", ".join(f"d.c{at}" for at in range(len(cells))),

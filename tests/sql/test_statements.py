@@ -39,10 +39,24 @@ RUNNABLE = {
 }
 # Columns that staging and production, or the source, really have.
 SAMPLES = {"column": "ACTIVE", "columns": ("STYLE", "COLOR"), "texts": "s.[ACTIVE], s.[All]", "table": "SYNC_State"}
+SAMPLES |= {"key": "name", "holder": "value"}
+SAMPLES |= dict.fromkeys(
+    [
+        "uuid_text", "key_text", "group_text", "plain_text", "shown_text", "name_text", "number_text", "po_text",
+        "value_text",
+    ],
+    "s.record_uuid",
+)  # fmt: skip
 
 
 def expanded(block: sql.Block) -> str:
-    return sql.expand(block.text, **{name: SAMPLES.get(name, 2) for name in sql.placeholders(block.text)})
+    return sql.expand(
+        block.text,
+        **{
+            name: SAMPLES.get(name, "s.record_uuid" if name.endswith("_text") else 2)
+            for name in sql.placeholders(block.text)
+        },
+    )
 
 
 def test_every_statement_fits_the_tables() -> None:

@@ -143,16 +143,17 @@ def test_an_order_that_was_never_staged_is_dropped(world: World) -> None:
     assert production(world) == []
 
 
-def test_a_promotion_is_all_or_nothing(world: World) -> None:
+def test_the_promotion_of_an_order_is_all_or_nothing(world: World) -> None:
     synced = world.arrive(world.stage(changed(1), changed(2)))
     world.run("CREATE TRIGGER no_second BEFORE INSERT ON MON_CustMasterSchedule_Subitems "
               f"WHEN NEW.record_uuid = '{identity(2)}' BEGIN SELECT RAISE(ABORT, 'disk'); END")  # fmt: skip
-    with pytest.raises(Exception, match="disk"):
-        world.promote(*synced)
-    assert production(world) == []
-    assert world.staged(1) == {1: "API_SUCCESS"}
+    assert world.promote(*synced) == (1, 1)
+    assert [uuid for uuid, _, _ in production(world)] == [identity(1)]
+    assert (world.staged(1), world.staged(2)) == ({1: "PROMOTED"}, {1: "API_SUCCESS"})
+    assert world.query("SELECT * FROM MON_CustMasterSchedule_Subitems WHERE record_uuid = ?", identity(2)) == []
     world.run("DROP TRIGGER no_second")
-    assert world.promote(*synced) == (2, 0)
+    assert world.promote(*synced) == (1, 1)
+    assert [uuid for uuid, _, _ in production(world)] == [identity(1), identity(2)]
 
 
 def test_everything_in_production_can_be_compared(world: World) -> None:
@@ -320,7 +321,7 @@ def test_of_one_order_only_the_newest_synced_version_is_promoted(world: World) -
         events.OrderSynced(**changed(n, v).identity, item_id="1", mutations=0, synced_at=world.clock())
         for n, v in ((1, 2), (2, 1), (1, 3), (1, 1))
     ]
-    assert settle.promote(synced, told) == (2, 2)  # type: ignore[arg-type]
+    assert settle.promote(synced, told, world.failures) == (2, 2)  # type: ignore[arg-type]
     assert told.told == [(identity(1), 3, "HASH-3"), (identity(2), 1, "HASH-1")]
 
 
@@ -338,3 +339,17 @@ def test_a_replayed_version_that_the_board_confirmed_anew_is_promoted_anew(world
     assert order == {"Item ID": int(str(again.item_id)), "NOTES": None}
     assert world.snapshot(1)["sync_state"] == SyncState.IN_SYNC
     world.check_batches()
+
+
+def test_a_version_that_production_refuses_fails_alone(world: World) -> None:
+    synced = world.arrive(world.stage(*(changed(n) for n in range(1, 6))))
+    world.run(
+        "CREATE TRIGGER refuse BEFORE INSERT ON MON_CustMasterSchedule "
+        f"WHEN NEW.source_uuid = '{identity(3)}' BEGIN SELECT RAISE(ABORT, 'too long'); END"
+    )
+    assert world.promote(*synced) == (4, 1)
+    assert [line["record_uuid"] for line in world.errors()] == [identity(3)]
+    assert "production refuses it" in world.errors()[0]["error_message"]
+    world.run("DROP TRIGGER refuse")
+    assert world.promote(*synced) == (1, 4)
+    assert not world.failures.waiting()

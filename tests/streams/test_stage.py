@@ -293,3 +293,16 @@ def test_a_settled_version_whose_staged_row_was_cleaned_away_is_staged_again(wor
     world.run("DELETE FROM STG_MON_CustMasterSchedule")
     assert [event.version for event in world.stage(replay(first))] == [1]
     assert world.staged() == {1: StagingStatus.PENDING}
+
+
+@pytest.mark.parametrize("bad", [(2,), (1, 5), (1, 2, 3, 4, 5)])
+def test_an_order_that_sql_refuses_is_refused_alone(world: World, bad: tuple[int, ...]) -> None:
+    made = [changed(n, NOTES="\ud800" if n in bad else "fine") for n in range(1, 6)]
+    emitted = world.stage(*made)
+    failed = [event for event in emitted if isinstance(event, events.OrderFailed)]
+    assert [event.record_uuid for event in failed] == [identity(n) for n in bad]
+    assert [event.record_uuid for event in emitted] == [identity(n) for n in range(1, 6)]
+    assert {world.staged(n)[1] for n in range(1, 6) if n not in bad} <= {"PENDING"}
+    world.record(*failed)
+    assert [line["record_uuid"] for line in world.errors()] == [identity(n) for n in bad]
+    assert all("the database refuses the order" in line["error_message"] for line in world.errors())

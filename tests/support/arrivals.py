@@ -1,7 +1,7 @@
 """Orders that arrived: on the simulated board, in the ledger and in production."""
 
 import sql
-from connectors.tables import production
+from connectors.tables import failures, production
 from schemas import events
 from schemas.orders import StagedOrder
 from sql import tables
@@ -26,7 +26,7 @@ async def told_again(at: Desk, *orders: StagedOrder) -> None:
 def promote(at: Desk, emitted: list[events.OrderEvent]) -> None:
     synced = [one for one in emitted if isinstance(one, events.OrderSynced)]
     assert len(synced) == len(emitted), emitted
-    settle.promote(synced, of_world(at))
+    settle.promote(synced, of_world(at), failures.Failures(at.world.db, now=at.world.clock.now))
 
 
 def of_world(at: Desk) -> production.Production:

@@ -301,7 +301,7 @@ class World:
         return events.OrderFailed(**event.identity, **(given | told))
 
     def promote(self, *synced: events.OrderSynced) -> tuple[int, int]:
-        return settle.promote(synced, self.production)
+        return settle.promote(synced, self.production, self.failures)
 
     def record(self, *failed: events.OrderFailed) -> list[events.OrderFailed]:
         return settle.record(failed, self.failures)

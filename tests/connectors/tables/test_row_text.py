@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors import database
 from connectors.database.sqlite import SqliteDatabase
 from connectors.tables import customers, orders, row_text
 from mappings import columns, hashing, sizes
@@ -15,6 +16,12 @@ from tests.support.factories import World, identity, row
 
 class Joined(SqliteDatabase):
     """SQLite that is asked as SQL Server is: for cells."""
+
+    def columns(self, table: str) -> list[database.Column]:
+        with SqliteDatabase.read(self) as session:
+            return [
+                database.Column(row["name"], row["type"], True) for row in session.query(f"PRAGMA table_info({table})")
+            ]
 
     @property
     def engine(self) -> str:
@@ -67,8 +74,8 @@ def test_scan_rows_and_customers_give_the_same_texts(world: World, joined: Sqlit
 
 @pytest.mark.parametrize("cell", CELLS, ids=repr)
 def test_a_joined_text_is_the_one_that_is_hashed(cell: Cell) -> None:
-    assert row_text.joined("sqlserver", (cell, 7, None)) == hashing.canonical_text([cell, 7, None])
+    assert row_text.SourceReading("sqlserver", {}).joined((cell, 7, None)) == hashing.canonical_text([cell, 7, None])
 
 
 def test_a_lost_column_is_read_as_null() -> None:
-    assert row_text.selected("sqlserver", ["NOTES", None]) == ["s.[NOTES]", "NULL"]
+    assert row_text.SourceReading("sqlserver", {}).selected(["NOTES", None]) == ["s.[NOTES]", "NULL"]

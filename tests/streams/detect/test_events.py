@@ -32,7 +32,7 @@ def told(
 ) -> Told:
     """Customer, identity, change and former state of each candidate."""
     ids = itertools.count()
-    return detect_events.build_events(
+    changed, moved, refused = detect_events.build_events(
         [(customer, admission.Candidate(uuid, change, 3, was)) for customer, uuid, change, was in candidates],
         rows,
         columns=COLUMNS,
@@ -43,6 +43,8 @@ def told(
         now=NOW,
         new_id=lambda: f"BATCH-{next(ids)}",
     )
+    assert not refused
+    return changed, moved
 
 
 def test_an_event_and_its_snapshot_say_the_same() -> None:

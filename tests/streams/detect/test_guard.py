@@ -230,7 +230,7 @@ def test_a_shared_uuid_whose_rows_all_leave_is_deleted(world: World) -> None:
 
 
 def test_a_pass_that_is_held_refuses_nothing(hundred: World) -> None:
-    hundred.run("UPDATE ORDERS_UNIFIED SET record_uuid = NULL")
+    hundred.run("UPDATE ORDERS_UNIFIED SET record_uuid = NULL, [PO NUMBER] = 'another'")
     assert "100%" not in str(held := hundred.detect().held)
     assert held is not None
     assert hundred.errors() == []
