@@ -230,7 +230,7 @@ class Orders:
         def expanded(*, guarded: bool) -> str:
             pieces = reading.selected(columns, guarded=guarded)
             pieces += reading.selected(former, guarded=guarded) if former is not None else []
-            return _expanded(statement, reading, pieces, **marks)
+            return reading.expanded(statement, pieces, **marks)
 
         yielded = 0
         with self._db.read() as session:
@@ -280,18 +280,11 @@ def _guarded(
 ) -> list[database.Fields]:
     """The rows of one chunk; with guarded cells if one of them is a BLOB."""
     try:
-        expanded = _expanded(statement, reading, selected(False), marks=len(marks))
+        expanded = reading.expanded(statement, selected(False), marks=len(marks))
         return list(session.stream(expanded, tuple(marks)))
     except errors.Unreadable:
-        expanded = _expanded(statement, reading, selected(True), marks=len(marks))
+        expanded = reading.expanded(statement, selected(True), marks=len(marks))
         return list(session.stream(expanded, tuple(marks)))
-
-
-def _expanded(statement: str, reading: row_text.SourceReading, texts: Sequence[str], **marks: int) -> str:
-    """A statement with the expressions that it asks for."""
-    given = {"uuid_text": reading.uuid_text, "plain_text": reading.plain_text, "texts": ", ".join(texts)}
-    wanted = sql.placeholders(statement)
-    return sql.expand(statement, **{name: text for name, text in given.items() if name in wanted}, **marks)
 
 
 def settle(session: database.Session, ends: Sequence[End], now: datetime) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import sql
 from connectors import database
 from connectors.tables import chunks
 from schemas import identity
@@ -89,6 +90,12 @@ class SourceReading:
             return ["NULL" if name is None else f"s.{identifiers.quote(name)}" for name in columns]
         cells = ["NULL" if name is None else self._cell(name, guarded=guarded) for name in columns]
         return [f"CAST(json_array({', '.join(some)}) AS BLOB)" for some in chunks.batched(cells, ARGUMENTS)]
+
+    def expanded(self, statement: str, texts: Sequence[str], **marks: int) -> str:
+        """A statement with the expressions that it asks for; `texts` are its select list."""
+        given = {"uuid_text": self.uuid_text, "plain_text": self.plain_text, "texts": ", ".join(texts)}
+        wanted = sql.placeholders(statement)
+        return sql.expand(statement, **{name: text for name, text in given.items() if name in wanted}, **marks)
 
     def joined(self, parts: Sequence[Any]) -> str:
         """The canonical text, joined from the values of the select list."""
