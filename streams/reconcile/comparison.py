@@ -29,6 +29,8 @@ from streams.reconcile.expected import Expectations, Expected
 
 # The fields of differences that no column has: the item of an order, and the version of a size.
 ITEM, VERSION = "(item)", "(version)"
+# As the ledger writes its columns; json.dumps makes an encoder at each call.
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Odd(StrEnum):
@@ -324,10 +326,10 @@ class Comparison:
         return frozenset(c.id for c in self.expectations.mappings.board.columns if c.staging not in known)
 
 
-@functools.lru_cache(maxsize=65_536)  # the orders of a season share most of their values
+@functools.lru_cache(maxsize=16_384)  # the orders of a season share most of their values
 def _json_of(mappings: Mappings, column_id: str, cell: Cell) -> str:
     """One column of an item as the ledger writes it."""
-    return f'"{column_id}": {json.dumps(mapped.board_value(column_id, cell, mappings), ensure_ascii=False)}'
+    return f'"{column_id}": {_ENCODE(mapped.board_value(column_id, cell, mappings))}'
 
 
 def _of_order(order: Order) -> _Wanted:
