@@ -94,7 +94,7 @@ def test_the_whole_history_of_an_order_in_the_order_of_time(world: World, settin
         ("S", 1, 9),
     }
     assert seen.now[0].startswith("state    IN_SYNC: newest version 1, 1 settled")
-    assert seen.now[1].startswith("board    item 77")
+    assert seen.now[1].startswith("board    item 9000000001")
     assert seen.now[2].startswith("settled  version 1, since 2026-")
     assert seen.now[3] == "source   the row differs from the settled version in 2 columns"
 
