@@ -1,9 +1,18 @@
 -- name: settled_orders
 -- The snapshot rows of these orders, with the staged row of the settled version.
-SELECT p.record_uuid, p.customer, p.[AAG ORDER NUMBER] AS order_number, p.version, p.settled_version, p.row_hash AS known_hash, p.sync_state,
+SELECT p.record_uuid, p.customer, p.version, p.settled_version, p.row_hash AS known_hash, p.sync_state,
   s.stg_id, CAST(s.stg_batch_id AS NVARCHAR(36)) AS batch_id, s.row_hash, s.source_row, s.update_operation,
   s.[CUSTOMER] AS staged_customer
 FROM ORDERS_UNIFIED_SNAPSHOT AS p
+LEFT JOIN STG_MON_CustMasterSchedule AS s ON s.source_uuid = p.record_uuid AND s.version = p.settled_version
+WHERE p.record_uuid IN ({marks})
+
+-- name: last_rows
+-- The source row of the newest version of each of these orders that is staged, or of the settled one.
+SELECT p.record_uuid, p.customer, p.[AAG ORDER NUMBER] AS order_number,
+  COALESCE(n.source_row, s.source_row) AS source_row
+FROM ORDERS_UNIFIED_SNAPSHOT AS p
+LEFT JOIN STG_MON_CustMasterSchedule AS n ON n.source_uuid = p.record_uuid AND n.version = p.version
 LEFT JOIN STG_MON_CustMasterSchedule AS s ON s.source_uuid = p.record_uuid AND s.version = p.settled_version
 WHERE p.record_uuid IN ({marks})
 

@@ -15,6 +15,7 @@ from connectors.monday import board_values
 from schemas import bindings, detection, items, workers
 from schemas.batches import SyncState
 from streams.commands import pushdown
+from streams.detect import plans
 from streams.diagnosis.troubles import Diagnosis, Severity
 from streams.runtime import status as statuses
 from streams.sync import plan
@@ -58,7 +59,7 @@ def mistakes(texts: Sequence[str]) -> None:
 def detected(report: detection.PassReport) -> None:
     """Prints the result of one pass."""
     if report.held is not None:
-        console.print(f"[red]guard stop[/] {escape(report.held)}", soft_wrap=True)
+        console.print(f"[red]guard stop[/] {escape(report.held)}. {escape(plans.way_out(report.plan))}", soft_wrap=True)
         return
     changes = ", ".join(f"{n} {change.value.lower()}" for change, n in report.changes.items()) or "no change"
     rest = f", {report.deferred} deferred to later passes" if report.deferred else ""
