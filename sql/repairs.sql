@@ -45,3 +45,29 @@ SELECT COUNT(*) AS n FROM ORDERS_UNIFIED_SNAPSHOT WHERE sync_state = 'WAITING' A
 -- Has an order detected once more whose tables do not prove that it is in sync: an empty hash differs from every row.
 UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', planned_mutations = 0, sync_state = 'WAITING'
 WHERE record_uuid = ? AND row_hash <> 'DELETED'
+
+-- name: forget_staged
+-- Removes staged versions of an order that no pass can have given.
+DELETE FROM STG_MON_CustMasterSchedule WHERE source_uuid = ? AND version > ?
+
+-- name: forget_staged_sizes
+-- The same for its sizes.
+DELETE FROM STG_MON_CustMasterSchedule_Subitems WHERE source_uuid = ? AND version > ?
+
+-- name: void_production
+-- An order that production has in such a version: any later version replaces it.
+UPDATE MON_CustMasterSchedule SET version = 0 WHERE source_uuid = ? AND version > ?
+
+-- name: void_production_sizes
+-- The same for its sizes.
+UPDATE MON_CustMasterSchedule_Subitems SET version = 0 WHERE record_uuid = ? AND version > ?
+
+-- name: void_ledger
+-- The same for its item and subitems.
+UPDATE SYNC_Ledger SET version = 0 WHERE record_uuid = ? AND version > ?
+
+-- name: void_snapshot
+-- The same for its snapshot row; the next pass detects the order again, and no failure of such a version counts.
+UPDATE ORDERS_UNIFIED_SNAPSHOT SET row_hash = '', planned_mutations = 0, sync_state = 'WAITING', version = 0,
+  settled_version = 0, failed_version = 0
+WHERE record_uuid = ? AND row_hash <> 'DELETED'

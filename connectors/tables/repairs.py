@@ -108,6 +108,18 @@ class Repairs:
                 for some in chunks.batched(record_uuids)
             )
 
+    def forget_future(self, record_uuids: Sequence[str], newest: int) -> None:
+        """Voids every version above `newest`, the last pass, that a table has of these orders: no pass gave it.
+
+        The next pass detects them again, with a version that replaces what was written so.
+        """
+        with self._db.write() as session:
+            for name in (
+                "forget_staged", "forget_staged_sizes", "void_production", "void_production_sizes", "void_ledger",
+            ):  # fmt: skip
+                session.execute_many(STATEMENTS[name], [(uuid, newest) for uuid in record_uuids])
+            session.execute_many(STATEMENTS["void_snapshot"], [(uuid,) for uuid in record_uuids])
+
     def detect_again(self, record_uuids: Sequence[str]) -> None:
         """Has the next pass detect these orders once more."""
         with self._db.write() as session:
