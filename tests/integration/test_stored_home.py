@@ -51,7 +51,8 @@ FACTS = (
 )  # fmt: skip
 FAMILIES = ("hold", "replay", "worker")
 # Named values and files that a home of today has besides.
-NEWER_FACTS, NEWER_FILES = {"binding"}, {"binding.json"}
+NEWER_FACTS = {"binding", "detect.mapping", "detect.plan", "detect.shown", "verify.round"}
+NEWER_FILES = {"binding.json"}
 TABLES = (
     "ORDERS_UNIFIED", "ORDERS_UNIFIED_SNAPSHOT", "STG_MON_CustMasterSchedule", "STG_MON_CustMasterSchedule_Subitems",
     "MON_CustMasterSchedule", "MON_CustMasterSchedule_Subitems", "ERR_MON_CustMasterSchedule",
