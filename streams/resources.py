@@ -70,15 +70,8 @@ def new_id() -> str:
 
 
 def last_versions(tables: repairs.Repairs, record_uuids: Sequence[str]) -> dict[str, detect_plans.Known]:
-    """The settled versions of these orders, by identity. Raises Transient."""
-    return {
-        uuid: detect_plans.Known(
-            settled.customer,
-            settled.order_number,
-            None if settled.staged is None or settled.staged.removed else settled.staged.row,
-        )
-        for uuid, settled in tables.settled(record_uuids).items()
-    }
+    """The last versions of these orders, by identity. Raises Transient."""
+    return {uuid: detect_plans.Known(*last) for uuid, last in tables.last_rows(record_uuids).items()}
 
 
 @dataclass

@@ -1,10 +1,12 @@
 """Topics and offsets: create topics, compare them with their specification, read offsets and lag."""
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 
@@ -27,6 +29,12 @@ _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _SILENT = KafkaError(KafkaError._TIMED_OUT)
 _CHECK_EVERY = 0.05  # seconds between two checks of whether the broker knows a topic
 _ASK_AT_MOST = 1.0  # seconds of one request for the topics: a refused login shows only between two requests
+
+
+# librdkafka aborts the process when one of its own threads destroys a client, and Python may collect garbage on such a
+# thread, which runs the callbacks. So no collection ever finds a client: this list keeps each until nothing else does.
+_kept: list[AdminClient] = []
+_keeping = threading.Lock()
 
 
 class TopicMissing(errors.Transient):
@@ -85,7 +93,7 @@ class Admin:
         self._sleep = sleep
         self._watch = client.Watch(bootstrap, noise)
         self._settings = self._watch.settings(security or {})
-        self._client = client.create(AdminClient, self._settings)
+        self._client = _new_client(self._settings)
         self._readers: dict[str, Consumer] = {}
         self._lock = threading.Lock()
 
@@ -179,7 +187,7 @@ class Admin:
     def _renew(self) -> None:
         """Replaces the clients, which may have forgotten every broker; they answer questions and owe nothing."""
         with self._lock:
-            self._client = client.create(AdminClient, self._settings)
+            self._client = _new_client(self._settings)
             self._readers.clear()
 
     def _reader(self, group: str) -> Consumer:
@@ -275,3 +283,14 @@ def _ready(topic: TopicMetadata) -> bool:
 def _ahead(committed: int, start: int, end: int) -> int:
     """The number of offsets that a reader with this committed offset has yet to read."""
     return max(0, end - (start if committed > end else max(committed, start)))
+
+
+def _new_client(settings: dict[str, Any]) -> AdminClient:
+    """A new client. Destroys, on this thread, those that are not in use any more."""
+    with _keeping:
+        for at in reversed(range(len(_kept))):
+            if sys.getrefcount(_kept[at]) <= 2:  # The list, and the argument of this call.
+                del _kept[at]
+        made = client.create(AdminClient, settings)
+        _kept.append(made)
+    return made

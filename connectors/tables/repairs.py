@@ -34,7 +34,6 @@ class Settled(Model):
 
     record_uuid: str
     customer: str
-    order_number: str = ""
     version: int
     newest: int
     known_hash: str
@@ -54,6 +53,22 @@ class Repairs:
         with self._db.read() as session:
             rows = chunks.query(session, STATEMENTS["settled_orders"], record_uuids)
         return {str(row["record_uuid"]): _settled(row) for row in rows}
+
+    def last_rows(self, record_uuids: Sequence[str]) -> dict[str, tuple[str, str, dict[str, Cell] | None]]:
+        """Customer, order number and source row of the last version of these orders; None for a row that is not kept.
+
+        A removal has no row.
+        """
+        with self._db.read() as session:
+            rows = chunks.query(session, STATEMENTS["last_rows"], record_uuids)
+        return {
+            str(row["record_uuid"]): (
+                row["customer"] or "",
+                row["order_number"] or "",
+                json.loads(row["source_row"]) if row["source_row"] else None,
+            )
+            for row in rows
+        }
 
     def in_source(self, record_uuids: Sequence[str]) -> set[str]:
         """Those of these identities that the source has now."""
@@ -93,6 +108,18 @@ class Repairs:
                 for some in chunks.batched(record_uuids)
             )
 
+    def forget_future(self, record_uuids: Sequence[str], newest: int) -> None:
+        """Voids every version above `newest`, the last pass, that a table has of these orders: no pass gave it.
+
+        The next pass detects them again, with a version that replaces what was written so.
+        """
+        with self._db.write() as session:
+            for name in (
+                "forget_staged", "forget_staged_sizes", "void_production", "void_production_sizes", "void_ledger",
+            ):  # fmt: skip
+                session.execute_many(STATEMENTS[name], [(uuid, newest) for uuid in record_uuids])
+            session.execute_many(STATEMENTS["void_snapshot"], [(uuid,) for uuid in record_uuids])
+
     def detect_again(self, record_uuids: Sequence[str]) -> None:
         """Has the next pass detect these orders once more."""
         with self._db.write() as session:
@@ -103,7 +130,6 @@ def _settled(row: dict[str, Any]) -> Settled:
     return Settled(
         record_uuid=str(row["record_uuid"]),
         customer=row["customer"] or "",
-        order_number=row["order_number"] or "",
         version=int(row["settled_version"]),
         newest=int(row["version"]),
         known_hash=row["known_hash"],

@@ -15,6 +15,7 @@ from connectors.monday import board_values
 from schemas import bindings, detection, items, workers
 from schemas.batches import SyncState
 from streams.commands import pushdown
+from streams.detect import plans
 from streams.diagnosis.troubles import Diagnosis, Severity
 from streams.runtime import status as statuses
 from streams.sync import plan
@@ -58,12 +59,12 @@ def mistakes(texts: Sequence[str]) -> None:
 def detected(report: detection.PassReport) -> None:
     """Prints the result of one pass."""
     if report.held is not None:
-        console.print(f"[red]guard stop[/] {escape(report.held)}", soft_wrap=True)
+        console.print(f"[red]guard stop[/] {escape(report.held)}. {escape(plans.way_out(report.plan))}", soft_wrap=True)
         return
     changes = ", ".join(f"{n} {change.value.lower()}" for change, n in report.changes.items()) or "no change"
     rest = f", {report.deferred} deferred to later passes" if report.deferred else ""
     rest += f", {report.excluded} excluded" if report.excluded else ""
-    rest += f", {report.refused} refused for their identity" if report.refused else ""
+    rest += f", {report.refused} refused" if report.refused else ""
     rest += f", {report.on_hold} of customers on hold ignored" if report.on_hold else ""
     plain(f"pass {report.number}: {report.scanned} rows, {changes}; {report.emitted} events emitted{rest}")
 
@@ -143,7 +144,7 @@ def _orders(current: statuses.Status) -> None:
     customers = {one.customer: one.orders for one in current.customers}
     console.print(states_table("Orders of ORDERS_UNIFIED by customer", customers, rows=False))
     rest = f", {current.undetected} not detected yet" if current.undetected else ""
-    rest += f", {current.refused} refused for their identity" if current.refused else ""
+    rest += f", {current.refused} refused (`ordersync errors`)" if current.refused else ""
     plain(f"source      {current.source_rows} rows{rest}")
 
 

@@ -66,7 +66,7 @@ def accepted(result: plans.Accepted) -> None:
     """Prints what came of an accepted plan, and what is held now."""
     show.plain(f"plan {result.plan.id}: {result.effect}")
     if result.report.held is not None:
-        show.console.print(f"[red]guard stop[/] {escape(result.report.held)}", soft_wrap=True)
+        show.detected(result.report)
 
 
 def actions(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:

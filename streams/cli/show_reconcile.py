@@ -53,7 +53,7 @@ def _tables(report: verify.TablesReport) -> None:
     if report.undetected:
         show.plain(f"{report.undetected} of the waiting rows are not detected yet")
     if report.refused:
-        show.plain(f"{report.refused} of the failed rows are refused for their identity: `ordersync errors`")
+        show.plain(f"{report.refused} of the failed rows are refused before they are compared: `ordersync errors`")
     for finding in report.wrong[: show.MOST]:
         show.console.print(f"[red]✗[/] {escape(str(finding))}", soft_wrap=True)
     if len(report.wrong) > show.MOST:

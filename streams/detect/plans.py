@@ -236,9 +236,11 @@ def require_same(plan_id: str, now: str) -> None:
         )
 
 
-def held_text(plan: detection.Plan) -> str:
-    """The reason of a guard stop with the way out, for a log line and `ordersync status`."""
-    return f"{plan.reason}. `ordersync plan` shows it; if it is right: `ordersync accept {plan.id}`"
+def way_out(plan_id: str | None) -> str:
+    """What an operator can do about a guard stop. Without a plan, the source or the mapping has to be corrected."""
+    if plan_id is None:
+        return "correct ORDERS_UNIFIED or board.yaml: the next pass goes on by itself"
+    return f"`ordersync plan` shows the changes; if they are right: `ordersync accept {plan_id}`"
 
 
 def _of(draft: Draft, change: events.Change) -> Iterator[Row]:

@@ -178,7 +178,7 @@ class Detector:
     ) -> detection.PassReport:
         """Emits what the guard lets pass: everything, or what an operator has accepted."""
         if plan is not None:
-            self._note_held(plans.held_text(plan), plan.id)
+            self._note_held(plan.reason, plan.id)
         elif found.chosen is None:
             self._note_held(None, None)
         self._admit(found, found.tally if plan is None else found.accepted_tally)
@@ -198,7 +198,7 @@ class Detector:
             found.number,
             started,
             found,
-            held=None if plan is None else plans.held_text(plan),
+            held=None if plan is None else plan.reason,
             plan=None if plan is None else plan.id,
             emitted=emitted,
             excluded=excluded,

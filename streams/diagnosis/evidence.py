@@ -7,6 +7,7 @@ from typing import Any
 from schemas import detection, workers
 from schemas.base import Model
 from streams import attention, retry
+from streams.detect import plans
 from streams.detect import step as detect
 from streams.diagnosis import heartbeat
 from streams.resources import Resources, utcnow
@@ -26,8 +27,8 @@ class FailedPass(Model):
 class Evidence(Model):
     """What the tables say at one time (UTC). `wrong`: by verify and audit, the number of findings of the last one.
 
-    `failures`: open ERR rows by code; `held`: the reason of a guard stop; `retries_paused`: the breaker, in words;
-    `asked`: the attentions by name.
+    `failures`: open ERR rows by code; `held`: the reason of a guard stop, `plan`: the id of what it holds;
+    `retries_paused`: the breaker, in words; `asked`: the attentions by name.
     """
 
     at: datetime
@@ -35,6 +36,7 @@ class Evidence(Model):
     last_pass: datetime | None = None
     failed_pass: FailedPass | None = None
     held: str | None = None
+    plan: str | None = None
     wrong: dict[str, int] = {}
     failures: dict[str, int] = {}
     retries_paused: str | None = None
@@ -54,6 +56,7 @@ def collect(parts: Resources) -> Evidence:
         last_pass=None if last is None else detection.PassReport.model_validate(last).finished_at,
         failed_pass=None if failed is None else FailedPass.model_validate(failed),
         held=state.get(detect.HELD),
+        plan=state.get(plans.NAME),
         wrong={name: int(summary["wrong"]) for name, summary in found.items() if summary is not None},
         failures=parts.failures.counts(),
         retries_paused=None if retries.code is None else str(retries),

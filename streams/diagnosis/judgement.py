@@ -8,6 +8,7 @@ from connectors.monday import api_version
 from schemas import workers
 from schemas.mappings import MappingError
 from streams import topics
+from streams.detect import plans
 from streams.diagnosis import evidence as known
 from streams.diagnosis import heartbeat
 from streams.diagnosis.troubles import Diagnosis, Part, Severity, Trouble, diagnosis
@@ -136,8 +137,7 @@ def _paused(evidence: known.Evidence) -> Iterator[Trouble]:
 
 def _waiting_for_an_operator(evidence: known.Evidence) -> Iterator[Trouble]:
     if evidence.held is not None:
-        action = "`ordersync plan` shows the changes, `ordersync accept PLAN` accepts them"
-        yield _person(Part.GUARD, evidence.held, action)
+        yield _person(Part.GUARD, evidence.held, plans.way_out(evidence.plan))
     for name, wrong in evidence.wrong.items():
         if wrong:
             subject, action = LISTS[name]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from connectors import errors, kafka
 from streams.archive import wiring
 from streams.delivery import exits, health
+from streams.detect import plans
 from streams.diagnosis import deadline, evidence, heartbeat
 from streams.reconcile.lost_events import LostEventSweep
 from streams.resources import Resources, utcnow
@@ -73,7 +74,7 @@ def _passes(parts: Resources, every: float, stop: threading.Event) -> None:
                 report = passes.one_pass(parts, detector)
             # Once a stop: the text counts the changes of now, so it may differ from pass to pass.
             if report.held is not None and not held:
-                log.error("the guard stopped detection: %s", report.held)
+                log.error("the guard stopped detection: %s. %s", report.held, plans.way_out(report.plan))
             held = report.held is not None
             between.go_on()
             # A short pause, so that deferred changes are admitted soon after the admission window has room.

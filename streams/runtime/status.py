@@ -28,11 +28,11 @@ class Status(Model):
     """The values of `ordersync status`. All states, `undetected` and `refused` add up to `source_rows`.
 
     `in_doubt`: requests without an answer, the oldest `in_doubt_since`; `parked`: orders that wait for them;
-    `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop; `holds`:
-    customer holds; `compared`: the round of slices; `failures`: open ones by code; `warnings`: of orders in production,
-    by column; `rows`: the sizes of the tables that grow with every change; `calls_today`: of this UTC day;
-    `api_version`: how long the API supports the pinned version; `binding`: None before the home is bound; `troubles`:
-    what is wrong with the service, the gravest first.
+    `unarchived`: customers whose newest archived snapshot is still due; `held`: the reason of a guard stop, `plan`:
+    the id of what it holds; `holds`: customer holds; `compared`: the round of slices; `failures`: open ones by
+    code; `warnings`: of orders in production, by column; `rows`: the sizes of the tables that grow with every
+    change; `calls_today`: of this UTC day; `api_version`: how long the API supports the pinned version; `binding`:
+    None before the home is bound; `troubles`: what is wrong with the service, the gravest first.
     """
 
     source_rows: int
@@ -47,6 +47,7 @@ class Status(Model):
     parked: int
     last_pass: detection.PassReport | None
     held: str | None
+    plan: str | None
     holds: tuple[hold.Hold, ...]
     unarchived: tuple[archive_queue.QueuedSnapshot, ...]
     verified: dict[str, Any] | None
@@ -100,6 +101,7 @@ def collect(parts: Resources) -> Status:
         parked=len(parts.state.all_of(PARKED)),
         last_pass=None if last is None else detection.PassReport.model_validate(last),
         held=known.held,
+        plan=known.plan,
         holds=tuple(hold.holds(parts.state).values()),
         unarchived=tuple(archive_queue.read(parts.state).values()),
         verified=parts.state.get(verify_timer.LAST),

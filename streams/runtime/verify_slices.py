@@ -54,8 +54,7 @@ class Round(Model):
     def __str__(self) -> str:
         told = f"{self.rows:,} rows compared cell by cell since {self.since:%H:%M} UTC"
         if self.ended is not None:
-            told += f"; the round before: {self.compared:,} rows in {self.took / 60:.1f} min, "
-            told += f"{100 * self.share:.1f} % of a core"
+            told += f"; before that all {self.compared:,} in {self.took:,.0f} s"
         orders = len(self.wrong) + len(self.strays)
         return told + (f"; {orders} orders are wrong: `ordersync verify` lists them" if orders else "")
 

@@ -1,4 +1,4 @@
-"""Six schedules on real processes, on one stage; `make chaos` plays as many as you like."""
+"""Four schedules on real processes, on one stage; `make chaos` plays as many as you like."""
 
 import os
 import subprocess
@@ -17,9 +17,9 @@ from tests.chaos.real.points import PLACES, Point, Strikes
 from tests.chaos.real.schedule import Arm, Author, Schedule
 from tests.chaos.real.stage import ROOT
 
-# Five that take no broker away, hold no writer down and leave no create in doubt: each of these costs 20 to 40 s. And
+# Three that take no broker away, hold no writer down and leave no create in doubt: each of these costs 20 to 40 s. And
 # the first that leaves one in doubt. `make chaos` plays them all.
-SAMPLE = (1, 2, 5, 6, 9, 13)
+SAMPLE = (1, 2, 5, 13)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_source_production_and_board_are_equal_whoever_was_killed(capsys: pytest
     with capsys.disabled():
         print("", *result.told(time.monotonic() - began), sep="\n")
     assert result.holds, "\n".join(f"seed {seed}\n{one}" for seed, one in result.verdicts.items() if not one.holds)
-    assert sum(n for what, n in result.met.items() if what.startswith("died at")) >= 5, "the strikes really struck"
+    assert sum(n for what, n in result.met.items() if what.startswith("died at")) >= 3, "the strikes really struck"
 
 
 def test_a_seed_tells_the_same_story_every_time(author: Author) -> None:

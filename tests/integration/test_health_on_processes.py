@@ -65,7 +65,7 @@ def test_a_guard_stop_asks_for_an_operator_and_a_killed_poller_is_down_while_the
         code, [line] = check(plant)
         assert code == 3
         assert line.startswith("person    guard: ORDERS_UNIFIED is empty")
-        assert "`ordersync detect --accept`" in line
+        assert f"`ordersync accept {plant.parts.state.get('detect.plan')}`" in line
         poller.signal(signal.SIGKILL)
         poller.wait()
         # Its last heartbeat becomes old: the test does not wait for that.

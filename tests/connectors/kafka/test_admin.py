@@ -1,5 +1,7 @@
 """Topics and offsets on a real broker."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -161,3 +163,20 @@ def test_a_broker_that_was_fenced_is_found_again(monkeypatch: pytest.MonkeyPatch
             list(pool.map(lambda admin: admin.reachable(0.5), admins))
             broker.fenced = False
             assert all(pool.map(lambda admin: admin.reachable(60), admins))
+
+
+def test_garbage_collection_destroys_no_client_and_the_next_one_does() -> None:
+    """It may run on a thread of librdkafka, which aborts the process then."""
+    admin = kafka.Admin(NOBODY)
+    known = weakref.ref(admin._client)
+    # A circle, as the traceback of an error makes one.
+    setattr(admin._client, "owner", admin)  # noqa: B010
+    del admin
+    gc.collect()
+    left = known()
+    assert left is not None
+    delattr(left, "owner")
+    del left
+    gc.collect()
+    kafka.Admin(NOBODY)
+    assert known() is None

@@ -117,8 +117,8 @@ CASES: dict[str, tuple[dict[str, Any], Severity, str, str, str]] = {
         DOWN, "worker", "worker-1 has paused orders.synced: orders.db is busy", "`ordersync validate`",
     ),
     "a guard stop": (
-        {"held": "60 of 100 orders were deleted"},
-        PERSON, "guard", "60 of 100 orders were deleted", "`ordersync accept PLAN`",
+        {"held": "60 of 100 orders were deleted", "plan": "8f3a77b210"},
+        PERSON, "guard", "60 of 100 orders were deleted", "`ordersync accept 8f3a77b210`",
     ),
     "findings of verify": (
         {"wrong": {evidence.VERIFIED: 2}},
