@@ -267,6 +267,7 @@ class Verifier:
         judged = [self._judge_state(row, states.of_row(row, explained), facts) for row in rows]
         if thorough:
             self._compare([one for one in judged if one.state in states.ENDED], facts)
+            self._name_cells([one for one in judged if one.state is RowState.NOT_IN_PRODUCTION], facts)
         for one in judged:
             if one.state is not RowState.REFUSED:
                 self._judge_versions(one, facts)
@@ -319,6 +320,18 @@ class Verifier:
                 one.find(findings.kind_of(differences), differences)
             elif not expected.refused and (one.state, expected.excluded) in NO_LONGER:
                 one.find(Kind.CONVERTED_OTHERWISE)
+
+    def _name_cells(self, judged: Sequence[_Judged], facts: _Facts) -> None:
+        """Adds to the findings of rows of which production has another version the cells that differ."""
+        recorded = self.comparison.tables.recorded([one.uuid for one in judged]) if judged else None
+        for one in judged:
+            cells = row_text.cells(one.row.text)
+            is_settled = unreadable.is_readable(cells) and facts.row_hash(one.row.text) == one.row.row_hash
+            if recorded is None or one.finding is None or not is_settled:
+                continue
+            expected = self.comparison.expectations.of(one.uuid, dict(zip(self._watched, cells, strict=True)))
+            differences = self.comparison.differences(expected, recorded, one.customer)
+            one.finding = one.finding.model_copy(update={"differences": tuple(differences)})
 
     def _confirmed(self, suspects: Sequence[_Judged], facts: _Facts) -> Iterator[_Judged]:
         """These rows, without the findings of those that moved while they were read."""

@@ -9,8 +9,9 @@ from schemas.batches import StagingStatus
 from schemas.orders import StagedOrder
 from schemas.versions import Version
 
-# Of events that wait at the same time, a change in the source goes before a retry, and a retry before a repair.
-URGENCY = {events.Cause.LIVE: 0, events.Cause.RETRY: 1, events.Cause.REPLAY: 2}
+# Of events that wait at the same time, a change in the source goes before a retry, a retry before a new conversion of
+# an unchanged row, and that before a repair.
+URGENCY = {events.Cause.LIVE: 0, events.Cause.RETRY: 1, events.Cause.REMAP: 2, events.Cause.REPLAY: 3}
 OVER = (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED)
 
 
@@ -98,5 +99,5 @@ def choose(staged: Sequence[events.OrderStaged], staging: Staging) -> Chosen:
 
 def _is_over(status: StagingStatus, cause: events.Cause) -> bool:
     if status is StagingStatus.API_FAILED:
-        return cause is events.Cause.LIVE
+        return cause not in (events.Cause.RETRY, events.Cause.REPLAY)
     return status in OVER and cause is not events.Cause.REPLAY

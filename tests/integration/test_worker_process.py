@@ -100,9 +100,16 @@ class Plant:
 
 @contextmanager
 def plant_in(
-    folder: Path, broker: str, until: Until, *, seconds: float = 60.0, options: Sequence[str] = ()
+    folder: Path,
+    broker: str,
+    until: Until,
+    *,
+    seconds: float = 60.0,
+    options: Sequence[str] = (),
+    orders: int = 90,
+    **changed: Any,
 ) -> Iterator[Plant]:
-    """`seconds`: the duration of the lease; `options`: of the simulator's command line."""
+    """`seconds`: the duration of the lease; `options`: of the simulator's command line; `changed`: other settings."""
     limits = Resources(settings.Settings(home=folder, monday_minute=2.0)).limits
     simulator = embedded.Simulator(settings.Settings(home=folder), limits, options)
     (folder / "board").mkdir(parents=True)
@@ -115,12 +122,13 @@ def plant_in(
         monday_in_flight=5.0,
         monday_token=simulator_config.TOKEN,
         lease_seconds=seconds,
+        **changed,
     )
     parts = Resources(chosen, bootstrap=broker, monday_url=chosen.monday_url)
     plant = Plant(parts, until, simulator)
     try:
         parts.db.apply_schema(utcnow())
-        setup.fill_with_samples(parts, orders=90, seed=3)
+        setup.fill_with_samples(parts, orders=orders, seed=3)
         parts.ensure_topics()
         yield plant
     finally:

@@ -137,6 +137,20 @@ def test_a_forged_high_version_with_a_wrong_price_everywhere_but_in_the_source_i
     assert kinds(check(world)) == [(findings.Kind.FUTURE, identity(2))]
 
 
+def test_a_version_of_production_that_was_not_settled_is_found_with_the_cells_that_it_changed(world: World) -> None:
+    world.add(row(1), row(2))
+    world.flow()
+    forge = "UPDATE MON_CustMasterSchedule SET version = version + 1"
+    world.run(f"{forge}, [CUSTOMER PRICE] = '1.0000' WHERE source_uuid = ?", identity(1))
+    world.run(f"{forge} WHERE source_uuid = ?", identity(2))
+    found = check(world)
+    assert kinds(found) == [(findings.Kind.NOT_IN_PRODUCTION, identity(number)) for number in (1, 2)]
+    named = [{(one.column, one.expected, one.production) for one in wrong.differences} for wrong in found.wrong]
+    # Sizes have the version of their order in production.
+    versions = {(comparison.VERSION, "2", "1")}
+    assert named == [{("CUSTOMER PRICE", "12.5", "1")} | versions, versions]
+
+
 def test_rows_of_other_programs_are_counted_and_left_alone(world: World) -> None:
     world.add(row(1))
     world.flow()

@@ -183,6 +183,7 @@ async def test_what_failed_is_left_alone_until_it_is_retried(tmp_path: Path) -> 
         assert failed(*emitted) == [("RecordInvalidException", None)]
         at.failed(*emitted)
         assert await at.again(one) == []
+        assert await at.again(one, cause=events.Cause.REMAP) == []
         assert synced(*await at.again(one, cause=events.Cause.RETRY, attempt=1)) == [3]
         assert at.sizes(1) == {"S": 1, "M": 2}
 
@@ -324,16 +325,17 @@ def owned(source: str):  # type: ignore[no-untyped-def]
 
 
 @timeless
-async def test_live_changes_go_before_retries_before_replays(tmp_path: Path) -> None:
+async def test_live_changes_go_before_retries_before_remapped_rows_before_replays(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
-        orders = [order(1), order(2), order(3)]
+        orders = [order(1), order(2), order(3), order(4)]
         at.stage(*orders)
-        causes = (events.Cause.REPLAY, events.Cause.RETRY, events.Cause.LIVE)
+        causes = (events.Cause.REPLAY, events.Cause.REMAP, events.Cause.RETRY, events.Cause.LIVE)
+        assert set(causes) == set(events.Cause)
         batch = [event(one, cause) for one, cause in zip(orders, causes, strict=True)]
         chosen = select.choose(batch, at.syncer.staging)
-        assert [one.order.record_uuid for one in chosen.work] == [uuid(3), uuid(2), uuid(1)]
+        assert [one.order.record_uuid for one in chosen.work] == [uuid(4), uuid(3), uuid(2), uuid(1)]
         await at.life.step(batch)
-        ids = [int(at.item(number)["id"]) for number in (3, 2, 1)]
+        ids = [int(at.item(number)["id"]) for number in (4, 3, 2, 1)]
         assert ids == sorted(ids)
 
 
