@@ -1,4 +1,4 @@
-"""verify --fix on real tables without a board: which event repairs what, what is left alone, and plans that are kept."""
+"""verify --fix on real tables without a board: which event repairs what, what is left alone, plans that are kept."""
 
 import json
 from collections.abc import Iterator, Sequence
