@@ -9,8 +9,9 @@ from schemas.batches import StagingStatus
 from schemas.orders import StagedOrder
 from schemas.versions import Version
 
-# Of events that wait at the same time, a change in the source goes before a retry, and a retry before a repair.
-URGENCY = {events.Cause.LIVE: 0, events.Cause.RETRY: 1, events.Cause.REPLAY: 2}
+# Of events that wait at the same time, a change in the source goes before a retry, a retry before an order that the
+# mapping changed, and that before a repair.
+URGENCY = {events.Cause.LIVE: 0, events.Cause.RETRY: 1, events.Cause.REMAP: 2, events.Cause.REPLAY: 3}
 OVER = (StagingStatus.PROMOTED, StagingStatus.SUPERSEDED)
 
 

@@ -324,16 +324,17 @@ def owned(source: str):  # type: ignore[no-untyped-def]
 
 
 @timeless
-async def test_live_changes_go_before_retries_before_replays(tmp_path: Path) -> None:
+async def test_live_changes_go_before_retries_before_new_mappings_before_replays(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
-        orders = [order(1), order(2), order(3)]
+        orders = [order(1), order(2), order(3), order(4)]
         at.stage(*orders)
-        causes = (events.Cause.REPLAY, events.Cause.RETRY, events.Cause.LIVE)
+        causes = (events.Cause.REPLAY, events.Cause.REMAP, events.Cause.RETRY, events.Cause.LIVE)
+        assert sorted(causes) == sorted(events.Cause), "each has its turn"
         batch = [event(one, cause) for one, cause in zip(orders, causes, strict=True)]
         chosen = select.choose(batch, at.syncer.staging)
-        assert [one.order.record_uuid for one in chosen.work] == [uuid(3), uuid(2), uuid(1)]
+        assert [one.order.record_uuid for one in chosen.work] == [uuid(4), uuid(3), uuid(2), uuid(1)]
         await at.life.step(batch)
-        ids = [int(at.item(number)["id"]) for number in (3, 2, 1)]
+        ids = [int(at.item(number)["id"]) for number in (4, 3, 2, 1)]
         assert ids == sorted(ids)
 
 
