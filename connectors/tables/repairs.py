@@ -63,8 +63,8 @@ class Repairs:
             rows = chunks.query(session, STATEMENTS["last_rows"], record_uuids)
         return {
             str(row["record_uuid"]): (
-                row["customer"] or "",
-                row["order_number"] or "",
+                row_text.shown(row["customer"]) or "",
+                row_text.shown(row["order_number"]) or "",
                 json.loads(row["source_row"]) if row["source_row"] else None,
             )
             for row in rows
