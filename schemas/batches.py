@@ -58,3 +58,8 @@ class SyncState(StrEnum):
     FAILED = "FAILED"
     HELD = "HELD"
     EXCLUDED = "EXCLUDED"
+
+    @classmethod
+    def read(cls, stored: object) -> "SyncState":
+        """The state in a cell. What is none counts as failed: verify names the row, and a person must see to it."""
+        return cls.__members__.get(stored, cls.FAILED) if isinstance(stored, str) else cls.FAILED

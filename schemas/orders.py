@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import Cell, Model, Origin
 from schemas.batches import StagingStatus
@@ -38,9 +38,22 @@ def stored_problems(problems: Sequence[Problem]) -> str | None:
     return _PROBLEMS.dump_json(tuple(problems)).decode() if problems else None
 
 
-def read_problems(stored: str | None) -> tuple[Problem, ...]:
-    """The problems that `stored_problems` wrote."""
-    return _PROBLEMS.validate_json(stored) if stored else ()
+def read_problems(stored: object) -> tuple[Problem, ...]:
+    """The problems that `stored_problems` wrote; one problem that says so for what another program wrote there."""
+    if not stored:
+        return ()
+    try:
+        return _PROBLEMS.validate_json(stored if isinstance(stored, str) else b"")
+    except ValidationError:
+        return (
+            Problem(
+                column="(warnings)",
+                value=(stored.decode(errors="backslashreplace") if isinstance(stored, bytes) else str(stored))[:200],
+                reason="the stored warnings cannot be read",
+                advice="The next version of the order writes them anew",
+                severity=Severity.WARNING,
+            ),
+        )
 
 
 class Order(Model):

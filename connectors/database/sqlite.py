@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ _ADVICE = {
 # The prepared statements that a connection keeps: more than ordersync has.
 STATEMENTS = 512
 _TRY_EVERY = 0.01  # seconds
+# What the driver says of a text that is no UTF-8; it has no code.
+_UNDECODABLE = "Could not decode to UTF-8"
 _NO_SUCH_NAME = ("no such table", "no such column", "no such view", "has no column named")
 
 
@@ -184,12 +187,12 @@ class _SqliteSession:
         cursor = self._run(statement, params)
         names = [column[0] for column in cursor.description]
         with self._translated:
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+            return [dict(zip(names, row, strict=True)) for row in self._fetched(cursor)]
 
     def value(self, statement: str, params: Sequence[database.Value] = ()) -> Any:
         with closing(self._run(statement, params)) as cursor, self._translated:
-            row = cursor.fetchone()
-        return row[0] if row else None
+            rows = self._fetched(cursor, 1)
+        return rows[0][0] if rows else None
 
     def stream(
         self, statement: str, params: Sequence[database.Value] = (), size: int = 1000
@@ -208,10 +211,26 @@ class _SqliteSession:
         while True:
             self._refuse_if_ended()
             with self._translated:
-                rows = cursor.fetchmany(size)
+                rows = self._fetched(cursor, size)
             if not rows:
                 return
             yield from rows
+
+    def _fetched(self, cursor: sqlite3.Cursor, most: int | None = None) -> list[database.Fields]:
+        """The next rows, at most so many. In a table that we did not make, a text may be no UTF-8: it is escaped.
+
+        The driver refuses the row of such a text and stays at it. Only a connection that has met one escapes, because
+        that takes longer for every text.
+        """
+        rows: list[database.Fields] = []
+        try:
+            rows.extend(islice(cursor, most))
+        except sqlite3.OperationalError as error:
+            if _UNDECODABLE not in str(error):
+                raise
+            self._connection.text_factory = _escaped
+            rows.extend(islice(cursor, None if most is None else most - len(rows)))
+        return rows
 
     def _run(self, statement: str, params: Sequence[database.Value]) -> sqlite3.Cursor:
         self._refuse_if_ended()
@@ -221,6 +240,10 @@ class _SqliteSession:
     def _refuse_if_ended(self) -> None:
         if self._ended:
             raise RuntimeError("this transaction has ended")
+
+
+def _escaped(text: bytes) -> str:
+    return text.decode(errors="backslashreplace")
 
 
 def _checked(params: Sequence[database.Value]) -> Sequence[database.Value]:

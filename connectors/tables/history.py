@@ -51,11 +51,11 @@ class History:
     def staged(self, record_uuid: str) -> list[Row]:
         """The staged versions, the oldest first; `sizes` is their number of sizes, `batch` the row of their batch."""
         with self._db.read() as session:
-            rows = session.query(STATEMENTS["staged"], (record_uuid,))
+            rows = [_shown(row) for row in session.query(STATEMENTS["staged"], (record_uuid,))]
             sizes = {row["version"]: row["sizes"] for row in session.query(STATEMENTS["staged_sizes"], (record_uuid,))}
             for row in rows:
                 batch = chunks.first(session, STATEMENTS["batch"], (row["batch_id"],))
-                row |= {"sizes": sizes.get(row["version"], 0), "batch": batch}
+                row |= {"sizes": sizes.get(row["version"], 0), "batch": None if batch is None else _shown(batch)}
         return rows
 
     def requests(self, record_uuid: str, version: int, since: str, until: str) -> list[Row]:
@@ -73,7 +73,7 @@ class History:
     def errors(self, record_uuid: str) -> list[Row]:
         """Every failure of the order and of its sizes, open or ended."""
         with self._db.read() as session:
-            return session.query(STATEMENTS["errors"], (record_uuid, record_uuid))
+            return [_shown(row) for row in session.query(STATEMENTS["errors"], (record_uuid, record_uuid))]
 
     def production(self, record_uuid: str) -> Row | None:
         """The order in production; None when it is not there."""
@@ -91,4 +91,10 @@ class History:
 
     def _first(self, name: str, record_uuid: str) -> Row | None:
         with self._db.read() as session:
-            return chunks.first(session, STATEMENTS[name], (record_uuid,))
+            row = chunks.first(session, STATEMENTS[name], (record_uuid,))
+            return None if row is None else _shown(row)
+
+
+def _shown(row: Row) -> Row:
+    """The row for people. A table that another program wrote may hold bytes and fractions."""
+    return {name: row_text.shown(value) if isinstance(value, bytes | float) else value for name, value in row.items()}

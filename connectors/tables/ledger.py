@@ -8,7 +8,7 @@ from typing import Any
 
 import sql
 from connectors import database
-from connectors.tables import chunks
+from connectors.tables import chunks, row_text
 from connectors.tables import lease as leases
 from schemas import items
 
@@ -125,13 +125,10 @@ def remember_group(session: database.Session, board_id: str, name: str, group_id
 
 
 def _entity(row: dict[str, Any]) -> items.Entity:
-    return items.Entity(
-        record_uuid=row["record_uuid"],
-        size_label=row["size_label"],
-        item_id=row["item_id"],
-        board_id=row["board_id"],
-        name=row["name"],
-        group_name=row["group_name"],
-        columns=json.loads(row["columns_json"]),
-        active=bool(row["active"]),
-    )
+    """An entity, whatever the table holds: of columns that cannot be read nothing is known, so all of them are sent."""
+    names = ("record_uuid", "size_label", "item_id", "board_id", "name", "group_name")
+    texts = {name: row_text.shown(row[name]) or "" for name in names}
+    try:
+        return items.Entity(**texts, columns=json.loads(row["columns_json"]), active=bool(row["active"]))
+    except (TypeError, ValueError):
+        return items.Entity(**texts, columns={}, active=bool(row["active"]))

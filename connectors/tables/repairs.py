@@ -29,7 +29,7 @@ class Staged(Model):
 class Settled(Model):
     """The settled version of an order, 0 for none. `known_hash` and `newest` belong to its last detection.
 
-    `staged` is None when the clean-up has removed the staged row of that version.
+    `staged` is None when the clean-up has removed the staged row of that version, or it cannot be read.
     """
 
     record_uuid: str
@@ -63,8 +63,8 @@ class Repairs:
             rows = chunks.query(session, STATEMENTS["last_rows"], record_uuids)
         return {
             str(row["record_uuid"]): (
-                row["customer"] or "",
-                row["order_number"] or "",
+                row_text.shown(row["customer"]) or "",
+                row_text.shown(row["order_number"]) or "",
                 json.loads(row["source_row"]) if row["source_row"] else None,
             )
             for row in rows
@@ -129,21 +129,25 @@ class Repairs:
 def _settled(row: dict[str, Any]) -> Settled:
     return Settled(
         record_uuid=str(row["record_uuid"]),
-        customer=row["customer"] or "",
-        version=int(row["settled_version"]),
-        newest=int(row["version"]),
-        known_hash=row["known_hash"],
-        state=SyncState(row["sync_state"]),
+        customer=row_text.shown(row["customer"]) or "",
+        version=row_text.number(row["settled_version"]),
+        newest=row_text.number(row["version"]),
+        known_hash=row_text.shown(row["known_hash"]) or "",
+        state=SyncState.read(row["sync_state"]),
         staged=None if row["stg_id"] is None else _staged(row),
     )
 
 
-def _staged(row: dict[str, Any]) -> Staged:
-    return Staged(
-        stg_id=int(row["stg_id"]),
-        batch_id=str(row["batch_id"]),
-        row_hash=row["row_hash"],
-        customer=row["staged_customer"] or row["customer"] or "",
-        removed=row["update_operation"] == "DELETE",
-        row=json.loads(row["source_row"] or "{}"),
-    )
+def _staged(row: dict[str, Any]) -> Staged | None:
+    """The staged version; None for one that cannot be read, which is as if the clean-up had removed it."""
+    try:
+        return Staged(
+            stg_id=int(row["stg_id"]),
+            batch_id=str(row["batch_id"]),
+            row_hash=row["row_hash"],
+            customer=row_text.shown(row["staged_customer"] or row["customer"]) or "",
+            removed=row["update_operation"] == "DELETE",
+            row=json.loads(row["source_row"] or "{}"),
+        )
+    except (TypeError, ValueError):
+        return None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sql
 from connectors import database
@@ -105,7 +105,7 @@ class RowStates:
             for name in ("errors_of", "size_errors_of"):
                 for row in chunks.query(session, STATEMENTS[name], record_uuids):
                     uuid = str(row["record_uuid"])
-                    newest[uuid] = max(newest.get(uuid, 0), _number(row["version"]))
+                    newest[uuid] = max(newest.get(uuid, 0), row_text.number(row["version"]))
         return newest
 
     def alone(self) -> dict[str, list[Stray]]:
@@ -128,7 +128,7 @@ class RowStates:
         """Item id and version of each order in production, by identity; 0 where another program wrote no version."""
         with self._db.read() as session:
             rows = session.stream(STATEMENTS["production_items"])
-            return {str(uuid): (str(item_id), _number(version)) for uuid, item_id, version in rows}
+            return {str(uuid): (str(item_id), row_text.number(version)) for uuid, item_id, version in rows}
 
     def production(self, record_uuids: Sequence[str]) -> tuple[list[dict[str, Cell]], list[dict[str, Cell]]]:
         """These orders in production (the promoted columns and `source_uuid`), and their sizes."""
@@ -148,7 +148,3 @@ def _row(row: database.Fields, reading: row_text.SourceReading, columns: Sequenc
     record_uuid, name, *others = row[:fixed]
     text = reading.joined(row[fixed:]) if columns else ""
     return SourceRow._make((record_uuid, row_text.text_of(name), *others, text))
-
-
-def _number(version: Any) -> int:
-    return version if isinstance(version, int) else 0

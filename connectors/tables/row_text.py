@@ -139,6 +139,11 @@ def shown(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
+def number(value: Any) -> int:
+    """A whole number; 0 for NULL, and for what another program wrote in place of one."""
+    return value if isinstance(value, int) else 0
+
+
 def is_identity(record_uuid: str | None) -> bool:
     """Is this an identity? Snapshot rows of earlier versions may know a text of another length."""
     return record_uuid is not None and len(record_uuid) == 36

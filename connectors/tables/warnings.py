@@ -4,6 +4,7 @@ from collections import Counter
 
 import sql
 from connectors import database
+from connectors.tables import row_text
 from schemas.orders import OrderWarning, read_problems
 
 STATEMENTS = sql.load("warnings")
@@ -22,9 +23,9 @@ class Warnings:
         return [
             OrderWarning(
                 record_uuid=str(row["source_uuid"]),
-                version=int(row["version"]),
-                customer=row["customer"] or "",
-                order_number=row["order_number"] or "",
+                version=row_text.number(row["version"]),
+                customer=row_text.shown(row["customer"]) or "",
+                order_number=row_text.shown(row["order_number"]) or "",
                 problem=problem,
             )
             for row in rows

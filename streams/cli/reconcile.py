@@ -29,19 +29,41 @@ def verify(
     full: Annotated[bool, typer.Option(help="With --board: read the whole board.")] = False,
     fix: Annotated[bool, typer.Option(help="Emit the repairs: a worker carries them out.")] = False,
     wait: Annotated[bool, typer.Option(help="With --fix: wait for the repairs, then verify once more.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="With --fix: only print the repairs, and what they cost.")] = False,
+    apply: Annotated[
+        str | None, typer.Option(metavar="PLAN", help="With --fix: only if the repairs are still those of this plan.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for `ordersync actions`.")] = "",
     within: Within = stall.WITHIN,
     as_json: Json = False,
 ) -> None:
     """Checks that every source row is in sync, waiting, failed, held or excluded, and that it is true; else exit 1."""
     if wait and not fix:
         raise typer.BadParameter("--wait needs --fix: there is nothing to wait for")
+    if (dry_run or apply) and not fix:
+        raise typer.BadParameter("--dry-run and --apply need --fix: without it nothing is repaired")
+    if dry_run and (wait or apply):
+        raise typer.BadParameter("--dry-run emits nothing: leave --wait and --apply out")
     if full and not board:
         raise typer.BadParameter("--full needs --board: it says how much of the board is read")
-    emitted = "emitted repairs stay emitted, and a worker carries them out; the same command continues" if fix else ""
+    emits = fix and not dry_run
+    emitted = "emitted repairs stay emitted, and a worker carries them out; the same command continues" if emits else ""
+    settings = context.obj()
     with _interruptible(emitted), lazy.show_reconcile.progress() as progress:
-        result = lazy.verify.run(
-            context.obj(), board=board, full=full, fix=fix, wait=wait, within=within, progress=progress
-        )
+        if dry_run:
+            result = lazy.verify.dry_run(settings, board=board, full=full, progress=progress)
+        else:
+            result = lazy.verify.run(
+                settings,
+                board=board,
+                full=full,
+                fix=fix,
+                wait=wait,
+                within=within,
+                progress=progress,
+                plan_id=apply,
+                reason=reason,
+            )
     lazy.show_reconcile.verified(result, as_json=as_json)
     if not result.sound:
         raise typer.Exit(Exit.WRONG)

@@ -15,7 +15,7 @@ from streams import progress as reports
 from streams.cli import show
 from streams.commands import replay as replay_command
 from streams.commands import verify as verify_command
-from streams.reconcile import audit, replay, verify
+from streams.reconcile import audit, repair_plan, replay, verify
 
 
 @contextmanager
@@ -45,6 +45,28 @@ def verified(result: verify_command.Result, *, as_json: bool) -> None:
     if result.audited is not None:
         _audited(result.audited)
     _repairs(result)
+    if result.plan is not None:
+        _plan(result.plan)
+        show.plain(f"cost: {result.cost}")
+        again = f"--fix --apply {result.plan.id}"
+        show.plain(f"plan {result.plan.id}: `{again}` in place of --fix --dry-run emits exactly these repairs")
+
+
+def _plan(plan: repair_plan.RepairPlan) -> None:
+    if plan.repairs:
+        table = Table(title=f"{len(plan.repairs)} orders would be repaired")
+        for column in ("by", "mutations", "what was found"):
+            table.add_column(column, overflow="fold")
+        for one in plan.repairs[: show.MOST]:
+            table.add_row(one.way.value, str(one.mutations), escape(one.found))
+        show.console.print(table)
+        if len(plan.repairs) > show.MOST:
+            show.plain(f"and {len(plan.repairs) - show.MOST} more: --json lists them")
+    else:
+        show.plain("nothing would be repaired")
+    for reason, n in Counter(one.reason for one in plan.left).items():
+        show.plain(f"{n} orders would be left alone: {reason.value}")
+    show.lines([f"  {one.found}" for one in plan.left[: show.MOST]])
 
 
 def _tables(report: verify.TablesReport) -> None:
@@ -130,6 +152,8 @@ def _as_json(result: verify_command.Result) -> dict[str, Any]:
         "left_alone": result.left_alone,
         "failed": result.failed,
         "sound": result.sound,
+        "plan": None if result.plan is None else {"id": result.plan.id, **result.plan.model_dump(mode="json")},
+        "cost": None if result.cost is None else result.cost.model_dump(mode="json"),
     }
 
 

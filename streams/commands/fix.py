@@ -1,19 +1,23 @@
-"""`verify --fix`: emits the repairs of what verify and audit found, and waits for them."""
+"""`verify --fix`: plans the repairs of what verify and audit found, emits them, and waits for them."""
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from connectors import kafka
+from connectors.tables import row_text
+from connectors.tables.repairs import Settled
 from mappings import columns, hashing
 from schemas import events
 from streams.commands import stall
 from streams.delivery import consumer
-from streams.detect import holds
+from streams.detect import holds, unreadable
 from streams.progress import Progress
-from streams.reconcile import audit, repair, verify
+from streams.reconcile import audit, lost_events, repair, repair_plan, verify
 from streams.reconcile.findings import Kind
+from streams.reconcile.repair_plan import Reason, Way
 from streams.resources import Resources, new_id, utcnow
 from streams.runtime import passes
 
@@ -26,6 +30,17 @@ SWEEP_PAUSE = 0.5
 _NOT_REPAIRED = {Kind.UNEXPLAINED, Kind.FUTURE, Kind.SUM}
 # What has to leave board and production.
 _REMOVED = {Kind.STILL_IN_PRODUCTION, Kind.NOT_IN_SOURCE, Kind.ITEM_NOT_IN_SOURCE}
+
+
+def _is_extra(one: repair_plan.Subject) -> bool:
+    """Whether board or production has this order, and no source row explains it."""
+    return any(drift.kind is audit.Kind.EXTRA for drift in one.drift) or (
+        one.finding is not None and one.finding.kind in _REMOVED
+    )
+
+
+def _version(order: Settled | None) -> str:
+    return str(order.version if order is not None else 0)
 
 
 def stall_detector(
@@ -50,14 +65,16 @@ class FixLoop:
     stalled: str | None = None
     left_alone: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
-    _tried: set[str] = field(default_factory=set, init=False)
     # The findings that were repaired, in their words.
-    _tried_words: dict[str, str] = field(default_factory=dict, init=False)
+    _tried: dict[str, str] = field(default_factory=dict, init=False)
+    _lost: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._repairer = self.parts.repairer()
-        self._sweep = self.parts.lost_event_sweep()
-        self._lost = 0
+
+    @cached_property
+    def _sweep(self) -> lost_events.LostEventSweep:
+        return self.parts.lost_event_sweep()
 
     def detect_lost(self) -> int:
         """Runs the lost-event sweep and a pass that detects these orders again. Returns how many orders there were."""
@@ -75,68 +92,106 @@ class FixLoop:
         self._lost = lost
         return lost
 
-    def build_repairs(
-        self, verified: verify.TablesReport, audited: audit.BoardReport | None
-    ) -> list[events.OrderChanged]:
-        """The events that repair these findings.
+    def plan(self, verified: verify.TablesReport, audited: audit.BoardReport | None) -> repair_plan.RepairPlan:
+        """What repairs these findings, and what is left alone. Reads the tables; emits and writes nothing.
 
-        A repair that the API has rejected is emitted once more, but only once in a command. A finding that is still the
-        same after its repair is `failed`, and what ordersync did not make is `left_alone`.
+        A repair that the API has rejected is emitted once more. What ordersync did not make is left alone; a finding
+        that is the same as before its repair in this command has failed.
         """
-        wrong = {one.record_uuid: one for one in verified.wrong if one.kind not in _NOT_REPAIRED}
-        drift = audited.drift if audited else ()
-        words = {uuid: str(one) for uuid, one in wrong.items()}
-        for one in drift:
-            words[one.record_uuid] = f"{words[one.record_uuid]}; {one}" if one.record_uuid in words else str(one)
-        self.failed |= {uuid: text for uuid, text in words.items() if self._tried_words.get(uuid) == text}
-        extra = {one.record_uuid for one in drift if one.kind is audit.Kind.EXTRA}
-        extra |= {uuid for uuid, one in wrong.items() if one.kind in _REMOVED}
-        on_board = {one.record_uuid for one in drift} | {g.record_uuid for g in (audited.groups if audited else ())}
-        refused = audit.Refused.of(self.parts.failures, self.parts.repairs).repairs - self._tried
-        self._tried |= refused
-        held = self._repairer.on_hold(sorted({*wrong, *on_board, *refused}), holds.holds(self.parts.state))
-        self.held |= held
-        self.left_alone |= self._not_ours(sorted(extra - held))
-        skipped = held | self.failed.keys() | self.left_alone
-        self._tried_words |= {uuid: text for uuid, text in words.items() if uuid not in skipped}
-        new, resent = self._by_kind(sorted((wrong.keys() | on_board | refused) - extra - skipped), wrong.keys())
+        refused = audit.Refused.of(self.parts.failures, self.parts.repairs).repairs
+        named = [one for one in verified.wrong if one.record_uuid]
+        subjects = repair_plan.subjects(named, audited, refused)
+        settled = self.parts.repairs.settled(sorted(subjects))
+        held = self._repairer.on_hold(sorted(subjects), holds.holds(self.parts.state))
+        extra = {uuid for uuid, one in subjects.items() if _is_extra(one)}
+        unknown = extra - settled.keys() - self.parts.ledger.known(sorted(extra - settled.keys())).keys()
+        left: list[repair_plan.LeftAlone] = []
+        for uuid, one in sorted(subjects.items()):
+            if reason := self._reason(uuid, one, held, unknown):
+                left.append(repair_plan.LeftAlone(record_uuid=uuid, reason=reason, found=one.found))
+        rest = sorted(subjects.keys() - {one.record_uuid for one in left})
+        ways = self._ways([uuid for uuid in rest if uuid not in extra], subjects, settled)
+        repairs: list[repair_plan.Repair] = []
+        for uuid in rest:
+            order, one = settled.get(uuid), subjects[uuid]
+            way, content = ways[uuid] if uuid in ways else (Way.REMOVAL, _version(order))
+            if way is Way.RESEND and (order is None or order.staged is None):
+                left.append(repair_plan.LeftAlone(record_uuid=uuid, reason=Reason.NOTHING, found=one.found))
+                continue
+            repairs.append(
+                repair_plan.Repair(
+                    record_uuid=uuid,
+                    customer=one.customer or (order.customer if order else ""),
+                    way=way,
+                    found=one.found,
+                    content=content,
+                    mutations=1 if way is Way.REMOVAL else one.mutations(self._sizes(order)),
+                )
+            )
+        return repair_plan.RepairPlan(repairs=tuple(repairs), left=tuple(left))
+
+    def build_events(self, plan: repair_plan.RepairPlan) -> list[events.OrderChanged]:
+        """The events of these repairs; the batches of new versions are created here."""
+        self.held |= plan.left_for(Reason.HELD).keys()
+        self.left_alone |= plan.left_for(Reason.UNKNOWN).keys()
+        self.failed |= plan.left_for(Reason.FAILED)
+        self._tried |= {one.record_uuid: one.found for one in plan.repairs}
         return [
-            *self._repairer.source_events(new),
-            *self._repairer.resend_events(resent),
-            *self._repairer.removal_events(dict.fromkeys(sorted(extra - skipped), "")),
+            *self._repairer.source_events(plan.of(Way.NEW)),
+            *self._repairer.resend_events(plan.of(Way.RESEND)),
+            *self._repairer.removal_events(dict.fromkeys(plan.of(Way.REMOVAL), "")),
         ]
 
-    def _not_ours(self, record_uuids: Sequence[str]) -> set[str]:
-        """Those of these orders that neither a snapshot row nor the ledger knows."""
-        settled, known = self.parts.repairs.settled(record_uuids), self.parts.ledger.known(record_uuids)
-        return {uuid for uuid in record_uuids if uuid not in settled and uuid not in known}
+    def _reason(
+        self, uuid: str, one: repair_plan.Subject, held: Collection[str], unknown: Collection[str]
+    ) -> Reason | None:
+        """Why this order is left alone; None if it is repaired."""
+        if one.finding is not None and one.finding.kind in _NOT_REPAIRED and not one.drift and not one.more:
+            return Reason.PERSON
+        if uuid in held:
+            return Reason.HELD
+        if uuid in unknown:
+            return Reason.UNKNOWN
+        return Reason.FAILED if self._tried.get(uuid) == one.found else None
 
-    def _by_kind(self, record_uuids: Sequence[str], wrong: Collection[str]) -> tuple[list[str], list[str]]:
-        """The orders that get a new version from their source rows, and those whose settled version is sent again.
+    def _ways(
+        self,
+        record_uuids: Sequence[str],
+        subjects: Mapping[str, repair_plan.Subject],
+        settled: Mapping[str, Settled],
+    ) -> dict[str, tuple[Way, str]]:
+        """The way of each repair that is no removal, and its content.
 
-        The latter are those that only the board shows otherwise, unless the staged version is not what the source row
-        converts to; and those that have no convertible source row, for the settled version is their last good one.
+        An order gets a new version from its source row. Its settled version is sent again if only the board shows it
+        otherwise, unless the staged version is not what the source row converts to; and if it has no convertible source
+        row, for the settled version is its last good one.
         """
-        comparison, settled = self.parts.comparison(), self.parts.repairs.settled(record_uuids)
+        comparison = self.parts.comparison()
         expectations = comparison.expectations
         watched = columns.watched(expectations.mappings, expectations.size_columns)
         rows = self.parts.orders.rows(record_uuids, watched)
-        new, resent = [], []
+        ways: dict[str, tuple[Way, str]] = {}
         for uuid in record_uuids:
-            order = settled.get(uuid)
-            staged = None if order is None else order.staged
-            if uuid not in rows:
-                resent.append(uuid)
+            order, finding = settled.get(uuid), subjects[uuid].finding
+            resend = Way.RESEND, _version(order)
+            text = rows[uuid][2] if uuid in rows else "[]"
+            cells = row_text.cells(text)
+            if uuid not in rows or not unreadable.is_readable(cells):
+                ways[uuid] = resend
                 continue
-            expected = expectations.of(uuid, dict(zip(watched, hashing.cells(rows[uuid][2]), strict=True)))
-            if staged is not None and (
-                (expected.refused and uuid in wrong)
-                or (uuid not in wrong and comparison.staged_alike(expected, staged.stg_id))
-            ):
-                resent.append(uuid)
-            else:
-                new.append(uuid)
-        return new, resent
+            wrong = finding is not None and finding.kind not in _NOT_REPAIRED
+            staged = None if order is None else order.staged
+            expected = expectations.of(uuid, dict(zip(watched, cells, strict=True)))
+            resends = staged is not None and (
+                expected.refused if wrong else comparison.staged_alike(expected, staged.stg_id)
+            )
+            ways[uuid] = resend if resends else (Way.NEW, hashing.text_hash(text))
+        return ways
+
+    def _sizes(self, order: Settled | None) -> int:
+        """The number of sizes of a settled order."""
+        row = order.staged.row if order is not None and order.staged is not None else {}
+        return sum(bool(row.get(name)) for name in self._repairer.size_columns)
 
     def emit(self, changed: Sequence[events.OrderChanged], *, wait: bool) -> int:
         """Emits these events within the admission window. Returns how many it emitted.

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connectors import database
-from mappings import columns, hashing, sizes
+from connectors.tables import row_text
+from mappings import columns, sizes
 from schemas import detection, texts
 from schemas.base import Cell, Model
 from schemas.batches import StagingStatus
 from schemas.orders import Problem, read_problems
 from streams.detect import events as detect_events
-from streams.detect import holds
+from streams.detect import holds, unreadable
 from streams.resources import Resources, utcnow
 from streams.runtime import connect
 from streams.settings import Settings
@@ -119,7 +120,7 @@ def _order(parts: Resources, row: Row) -> Order:
 
 def _moment(at: Any, version: int | None, what: str, details: dict[str, Cell]) -> Moment:
     given = {name: value for name, value in details.items() if value not in (None, "")}
-    return Moment(at=str(at), version=version, what=what, details=given)
+    return Moment(at=str(at), version=version if isinstance(version, int) else None, what=what, details=given)
 
 
 def _detected_only(snapshot: Row | None, staged: Sequence[Row]) -> Iterator[Moment]:
@@ -131,7 +132,7 @@ def _detected_only(snapshot: Row | None, staged: Sequence[Row]) -> Iterator[Mome
 
 
 def _staged(row: Row) -> Iterator[Moment]:
-    version, status = int(row["version"]), StagingStatus(row["stg_status"])
+    version, status = row_text.number(row["version"]), row["stg_status"]
     if row["batch"] is not None:
         detected: dict[str, Cell] = {
             "pass": row["batch"]["version"], "by": row["batch"]["started_by"], "hash": row["row_hash"],
@@ -149,21 +150,22 @@ def _staged(row: Row) -> Iterator[Moment]:
     yield _moment(row["stg_created_date"], version, "staged", details)
     if status in ENDS and row["stg_processed_date"] is not None:
         removed = row["update_operation"] == "DELETE"
-        what = "settled: removed from the board" if removed and status is StagingStatus.PROMOTED else ENDS[status]
+        what = "settled: removed from the board" if removed and status == StagingStatus.PROMOTED else ENDS[status]
         yield _moment(row["stg_processed_date"], version, what, {"item": row["stg_monday_item_id"]})
 
 
 def _written(parts: Resources, record_uuid: str, row: Row) -> Iterator[Moment]:
     until = row["stg_processed_date"] if row["stg_status"] in ENDS else None
     until = until or database.to_db_time(utcnow())
-    for request in parts.history.requests(record_uuid, int(row["version"]), str(row["stg_created_date"]), str(until)):
+    version = row_text.number(row["version"])
+    for request in parts.history.requests(record_uuid, version, str(row["stg_created_date"]), str(until)):
         kinds = Counter(str(one["kind"]) for one in request["mutations"])
         details: dict[str, Cell] = {
             "mutations": ", ".join(f"{n} {kind}" for kind, n in kinds.items()), "outcome": request["outcome"] or "open",
             "answered": request["finished_at"], "attempts": request["attempts"], "http": request["http_status"],
             "request id": request["request_id"], "key": request["request_key"],
         }  # fmt: skip
-        yield _moment(request["first_sent_at"], int(row["version"]), "sent to the board", details)
+        yield _moment(request["first_sent_at"], version, "sent to the board", details)
 
 
 def _failed(rows: Sequence[Row]) -> Iterator[Moment]:
@@ -189,19 +191,28 @@ def _source(parts: Resources, record_uuid: str) -> dict[str, Cell] | None:
     row = parts.orders.rows([record_uuid], watched).get(record_uuid)
     if row is None:
         return None
-    cells = dict(zip(watched, hashing.cells(row[2]), strict=True))
+    cells = unreadable.readable(dict(zip(watched, row_text.cells(row[2]), strict=True)))
     return dict.fromkeys(cells) | detect_events.truncate_row(cells)
 
 
 def _differences(source: dict[str, Cell] | None, settled: Row | None) -> list[Difference]:
     if source is None or settled is None or settled["update_operation"] == "DELETE":
         return []
-    settled_row: dict[str, Cell] = json.loads(settled["source_row"])
+    settled_row = _settled_row(settled["source_row"])
     return [
         Difference(column=name, settled=settled_row.get(name), source=cell)
         for name, cell in source.items()
         if settled_row.get(name) != cell
     ]
+
+
+def _settled_row(stored: object) -> dict[str, Any]:
+    """The row as it was staged; without any cell if another program wrote something else there."""
+    try:
+        row = json.loads(str(stored))
+    except ValueError:
+        return {}
+    return unreadable.readable(row) if isinstance(row, dict) else {}
 
 
 def _state(parts: Resources, order: Order, snapshot: Row | None, promoted: Row | None, held: bool) -> Iterator[str]:

@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 
+from schemas import detection
 from streams.commands import stall
 from streams.commands.fix import FixLoop
+from streams.detect import plans
 from streams.progress import Progress, silent
-from streams.reconcile import audit, verify
+from streams.reconcile import audit, repair_plan, verify
 from streams.resources import Resources, utcnow
 from streams.runtime import api_calls, board_audit, connect, verify_timer
 from streams.settings import Settings
@@ -22,7 +24,8 @@ class Result:
     `emitted` repairs were sent; for `left` more the admission window had no room. `lost` orders waited for lost events
     and are detected again. `held` orders need a repair, and their customers are on hold. `stalled`: why the command
     stopped waiting, if it did. `fixed`: repairs were emitted, and nothing has checked their result. `left_alone`:
-    orders that ordersync does not know; `failed`: findings that their repair did not change.
+    orders that ordersync does not know; `failed`: findings that their repair did not change. `plan`: what a dry run
+    would repair, at this `cost`.
     """
 
     verified: verify.TablesReport
@@ -35,6 +38,22 @@ class Result:
     stalled: str | None = None
     left_alone: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    plan: repair_plan.RepairPlan | None = None
+    cost: detection.Cost | None = None
+
+    @property
+    def effect(self) -> str:
+        """What came of the repairs, in one line."""
+        counts = {
+            "repairs emitted": self.emitted,
+            "without room in the admission window": self.left,
+            "detected again": self.lost,
+            "left alone for a hold": self.held,
+            "not ours": len(self.left_alone),
+            "changed nothing": len(self.failed),
+        }
+        said = ", ".join(f"{n} {what}" for what, n in counts.items() if n) or "nothing to repair"
+        return f"{said}; {self.stalled}" if self.stalled else said
 
     @property
     def sound(self) -> bool:
@@ -53,39 +72,73 @@ def run(
     wait: bool = False,
     within: float = stall.WITHIN,
     progress: Progress = silent,
+    plan_id: str | None = None,
+    reason: str = "",
 ) -> Result:
     """Checks; with `board` also what changed on the board, with `full` all of it; with `fix` also repairs.
 
-    With `wait` it waits until the repairs arrived, or nothing moved for `within` seconds.
+    With `wait` it waits until the repairs arrived, or nothing moved for `within` seconds. With the `plan_id` of a dry
+    run it emits exactly the repairs of that plan, once, and raises Misconfigured if there are others by now.
 
     Raises what SQL, Kafka and the board raise.
     """
-    if not board and not fix:
-        with connect.database(settings) as parts:
-            return _check(parts, board=False, progress=progress)
-    with connect.everything(settings) as parts:
+    with connect.everything(settings) if board or fix else connect.database(settings) as parts:
         result = _check(parts, board, progress, full=full)
+        if not fix:
+            return result
         repairs = FixLoop(parts, progress, within)
-        for _ in range(ATTEMPTS if fix else 0):
-            lost = repairs.detect_lost()
-            changed = repairs.build_repairs(result.verified, result.audited)
-            result.held, result.left_alone = len(repairs.held), tuple(sorted(repairs.left_alone))
-            result.failed = tuple(repairs.failed.values())
-            if not changed and not lost and not (wait and repairs.earlier_repairs()):
-                break
-            emitted = repairs.emit(changed, wait=wait)
-            before = result
-            if wait:
-                if repairs.stalled is None:
-                    repairs.settle()
-                result = _check(parts, board, progress)
-            result.emitted, result.lost = before.emitted + emitted, before.lost + lost
-            result.left, result.fixed = len(changed) - emitted, not wait
-            result.held, result.stalled = len(repairs.held), repairs.stalled
-            result.left_alone, result.failed = before.left_alone, before.failed
-            if not wait or result.stalled is not None:
-                break
+        plan = repairs.plan(result.verified, result.audited)
+        if plan_id is not None:
+            plans.require_same(plan_id, plan.id)
+        subject = f"plan {plan.id}: " + ("tables and board" if board else "tables")
+        with parts.actions.noted(connect.operator(), "verify --fix", subject=subject, reason=reason) as note:
+            if plan_id is not None:
+                result = _attempt(repairs, plan, result, board=board, wait=wait)
+            else:
+                result = _attempts(repairs, plan, result, board=board, wait=wait)
+            note.effect = result.effect
         return result
+
+
+def dry_run(settings: Settings, *, board: bool = False, full: bool = False, progress: Progress = silent) -> Result:
+    """Checks as `run` does, with the plan of the repairs that it would emit now. Emits and sends nothing."""
+    with connect.everything(settings) if board else connect.database(settings) as parts:
+        result = _check(parts, board, progress, full=full)
+        result.plan = FixLoop(parts, progress, stall.WITHIN).plan(result.verified, result.audited)
+        result.cost = result.plan.cost(plans.Pace(parts.per_minute, parts.settings.batch_size))
+        return result
+
+
+def _attempts(repairs: FixLoop, plan: repair_plan.RepairPlan, result: Result, *, board: bool, wait: bool) -> Result:
+    """Attempts until nothing is left to repair; one of them if it does not wait."""
+    for _ in range(ATTEMPTS):
+        result.lost += (lost := repairs.detect_lost())
+        again = lost or (wait and repairs.earlier_repairs())
+        result = _attempt(repairs, plan, result, board=board, wait=wait, always=bool(again))
+        if not wait or result.stalled is not None or not (plan.repairs or again):
+            break
+        plan = repairs.plan(result.verified, result.audited)
+    return result
+
+
+def _attempt(
+    repairs: FixLoop, plan: repair_plan.RepairPlan, before: Result, *, board: bool, wait: bool, always: bool = False
+) -> Result:
+    """Emits these repairs; with `wait` it waits for them, and checks once more. Without one it acts only `always`."""
+    changed = repairs.build_events(plan)
+    result = before
+    emitted = 0
+    if changed or always:
+        emitted = repairs.emit(changed, wait=wait)
+        if wait:
+            if repairs.stalled is None:
+                repairs.settle()
+            result = _check(repairs.parts, board, repairs.report)
+        result.left, result.fixed = len(changed) - emitted, not wait
+    result.emitted, result.lost = before.emitted + emitted, before.lost
+    result.held, result.left_alone = len(repairs.held), tuple(sorted(repairs.left_alone))
+    result.failed, result.stalled = tuple(repairs.failed.values()), repairs.stalled
+    return result
 
 
 def _check(parts: Resources, board: bool, progress: Progress, *, full: bool = False) -> Result:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from connectors import errors
+from connectors.tables import row_text
 from mappings.loading import Mappings
 from schemas.base import Model
 from schemas.batches import SyncState
@@ -106,7 +107,9 @@ def states(store: Store, orders: Orders, customers: Customers, mappings: Mapping
 def _by_customer(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[SyncState, int]]:
     counts: dict[str, dict[SyncState, int]] = {}
     for row in rows:
-        counts.setdefault(row["customer"] or "", {})[SyncState(row["sync_state"])] = int(row["orders"])
+        of_customer = counts.setdefault(row_text.shown(row["customer"]) or "", {})
+        state = SyncState.read(row["sync_state"])
+        of_customer[state] = of_customer.get(state, 0) + int(row["orders"])
     return counts
 
 

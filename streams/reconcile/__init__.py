@@ -9,6 +9,7 @@
     incremental.py  the audit of what changed on the board since the last audit
     fields.py       the field values of an order, as source, production, ledger and board show them
     compare.py      the differences between sets of field values
+    repair_plan.py  what would be repaired, what is left alone, and the cost
     repair.py       builds and emits the events that repair orders
     replay.py       re-emits the newest version of each order that the log retains
     lost_events.py  finds orders whose events the log has lost

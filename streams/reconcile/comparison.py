@@ -109,10 +109,10 @@ class Comparison:
 
         `rows`: watched cells of source rows, by identity. In it is an order that production shows otherwise, or does
         not have; one that is excluded now and was not, and the reverse; one that failed and converts otherwise now; and
-        one on its way that was staged with other values. One that is refused now and was valid is in it too: its ERR
-        row tells why, and production and board keep its last good values. Not in it is an order that a pass detects
-        anyway, and one that is on its way and not staged yet, for stage converts it with today's mapping. Raises
-        Transient.
+        one on its way that was staged with other values, or is not staged yet: its event has the columns of before, and
+        a worker that has the mapping of before may convert it. One that is refused now and was valid is in it too: its
+        ERR row tells why, and production and board keep its last good values. Not in it is an order that a pass detects
+        anyway. Raises Transient.
         """
         newest = self.tables.newest(list(rows))
         settled = {uuid for uuid, one in newest.items() if one.state == SyncState.IN_SYNC}
@@ -130,7 +130,7 @@ class Comparison:
             elif known.state == SyncState.EXCLUDED:
                 differs = not expected.excluded
             elif known.stg_id is None:
-                differs = False
+                differs = True
             elif not known.valid:
                 differs = not expected.refused
             elif known.removed:

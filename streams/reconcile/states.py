@@ -51,6 +51,8 @@ def of_row(row: SourceRow, explained: Mapping[str, int]) -> RowState:
         return RowState.REFUSED
     if row.row_hash is None or row.row_hash in ("", DELETED):
         return RowState.UNDETECTED
+    if not _has_versions(row):
+        return RowState.UNEXPLAINED
     match row.sync_state:
         case SyncState.IN_SYNC:
             return _in_sync(row)
@@ -73,17 +75,22 @@ def _in_sync(row: SourceRow) -> RowState:
     return RowState.IN_SYNC
 
 
+def _has_versions(row: SourceRow) -> bool:
+    """Has the row a snapshot row, with whole numbers as versions?"""
+    return all(isinstance(one, int) for one in (row.version, row.settled_version, row.failed_version))
+
+
 def has_future(row: SourceRow, newest_pass: int) -> bool:
     """Does snapshot or production hold a version of this row that no pass can have given?"""
+    if not _has_versions(row):
+        return False
     produced = row.production_version if isinstance(row.production_version, int) else 0
-    return row.row_hash is not None and newest_pass < max(
-        row.version, row.settled_version, row.failed_version, produced
-    )
+    return newest_pass < max(row.version, row.settled_version, row.failed_version, produced)
 
 
 def is_ahead(row: SourceRow) -> bool:
     """Is a version settled or failed above the row's newest one, although its snapshot row does not lag behind?"""
-    known = row.row_hash is not None and row.row_hash not in ("", DELETED)
+    known = row.row_hash not in (None, "", DELETED) and _has_versions(row)
     return known and max(row.settled_version, row.failed_version) > row.version
 
 

@@ -278,7 +278,7 @@ class Verifier:
         held = {row.customer or "", canonical} & facts.holds
         if held and state is not RowState.REFUSED:
             return _Judged(row, next(iter(held)), RowState.HELD)
-        judged = _Judged(row, row.customer or canonical, state)
+        judged = _Judged(row, row.customer if row.customer and isinstance(row.customer, str) else canonical, state)
         if state in WRONG:
             judged.find(WRONG[state])
         return judged

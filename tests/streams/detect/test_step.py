@@ -496,9 +496,10 @@ def test_a_column_that_the_mapping_reads_from_now_on_is_no_storm(world: World) -
     assert world.passed(mappings=mappings) == []
     world.edit(6, {"PLANNER": "Q"})
     assert seen(world.passed(mappings=mappings)) == {identity(6): UPDATED}
-    # And back again: the shorter list is compared under the longer one first.
+    # And back again: the shorter list is compared under the longer one first. A worker may still stage 5 and 6 by the
+    # longer one, so both are emitted once more.
     world.edit(7, {"NOTES": "c"})
-    assert seen(world.passed()) == {identity(7): UPDATED}
+    assert seen(world.passed()) == dict.fromkeys([identity(5), identity(6), identity(7)], UPDATED)
 
 
 def test_a_crash_before_the_rebaseline_repeats_nothing(world: World) -> None:
@@ -509,8 +510,10 @@ def test_a_crash_before_the_rebaseline_repeats_nothing(world: World) -> None:
     world.edit(1, {"NOTES": "a"})
     with pytest.raises(_Crash):
         world.detect(accept=True, source=_Dying(world, at="rebaseline"))
-    assert seen(world.topic.take()) == {identity(1): UPDATED}
-    assert world.detect().rebaselined == 9
+    emitted = world.topic.take()
+    assert seen(emitted) == {identity(1): UPDATED}
+    world.stage(*emitted)
+    assert world.detect().rebaselined == 10
     assert world.topic.take() == []
     assert world.passed() == []
 

@@ -81,10 +81,11 @@ def test_exclusion_counts_in_both_directions(world: World) -> None:
 def test_an_order_on_its_way_counts_by_what_is_staged(world: World) -> None:
     world.add(row(1), row(2))
     changed = world.passed()
-    assert remapped(world, renamed_items(world)) == set(), "stage converts them with today's mapping"
+    staged, other = changed[0].record_uuid, changed[1].record_uuid
+    assert remapped(world) == {staged, other}, "a worker may still convert them with the mapping of before"
     world.stage(changed[0])
-    assert remapped(world) == set()
-    assert remapped(world, renamed_items(world)) == {changed[0].record_uuid}
+    assert remapped(world) == {other}
+    assert remapped(world, renamed_items(world)) == {staged, other}
 
 
 def test_what_a_pass_detects_anyway_is_left_out(world: World) -> None:
