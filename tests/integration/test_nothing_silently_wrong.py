@@ -187,9 +187,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, broker: str, until: Until)
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("mapping")
     for name in ("board.yaml", "customers.csv", "values.csv"):
         shutil.copy(ROOT / "mappings" / name, folder)
-    with plant_in(
-        home, broker, until, orders=ORDERS, mappings=folder, poll_every=0.3, web_port=0
-    ) as plant:
+    with plant_in(home, broker, until, orders=ORDERS, mappings=folder, poll_every=0.3, web_port=0) as plant:
         plant.add_key_column()
         made = Service(plant, folder, until)
         made.start()
