@@ -167,7 +167,7 @@ class Service:
 
     def is_right(self, *, but: Mapping[str, Shown] | None = None) -> None:
         """The board shows what the source asks for; of some orders what is given here."""
-        assert differing(self.expected() | (but or {}), self.shown()) == []
+        assert differing({**self.expected(), **(but or {})}, self.shown()) == []
 
 
 def plain(value: Any) -> str:
