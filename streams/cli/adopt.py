@@ -43,9 +43,8 @@ def adopt(
         with lazy.show_reconcile.progress() as progress:
             report = lazy.adoption.run(settings, apply, decisions, progress, reason)
     except KeyboardInterrupt:
-        typer.echo(
-            "stopped: what was adopted stays adopted; the same command goes on" if apply else "stopped", err=True
-        )
+        note = ": what was adopted stays adopted, the same command goes on" if apply else ""
+        typer.echo(f"stopped{note}", err=True)
         raise typer.Exit(Exit.INTERRUPTED) from None
     if csv is not None:
         lazy.show_adopt.to_csv(csv, report)

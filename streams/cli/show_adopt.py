@@ -8,27 +8,26 @@ from rich.markup import escape
 from rich.table import Table
 
 from schemas.bindings import Creates
-from streams.adopt import command, decisions, matching
+from streams.adopt import adoption, decisions, matching
 from streams.cli import show
 
 # Ambiguous items, doubled sizes and refused items that are printed.
 MOST = 40
 
 
-def to_csv(path: Path, report: command.Report) -> None:
+def to_csv(path: Path, report: adoption.Report) -> None:
     """Writes all ambiguous items to a CSV file for decisions. Raises Misconfigured."""
     decisions.write(path, report.found.ambiguous)
 
 
-def adopted(report: command.Report, *, as_json: bool) -> None:
+def adopted(report: adoption.Report, *, as_json: bool) -> None:
     """Prints what matches, what does not, the cost, and what was written."""
     if as_json:
         show.plain(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
         return
     found, world = report.found, report.world
-    show.plain(
-        f"board    {len(world.items):,} items, read in {report.reads:,} calls; {len(world.source.rows):,} orders"
-    )
+    read = f"{len(world.items):,} items, read in {report.reads:,} calls"
+    show.plain(f"board    {read}; {len(world.source.rows):,} orders in the source")
     for kind in matching.Kind:
         if found.counts[kind]:
             show.plain(f"matched  {found.counts[kind]:,} {kind.value}")
@@ -65,10 +64,10 @@ def _some(lines: Sequence[str]) -> None:
         show.plain(f"and {len(lines) - MOST:,} more: --json lists them")
 
 
-def _written(report: command.Report) -> None:
+def _written(report: adoption.Report) -> None:
     written = report.written
     assert written is not None
-    show.plain(f"written  {command.effect(report)}; {written.calls:,} calls")
+    show.plain(f"written  {adoption.effect(report)}; {written.calls:,} calls")
     show.plain(f"linked   {written.linked:,} production rows of an earlier workflow")
     if written.gone:
         show.plain(f"gone     {written.gone:,} orders left the source meanwhile")
