@@ -83,12 +83,7 @@ def run(
     """
     chosen = matching.Decided() if decided is None else decisions.read(decided)
     with connect.everything(settings) as parts:
-        if plan_id is None:
-            return asyncio.run(_run(parts, None, chosen, progress))
-        with parts.actions.noted(connect.operator(), "adopt", subject=f"plan {plan_id}", reason=reason) as note:
-            report = asyncio.run(_run(parts, plan_id, chosen, progress))
-            note.effect = effect(report)
-        return report
+        return asyncio.run(_run(parts, plan_id, chosen, progress, reason))
 
 
 def effect(report: Report) -> str:
@@ -98,11 +93,13 @@ def effect(report: Report) -> str:
     return text + (f"; {report.undecided} orders wait for a decision" if report.undecided else "")
 
 
-async def _run(parts: Resources, plan_id: str | None, chosen: matching.Decided, progress: Progress) -> Report:
+async def _run(
+    parts: Resources, plan_id: str | None, chosen: matching.Decided, progress: Progress, reason: str
+) -> Report:
     used = await asyncio.to_thread(api_calls.calls_today, parts.state, parts.journal.calls_since, utcnow())
     async with parts.board_client(calls_today=used) as client:
         try:
-            return await adopt(parts, client, plan_id, chosen, progress)
+            return await adopt(parts, client, plan_id, chosen, progress, reason)
         finally:
             api_calls.note(parts.state, client.budget.snapshot().requests, utcnow())
 
@@ -113,6 +110,7 @@ async def adopt(
     plan_id: str | None = None,
     chosen: matching.Decided = matching.NOTHING_DECIDED,
     progress: Progress = silent,
+    reason: str = "",
     *,
     sleep: applying.Sleep = asyncio.sleep,
 ) -> Report:
@@ -136,9 +134,11 @@ async def adopt(
         keys = applying.KeyWriter(client, board.board_id, parts.mappings.board.key.id, renew, sleep)
         applier = applying.Applier(parts, adoption.entities, keys, grant)
         before = client.budget.snapshot().requests
-        report.written = await applier.apply(report.found.matches, report.world, progress)
-        report.written.calls = client.budget.snapshot().requests - before
-        report.creates = await asyncio.to_thread(_conclude, parts, binding, report)
+        with parts.actions.noted(connect.operator(), "adopt", subject=f"plan {plan_id}", reason=reason) as note:
+            report.written = await applier.apply(report.found.matches, report.world, progress)
+            report.written.calls = client.budget.snapshot().requests - before
+            report.creates = await asyncio.to_thread(_conclude, parts, binding, report)
+            note.effect = effect(report)
     return report
 
 

@@ -92,7 +92,8 @@ class Entities:
                 refresh.size_entity(uuid, size, quantities.get(size, 0), subitem, mappings)
                 for size, subitem in found.items()
             ]
-            made[uuid] = [(entity, row.settled_version) for entity in entities]
+            # An order that no pass has read has no version.
+            made[uuid] = [(entity, row.settled_version or 0) for entity in entities]
         return made
 
 

@@ -1,6 +1,7 @@
 """Which item belongs to which order: unique on both sides, else ambiguous with its reason; and stable when repeated."""
 
 import random
+from collections.abc import Mapping
 
 import pytest
 
@@ -20,7 +21,7 @@ def item(number: int, key: matching.BusinessKey = (), *, named: str = "", name: 
 def matched(
     rows: list[Row],
     items: list[Item],
-    production: dict[str, matching.BusinessKey] | None = None,
+    production: Mapping[str, matching.BusinessKey] | None = None,
     known: dict[str, str] | None = None,
     decided: Decided = matching.NOTHING_DECIDED,
 ) -> matching.Matching:
