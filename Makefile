@@ -10,7 +10,7 @@ FOLDERS := streams connectors schemas sql mappings tests benchmarks
 # The tests start hundreds of Python processes: each would compile all of our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test quick test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery bench-pushdown bench-verify clean
+.PHONY: help demo test quick test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery bench-pushdown bench-verify bench-adopt clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
@@ -29,6 +29,7 @@ help:
 	@echo "make bench-scale    what three workers stage against one, and what limits them"
 	@echo "make bench-recovery from the writer's kill -9 to the next confirmed write, restarted and taken over"
 	@echo "make bench-verify   what a full verify costs, against reading its rows (N=100000)"
+	@echo "make bench-adopt    calls an item to take over a board in use (N=10000)"
 	@echo "make bench-pushdown what detection costs on the server of ORDERSYNC_TEST_SQLSERVER, against reading the table"
 	@echo "make schema         writes sql/schema/*.sql from the tables' CSV files"
 
@@ -87,6 +88,9 @@ bench-recovery: $(INSTALLED)
 
 bench-verify: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench_verify --rows $(or $(N),100000) $(ARGS)
+
+bench-adopt: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench_adopt --items $(or $(N),10000) $(ARGS)
 
 bench-pushdown: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench_pushdown $(ARGS)

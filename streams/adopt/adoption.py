@@ -162,6 +162,11 @@ async def _match(
     await shown.refresh()
     used = client.budget.snapshot().calls_today
     world = await reading.read(parts, board, shown.groups, used, progress)
+    # In a thread: the lease is renewed meanwhile.
+    return await asyncio.to_thread(_plan, parts, world, binding, chosen)
+
+
+def _plan(parts: Resources, world: reading.World, binding: Binding, chosen: matching.Decided) -> _Adoption:
     try:
         found = matching.match(
             world.source.rows, world.shown, production=world.legacy.keys, known=world.known, decided=chosen
@@ -182,7 +187,7 @@ async def _match(
         doubles=doubles,
         cost=plans.Pace(parts.per_minute, parts.settings.batch_size).cost(keys),
         creates=binding.creates,
-        reads=board.calls,
+        reads=world.calls,
     )
     expectations = Expectations(parts.mappings, columns, parts.target_lengths)
     return _Adoption(report, applying.Entities(parts, expectations, labels, preferred))
