@@ -10,7 +10,7 @@ FOLDERS := streams connectors schemas sql mappings tests benchmarks
 # The tests start hundreds of Python processes: each would compile all of our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test quick test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery bench-pushdown bench-storm bench-verify clean
+.PHONY: help demo test quick test-sqlserver check format schema kafka chaos chaos-sim chaos-mutants chaos-monday drill bench-monday bench-scale bench-recovery bench-pushdown bench-storm bench-verify bench-adopt clean
 
 help:
 	@echo "make demo           the whole job on this machine, from nothing to a proof (KEEP=1 leaves it running)"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench-recovery from the writer's kill -9 to the next confirmed write, restarted and taken over"
 	@echo "make bench-verify   what a full verify costs, against reading its rows (N=100000)"
 	@echo "make bench-storm    how soon the writer has its usual pace again after five minutes of 503, in virtual time"
+	@echo "make bench-adopt    calls an item to take over a board in use (N=10000)"
 	@echo "make bench-pushdown what detection costs on the server of ORDERSYNC_TEST_SQLSERVER, against reading the table"
 	@echo "make schema         writes sql/schema/*.sql from the tables' CSV files"
 
@@ -91,6 +92,9 @@ bench-verify: $(INSTALLED)
 
 bench-storm: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench_storm $(ARGS)
+
+bench-adopt: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench_adopt --items $(or $(N),10000) $(ARGS)
 
 bench-pushdown: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench_pushdown $(ARGS)

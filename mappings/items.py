@@ -193,6 +193,18 @@ def board_columns(staged: Mapping[str, Cell], record_uuid: str, mappings: loadin
     return columns
 
 
+def canonical_text(column_id: str, cell: Cell, mappings: loading.Mappings) -> str:
+    """The canonical value of a cell for this column of an item; "" for a blank cell and for one that is refused.
+
+    What a board or an earlier workflow shows is converted like a cell of the source, so equal values have equal texts.
+    Raises KeyError for a column that the mapping does not have.
+    """
+    try:
+        return _converters(mappings)[column_id](cell) or ""
+    except values.BadValue:
+        return ""
+
+
 def board_value(column_id: str, cell: Cell, mappings: loading.Mappings) -> ColumnValue:
     """The API's value of one column of an item. Raises KeyError for a column that the mapping does not have."""
     return _payloads(mappings)[column_id](str(cell))
@@ -304,6 +316,11 @@ def _reader(field: _Field, length: int | None) -> _Reader:
 @functools.lru_cache(maxsize=8)
 def _payloads(mappings: loading.Mappings) -> dict[str, Callable[[str], ColumnValue]]:
     return {field.id: field.payload for field in _fields(mappings)}
+
+
+@functools.lru_cache(maxsize=8)
+def _converters(mappings: loading.Mappings) -> dict[str, Callable[[Cell], str | None]]:
+    return {field.id: field.convert for field in _fields(mappings)}
 
 
 def _converter(column: shapes.Column, mappings: loading.Mappings) -> Callable[[Cell], str | None]:

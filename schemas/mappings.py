@@ -208,6 +208,12 @@ class Exclusion(Strict):
     zero: Name
 
 
+class Adopt(Strict):
+    """The columns, by title or id, whose values together name one order to people: `adopt` recognises items by them."""
+
+    business_key: Annotated[tuple[Name, ...], Field(min_length=1)] = ("AAG ORDER NUMBER", "STYLE", "COLOR", "PO NUMBER")
+
+
 class Limits(Strict):
     """The limits of Monday.com: text in UTF-16 units, labels as a number for each column."""
 
@@ -233,6 +239,22 @@ class BoardMapping(Strict):
     excluded: Exclusion
     limits: Limits
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
+    # Not in a dump: it says nothing about how a row is converted, so it is no part of the fingerprint.
+    adopt: Annotated[Adopt, Field(exclude=True)] = Adopt()
+
+    @model_validator(mode="after")
+    def _has_its_business_key(self) -> Self:
+        names = {name for column in self.columns for name in (column.id, column.title)}
+        missing = [name for name in self.adopt.business_key if name not in names]
+        if missing and self.adopt != Adopt():
+            raise ValueError(f'no column has the title or id {missing[0]!r} of "adopt": correct "business_key"')
+        return self
+
+    @property
+    def business_key(self) -> tuple[Column, ...]:
+        """The columns of the business key that the board has, in the order of board.yaml."""
+        names = set(self.adopt.business_key)
+        return tuple(column for column in self.columns if names & {column.id, column.title})
 
 
 class ValueRules(Strict):

@@ -16,6 +16,10 @@ WHERE active = 1 AND size_label = '' AND group_name IN ({marks}) GROUP BY group_
 -- The active items that the ledger knows, in the order of their creation.
 SELECT board_id, item_id FROM SYNC_Ledger WHERE active = 1 AND size_label = '' ORDER BY item_id
 
+-- name: items_of_orders
+-- The active item of each order that the ledger knows.
+SELECT g.record_uuid, g.item_id FROM SYNC_Ledger AS g WHERE g.active = 1 AND g.size_label = ''
+
 -- name: promoted
 -- Those of these orders that production has: the board shows them.
 SELECT p.source_uuid FROM MON_CustMasterSchedule AS p WHERE p.source_uuid IN ({marks})

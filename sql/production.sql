@@ -25,6 +25,27 @@ SELECT s.parent_item_id, s.subitem_id, s.subitem_board_id, s.stg_size_label, CAS
   CAST(? AS NVARCHAR(26))
 FROM STG_MON_CustMasterSchedule_Subitems AS s WHERE s.source_uuid = ? AND s.version = ?
 
+-- name: legacy_orders
+-- The rows of an earlier workflow: they name an item and no order.
+SELECT {columns}, [Item ID] FROM MON_CustMasterSchedule WHERE source_uuid IS NULL AND [Item ID] IS NOT NULL
+
+-- name: legacy_parents
+-- The items of which an earlier workflow has rows of sizes.
+SELECT DISTINCT parent_item_id FROM MON_CustMasterSchedule_Subitems
+WHERE record_uuid IS NULL AND parent_item_id IS NOT NULL
+
+-- name: link_order
+-- Gives a row of an earlier workflow the order of its item, unless production has that order already.
+UPDATE MON_CustMasterSchedule SET source_uuid = ?, version = 0
+WHERE source_uuid IS NULL AND [Item ID] = ?
+  AND NOT EXISTS (SELECT 1 FROM MON_CustMasterSchedule AS o WHERE o.source_uuid = ?)
+
+-- name: link_sizes
+-- Gives its rows of sizes the same order.
+UPDATE MON_CustMasterSchedule_Subitems SET record_uuid = ?, version = 0
+WHERE record_uuid IS NULL AND parent_item_id = ?
+  AND EXISTS (SELECT 1 FROM MON_CustMasterSchedule AS o WHERE o.source_uuid = ? AND o.version = 0)
+
 -- name: production_orders
 -- All orders in production, for a comparison.
 SELECT {columns}, source_uuid FROM MON_CustMasterSchedule

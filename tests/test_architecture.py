@@ -26,6 +26,7 @@ LAYERS = (
     ("streams.app", "streams.archive.wiring"),
     ("streams.diagnosis",),
     ("streams.runtime",),
+    ("streams.adopt",),
     ("streams.commands",),
     ("streams.demo",),
     ("streams.cli",),

@@ -60,6 +60,11 @@ class Ledger:
             rows = itertools.islice(session.stream(STATEMENTS["active_items"]), most)
             return [(str(board_id), str(item_id)) for board_id, item_id in rows]
 
+    def items_of_orders(self) -> dict[str, str]:
+        """The id of the active item of each order that the ledger knows."""
+        with self._db.read() as session:
+            return {str(uuid): str(item_id) for uuid, item_id in session.stream(STATEMENTS["items_of_orders"])}
+
     def promoted(self, record_uuids: Sequence[str]) -> set[str]:
         """Those of these orders that production has: the board shows them, whether or not the ledger knows."""
         with self._db.read() as session:

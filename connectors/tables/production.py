@@ -69,6 +69,33 @@ class Production:
             batches.recount(session, {str(staged[end]["batch_id"]) for end in touched} | failed, now)
         return len(fresh), len(settled) - len(fresh)
 
+    def legacy(self, columns: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """The rows that an earlier workflow wrote, by item id: these columns, those of them that production has."""
+        chosen = [name for name in columns if name in self._columns]
+        if not chosen:
+            return {}
+        rows: dict[str, list[dict[str, Any]]] = {}
+        with self._db.read() as session:
+            for *cells, item_id in session.stream(sql.expand(STATEMENTS["legacy_orders"], columns=chosen)):
+                rows.setdefault(str(item_id), []).append(dict(zip(chosen, cells, strict=True)))
+        return rows
+
+    def legacy_parents(self) -> set[str]:
+        """The ids of the items of which an earlier workflow wrote rows of sizes."""
+        with self._db.read() as session:
+            return {str(parent) for (parent,) in session.stream(STATEMENTS["legacy_parents"])}
+
+    def link(self, orders_of: Sequence[tuple[str, str]], parents: Collection[str]) -> None:
+        """Links the row of an earlier workflow to its order (order, item id), in one transaction.
+
+        Version 0 says that nothing of it is settled; the promotion of the order replaces it. `parents` are items that
+        have rows of sizes. No item may have two rows.
+        """
+        with self._db.write() as session:
+            session.execute_many(STATEMENTS["link_order"], [(uuid, int(item_id), uuid) for uuid, item_id in orders_of])
+            sizes = [(uuid, item_id, uuid) for uuid, item_id in orders_of if item_id in parents]
+            session.execute_many(STATEMENTS["link_sizes"], sizes)
+
     def count(self) -> int:
         """The number of orders in production."""
         with self._db.read() as session:

@@ -10,8 +10,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from streams.adopt import adoption as adoption
     from streams.cli import demo as demo
     from streams.cli import show as show
+    from streams.cli import show_adopt as show_adopt
     from streams.cli import show_archive as show_archive
     from streams.cli import show_failures as show_failures
     from streams.cli import show_plans as show_plans
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from streams.runtime import poller as poller
 else:
     PACKAGES = {
-        "streams.cli": ("demo", "show", "show_archive", "show_failures", "show_plans", "show_reconcile"),
+        "streams.adopt": ("adoption",),
+        "streams.cli": ("demo", "show", "show_adopt", "show_archive", "show_failures", "show_plans", "show_reconcile"),
         "streams.commands": (
             "detect", "failures", "plans", "replay", "rollback", "service", "setup", "status", "trace", "validate",
             "verify",

@@ -12,6 +12,7 @@ from connectors import errors
 from schemas import detection
 from schemas.mappings import MappingError
 from streams import settings
+from streams.cli import adopt as cli_adopt
 from streams.cli import archive as cli_archive
 from streams.cli import exit_codes, lazy
 from streams.cli import failures as cli_failures
@@ -212,6 +213,7 @@ def demo(
         raise typer.Exit(exit_codes.Exit.WRONG)
 
 
+cli_adopt.register(app)
 cli_failures.register(app)
 cli_plans.register(app)
 cli_archive.register(app)

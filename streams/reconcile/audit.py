@@ -327,7 +327,9 @@ class Auditor:
                 return True
             if one.kind is Kind.EXTRA:
                 return one.record_uuid in undetected or not _is_gone(order)
-            return order is None or order.version != production[one.record_uuid][1] or one.record_uuid in refused
+            # Of an adopted order, nothing is settled before its first promotion.
+            version = 0 if order is None else order.version
+            return not version or version != production[one.record_uuid][1] or one.record_uuid in refused
 
         stays = {
             one for one in drift if one.kind is Kind.EXTRA and not removes and _is_gone(settled.get(one.record_uuid))

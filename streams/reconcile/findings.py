@@ -83,8 +83,12 @@ def warned(expected: Expected, customer: str) -> Warned | None:
 
 
 def has_last_good(row: SourceRow, ledger: Iterable[LedgerRecord]) -> bool:
-    """Was nothing newer than the settled version sent of a failed row, so that production and ledger agree?"""
-    return all(isinstance(one.version, int) and one.version <= row.settled_version for one in ledger)
+    """Was nothing newer than the settled version sent of a failed row, so that production and ledger agree?
+
+    Of an adopted order, nothing is settled before its first promotion.
+    """
+    newest = row.settled_version
+    return newest > 0 and all(isinstance(one.version, int) and one.version <= newest for one in ledger)
 
 
 def stays(stray: Stray, undetected: Collection[str]) -> bool:

@@ -166,14 +166,7 @@ class Refresher:
             return Seen(None if item is None else item.model_copy(update={"active": False}))
         known_id = item.item_id if item is not None else ""
         main = candidates.get(known_id) or candidates[min(candidates, key=int)]
-        entity = items.Entity(
-            record_uuid=order.record_uuid,
-            item_id=main.id,
-            board_id=main.board_id,
-            name=main.name,
-            group_name=main.group_title,
-            columns=self._columns(self._desired(order), main),
-        )
+        entity = item_entity(order.record_uuid, self._desired(order), main, self.mappings)
         copies = [self._removal(order.record_uuid, item_id) for item_id in candidates if item_id != main.id]
         seen = Seen(entity, copies=copies, read=main)
         if not order.removed:
@@ -183,38 +176,20 @@ class Refresher:
     def _add_sizes(
         self, order: StagedOrder, known: Sequence[items.Entity], main: board_values.BoardItem, seen: Seen
     ) -> None:
-        subitem, numbers = self.mappings.board.subitem, cells.numbers(self.mappings)
+        subitem = self.mappings.board.subitem
         label_of = {size.item_id: size.size_label for size in known}
         taken: set[str] = set()
         active = [shown for shown in main.subitems if shown.state == board_values.ItemState.ACTIVE]
         for shown in sorted(active, key=lambda shown: (shown.id not in label_of, int(shown.id))):
             # A subitem in the ledger keeps its size, even if a user has changed its label.
             label = label_of.get(shown.id) or cells.text_of(shown, subitem.size.id)
-            quantity = cells.number(cells.text_of(shown, subitem.quantity.id))
             if not label:
                 continue  # A user's own subitem.
             if label in taken:
                 seen.copies.append(self._removal(order.record_uuid, shown.id))
                 continue
             taken.add(label)
-            wanted = mapped.subitem_columns(label, order.sizes.get(label, 0), self.mappings)
-            confirmed = {
-                name: value
-                for name, value in wanted.items()
-                if cells.shows(shown.columns, name, value, numbers)
-                or (name in numbers and quantity == cells.text(value))
-            }
-            unsure = {name: lookup.UNSURE for name in wanted if name not in confirmed}
-            seen.sizes.append(
-                items.Entity(
-                    record_uuid=order.record_uuid,
-                    size_label=label,
-                    item_id=shown.id,
-                    board_id=shown.board_id,
-                    name=shown.name,
-                    columns=confirmed | unsure,
-                )
-            )
+            seen.sizes.append(size_entity(order.record_uuid, label, order.sizes.get(label, 0), shown, self.mappings))
         missing = [size for size in known if size.active and size.size_label not in taken]
         seen.sizes += [size.model_copy(update={"active": False}) for size in missing]
 
@@ -223,23 +198,58 @@ class Refresher:
             return {}
         return mapped.board_columns(order.values, order.record_uuid, self.mappings)
 
-    def _columns(self, desired: Mapping[str, ColumnValue], item: board_values.BoardItem) -> dict[str, ColumnValue]:
-        """Our columns for the ledger: the desired value if the board shows it, unsure if it differs, or absent."""
-        board, numbers = self.mappings.board, cells.numbers(self.mappings)
-        owned_by_users = columns.owned_by_people(self.mappings)
-        found: dict[str, ColumnValue] = {}
-        for name in (board.key.id, *(column.id for column in board.columns)):
-            wanted = desired.get(name)
-            if name == board.key.id and identity.same(cells.text_of(item, name)) == wanted:
-                found[name] = wanted  # Another spelling of the identity needs no write.
-            elif wanted is not None and (name in owned_by_users or cells.shows(item.columns, name, wanted, numbers)):
-                found[name] = wanted
-            elif name not in owned_by_users and cells.text_of(item, name):
-                found[name] = lookup.UNSURE
-        return found
-
     def _removal(self, record_uuid: str, item_id: str) -> items.RemoveItem:
         # The policy "keep" applies to the item of an order that left, never to a copy.
         policy = self.mappings.board.board.removal
         removal = items.Removal.ARCHIVE if policy is items.Removal.KEEP else policy
         return items.RemoveItem(record_uuid=record_uuid, item_id=item_id, removal=removal)
+
+
+def item_entity(
+    record_uuid: str, desired: Mapping[str, ColumnValue], item: board_values.BoardItem, mappings: Mappings
+) -> items.Entity:
+    """The ledger's values of an item as the board shows it. `desired`: the columns that its order shall have.
+
+    Of our columns, one that shows the desired value has it, one that shows another value is unsure, an empty one is
+    absent. The title of its group has to be the name of the group.
+    """
+    board, numbers, owned_by_users = mappings.board, cells.numbers(mappings), columns.owned_by_people(mappings)
+    found: dict[str, ColumnValue] = {}
+    for name in (board.key.id, *(column.id for column in board.columns)):
+        wanted = desired.get(name)
+        if name == board.key.id and identity.same(cells.text_of(item, name)) == wanted:
+            found[name] = wanted  # Another spelling of the identity needs no write.
+        elif wanted is not None and (name in owned_by_users or cells.shows(item.columns, name, wanted, numbers)):
+            found[name] = wanted
+        elif name not in owned_by_users and cells.text_of(item, name):
+            found[name] = lookup.UNSURE
+    return items.Entity(
+        record_uuid=record_uuid,
+        item_id=item.id,
+        board_id=item.board_id,
+        name=item.name,
+        group_name=item.group_title,
+        columns=found,
+    )
+
+
+def size_entity(
+    record_uuid: str, label: str, quantity: int, shown: board_values.BoardItem, mappings: Mappings
+) -> items.Entity:
+    """The ledger's values of a subitem as the board shows it, for the size that it stands for and its quantity."""
+    subitem, numbers = mappings.board.subitem, cells.numbers(mappings)
+    shown_quantity = cells.number(cells.text_of(shown, subitem.quantity.id))
+    wanted = mapped.subitem_columns(label, quantity, mappings)
+    confirmed = {
+        name: value
+        for name, value in wanted.items()
+        if cells.shows(shown.columns, name, value, numbers) or (name in numbers and shown_quantity == cells.text(value))
+    }
+    return items.Entity(
+        record_uuid=record_uuid,
+        size_label=label,
+        item_id=shown.id,
+        board_id=shown.board_id,
+        name=shown.name,
+        columns=confirmed | {name: lookup.UNSURE for name in wanted if name not in confirmed},
+    )

@@ -120,3 +120,16 @@ def test_times_are_utc_text_of_fixed_width_that_sorts() -> None:
     for text in ("2026-11-21T10:00:00", "2026-11-21T10:00:00.123+00:00", "2026-11-21"):
         with pytest.raises(ValueError, match="not a time"):
             database.from_db_time(text)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_text_that_is_no_utf_8_is_escaped_and_no_row_is_lost_or_read_twice(db: database.Database, size: int) -> None:
+    texts = ["'a'", "'b'", "CAST(X'63FF' AS TEXT)", "'d\u00e9'", "CAST(X'FE' AS TEXT)", "'f'"]
+    shown = ["a", "b", "c\\xff", "d\u00e9", "\\xfe", "f"]
+    statement = " UNION ALL ".join(f"SELECT {n} AS n, {text} AS t" for n, text in enumerate(texts))
+    # The second read begins on a connection that has met such a text.
+    for _ in range(2):
+        with db.read() as session:
+            assert list(session.stream(statement, (), size)) == list(enumerate(shown))
+            assert [row["t"] for row in session.query(statement)] == shown
+            assert session.value(f"SELECT {texts[2]}") == shown[2]

@@ -58,6 +58,8 @@ WHOLE = {
     "orders.states": "an operator asks, now and then",
     "ledger.items_in_groups": "only while a group does not have the name that we know",
     "ledger.items_of_others": "only for items of a replay that are there twice",
+    "ledger.items_of_orders": "an operator takes over a board, once",
+    "production.legacy_orders": "an operator takes over a board, once",
     "ledger.active_items": "once, to bind a home of an earlier version",
     "ledger.changed_since": "once an audit of the board",
     "cleanup.rows": "an operator asks, now and then",
