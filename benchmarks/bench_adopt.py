@@ -1,7 +1,7 @@
 """python -m benchmarks.bench_adopt: what does adopting a board in use cost, in calls an item?
 
 It fills a board of the bundled simulator as an earlier workflow leaves one: items of our orders without keys, each with
-four sizes. Then it runs the dry run and the adoption over HTTP. The goal counts calls; the seconds include the simulator.
+four sizes. Then it runs the dry run and the adoption over HTTP. The seconds include the simulator.
 """
 
 import argparse
