@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import mappings
-from mappings import loading, values
+from mappings import fingerprint, loading, values
 from schemas import items
 from schemas import mappings as shapes
 
@@ -232,3 +232,14 @@ def test_words_and_signs_come_from_the_data(folder: Path) -> None:
     assert values.number("US$12.5", rules) == "12.5000"
     with pytest.raises(values.BadValue):
         values.number("$12.5", rules)
+
+
+def test_the_business_key_of_adopt_names_columns_and_changes_no_conversion(folder: Path) -> None:
+    chosen = '"adopt": {"business_key": ["text_mkr5ej2x", "STYLE"]}'
+    spoil(folder / "board.yaml", ('"groups":', f'{chosen}\n"groups":'))
+    read = loading.load(folder)
+    assert [column.title for column in read.board.business_key] == ["STYLE", "PO NUMBER"]
+    assert fingerprint.fingerprint(read) == fingerprint.fingerprint(loading.load())
+    spoil(folder / "board.yaml", (chosen, chosen.replace("STYLE", "STYLES")))
+    (mistake,) = mistakes(folder)
+    assert "no column has the title or id 'STYLES' of \"adopt\"" in mistake
